@@ -1,0 +1,1 @@
+"""cotan: composable transformations of Python + NumPy programs."""
