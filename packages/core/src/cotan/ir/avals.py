@@ -1,0 +1,172 @@
+"""Abstract values: what is known of a value while tracing. Shape, dtype and weak type; slots for sharding and varying axes.
+
+Avals are interned, so that equal ones are nearly always identical and a jit cache compares pointers. No operation is
+known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cotan import dtypes
+from cotan.errors import where
+
+Shape = tuple[int, ...]
+
+
+class ShapedArray:
+    """The abstract value of an array.
+
+    Attributes:
+      shape: tuple of ints.
+      dtype: a NumPy dtype or an extended dtype (``key<fry>``).
+      weak_type: whether the value came from a Python scalar and gives way in promotion.
+      sharding: how the value lies on a mesh, or None.
+      vma: names of mesh axes over which the value varies.
+    """
+
+    __slots__ = ("shape", "dtype", "weak_type", "sharding", "vma", "_hash", "__weakref__")
+    shape: Shape
+    dtype: Any
+    weak_type: bool
+
+    def __init__(
+        self,
+        shape: Shape,
+        dtype: Any,
+        weak_type: bool = False,
+        sharding: Any = None,
+        vma: frozenset[str] = frozenset(),
+    ) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.weak_type = weak_type
+        self.sharding = sharding
+        self.vma = vma
+        self._hash = hash((shape, dtype, weak_type, sharding, vma))
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for extent in self.shape:
+            size *= extent
+        return size
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * int(self.dtype.itemsize)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, ShapedArray)
+            and self.shape == other.shape
+            and self.dtype == other.dtype
+            and self.weak_type == other.weak_type
+            and self.sharding == other.sharding
+            and self.vma == other.vma
+        )
+
+    def update(self, **changes: Any) -> ShapedArray:
+        """The same abstract value with some attributes changed."""
+        fields = {"shape": self.shape, "dtype": self.dtype, "weak_type": self.weak_type}
+        return shaped(**{**fields, **changes})
+
+    def strip_weak_type(self) -> ShapedArray:
+        return self if not self.weak_type else shaped(self.shape, self.dtype, False)
+
+    def short(self) -> str:
+        """``f32[4,1000]``; a weak type shows as ``~f32[]``."""
+        return f"{'~' if self.weak_type else ''}{dtypes.short_name(self.dtype)}[{','.join(map(str, self.shape))}]"
+
+    def __repr__(self) -> str:
+        return f"ShapedArray({self.short()})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (shaped, (self.shape, self.dtype, self.weak_type))
+
+
+_interned: dict[tuple[Any, ...], ShapedArray] = {}
+_INTERNED_LIMIT = 16384
+
+
+def shaped(shape: Shape, dtype: Any, weak_type: bool = False) -> ShapedArray:
+    """The interned abstract value of the given shape (a tuple of ints), dtype and weak type."""
+    key = (shape, dtype, weak_type)
+    aval = _interned.get(key)
+    if aval is None:
+        if len(_interned) >= _INTERNED_LIMIT:
+            _interned.clear()
+        aval = _interned[key] = ShapedArray(shape, dtype, weak_type)
+    return aval
+
+
+def same_type(a: ShapedArray, b: ShapedArray) -> bool:
+    """Whether two avals agree in all but weak type."""
+    return a.shape == b.shape and bool(a.dtype == b.dtype)
+
+
+def tangent_dtype(dtype: Any) -> Any:
+    """The dtype of tangents of values of ``dtype``: itself if inexact, else ``float0``."""
+    return dtype if dtypes.issubdtype(dtype, np.inexact) else dtypes.float0
+
+
+def tangent_aval(aval: ShapedArray) -> ShapedArray:
+    """The abstract value of tangents and cotangents of ``aval``."""
+    dtype = tangent_dtype(aval.dtype)
+    return aval if dtype is aval.dtype else shaped(aval.shape, dtype)
+
+
+# type of a concrete value -> its aval. Upper rooms add theirs (runtime: Array).
+aval_of_type: dict[type, Callable[[Any], ShapedArray]] = {}
+
+
+def _of_numpy(x: Any) -> ShapedArray:
+    return shaped(x.shape, dtypes.canonicalize_dtype(x.dtype))
+
+
+def _of_bool(x: bool) -> ShapedArray:
+    return shaped((), np.dtype(np.bool_))
+
+
+aval_of_type[np.ndarray] = _of_numpy
+aval_of_type[bool] = _of_bool
+aval_of_type[int] = lambda x: shaped((), dtypes.default_int(), True)
+aval_of_type[float] = lambda x: shaped((), dtypes.default_float(), True)
+aval_of_type[complex] = lambda x: shaped((), dtypes.default_complex(), True)
+
+
+def get_aval(x: Any) -> ShapedArray:
+    """The abstract value of a tracer, an Array, a NumPy array or a scalar.
+
+    Raises:
+      TypeError: ``x`` is none of these; the message names its type and the user's line.
+    """
+    rule = aval_of_type.get(type(x))
+    if rule is not None:
+        return rule(x)
+    aval = getattr(x, "aval", None)
+    if isinstance(aval, ShapedArray):
+        return aval
+    if isinstance(x, np.ndarray | np.generic):
+        return _of_numpy(x)
+    raise TypeError(
+        f"{where()}: a value of type {type(x).__name__} is not an array; "
+        "cotan computes with cotan Arrays, NumPy arrays and Python or NumPy scalars"
+    )
+
+
+def is_array_like(x: Any) -> bool:
+    """Whether ``get_aval`` accepts ``x``."""
+    return type(x) in aval_of_type or isinstance(getattr(x, "aval", None), ShapedArray) or isinstance(
+        x, np.ndarray | np.generic
+    )

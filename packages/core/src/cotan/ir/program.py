@@ -1,0 +1,175 @@
+"""Programs: what the compiler hands to a backend that opens the KERNELS door. Steps over planned buffers.
+
+Pure data. The compiler makes it, backends read it; both import it from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cotan.ir.avals import ShapedArray
+from cotan.ir.index import Axis, Index
+from cotan.ir.scalar import Combiner, Expr
+
+
+@dataclass(frozen=True)
+class Store:
+    """Write ``value`` to element ``index`` (linear) of kernel operand ``slot``.
+
+    ``combine`` makes it ``old combine value`` (scatter), in iteration order.
+    """
+
+    slot: int
+    index: Index
+    value: Expr
+    conditions: tuple[tuple[Index, int, int], ...] = ()
+    combine: Any = None
+
+
+@dataclass(frozen=True)
+class Let:
+    """Compute ``value`` here, once; inner nodes use it (the node itself is the name)."""
+
+    value: Expr
+
+
+@dataclass(frozen=True)
+class ReduceLoop:
+    """Compute the reduce node ``value`` (op 'reduce') here: loops over its axes, ``body`` hoisted per level.
+
+    ``levels[k]`` are the nodes to compute inside of axis k before the next axis begins.
+    """
+
+    value: Expr
+    axes: tuple[Axis, ...]
+    levels: tuple[tuple[Node, ...], ...]
+
+
+@dataclass(frozen=True)
+class ScanLoop:
+    """Sequential loop over ``axis`` with ``carries``: state k starts at inits[k], becomes combine(state, bodies)."""
+
+    axis: Axis
+    combiner: str | Combiner
+    inits: tuple[Expr, ...]
+    bodies: tuple[Expr, ...]
+    stores: tuple[tuple[int, Index, int], ...]
+    """(slot, linear index, which state) written after each step."""
+    reverse: bool
+    body: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Run ``body`` for every value of ``axis`` ('parallel': any order; 'sequential': in order)."""
+
+    axis: Axis
+    body: tuple[Node, ...]
+
+
+Node = Store | Let | ReduceLoop | ScanLoop | Loop
+
+
+@dataclass(frozen=True)
+class KernelOperand:
+    """A buffer as a kernel sees it."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+    written: bool
+    read: bool
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for extent in self.shape:
+            size *= extent
+        return size
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A small tree of loops over ``operands``; loads and stores name operands by their position (slot)."""
+
+    name: str
+    operands: tuple[KernelOperand, ...]
+    tree: tuple[Node, ...]
+    fused: tuple[str, ...] = ()
+    flops: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """One buffer of a Program. ``kind``: input, output, const, temp. A temp lies at ``offset`` in the arena.
+
+    ``donated``: for an output, the number of the input whose memory it takes over, or None.
+    """
+
+    aval: ShapedArray
+    kind: str
+    offset: int = 0
+    donated: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class KernelStep:
+    """Launch ``kernel`` on the buffers with these numbers, one per operand."""
+
+    kernel: Kernel
+    buffers: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LibraryStep:
+    """One primitive done by the backend's library: ``results = primitive[params](operands)``."""
+
+    primitive: Any
+    params: dict[str, Any]
+    operands: tuple[int, ...]
+    results: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class HostStep:
+    """One primitive run by its NumPy reference on the host; visible in ``explain``."""
+
+    primitive: Any
+    params: dict[str, Any]
+    operands: tuple[int, ...]
+    results: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class CopyStep:
+    """Copy one buffer to another of the same shape."""
+
+    source: int
+    target: int
+
+
+Step = KernelStep | LibraryStep | HostStep | CopyStep
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Steps over planned buffers.
+
+    Attributes:
+      buffers: all of them; steps name them by number.
+      inputs, outputs: buffer numbers, parallel to the jaxpr's arguments and results. An output may be an input's
+        number (the caller shares the array) or occur twice.
+      consts: number -> value of the const buffers (anything ``numpy.asarray`` takes).
+      arena: bytes of workspace that the temps need.
+    """
+
+    name: str
+    buffers: tuple[Buffer, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    consts: dict[int, Any]
+    steps: tuple[Step, ...]
+    arena: int
+    notes: Sequence[str] = field(default=())

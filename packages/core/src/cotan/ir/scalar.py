@@ -1,0 +1,291 @@
+"""Scalar expressions of kernels: what one element of a result is. Shared nodes (a DAG), not text.
+
+Every primitive's ``kernel`` rule builds these; the compiler fuses by substitution; backends print them. Nodes are
+hash-consed, so that equal expressions are the same object and a producer stands once however many loads ask for it.
+
+Ops (``dtype`` is the result's, a NumPy dtype):
+  const            attr = Python bool/int/float
+  index            attr = Index; its value as an integer of ``dtype``
+  load             attr = (slot, Index): element of a kernel operand, the index linear (row-major, in elements)
+  add sub mul div rem min max pow atan2 nextafter      (div of ints truncates; rem has the dividend's sign; min/max propagate NaN)
+  neg abs sign floor ceil round (half to even) trunc sqrt rsqrt exp exp2 expm1 log log1p sin cos tan asin acos atan
+  sinh cosh tanh asinh acosh atanh erf erfc erf_inv lgamma digamma cbrt logistic is_finite
+  and or xor not shl shr_logical shr_arithmetic popcount clz     (shl/shr by >= width give 0, arithmetic: sign fill)
+  eq ne lt le gt ge                                     -> bool; ne is true for NaN
+  select           args = (condition, then, else)
+  cast             to ``dtype``; float to int saturates, NaN to 0; anything to bool is != 0
+  bitcast          same width
+  guard            attr = tuple of (Index, lo, hi); args = (then, otherwise): ``then`` where lo <= index < hi for all, and
+                   only there is it evaluated (its loads may be out of bounds elsewhere)
+  reduce           attr = (combiner, axes); args = inits + bodies (k and k). Its value is a tuple of k states; read one by:
+  project          attr = k; args = (reduce,)
+
+A combiner is a name ('add', 'mul', 'max', 'min', 'and', 'or', 'xor') for k = 1, or a ``Combiner`` with any k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from cotan.ir.index import Axis, FloorDiv, Index, Mod, Value, axis_index
+
+BOOL = np.dtype(np.bool_)
+
+
+class Expr:
+    """One node. Make nodes with the functions of this module, never directly."""
+
+    __slots__ = ("op", "dtype", "args", "attr", "_hash", "_axes", "__weakref__")
+    op: str
+    dtype: Any
+    args: tuple[Expr, ...]
+    attr: Any
+
+    def __init__(self, op: str, dtype: Any, args: tuple[Expr, ...], attr: Any, hash_: int) -> None:
+        self.op = op
+        self.dtype = dtype
+        self.args = args
+        self.attr = attr
+        self._hash = hash_
+        self._axes: frozenset[Axis] | None = None
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @property
+    def free_axes(self) -> frozenset[Axis]:
+        """The loops that the value depends on (a reduction binds its own)."""
+        if self._axes is None:
+            axes: frozenset[Axis] = frozenset().union(*(arg.free_axes for arg in self.args)) if self.args else frozenset()
+            if self.op == "load":
+                axes |= index_axes(self.attr[1])
+            elif self.op == "index":
+                axes |= index_axes(self.attr)
+            elif self.op == "guard":
+                for index, _, _ in self.attr:
+                    axes |= index_axes(index)
+            elif self.op == "reduce":
+                axes -= set(self.attr[1])
+            self._axes = axes
+        return self._axes
+
+    def __repr__(self) -> str:
+        attr = f"[{self.attr!r}]" if self.attr is not None else ""
+        return f"{self.op}{attr}({', '.join(map(repr, self.args))})" if self.args else f"{self.op}{attr}"
+
+
+@dataclass(frozen=True)
+class Combiner:
+    """An associative combination of tuple states: ``combine(a, b)`` takes and returns lists of k expressions."""
+
+    name: str
+    combine: Callable[[Sequence[Expr], Sequence[Expr]], Sequence[Expr]]
+    commutative: bool = True
+
+
+_nodes: WeakValueDictionary[tuple[Any, ...], Expr] = WeakValueDictionary()
+
+
+def make(op: str, dtype: Any, args: Sequence[Expr] = (), attr: Any = None) -> Expr:
+    """The one node of this structure."""
+    args = tuple(args)
+    # repr keeps 0.0 and -0.0, 1 and True apart, and NaN equal to itself.
+    key = (op, dtype, tuple(map(id, args)), repr(attr) if op == "const" else attr)
+    node = _nodes.get(key)
+    if node is None:
+        node = Expr(op, dtype, args, attr, hash((op, str(dtype), key[2], key[3])))
+        _nodes[key] = node
+    return node
+
+
+def index_axes(index: Index) -> frozenset[Axis]:
+    """The loops that occur in ``index``, also inside div, mod and values."""
+    axes: set[Axis] = set()
+    for atom, _ in index.terms:
+        if isinstance(atom, Axis):
+            axes.add(atom)
+        elif isinstance(atom, FloorDiv | Mod):
+            axes |= index_axes(atom.index)
+        else:
+            axes |= atom.expr.free_axes
+    return frozenset(axes)
+
+
+def const(value: Any, dtype: Any) -> Expr:
+    """A constant; ``value`` is anything that converts to ``dtype``."""
+    return make("const", np.dtype(dtype), (), np.asarray(value, dtype).item() if np.dtype(dtype).kind != "V" else float(value))
+
+
+def load(slot: Any, index: Index, dtype: Any) -> Expr:
+    return make("load", np.dtype(dtype), (), (slot, index))
+
+
+def index_value(index: Index, dtype: Any = np.int32) -> Expr:
+    """An index as a number (iota)."""
+    return const(index.const, dtype) if index.is_const else make("index", np.dtype(dtype), (), index)
+
+
+def as_index(expr: Expr, lo: int, hi: int) -> Index:
+    """An integer expression as an index, known to lie in lo..hi (clamp it first if it may not)."""
+    if expr.op == "index":
+        return expr.attr  # type: ignore[no-any-return]
+    if expr.op == "const":
+        return Index((), int(expr.attr))
+    return Index(((Value(expr, lo, hi), 1),))
+
+
+def unary_op(op: str) -> Callable[[Expr], Expr]:
+    """``f(x)`` of the operand's dtype."""
+
+    def apply(x: Expr) -> Expr:
+        return make(op, x.dtype, (x,))
+
+    apply.__name__ = op
+    return apply
+
+
+def binary_op(op: str) -> Callable[[Expr, Expr], Expr]:
+    """``f(x, y)`` of the operands' common dtype."""
+
+    def apply(x: Expr, y: Expr) -> Expr:
+        return make(op, x.dtype, (x, y))
+
+    apply.__name__ = op
+    return apply
+
+
+def compare_op(op: str) -> Callable[[Expr, Expr], Expr]:
+    """``f(x, y)`` that gives a bool."""
+
+    def apply(x: Expr, y: Expr) -> Expr:
+        return make(op, BOOL, (x, y))
+
+    apply.__name__ = op
+    return apply
+
+
+neg, abs_, sign, floor, ceil, round_, trunc = map(unary_op, ("neg", "abs", "sign", "floor", "ceil", "round", "trunc"))
+sqrt, rsqrt, exp, exp2, expm1, log, log1p = map(unary_op, ("sqrt", "rsqrt", "exp", "exp2", "expm1", "log", "log1p"))
+sin, cos, tan, asin, acos, atan = map(unary_op, ("sin", "cos", "tan", "asin", "acos", "atan"))
+sinh, cosh, tanh, asinh, acosh, atanh = map(unary_op, ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh"))
+erf, erfc, erf_inv, lgamma, digamma = map(unary_op, ("erf", "erfc", "erf_inv", "lgamma", "digamma"))
+cbrt, logistic, not_, popcount, clz = map(unary_op, ("cbrt", "logistic", "not", "popcount", "clz"))
+add, sub, mul, div, rem, min_, max_ = map(binary_op, ("add", "sub", "mul", "div", "rem", "min", "max"))
+pow_, atan2, nextafter = map(binary_op, ("pow", "atan2", "nextafter"))
+and_, or_, xor, shl = map(binary_op, ("and", "or", "xor", "shl"))
+shr_logical, shr_arithmetic = map(binary_op, ("shr_logical", "shr_arithmetic"))
+eq, ne, lt, le, gt, ge = map(compare_op, ("eq", "ne", "lt", "le", "gt", "ge"))
+
+
+def is_finite(x: Expr) -> Expr:
+    return make("is_finite", BOOL, (x,))
+
+
+def select(condition: Expr, then: Expr, otherwise: Expr) -> Expr:
+    return then if then is otherwise else make("select", then.dtype, (condition, then, otherwise))
+
+
+def cast(x: Expr, dtype: Any) -> Expr:
+    dtype = np.dtype(dtype)
+    if x.dtype == dtype:
+        return x
+    if x.op == "const":
+        with np.errstate(all="ignore"):
+            if not (dtype.kind in "iu" and x.dtype.kind not in "iub"):
+                return const(np.asarray(x.attr, x.dtype).astype(dtype).item(), dtype)
+    return make("cast", dtype, (x,))
+
+
+def bitcast(x: Expr, dtype: Any) -> Expr:
+    return x if x.dtype == np.dtype(dtype) else make("bitcast", np.dtype(dtype), (x,))
+
+
+def guard(conditions: Sequence[tuple[Index, int, int]], then: Callable[[], Expr] | Expr, otherwise: Expr) -> Expr:
+    """``then`` where every (index, lo, hi) has lo <= index < hi, else ``otherwise``. Conditions always true drop out."""
+    kept = []
+    for index, lo, hi in conditions:
+        low, high = index.range
+        if high < lo or low >= hi:
+            return otherwise
+        if not (lo <= low and high < hi):
+            kept.append((index, lo, hi))
+    value = then() if callable(then) else then
+    return make("guard", value.dtype, (value, otherwise), tuple(kept)) if kept else value
+
+
+def reduce(
+    combiner: str | Combiner, extents: Sequence[int], inits: Sequence[Expr], body: Callable[..., Sequence[Expr]]
+) -> list[Expr]:
+    """States after combining ``body(*indices)`` over all of ``extents``, beginning with ``inits``.
+
+    ``body`` gets one Index per extent and returns as many expressions as there are states.
+    """
+    axes = tuple(Axis(f"r{n}", extent, "reduction") for n, extent in enumerate(extents))
+    bodies = list(body(*map(axis_index, axes)))
+    axes = tuple(axis for axis in axes if axis.extent != 1)
+    if any(axis.extent == 0 for axis in axes):
+        return list(inits)
+    node = make("reduce", None, (*inits, *bodies), (combiner, axes))
+    return [make("project", init.dtype, (node,), k) for k, init in enumerate(inits)]
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An operand as a kernel rule sees it: ``x[i, j]`` is the expression of that element."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+    element: Callable[[tuple[Index, ...]], Expr]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __getitem__(self, index: Index | tuple[Index, ...]) -> Expr:
+        return self.element(index if isinstance(index, tuple) else (index,))
+
+
+@dataclass(frozen=True)
+class Cumulative:
+    """A running reduction along one axis: out[.., k, ..] = combine over body(0..k) (or k.. if ``reverse``).
+
+    ``body(indices)`` gives the element at the full index tuple.
+    """
+
+    axis: int
+    combiner: str | Combiner
+    inits: tuple[Expr, ...]
+    body: Callable[[tuple[Index, ...]], Sequence[Expr]]
+    reverse: bool = False
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Start from operand 0, then for every update u (in order) combine ``value(u)`` into element ``target(u)``.
+
+    Attributes:
+      extents: the iteration space of the updates.
+      target: update indices -> (conditions, index tuple into the result); an update whose conditions fail is dropped.
+      value: update indices -> the update's expression.
+      combine: (old, new) -> stored expression; None stores the new one.
+      unique: whether no two updates have the same target.
+    """
+
+    extents: tuple[int, ...]
+    target: Callable[[tuple[Index, ...]], tuple[Sequence[tuple[Index, int, int]], tuple[Index, ...]]]
+    value: Callable[[tuple[Index, ...]], Expr]
+    combine: Callable[[Expr, Expr], Expr] | None
+    unique: bool = False
+
+
+@dataclass(frozen=True)
+class Library:
+    """Best done by a library (matmul, sort): the backend's choice. ``fallback`` gives the elements by loops, if sensible."""
+
+    name: str
+    fallback: Callable[[], Expr] | None = None

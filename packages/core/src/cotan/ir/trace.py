@@ -1,0 +1,219 @@
+"""Traces and tracers: who interprets the operations that run now.
+
+There is one current trace per thread. Every ``Primitive.bind`` goes to it; a value that belongs to another, outer trace
+is a constant to it. Knows no transform and no operation. Upper rooms fill two slots at import: ``eager`` (how a primitive
+runs at once) and ``operators`` (what ``tracer + 1`` means).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cotan import errors
+from cotan.ir.avals import ShapedArray, get_aval
+
+if TYPE_CHECKING:
+    from cotan.ir.primitive import Primitive
+
+
+class Trace:
+    """An interpreter of primitives. Subclasses say what ``process`` does with operands that may be their tracers."""
+
+    __slots__ = ("alive", "__weakref__")
+    name = "trace"
+
+    def __init__(self) -> None:
+        self.alive = True
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        raise TypeError(f"{type(self).__name__} does not process primitives")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class _Slots:
+    """What upper rooms fill in at import."""
+
+    __slots__ = ("eager", "operators")
+    eager: Callable[[Any, Sequence[Any], dict[str, Any]], Any] | None
+    operators: type | None
+
+    def __init__(self) -> None:
+        self.eager = None
+        self.operators = None
+
+
+slots = _Slots()
+
+
+class EvalTrace(Trace):
+    """The outermost trace: runs each primitive at once on a device."""
+
+    __slots__ = ()
+    name = "eager evaluation"
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        if slots.eager is None:
+            raise RuntimeError("nothing can run yet: import cotan first, which fills in how primitives run")
+        for arg in args:
+            if isinstance(arg, Tracer):
+                raise escaped(arg)
+        return slots.eager(primitive, args, params)
+
+
+eval_trace = EvalTrace()
+_current: ContextVar[Trace] = ContextVar("cotan_current_trace", default=eval_trace)
+current_trace: Callable[[], Trace] = _current.get
+
+
+@contextmanager
+def set_current_trace(trace: Trace) -> Iterator[None]:
+    """Make ``trace`` the current one for the time of the block."""
+    token = _current.set(trace)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+@contextmanager
+def new_trace(trace: Trace) -> Iterator[Any]:
+    """Make ``trace`` the current one for the block, and end it after: its tracers are dead then."""
+    token = _current.set(trace)
+    try:
+        yield trace
+    finally:
+        _current.reset(token)
+        trace.alive = False
+
+
+def trace_state_clean() -> bool:
+    """Whether nothing is being traced on this thread."""
+    return _current.get() is eval_trace
+
+
+def escaped(tracer: Tracer) -> errors.UnexpectedTracerError:
+    """The error for a tracer met outside of the function whose tracing made it."""
+    return errors.UnexpectedTracerError(
+        f"{errors.where()}: a value ({tracer.aval.short()}) leaked out of a function that was being traced by "
+        f"{tracer._trace.name}; it was kept in a global, an attribute or a closure and is used after (or outside of) "
+        "that call. Return it from the function instead of storing it."
+    )
+
+
+class Tracer:
+    """A stand-in for an array while a function is traced.
+
+    Subclasses have ``aval`` and, where the value is known (under grad and jvp), override ``concrete``.
+    """
+
+    __slots__ = ("_trace", "__weakref__")
+    __array_priority__ = 1000
+    __hash__ = None  # type: ignore[assignment]
+    _trace: Trace
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+
+    @property
+    def aval(self) -> ShapedArray:
+        raise TypeError(f"{type(self).__name__} has no abstract value")
+
+    def concrete(self) -> Any:
+        """The concrete value behind the tracer (an Array), or None where it is not known while tracing."""
+        return None
+
+    def origin(self) -> str:
+        """Where the value comes from, for messages; may be empty."""
+        return ""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.aval.shape
+
+    @property
+    def dtype(self) -> Any:
+        return self.aval.dtype
+
+    @property
+    def weak_type(self) -> bool:
+        return self.aval.weak_type
+
+    @property
+    def ndim(self) -> int:
+        return len(self.aval.shape)
+
+    @property
+    def size(self) -> int:
+        return self.aval.size
+
+    @property
+    def itemsize(self) -> int:
+        return int(self.aval.dtype.itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        return self.aval.nbytes
+
+    def __getattr__(self, name: str) -> Any:
+        # Only reached when normal lookup fails. Array methods and operators are filled in by the numpy room.
+        raise AttributeError(f"a traced array has no attribute `{name}`")
+
+    def _known(self, error: type[Exception], what: str, hint: str) -> Any:
+        value = self.concrete()
+        if value is None:
+            origin = self.origin()
+            raise error(
+                f"{errors.where()}: {what} needs the value of a traced array ({self.aval.short()}), which is not known "
+                f"while the function is being traced by {self._trace.name}.{' ' + origin if origin else ''} {hint}"
+            )
+        return value
+
+    def __bool__(self) -> bool:
+        hint = (
+            "Use cotan.numpy.where or cotan.lax.cond for a choice inside the program, or mark the argument that "
+            "decides it as static (static_argnames)."
+        )
+        return bool(self._known(errors.TracerBoolConversionError, "a branch or bool()", hint))
+
+    def __int__(self) -> int:
+        return int(self._known(errors.ConcretizationTypeError, "int()", "Use .astype(int) to stay inside the program."))
+
+    def __float__(self) -> float:
+        hint = "Use .astype(float) to stay inside the program."
+        return float(self._known(errors.ConcretizationTypeError, "float()", hint))
+
+    def __complex__(self) -> complex:
+        hint = "Use .astype(complex) to stay inside the program."
+        return complex(self._known(errors.ConcretizationTypeError, "complex()", hint))
+
+    def __index__(self) -> int:
+        hint = (
+            "A Python index, range or shape must be known: mark the argument as static, or use cotan.lax.dynamic_slice, "
+            "cotan.numpy.take or a structured loop."
+        )
+        return self._known(errors.TracerIntegerConversionError, "a Python integer", hint).__index__()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        hint = "A NumPy function was called on it: use the cotan.numpy function of the same name."
+        return np.asarray(self._known(errors.TracerArrayConversionError, "conversion to a NumPy array", hint), dtype)
+
+    def tolist(self) -> Any:
+        return self._known(errors.ConcretizationTypeError, "tolist()", "Return the array and convert it outside.").tolist()
+
+    def item(self, *args: Any) -> Any:
+        return self._known(errors.ConcretizationTypeError, "item()", "Return the array and convert it outside.").item(*args)
+
+    def __repr__(self) -> str:
+        return f"Tracer<{self.aval.short()}> of {self._trace.name}"
+
+
+def typeof(x: Any) -> ShapedArray:
+    """The abstract value of a tracer, array or scalar."""
+    return get_aval(x)
