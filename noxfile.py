@@ -1,0 +1,63 @@
+"""Developer sessions: what the README names (mnist, tests), and what CI runs besides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "tests", "wheels", "docs"]
+nox.options.error_on_missing_interpreters = True
+
+HERE = Path(__file__).parent
+PACKAGES = ["./packages/core", "./packages/backend-cpu"]
+TESTING = ["pytest>=8", "pytest-xdist", "hypothesis", "mpmath", "scipy"]
+PLOTTING = ["matplotlib", "tqdm"]
+
+
+@nox.session
+def mnist(session: nox.Session) -> None:
+    """Train the MNIST example on the CPU: the project's main job."""
+    session.install(*PACKAGES, *PLOTTING)
+    session.run("python", "examples/mnist.py", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Every test of every package, and the examples at a small size."""
+    session.install(*PACKAGES, *TESTING, *PLOTTING)
+    session.run("python", "-m", "pytest", "-n", "2", "--dist", "worksteal", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff, mypy strict on the inner rooms, and the import contracts."""
+    session.install("-e", "./packages/core", "-e", "./packages/backend-cpu", "ruff", "mypy", "import-linter", "nox", "pytest")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    session.install(*PACKAGES, *PLOTTING, "sphinx", "myst-nb", "furo")
+    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Workloads against JAX and NumPy, interleaved in one run; ``nox -s bench -- NAME`` runs one."""
+    session.install(*PACKAGES, *PLOTTING, "jax")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build the wheels, install them into a fresh environment, run; then core alone."""
+    session.install("build", "virtualenv")
+    out = Path(session.create_tmp()).resolve() / "wheels"
+    for package in PACKAGES:
+        session.run("python", "-m", "build", "--wheel", "--outdir", str(out), package, silent=True)
+    session.run("python", "packages/core/tests/wheels.py", str(out))
