@@ -1,0 +1,59 @@
+"""``python -m cotan info``: what is installed, which backends were found, and why one of them cannot be used."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from cotan.backend import registry
+from cotan.errors import BackendUnavailableError
+
+
+def _version_of(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def info() -> str:
+    """The report that ``python -m cotan info`` prints."""
+    lines = [
+        f"cotan {_version_of('cotan')}, Python {platform.python_version()}, {platform.platform()}",
+        "  " + ", ".join(f"{name} {_version_of(name)}" for name in ("numpy", "ml_dtypes", "pluggy")),
+        "",
+    ]
+    items = registry.backends_found()
+    lines.append("backends" if items else registry.INSTALL)
+    for item in items:
+        probe = item.probe()
+        lines.append(f"  {item.name:<12} {'usable' if probe.usable else 'not usable'}   {item.source}")
+        if probe.version:
+            lines.append(f"  {'':<12} {probe.version}")
+        lines.extend(f"  {'':<12} {device}" for device in probe.devices)
+        if not probe.usable:
+            lines.append(f"  {'':<12} because {probe.reason or 'it gave no reason'}")
+        lines.extend(f"  {'':<12} {note}" for note in item.notes)
+    try:
+        lines += ["", f"default backend: {registry.default_backend().name}"]
+    except BackendUnavailableError as error:
+        lines += ["", f"default backend: none ({error})"]
+    settings = {name: value for name, value in sorted(os.environ.items()) if name.startswith("COTAN_")}
+    if settings:
+        lines += ["", "environment", *(f"  {name}={value}" for name, value in settings.items())]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command; the exit status."""
+    if arguments == ["info"]:
+        print(info())
+        return 0
+    print("usage: python -m cotan info", file=sys.stderr)
+    return 0 if arguments in (["-h"], ["--help"]) else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
