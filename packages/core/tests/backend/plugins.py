@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
 from cotan.backend import registry
 
 
@@ -34,7 +35,7 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     """An environment in which only the distributions that the test installs are found."""
-    from importlib.metadata import MetadataPathFinder, DistributionFinder
+    from importlib.metadata import DistributionFinder, MetadataPathFinder
 
     place = Site(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))

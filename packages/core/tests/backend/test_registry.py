@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from cotan.__main__ import info, main
 from cotan.backend import Capabilities, LoweringTable, backends_found, default_backend, get_backend
 from cotan.backend.hookspecs import Specs
@@ -90,7 +91,7 @@ def test_an_unusable_backend_is_passed_over_and_says_why(site):
         ),
         (
             good("acme-broken", version=99),
-            "written for version 99 of the backend interface and this cotan has version 1",
+            "written for version 99 of the backend interface",
         ),
     ],
 )
@@ -113,9 +114,9 @@ def test_only_broken_plugins(site):
 def test_a_probe_or_an_open_that_raises(site):
     site.install("acme-a", good("a").replace("lambda: Probe(", "lambda: 1 / 0 or Probe("))
     site.install("acme-b", good("b").replace("open=Nothing", "open=lambda: 1 / 0"))
-    with pytest.raises(BackendUnavailableError, match="`a`.*its probe raised ZeroDivisionError"):
+    with pytest.raises(BackendUnavailableError, match=r"`a`.*its probe raised ZeroDivisionError"):
         get_backend("a")
-    with pytest.raises(BackendUnavailableError, match="`b`.*could not be opened: ZeroDivisionError"):
+    with pytest.raises(BackendUnavailableError, match=r"`b`.*could not be opened: ZeroDivisionError"):
         get_backend("b")
 
 

@@ -158,7 +158,7 @@ class Backend(ABC):
         raise UnsupportedError(self.name, "rules from other packages")
 
     def compile(self, program: Program | ClosedJaxpr, options: CompileOptions) -> Executable:
-        """An executable for what its door takes: a Program (kernels) or a ClosedJaxpr of ``native`` primitives (program)."""
+        """An executable for what its door takes: a Program, or a ClosedJaxpr whose primitives are all ``native``."""
         raise UnsupportedError(self.name, "compiled programs")
 
     def eager(
