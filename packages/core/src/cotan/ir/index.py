@@ -7,40 +7,49 @@ Immutable, hash-consed by structure. Knows loops and integers, no arrays and no 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
 class Axis:
     """One loop: an extent and a kind ('parallel', 'reduction' or 'sequential'). Equal only to itself."""
 
-    __slots__ = ("name", "extent", "kind")
+    __slots__ = ("name", "extent", "kind", "range")
 
     def __init__(self, name: str, extent: int, kind: str = "parallel") -> None:
         self.name = name
         self.extent = extent
         self.kind = kind
-
-    @property
-    def range(self) -> tuple[int, int]:
-        return (0, max(self.extent - 1, 0))
+        self.range = (0, max(extent - 1, 0))
 
     def __repr__(self) -> str:
         return self.name
 
 
 class _Quotient:
-    __slots__ = ("index", "divisor", "_hash")
+    __slots__ = ("index", "divisor", "range", "_hash")
 
     def __init__(self, index: Index, divisor: int) -> None:
         self.index = index
         self.divisor = divisor
+        self.range = self._range(*index.range)
         self._hash = hash((type(self).__name__, index, divisor))
 
     def __hash__(self) -> int:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self.divisor == other.divisor and self.index == other.index  # type: ignore[attr-defined]
+        return (
+            isinstance(other, _Quotient)
+            and type(other) is type(self)
+            and self.divisor == other.divisor
+            and self.index == other.index
+        )
+
+    def _range(self, lo: int, hi: int) -> tuple[int, int]:
+        raise AssertionError("FloorDiv and Mod say which values they take")
 
 
 class FloorDiv(_Quotient):
@@ -48,9 +57,7 @@ class FloorDiv(_Quotient):
 
     __slots__ = ()
 
-    @property
-    def range(self) -> tuple[int, int]:
-        lo, hi = self.index.range
+    def _range(self, lo: int, hi: int) -> tuple[int, int]:
         return (lo // self.divisor, hi // self.divisor)
 
     def __repr__(self) -> str:
@@ -62,9 +69,7 @@ class Mod(_Quotient):
 
     __slots__ = ()
 
-    @property
-    def range(self) -> tuple[int, int]:
-        lo, hi = self.index.range
+    def _range(self, lo: int, hi: int) -> tuple[int, int]:
         return (lo, hi) if 0 <= lo and hi < self.divisor else (0, self.divisor - 1)
 
     def __repr__(self) -> str:
@@ -207,6 +212,24 @@ def axis_index(axis: Axis) -> Index:
     return ZERO if axis.extent == 1 else Index(((axis, 1),))
 
 
+def ravel(indices: Sequence[Index], shape: Sequence[int]) -> Index:
+    """The row-major linear index of element ``indices`` of an array of ``shape``."""
+    linear, stride = ZERO, 1
+    for index, extent in zip(reversed(indices), reversed(shape), strict=True):
+        linear = linear + index * stride
+        stride *= extent
+    return linear
+
+
+def unravel(linear: Index, shape: Sequence[int]) -> tuple[Index, ...]:
+    """The element of an array of ``shape`` that lies at the row-major position ``linear``."""
+    indices: list[Index] = []
+    for extent in reversed(shape[1:]):
+        indices.append(linear % extent if extent else ZERO)
+        linear = linear // extent if extent else ZERO
+    return (linear, *reversed(indices)) if shape else ()
+
+
 def _rejoin(sums: dict[Atom, int], const: int) -> Index:
     """Drop zero terms, and turn ``d*c*(x // d) + c*(x % d)`` back into ``c*x``."""
     again = True
@@ -214,8 +237,8 @@ def _rejoin(sums: dict[Atom, int], const: int) -> Index:
         again = False
         for atom, coefficient in list(sums.items()):
             if isinstance(atom, Mod) and coefficient:
-                quotient = FloorDiv(atom.index, atom.divisor)
-                if sums.get(quotient) == coefficient * atom.divisor:
+                quotient = _only_atom(atom.index // atom.divisor)
+                if quotient is not None and sums.get(quotient) == coefficient * atom.divisor:
                     del sums[quotient], sums[atom]
                     const += coefficient * atom.index.const
                     for inner, factor in atom.index.terms:
@@ -223,6 +246,42 @@ def _rejoin(sums: dict[Atom, int], const: int) -> Index:
                     again = True
                     break
     return Index(tuple((a, c) for a, c in sums.items() if c), const)
+
+
+def _only_atom(index: Index) -> Atom | None:
+    """The atom that ``index`` is, if it is nothing else."""
+    return index.terms[0][0] if len(index.terms) == 1 and index.const == 0 and index.terms[0][1] == 1 else None
+
+
+def linear_index(idx: Sequence[Index], shape: Sequence[int]) -> Index:
+    """The row-major position of element ``idx`` in an array of the given shape."""
+    sums: dict[Atom, int] = {}
+    const, stride = 0, 1
+    for index, extent in zip(reversed(idx), reversed(shape), strict=True):
+        if extent != 1:
+            const += index.const * stride
+            for atom, coefficient in reversed(index.terms):
+                sums[atom] = sums.get(atom, 0) + coefficient * stride
+        stride *= extent
+    return _rejoin(dict(reversed(sums.items())), const)
+
+
+def substitute(index: Index, new: Mapping[Axis, Index]) -> Index:
+    """``index`` with loops replaced by indices, simplified anew. Values stay as they are (see the compiler's rewrite)."""
+    result = Index((), index.const)
+    for atom, coefficient in index.terms:
+        result = result + _substitute_atom(atom, new) * coefficient
+    return result
+
+
+def _substitute_atom(atom: Atom, new: Mapping[Axis, Index]) -> Index:
+    if isinstance(atom, Axis):
+        return new.get(atom) or Index(((atom, 1),))
+    if isinstance(atom, FloorDiv):
+        return substitute(atom.index, new) // atom.divisor
+    if isinstance(atom, Mod):
+        return substitute(atom.index, new) % atom.divisor
+    return Index(((atom, 1),))
 
 
 def _split(index: Index, divisor: int) -> tuple[Index, Index]:
@@ -248,8 +307,6 @@ def _safe_carry(rest: Index, divisor: int) -> int:
 
 def _common(index: Index, divisor: int) -> int:
     """The largest common factor of ``divisor`` and all coefficients."""
-    import math
-
     common = divisor
     for _, coefficient in index.terms:
         common = math.gcd(common, coefficient)
