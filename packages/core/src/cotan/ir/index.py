@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
@@ -266,22 +266,20 @@ def linear_index(idx: Sequence[Index], shape: Sequence[int]) -> Index:
     return _rejoin(dict(reversed(sums.items())), const)
 
 
-def substitute(index: Index, new: Mapping[Axis, Index]) -> Index:
-    """``index`` with loops replaced by indices, simplified anew. Values stay as they are (see the compiler's rewrite)."""
+def substitute(index: Index, new: Mapping[Axis, Index], value: Callable[[Value], Index] | None = None) -> Index:
+    """``index`` with loops replaced by indices, simplified anew; ``value`` says what becomes of a Value (itself if None)."""
     result = Index((), index.const)
     for atom, coefficient in index.terms:
-        result = result + _substitute_atom(atom, new) * coefficient
+        if isinstance(atom, Axis):
+            replaced = new[atom] if atom in new else Index(((atom, 1),))
+        elif isinstance(atom, FloorDiv):
+            replaced = substitute(atom.index, new, value) // atom.divisor
+        elif isinstance(atom, Mod):
+            replaced = substitute(atom.index, new, value) % atom.divisor
+        else:
+            replaced = Index(((atom, 1),)) if value is None else value(atom)
+        result = result + replaced * coefficient
     return result
-
-
-def _substitute_atom(atom: Atom, new: Mapping[Axis, Index]) -> Index:
-    if isinstance(atom, Axis):
-        return new.get(atom) or Index(((atom, 1),))
-    if isinstance(atom, FloorDiv):
-        return substitute(atom.index, new) // atom.divisor
-    if isinstance(atom, Mod):
-        return substitute(atom.index, new) % atom.divisor
-    return Index(((atom, 1),))
 
 
 def _split(index: Index, divisor: int) -> tuple[Index, Index]:

@@ -39,12 +39,15 @@ class Let:
 class ReduceLoop:
     """Compute the reduce node ``value`` (op 'reduce') here: loops over its axes, ``body`` hoisted per level.
 
-    ``levels[k]`` are the nodes to compute inside of axis k before the next axis begins.
+    ``levels[k]`` are the nodes to compute inside of axis k before the next axis begins (for the last axis: before the
+    states are combined); one entry per axis. ``siblings`` are further reduce nodes over the very same axes, to be
+    computed in the same loops: no one of them uses another's result.
     """
 
     value: Expr
     axes: tuple[Axis, ...]
     levels: tuple[tuple[Node, ...], ...]
+    siblings: tuple[Expr, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,11 @@ class KernelOperand:
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """A small tree of loops over ``operands``; loads and stores name operands by their position (slot)."""
+    """A small tree of loops over ``operands``; loads and stores name operands by their position (slot).
+
+    ``in_place``: pairs (read slot, written slot) that may be the very same memory: every load from the read slot has
+    exactly the index of the store to the written one. All other operands are apart from all written ones.
+    """
 
     name: str
     operands: tuple[KernelOperand, ...]
@@ -99,6 +106,7 @@ class Kernel:
     fused: tuple[str, ...] = ()
     flops: int = 0
     bytes: int = 0
+    in_place: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)

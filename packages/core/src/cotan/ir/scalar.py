@@ -25,6 +25,8 @@ A combiner is a name ('add', 'mul', 'max', 'min', 'and', 'or', 'xor') for k = 1,
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +34,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from cotan.ir.index import Axis, FloorDiv, Index, Mod, Value, axis_index
+from cotan.ir.index import Axis, FloorDiv, Index, Mod, Value, axis_index, const_index
 
 BOOL = np.dtype(np.bool_)
 
@@ -98,8 +100,8 @@ def make(op: str, dtype: Any, args: Sequence[Expr] = (), attr: Any = None) -> Ex
     key = (op, dtype, tuple(map(id, args)), repr(attr) if op == "const" else attr)
     node = _nodes.get(key)
     if node is None:
-        node = Expr(op, dtype, args, attr, hash((op, str(dtype), key[2], key[3])))
-        _nodes[key] = node
+        node = Expr(op, dtype, args, attr, hash(key))
+        node = _nodes.setdefault(key, node)
     return node
 
 
@@ -218,18 +220,37 @@ def guard(conditions: Sequence[tuple[Index, int, int]], then: Callable[[], Expr]
     return make("guard", value.dtype, (value, otherwise), tuple(kept)) if kept else value
 
 
+UNROLL = 4
+"""Reductions over at most so many elements are written out, without a loop."""
+
+
+def combine(combiner: str | Combiner, old: Sequence[Expr], new: Sequence[Expr]) -> list[Expr]:
+    """The states after combining ``old`` with ``new``."""
+    if isinstance(combiner, Combiner):
+        return list(combiner.combine(old, new))
+    return [make(combiner, old[0].dtype, (old[0], new[0]))]
+
+
 def reduce(
     combiner: str | Combiner, extents: Sequence[int], inits: Sequence[Expr], body: Callable[..., Sequence[Expr]]
 ) -> list[Expr]:
     """States after combining ``body(*indices)`` over all of ``extents``, beginning with ``inits``.
 
-    ``body`` gets one Index per extent and returns as many expressions as there are states.
+    ``body`` gets one Index per extent and returns as many expressions as there are states. ``inits`` must be neutral
+    (combining with them changes nothing), so that a reduction may be done in parts.
     """
+    size = math.prod(extents)
+    if size == 0:
+        return list(inits)
+    if size <= UNROLL:
+        state = None
+        for position in itertools.product(*map(range, extents)):
+            new = list(body(*map(const_index, position)))
+            state = new if state is None else combine(combiner, state, new)
+        return list(state or inits)
     axes = tuple(Axis(f"r{n}", extent, "reduction") for n, extent in enumerate(extents))
     bodies = list(body(*map(axis_index, axes)))
     axes = tuple(axis for axis in axes if axis.extent != 1)
-    if any(axis.extent == 0 for axis in axes):
-        return list(inits)
     node = make("reduce", None, (*inits, *bodies), (combiner, axes))
     return [make("project", init.dtype, (node,), k) for k, init in enumerate(inits)]
 
