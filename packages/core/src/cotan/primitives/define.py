@@ -1,0 +1,520 @@
+"""Definers: the kinds of primitive that need no rules of their own.
+
+``unary``, ``binary`` and ``nary`` (elementwise), ``compare``, ``reducer``, ``linear`` and ``bilinear`` fill every rule
+table from a few functions, so that a usual primitive takes 1-5 lines. Knows the tables, the few structural operations,
+and no operation by name.
+
+An elementwise primitive takes operands of equal shapes and dtypes; operands of rank 0 stand for any shape. Python
+scalars take the dtype of the other operand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan.ir import primitive as tables
+from cotan.ir import scalar
+from cotan.ir.avals import ShapedArray, get_aval, shaped, tangent_aval
+from cotan.ir.primitive import Primitive
+from cotan.ir.rules import none
+from cotan.primitives.operands import ANY, BOOLEAN, FLOAT, PYTHON_SCALARS, Dtypes, align, lift, quiet, shape_of
+from cotan.structural import UndefinedPrimal, Zero, add_tangents, broadcast_in_dim, instantiate, reduce_sum
+from cotan.transforms.jvp import jvp_flat
+
+Function = Callable[..., Any]
+BASIC = none("basic: every backend knows it")
+NOT_LINEAR = none("not linear in any operand")
+
+
+# ---- Making a primitive, and saying what it has not
+
+
+def first_order(name: str, *, multiple_results: bool = False, required: bool = False) -> Primitive:
+    """A new primitive whose parameters hold no program: partial evaluation needs no rule of its own."""
+    return close(Primitive(name, multiple_results=multiple_results, required=required))
+
+
+def close(primitive: Primitive) -> Primitive:
+    """Say of an existing primitive that it is first-order."""
+    tables.partial_eval[primitive] = none("first-order: known operands are computed, unknown ones staged")
+    return primitive
+
+
+def _primitive(name: str | Primitive, required: bool) -> Primitive:
+    return close(name) if isinstance(name, Primitive) else first_order(name, required=required)
+
+
+def zero_derivative(primitive: Primitive) -> None:
+    """The derivative is zero wherever it exists: rounding, comparisons, bits, indices."""
+    tables.transpose[primitive] = none("its derivative is zero, so it never stands in a linear program")
+
+    @tables.jvp(primitive)
+    def rule(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
+        out = primitive.bind(*primals, **params)
+        if primitive.multiple_results:
+            return out, [Zero(tangent_aval(get_aval(y))) for y in out]
+        return out, Zero(tangent_aval(get_aval(out)))
+
+
+def jvp_by_decomposition(primitive: Primitive, formula: Function) -> None:
+    """Differentiate ``primitive`` through ``formula``, which computes the same from simpler primitives."""
+    tables.transpose[primitive] = NOT_LINEAR
+
+    @tables.jvp(primitive)
+    def rule(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
+        _, dots = jvp_flat(lambda *args: [formula(*args, **params)], list(primals), list(tangents))
+        return primitive.bind(*primals, **params), dots[0]
+
+
+# ---- Elementwise
+
+
+def elementwise_shape(name: str, avals: Sequence[ShapedArray]) -> tuple[int, ...]:
+    """The common shape of operands of equal shapes or rank 0.
+
+    Raises:
+      TypeError: two operands that are not scalars have different shapes.
+    """
+    shape: tuple[int, ...] = ()
+    for aval in avals:
+        if aval.shape != shape and aval.shape:
+            if shape:
+                shapes = ", ".join(str(a.shape) for a in avals)
+                raise TypeError(
+                    f"{name} got incompatible shapes for broadcasting: {shapes}. Operands must have equal shapes or be "
+                    "scalars; cotan.numpy functions broadcast as NumPy does."
+                )
+            shape = aval.shape
+    return shape
+
+
+def elementwise_dtype(name: str, accepts: Dtypes, avals: Sequence[ShapedArray]) -> Any:
+    """The common dtype of the operands.
+
+    Raises:
+      TypeError: the dtypes differ, or ``name`` does not accept them.
+    """
+    dtype = avals[0].dtype
+    for aval in avals:
+        if aval.dtype != dtype:
+            raise TypeError(
+                f"{name} requires operands of equal dtypes, got {', '.join(str(a.dtype) for a in avals)}. "
+                "cotan.numpy functions promote dtypes; otherwise convert with .astype."
+            )
+    if accepts is not ANY and dtype not in accepts:
+        raise TypeError(f"{name} does not accept dtype {dtype}; it takes {accepts.words}")
+    return dtype
+
+
+def _result_dtype(result: Any, dtype: Any) -> Any:
+    return dtype if result is None else result(dtype) if callable(result) else result
+
+
+def _elementwise_abstract(primitive: Primitive, accepts: Dtypes, result: Any) -> None:
+    name = primitive.name
+
+    @tables.abstract(primitive)
+    def rule(*avals: ShapedArray, **params: Any) -> ShapedArray:
+        first = avals[0]
+        if result is None and first.dtype in accepts and avals.count(first) == len(avals):
+            return first
+        dtype = elementwise_dtype(name, accepts, avals)
+        shape = elementwise_shape(name, avals)
+        if result is not None:
+            dtype = _result_dtype(result, dtype)
+        weak = dtype != BOOLEAN and all(aval.weak_type for aval in avals)
+        return shaped(shape, dtype, weak)
+
+
+def _spread(tangent: Any, shape: tuple[int, ...]) -> Any:
+    """A tangent of a scalar operand, in the shape of the result."""
+    if type(tangent) is Zero or shape_of(tangent) == shape:
+        return tangent
+    return broadcast_in_dim(tangent, shape, ())
+
+
+def _gather_in(ct: Any, aval: ShapedArray) -> Any:
+    """A cotangent in the shape of its operand, which may be a scalar."""
+    shape = shape_of(ct)
+    return ct if shape == aval.shape else reduce_sum(ct, tuple(range(len(shape))))
+
+
+def _elementwise_jvp(primitive: Primitive, rules: Sequence[Function | None]) -> None:
+    """``rules[k](tangent_k, *primals, out, **params)``; None where the derivative is zero."""
+
+    @tables.jvp(primitive)
+    def rule(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
+        out = primitive.bind(*primals, **params)
+        terms = [
+            partial(t, *primals, out, **params)
+            for partial, t in zip(rules, tangents, strict=True)
+            if partial is not None and type(t) is not Zero
+        ]
+        if not terms:
+            return out, Zero(tangent_aval(get_aval(out)))
+        if len(primals) > 1:
+            shape = shape_of(out)
+            terms = [_spread(term, shape) for term in terms]
+        total = terms[0]
+        for term in terms[1:]:
+            total = add_tangents(total, term)
+        return out, total
+
+
+def _elementwise_transpose(primitive: Primitive, rules: Sequence[Function | None]) -> None:
+    """``rules[k](ct, *operands, **params)`` gives the cotangent of operand k; None where not linear in it."""
+
+    @tables.transpose(primitive)
+    def rule(ct: Any, *args: Any, **params: Any) -> list[Any]:
+        cts: list[Any] = []
+        for arg, back in zip(args, rules, strict=True):
+            if type(arg) is not UndefinedPrimal:
+                cts.append(None)
+            elif back is None:
+                raise TypeError(f"{primitive.name} is not linear in operand {len(cts)}")
+            else:
+                cts.append(_gather_in(back(ct, *args, **params), arg.aval))
+        return cts
+
+
+def elementwise_batch(primitive: Primitive) -> None:
+    """Map an elementwise primitive: the mapped axis goes to one place in all operands."""
+
+    @tables.batch(primitive)
+    def rule(axis: Any, args: Sequence[Any], dims: Sequence[int | None], **params: Any) -> Any:
+        operands, dim = align(axis, args, dims)
+        out = primitive.bind(*operands, **params)
+        return (out, [dim] * len(out)) if primitive.multiple_results else (out, dim)
+
+
+def elementwise_reference(primitive: Primitive, function: Function, *, exact: bool = False) -> None:
+    """Register a NumPy function of arrays. It runs without floating-point warnings unless ``exact`` says it has none.
+
+    The rule has an attribute ``ufunc``: the NumPy ufunc that it is, or None; backends may call that with ``out=``.
+    """
+    if exact:
+
+        def rule(*args: Any, **params: Any) -> Any:
+            out = function(*args, **params)
+            return out if type(out) is np.ndarray else np.asarray(out)
+
+    else:
+
+        def rule(*args: Any, **params: Any) -> Any:
+            out = quiet(function, *args, **params)
+            return out if type(out) is np.ndarray else np.asarray(out)
+
+    rule.ufunc = function if isinstance(function, np.ufunc) else None  # type: ignore[attr-defined]
+    tables.reference[primitive] = rule
+
+
+def elementwise_kernel(primitive: Primitive, function: Function) -> None:
+    """Register a function of scalar expressions, one per operand."""
+
+    @tables.kernel(primitive)
+    def rule(i: Any, *operands: scalar.Operand, **params: Any) -> Any:
+        return function(*(x[i] if x.shape else x[()] for x in operands), **params)
+
+
+def nary(
+    name: str | Primitive,
+    accepts: Dtypes,
+    arity: int,
+    *,
+    reference: Function,
+    kernel: Function,
+    jvp: Sequence[Function | None] | None = None,
+    transpose: Sequence[Function | None] | None = None,
+    decompose: Function | None = None,
+    result: Any = None,
+    exact: bool = False,
+) -> Primitive:
+    """An elementwise primitive of ``arity`` operands of equal dtypes; see ``unary``. Rules come one per operand.
+
+    ``transpose`` without ``jvp`` says that the primitive is linear in all operands together.
+    """
+    primitive = _primitive(name, required=decompose is None)
+    if primitive not in tables.abstract:
+        _elementwise_abstract(primitive, accepts, result)
+    if jvp is not None:
+        _elementwise_jvp(primitive, jvp)
+    elif transpose is not None:
+        _jointly_linear_jvp(primitive)
+    else:
+        zero_derivative(primitive)
+    if transpose is not None:
+        _elementwise_transpose(primitive, transpose)
+    elif jvp is not None:
+        tables.transpose[primitive] = NOT_LINEAR
+    elementwise_batch(primitive)
+    elementwise_reference(primitive, reference, exact=exact)
+    elementwise_kernel(primitive, kernel)
+    tables.decompose[primitive] = BASIC if decompose is None else decompose
+    return primitive
+
+
+def unary(
+    name: str | Primitive,
+    accepts: Dtypes,
+    *,
+    reference: Function,
+    kernel: Function,
+    jvp: Function | None = None,
+    transpose: Function | None = None,
+    decompose: Function | None = None,
+    result: Any = None,
+    exact: bool = False,
+    does: str = "",
+) -> tuple[Primitive, Function]:
+    """An elementwise primitive of one operand.
+
+    Args:
+      accepts: the dtypes it takes.
+      reference: NumPy function of an array (and the parameters).
+      kernel: function of a scalar expression.
+      jvp: ``(tangent, x, out) -> tangent``; None: zero derivative, or linear where ``transpose`` is given.
+      transpose: ``(cotangent, x) -> cotangent``, of a linear primitive.
+      decompose: ``(x) -> out`` by other primitives; None: basic, every backend must know it.
+      result: dtype of the result, or a function from the operand's; None: the same.
+      exact: the reference raises no floating-point warnings.
+      does: the first line of the function's documentation.
+
+    Returns:
+      The primitive and its public function.
+    """
+    primitive = nary(
+        name,
+        accepts,
+        1,
+        reference=reference,
+        kernel=kernel,
+        jvp=None if jvp is None else (jvp,),
+        transpose=None if transpose is None else (transpose,),
+        decompose=decompose,
+        result=result,
+        exact=exact,
+    )
+    bind = primitive.bind
+
+    def function(x: Any, **params: Any) -> Any:
+        return bind(x, **params)
+
+    return primitive, _describe(function, primitive, f"{does} Elementwise.\n\n  Takes {accepts.words}.")
+
+
+def binary(
+    name: str | Primitive,
+    accepts: Dtypes,
+    *,
+    reference: Function,
+    kernel: Function,
+    jvp: Sequence[Function | None] | None = None,
+    transpose: Sequence[Function | None] | None = None,
+    decompose: Function | None = None,
+    result: Any = None,
+    exact: bool = False,
+    does: str = "",
+) -> tuple[Primitive, Function]:
+    """An elementwise primitive of two operands; as ``unary``, with one jvp and transpose function per operand."""
+    primitive = nary(
+        name,
+        accepts,
+        2,
+        reference=reference,
+        kernel=kernel,
+        jvp=jvp,
+        transpose=transpose,
+        decompose=decompose,
+        result=result,
+        exact=exact,
+    )
+    bind = primitive.bind
+
+    def function(x: Any, y: Any, **params: Any) -> Any:
+        if type(x) in PYTHON_SCALARS or type(y) in PYTHON_SCALARS:
+            x, y = lift(x, y)
+        return bind(x, y, **params)
+
+    takes = f"Takes two arrays of equal shapes and dtypes ({accepts.words}); either may be a scalar."
+    return primitive, _describe(function, primitive, f"{does} Elementwise.\n\n  {takes}")
+
+
+def compare(
+    name: str, accepts: Dtypes, *, reference: Function, kernel: Function, does: str
+) -> tuple[Primitive, Function]:
+    """An elementwise comparison: a bool for two operands, with zero derivative."""
+    return binary(name, accepts, reference=reference, kernel=kernel, result=np.dtype(np.bool_), exact=True, does=does)
+
+
+def _describe(function: Function, primitive: Primitive, words: str) -> Function:
+    function.__name__ = function.__qualname__ = primitive.name
+    function.__doc__ = words.strip()
+    return function
+
+
+# ---- Linear
+
+
+def _jointly_linear_jvp(primitive: Primitive) -> None:
+    """Linear in all operands together: apply the primitive to the tangents."""
+
+    @tables.jvp(primitive)
+    def rule(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
+        out = primitive.bind(*primals, **params)
+        if tangent_aval(get_aval(out)).dtype != get_aval(out).dtype:
+            return out, Zero(tangent_aval(get_aval(out)))
+        return out, primitive.bind(*map(instantiate, tangents), **params)
+
+
+def linear(primitive: Primitive) -> Callable[[Function], Function]:
+    """Decorates the transpose rule of a primitive that is linear in all operands together; gives jvp and transpose.
+
+    The function takes ``(ct, *operands, **params)`` and returns the cotangents: a list, or for one operand the value.
+    """
+    _jointly_linear_jvp(primitive)
+
+    def register(back: Function) -> Function:
+        @tables.transpose(primitive)
+        def rule(ct: Any, *args: Any, **params: Any) -> list[Any]:
+            cts = back(ct, *args, **params)
+            return cts if isinstance(cts, list) else [cts]
+
+        return back
+
+    return register
+
+
+def bilinear(primitive: Primitive, lhs: Function, rhs: Function) -> None:
+    """Two operands, linear in each for itself: gives jvp and transpose.
+
+    ``lhs(ct, x, y, **params)`` is the cotangent of the first operand (``x`` is an UndefinedPrimal then), ``rhs`` that
+    of the second.
+    """
+
+    @tables.jvp(primitive)
+    def forward(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
+        (x, y), (tx, ty) = primals, tangents
+        out = primitive.bind(x, y, **params)
+        left = None if type(tx) is Zero else primitive.bind(tx, y, **params)
+        right = None if type(ty) is Zero else primitive.bind(x, ty, **params)
+        return out, right if left is None else left if right is None else add_tangents(left, right)
+
+    @tables.transpose(primitive)
+    def backward(ct: Any, x: Any, y: Any, **params: Any) -> list[Any]:
+        if type(x) is UndefinedPrimal:
+            return [lhs(ct, x, y, **params), None]
+        return [None, rhs(ct, x, y, **params)]
+
+
+# ---- Reductions
+
+
+def reduced_shape(name: str, shape: tuple[int, ...], axes: Sequence[int]) -> tuple[int, ...]:
+    """``shape`` without ``axes``.
+
+    Raises:
+      ValueError: an axis is out of range or stands twice.
+    """
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"{name} got an axis twice: axes {tuple(axes)}")
+    for axis in axes:
+        if not 0 <= axis < len(shape):
+            raise ValueError(f"{name} got axis {axis}, which is out of range for an array of shape {shape}")
+    return tuple(extent for axis, extent in enumerate(shape) if axis not in axes)
+
+
+def reducer(
+    name: str | Primitive,
+    accepts: Dtypes,
+    *,
+    reference: Function,
+    combiner: str,
+    identity: Callable[[Any], Any],
+    decompose: Function,
+    jvp: Function | None = None,
+    transpose: Function | None = None,
+    wide: bool = False,
+    does: str = "",
+) -> tuple[Primitive, Function]:
+    """A reduction over ``axes`` (a sorted tuple of axes) by an associative, commutative operation.
+
+    Args:
+      reference: ``(array, axes) -> array`` of the same dtype.
+      combiner: the name of the operation, as in ``ir.scalar``.
+      identity: dtype -> its neutral element.
+      jvp: ``(tangent, x, out, axes) -> tangent``; None: zero derivative, or linear where ``transpose`` is given.
+      transpose: ``(cotangent, x, axes) -> cotangent``, of a linear reduction.
+      wide: whether 8- and 16-bit floats are combined in float32 and rounded once.
+    """
+    primitive = _primitive(name, required=False)
+    if primitive not in tables.abstract:
+        _reducer_abstract(primitive, accepts)
+    if transpose is not None:
+        linear(primitive)(transpose)
+    elif jvp is not None:
+        tables.transpose[primitive] = NOT_LINEAR
+        _elementwise_jvp(primitive, (jvp,))
+    else:
+        zero_derivative(primitive)
+    reducer_batch(primitive)
+    _reducer_reference(primitive, reference)
+    _reducer_kernel(primitive, combiner, identity, wide)
+    tables.decompose[primitive] = decompose
+    tables.cost[primitive] = lambda ins, outs, **params: (ins[0].size, ins[0].nbytes + outs[0].nbytes)
+
+    def function(operand: Any, axes: Sequence[int]) -> Any:
+        return primitive.bind(operand, axes=tuple(sorted(axes)))
+
+    return primitive, _describe(function, primitive, f"{does}\n\n  Takes {accepts.words}; ``axes`` are not negative.")
+
+
+def _reducer_abstract(primitive: Primitive, accepts: Dtypes) -> None:
+    @tables.abstract(primitive)
+    def rule(x: ShapedArray, *, axes: tuple[int, ...]) -> ShapedArray:
+        dtype = elementwise_dtype(primitive.name, accepts, (x,))
+        return shaped(reduced_shape(primitive.name, x.shape, axes), dtype, x.weak_type)
+
+
+def reducer_batch(primitive: Primitive) -> None:
+    """The mapped axis steps aside for the ``axes``."""
+
+    @tables.batch(primitive)
+    def rule(axis: Any, args: Sequence[Any], dims: Sequence[int], *, axes: tuple[int, ...], **params: Any) -> Any:
+        (x,), (dim,) = args, dims
+        moved = tuple(a + (a >= dim) for a in axes)
+        return primitive.bind(x, axes=moved, **params), dim - sum(a < dim for a in moved)
+
+
+def _reducer_reference(primitive: Primitive, function: Function) -> None:
+    @tables.reference(primitive)
+    def rule(x: Any, *, axes: tuple[int, ...]) -> Any:
+        out = quiet(function, x, axes)
+        return out if type(out) is np.ndarray and out.dtype == x.dtype else np.asarray(out, x.dtype)
+
+
+def merge(i: Sequence[Any], r: Sequence[Any], axes: Sequence[int]) -> tuple[Any, ...]:
+    """The indices of an operand from those of the result, ``i``, and those reduced over, ``r``."""
+    kept, gone = iter(i), dict(zip(axes, r, strict=True))
+    return tuple(gone[axis] if axis in gone else next(kept) for axis in range(len(i) + len(axes)))
+
+
+def _reducer_kernel(primitive: Primitive, combiner: str, identity: Function, wide: bool) -> None:
+    @tables.kernel(primitive)
+    def rule(i: Any, x: scalar.Operand, *, axes: tuple[int, ...]) -> Any:
+        dtype = wide_dtype(x.dtype) if wide else x.dtype
+        init = scalar.const(identity(dtype), dtype)
+        extents = [x.shape[axis] for axis in axes]
+        [out] = scalar.reduce(combiner, extents, [init], lambda *r: [scalar.cast(x[merge(i, r, axes)], dtype)])
+        return scalar.cast(out, x.dtype)
+
+
+_FLOAT32 = np.dtype(np.float32)
+
+
+def wide_dtype(dtype: Any) -> Any:
+    """The dtype in which sums of ``dtype`` are formed: float32 for narrower floats."""
+    return _FLOAT32 if dtype.itemsize < 4 and dtype in FLOAT else dtype
+
