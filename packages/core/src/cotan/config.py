@@ -1,149 +1,200 @@
-"""Configuration: every flag declared once, with a global value, environment variable and thread-local overrides.
+"""Configuration: one table of flags, global values, and overrides for a block of code on one thread.
 
-Reading ``config.name`` is one attribute lookup while no override is active anywhere. Knows nothing of what the flags do.
+Knows no backend, array or trace. ``config.NAME`` reads a flag in about 50 ns: the object is thread-local, its class
+attributes are the global values, and an override is an attribute of the calling thread. Flags that change what a traced
+function means are part of ``config.trace_key()``, by which jit decides whether to trace again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+import threading
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Literal
+
+Check = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
 class Flag:
-    """One setting.
+    """One entry of the table of flags.
 
     Attributes:
       name: the attribute of ``config``.
-      default: its value when nothing is said.
-      parse: takes text (of the environment) or a value and returns a good value, or raises ValueError.
-      doc: what it does.
-      traced: whether a change makes jit trace anew.
+      default: the value where neither the environment nor the program says otherwise.
+      check: returns the value in its normal form, or raises ValueError saying what is allowed.
+      parse: turns the text of the environment variable into a value for ``check``.
+      doc: what the flag does.
+      traced: whether a traced function may depend on it, so that jit traces again when it changes.
     """
 
     name: str
     default: Any
-    parse: Callable[[Any], Any]
+    check: Check
+    parse: Callable[[str], Any]
     doc: str
     traced: bool = False
 
     @property
     def env(self) -> str:
+        """The environment variable that gives the initial value."""
         return f"COTAN_{self.name.upper()}"
 
 
 def _boolean(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    text = str(value).strip().lower() if isinstance(value, str | int) else ""
-    if text in ("1", "true", "yes", "on"):
-        return True
-    if text in ("0", "false", "no", "off", ""):
-        if text or value == "":
-            return False
-    raise ValueError("a boolean is needed (True or False; 1, 0, true, false, on, off in the environment)")
-
-
-def _choice(*names: str) -> Callable[[Any], Any]:
-    def parse(value: Any) -> Any:
-        if value in names:
-            return value
-        raise ValueError(f"one of {', '.join(map(repr, names))} is needed")
-
-    return parse
-
-
-def _optional(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: None if value is None or value == "" else parse(value)
-
-
-def _positive(value: Any) -> int:
-    try:
-        number = int(value) if isinstance(value, str) else value.__index__()
-    except (ValueError, AttributeError):
-        number = 0
-    if number < 1 or isinstance(value, bool):
-        raise ValueError("a positive integer is needed")
-    return int(number)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if not isinstance(value, str):
-        raise ValueError("a string is needed")
+    if not isinstance(value, bool):
+        raise ValueError("allowed are True and False")
     return value
 
 
-def _names(value: Any) -> tuple[str, ...]:
-    items = value.split(",") if isinstance(value, str) else value
-    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
-        raise ValueError("names separated by commas, or a list of names, are needed")
-    return tuple(item.strip() for item in items if item.strip())
+def _parse_boolean(text: str) -> bool:
+    word = text.strip().lower()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    if word in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("allowed are 1, true, yes, on and 0, false, no, off")
 
 
-def _device(value: Any) -> Any:
-    if isinstance(value, str) or (hasattr(value, "platform") and hasattr(value, "id")):
+def _choice(*allowed: str | None) -> Check:
+    def check(value: Any) -> Any:
+        if value is not None and not isinstance(value, str) or value not in allowed:
+            raise ValueError(f"allowed are {', '.join(map(repr, allowed))}")
         return value
-    raise ValueError("a device (as cotan.devices() gives) or a platform name is needed")
+
+    return check
 
 
-def _precision(value: Any) -> Any:
+def _count(minimum: int, *, optional: bool) -> Check:
+    def check(value: Any) -> int | None:
+        if value is None and optional:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+            raise ValueError(f"allowed are integers from {minimum} up{' and None' if optional else ''}")
+        return value
+
+    return check
+
+
+def _text(value: Any) -> str | None:
+    if value is not None and (not isinstance(value, str | os.PathLike) or not os.fspath(value)):
+        raise ValueError("allowed are a non-empty text and None")
+    return None if value is None else str(os.fspath(value))
+
+
+def _names(value: Any) -> tuple[str, ...] | None:
+    if value is None:
+        return None
     if isinstance(value, str):
-        return _choice("default", "high", "highest", "bfloat16", "tensorfloat32", "float32")(value)
-    if hasattr(value, "name"):
-        return value
-    raise ValueError("'default', 'high', 'highest' or a cotan.lax.Precision is needed")
+        value = [part.strip() for part in value.split(",")]
+    if not isinstance(value, Iterable):
+        raise ValueError("allowed are a sequence of names, or None for all")
+    names = tuple(value)
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError("allowed are a sequence of at least one non-empty name, or None for all")
+    return names
 
 
-FLAGS: tuple[Flag, ...] = (
-    Flag("enable_x64", False, _boolean, "whether 64-bit dtypes exist, and are what Python scalars become", True),
-    Flag("numpy_dtype_promotion", "standard", _choice("standard", "strict"),
-         "whether operands of different dtypes are promoted, or refused ('strict')", True),
-    Flag("numpy_rank_promotion", "allow", _choice("allow", "warn", "raise"),
-         "what happens when operands of different rank are broadcast", True),
-    Flag("explicit_x64_dtypes", "warn", _choice("error", "warn", "allow"),
-         "what happens when a 64-bit dtype is asked for while enable_x64 is off: it becomes the 32-bit one, with "
-         "a warning; is refused; or is given", True),
-    Flag("default_device", None, _optional(_device), "the device that new arrays are put on", True),
-    Flag("default_matmul_precision", None, _optional(_precision), "the precision of matrix products", True),
-    Flag("disable_jit", False, _boolean, "run jitted functions operation by operation, as plain Python", True),
-    Flag("threefry_partitionable", True, _boolean, "the counter layout of random bits", True),
-    Flag("default_prng_impl", "threefry2x32", _choice("threefry2x32"), "the generator of new random keys", True),
-    Flag("debug_nans", False, _boolean, "raise as soon as a result contains NaN"),
-    Flag("check_jaxprs", False, _boolean, "verify every program after every transformation (for tests)"),
-    Flag("host_fallback", False, _boolean,
-         "whether a backend may run what it does not know through NumPy on the host"),
-    Flag("platform", None, _optional(_text), "the backend used by default"),
-    Flag("backends", None, _optional(_names), "the only backends to look at"),
-    Flag("num_cpu_devices", 1, _positive, "how many devices the CPU backend shows"),
-    Flag("num_threads", None, _optional(_positive), "how many threads one CPU program may use; None: all cores"),
-    Flag("compilation_cache_dir", None, _optional(_text), "folder of the persistent compilation cache; None: no cache"),
-)
-_BY_NAME = {flag.name: flag for flag in FLAGS}
-_TRACED = tuple(flag.name for flag in FLAGS if flag.traced)
-
-_overrides: ContextVar[dict[str, Any] | None] = ContextVar("cotan_config_overrides", default=None)
-_get_overrides = _overrides.get
-
-
-def _checked(name: str, value: Any, origin: str = "") -> tuple[str, Any]:
-    plain = name.removeprefix("jax_")
-    flag = _BY_NAME.get(plain)
-    if flag is None:
-        raise AttributeError(f"cotan.config has no setting named {name!r}; it has {', '.join(sorted(_BY_NAME))}")
+def _hashable(value: Any) -> Any:
     try:
-        return plain, flag.parse(value)
+        hash(value)
+    except TypeError:
+        raise ValueError(f"allowed are a device, the name of a platform, and None, not a {type(value).__name__}") from None
+    return value
+
+
+def _optional(text: str) -> str | None:
+    return None if text.strip().lower() in ("", "none") else text.strip()
+
+
+def _parse_count(text: str) -> int | None:
+    word = _optional(text)
+    try:
+        return None if word is None else int(word)
+    except ValueError:
+        raise ValueError("it must be an integer") from None
+
+
+def _flag(name: str, default: Any, check: Check, doc: str, *, traced: bool = False, parse: Any = _optional) -> Flag:
+    return Flag(name, default, check, _parse_boolean if check is _boolean else parse, doc, traced)
+
+
+_PRECISIONS = (None, "default", "high", "highest", "bfloat16", "tensorfloat32", "float32")
+
+flags: dict[str, Flag] = {
+    flag.name: flag
+    for flag in (
+        _flag("enable_x64", False, _boolean, "Whether 64-bit dtypes exist; otherwise they become 32-bit ones.", traced=True),
+        _flag("explicit_x64_dtypes", "warn", _choice("warn", "error", "allow"), "What an explicit request for a 64-bit "
+              "dtype does while enable_x64 is off: truncate with a warning, raise, or grant it.", traced=True),
+        _flag("numpy_dtype_promotion", "standard", _choice("standard", "strict"), "Which implicit promotions of dtypes "
+              "are allowed: all of the lattice, or only those of Python scalars.", traced=True),
+        _flag("numpy_rank_promotion", "allow", _choice("allow", "warn", "raise"), "What happens when operands of "
+              "different rank are broadcast against each other.", traced=True),
+        _flag("default_device", None, _hashable, "The device, or the name of the platform, where arrays are made and "
+              "uncommitted computations run; None for the default backend's first.", traced=True),
+        _flag("default_matmul_precision", None, _choice(*_PRECISIONS), "The precision of matrix products and "
+              "convolutions for which none is given.", traced=True),
+        _flag("disable_jit", False, _boolean, "Run jitted functions, loops and branches as plain Python.", traced=True),
+        _flag("threefry_partitionable", True, _boolean, "Whether Threefry numbers the elements of an array one by one, "
+              "so that parts of it can be generated independently.", traced=True),
+        _flag("default_prng_impl", "threefry2x32", _text, "The generator of keys for which none is named.", traced=True),
+        _flag("debug_nans", False, _boolean, "Check every result for NaN and raise where one first appears."),
+        _flag("check_jaxprs", False, _boolean, "Verify every jaxpr after each stage; for tests."),
+        _flag("platform", None, _text, "The backend to use by default."),
+        _flag("backends", None, _names, "The only backends to look at; separated by commas in the environment."),
+        _flag("num_cpu_devices", 1, _count(1, optional=False), "How many devices the CPU is divided into.",
+              parse=_parse_count),
+        _flag("num_threads", None, _count(1, optional=True), "The most threads that a CPU program uses; None for as "
+              "many as there are CPUs.", parse=_parse_count),
+        _flag("compilation_cache_dir", None, _text, "A directory in which compiled programs are kept."),
+        _flag("host_fallback", False, _boolean, "Run primitives that a backend lacks on the host, by NumPy."),
+    )
+}  # fmt: skip
+
+# Names that users know from elsewhere, apart from the prefix ``jax_``, which every flag may carry.
+_ALIASES = {"platforms": "platform", "platform_name": "platform", "enable_checks": "check_jaxprs"}
+_TRACED = tuple(name for name, flag in flags.items() if flag.traced)
+
+
+def _find(name: str) -> Flag:
+    plain = name.removeprefix("jax_")
+    flag = flags.get(_ALIASES.get(plain, plain))
+    if flag is None:
+        import difflib
+
+        close = difflib.get_close_matches(plain, flags, 1)
+        hint = f"; did you mean `{close[0]}`?" if close else ""
+        raise AttributeError(f"cotan.config has no flag `{name}`{hint} Flags: {', '.join(flags)}")
+    return flag
+
+
+def _checked(flag: Flag, value: Any) -> Any:
+    try:
+        return flag.check(value)
     except ValueError as error:
-        raise ValueError(f"{origin or f'cotan.config.{plain}'} cannot be {value!r}: {error}") from None
+        raise ValueError(f"config flag {flag.name}: {value!r} is not a valid value; {error}") from None
 
 
-class Config:
-    """All settings as attributes; see ``FLAGS``.
+def _initial(flag: Flag) -> Any:
+    text = os.environ.get(flag.env)
+    if text is None:
+        return flag.default
+    try:
+        return flag.check(flag.parse(text))
+    except ValueError as error:
+        raise ValueError(f"the environment variable {flag.env}={text!r} is not valid: {error}") from None
+
+
+_lock = threading.RLock()
+_keys: dict[tuple[Hashable, ...], tuple[Hashable, ...]] = {}  # interned, so that equal keys are mostly identical
+_overriding: dict[int, dict[str, Any]] = {}  # the attributes of each thread that overrides a flag just now
+
+
+class Config(threading.local):
+    """The flags, as attributes. Reading gives the calling thread's value; assigning or ``update`` sets it for all.
 
     >>> from cotan.config import config
     >>> config.enable_x64
@@ -153,132 +204,171 @@ class Config:
     True
     """
 
-    __slots__ = ("_values", "_key", "_version")
     enable_x64: bool
-    numpy_dtype_promotion: str
-    numpy_rank_promotion: str
-    explicit_x64_dtypes: str
+    explicit_x64_dtypes: Literal["warn", "error", "allow"]
+    numpy_dtype_promotion: Literal["standard", "strict"]
+    numpy_rank_promotion: Literal["allow", "warn", "raise"]
     default_device: Any
-    default_matmul_precision: Any
+    default_matmul_precision: str | None
     disable_jit: bool
     threefry_partitionable: bool
     default_prng_impl: str
     debug_nans: bool
     check_jaxprs: bool
-    host_fallback: bool
     platform: str | None
     backends: tuple[str, ...] | None
     num_cpu_devices: int
     num_threads: int | None
     compilation_cache_dir: str | None
+    host_fallback: bool
+    _key: tuple[Hashable, ...]
 
-    def __init__(self) -> None:
-        values = {}
-        for flag in FLAGS:
-            text = os.environ.get(flag.env)
-            values[flag.name] = (
-                flag.default if text is None else _checked(flag.name, text, f"the environment variable {flag.env}")[1]
-            )
-        object.__setattr__(self, "_values", values)
-        object.__setattr__(self, "_key", None)
+    def trace_key(self) -> Hashable:
+        """The values, on this thread, of the flags on which a traced function may depend."""
+        return self._key
+
+    def update(self, name: str, value: Any) -> None:
+        """Set a flag for all threads (a thread inside ``override`` keeps its own value until it leaves).
+
+        Args:
+          name: a flag, with or without the prefix ``jax_``.
+          value: its new value.
+
+        Raises:
+          AttributeError: there is no such flag.
+          ValueError: the flag does not take that value.
+
+        >>> config.update("jax_numpy_rank_promotion", "allow")
+        """
+        flag = _find(name)
+        value = _checked(flag, value)
+        with _lock:
+            setattr(Config, flag.name, value)
+            if flag.traced:
+                _refresh_keys()
+
+    def override(self, **values: Any) -> _Override:
+        """A context manager, also usable as a decorator, that sets flags for a block on this thread.
+
+        >>> with config.override(numpy_rank_promotion="raise", enable_x64=True):
+        ...     config.numpy_rank_promotion
+        'raise'
+        """
+        return _Override({(flag := _find(name)).name: _checked(flag, value) for name, value in values.items()})
+
+    def read(self, name: str) -> Any:
+        """The value of the flag ``name``, which may carry the prefix ``jax_``."""
+        return getattr(self, _find(name).name)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All flags with their values on this thread."""
+        return {name: getattr(self, name) for name in flags}
 
     def __setattr__(self, name: str, value: Any) -> None:
         self.update(name, value)
 
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"the setting cotan.config.{name} cannot be deleted")
-
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("jax_") and name[4:] in _BY_NAME:
-            return getattr(self, name[4:])
-        raise AttributeError(f"cotan.config has no setting named {name!r}; it has {', '.join(sorted(_BY_NAME))}")
+        # Reached only for names that are not flags: the prefixed ones, and mistakes.
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self, _find(name).name)
 
-    def __dir__(self) -> list[str]:
-        return [*_BY_NAME, "update", "override", "trace_key", "read"]
-
-    def update(self, name: str, value: Any) -> None:
-        """Set a flag for all threads; ``name`` may carry the prefix ``jax_``.
-
-        Raises:
-          AttributeError: there is no such flag.
-          ValueError: the flag cannot have this value.
-        """
-        plain, good = _checked(name, value)
-        object.__setattr__(self, "_values", {**self._values, plain: good})
-        object.__setattr__(self, "_key", None)
-
-    def read(self, name: str) -> Any:
-        """The value of a flag by name, with or without the prefix ``jax_``."""
-        return getattr(self, name.removeprefix("jax_"))
-
-    @contextmanager
-    def override(self, **settings: Any) -> Iterator[None]:
-        """Other values for the time of the block, on this thread only."""
-        checked = dict(_checked(name, value) for name, value in settings.items())
-        token = _overrides.set(_Overrides({**(_get_overrides() or {}), **checked}))
-        try:
-            yield
-        finally:
-            _overrides.reset(token)
-
-    def trace_key(self) -> tuple[Any, ...]:
-        """The values of all flags that make jit trace anew: hashable, and the identical object while nothing changes."""
-        active = _get_overrides()
-        if active is None:
-            key = self._key
-            if key is None:
-                values = self._values
-                key = tuple(values[name] for name in _TRACED)
-                object.__setattr__(self, "_key", key)
-            return key  # type: ignore[no-any-return]
-        if active.key is None or active.base is not self._values:  # type: ignore[attr-defined]
-            active.base = self._values  # type: ignore[attr-defined]
-            active.key = tuple({**self._values, **active}[name] for name in _TRACED)  # type: ignore[attr-defined]
-        return active.key  # type: ignore[attr-defined,no-any-return]
+    def __repr__(self) -> str:
+        return f"Config({', '.join(f'{name}={value!r}' for name, value in self.values.items())})"
 
 
-class _Overrides(dict[str, Any]):
-    """The overrides of one block, with the trace key that they give."""
-
-    __slots__ = ("key", "base")
+class _Override(contextlib.ContextDecorator):
+    """Sets attributes of the calling thread on entry and restores them on exit. May be entered repeatedly."""
 
     def __init__(self, values: dict[str, Any]) -> None:
-        super().__init__(values)
-        self.key: tuple[Any, ...] | None = None
-        self.base: dict[str, Any] | None = None
+        self._values = values
+        self._saved: list[dict[str, Any]] = []
+
+    def _recreate_cm(self) -> _Override:
+        return _Override(self._values)  # one per call of a decorated function, so that threads do not meet
+
+    def __enter__(self) -> None:
+        local = config.__dict__
+        self._saved.append({name: local[name] for name in self._values if name in local})
+        local.update(self._values)
+        _refresh_key(local)
+
+    def __exit__(self, *exc: object) -> None:
+        local = config.__dict__
+        for name in self._values:
+            del local[name]
+        local.update(self._saved.pop())
+        _refresh_key(local)
 
 
-def _reader(flag: Flag) -> property:
-    name = flag.name
-
-    def read(self: Config) -> Any:
-        active = _get_overrides()
-        return self._values[name] if active is None or name not in active else active[name]
-
-    return property(read, doc=flag.doc)
+def _key_of(local: dict[str, Any]) -> tuple[Hashable, ...]:
+    key = tuple(local[name] if name in local else getattr(Config, name) for name in _TRACED)
+    return _keys.setdefault(key, key)
 
 
-for _flag in FLAGS:
-    setattr(Config, _flag.name, _reader(_flag))
+def _refresh_key(local: dict[str, Any]) -> None:
+    with _lock:
+        if len(local) > ("_key" in local):
+            local["_key"] = _key_of(local)
+            _overriding[id(local)] = local
+        else:
+            local.pop("_key", None)
+            _overriding.pop(id(local), None)
 
+
+def _refresh_keys() -> None:
+    Config._key = _key_of({})
+    for local in _overriding.values():
+        local["_key"] = _key_of(local)
+
+
+for _declared in flags.values():
+    setattr(Config, _declared.name, _initial(_declared))
+_refresh_keys()
 config = Config()
 
 
-@contextmanager
-def enable_x64(new_val: bool = True) -> Iterator[None]:
-    """Give the block 64-bit dtypes (or, with False, take them away), on this thread only.
+def enable_x64(new_val: bool = True) -> _Override:
+    """A context manager under which 64-bit dtypes exist (or do not).
 
-    >>> import cotan
-    >>> with cotan.enable_x64(True):
-    ...     cotan.config.enable_x64
+    >>> with enable_x64(True):
+    ...     config.enable_x64
     True
     """
-    with config.override(enable_x64=new_val):
-        yield
+    return config.override(enable_x64=new_val)
 
 
-@contextmanager
-def disable_jit(disable: bool = True) -> Iterator[None]:
-    """In the block, run jitted functions operation by operation, so that prints and debuggers see values."""
-    with config.override(disable_jit=disable):
-        yield
+def disable_jit(disable: bool = True) -> _Override:
+    """A context manager under which jitted functions, loops and branches run as plain Python, op by op."""
+    return config.override(disable_jit=disable)
+
+
+def default_device(device: Any) -> _Override:
+    """A context manager under which arrays are made, and uncommitted computations run, on ``device``."""
+    return config.override(default_device=device)
+
+
+def default_matmul_precision(precision: str | None) -> _Override:
+    """A context manager that sets the precision of matrix products for which none is given."""
+    return config.override(default_matmul_precision=precision)
+
+
+def numpy_dtype_promotion(mode: str) -> _Override:
+    """A context manager that allows (``"standard"``) or forbids (``"strict"``) implicit promotion of dtypes."""
+    return config.override(numpy_dtype_promotion=mode)
+
+
+def numpy_rank_promotion(mode: str) -> _Override:
+    """A context manager that says what broadcasting of different ranks does: ``"allow"``, ``"warn"`` or ``"raise"``."""
+    return config.override(numpy_rank_promotion=mode)
+
+
+def debug_nans(enable: bool = True) -> _Override:
+    """A context manager under which every result is checked for NaN."""
+    return config.override(debug_nans=enable)
+
+
+def threefry_partitionable(enable: bool = True) -> _Override:
+    """A context manager that chooses how Threefry numbers the elements of an array."""
+    return config.override(threefry_partitionable=enable)

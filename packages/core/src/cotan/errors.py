@@ -1,128 +1,159 @@
-"""Errors that users catch, and the user's place in the source for their texts.
+"""Exceptions that users catch, and the user's place in a program, for messages.
 
-The lowest room: it knows nothing of arrays, traces or configuration. Every error says what happened in the user's terms
-and what to do.
+The lowest room: imports nothing of cotan and knows neither arrays nor traces. Frames that belong to cotan itself (and to
+packages that call ``hide_frames``) are never reported as the user's place.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import os
 import sys
 import traceback
+import warnings
 from types import FrameType
 from typing import Any
 
 
 class CotanError(Exception):
-    """Base of the errors that are cotan's own, beside the built-in error that each of them also is."""
+    """Base of the exceptions that cotan defines. Each is also one of Python's own kinds (TypeError, ValueError...)."""
 
 
 class ConcretizationTypeError(CotanError, TypeError):
-    """The value of an array was needed while it is only traced."""
+    """A value was needed that is not known while the function is being traced."""
 
 
 class TracerBoolConversionError(ConcretizationTypeError):
-    """A traced array was used as a truth value (``if``, ``while``, ``and``, ``bool()``)."""
+    """A traced array was used where Python needs True or False (``if``, ``while``, ``and``, ``assert``)."""
 
 
 class TracerIntegerConversionError(CotanError, TypeError):
-    """A traced array was used where Python needs an integer (an index, a range, a shape)."""
+    """A traced array was used where Python needs an integer (an index of a list, a range, a shape)."""
 
 
 class TracerArrayConversionError(CotanError, TypeError):
-    """A traced array was handed to NumPy."""
+    """A traced array was handed to NumPy, which needs its values."""
+
+
+class UnexpectedTracerError(CotanError, TypeError):
+    """A traced array outlived the call that was being traced."""
 
 
 class NonConcreteBooleanIndexError(CotanError, IndexError):
-    """A traced array of booleans was used as an index, so that the result's shape is unknown."""
+    """A boolean mask was used as an index while its values, and so the result's shape, are not known."""
 
 
-class UnexpectedTracerError(CotanError):
-    """A traced array was kept after the function whose tracing made it had returned."""
+class KeyReuseError(CotanError, TypeError):
+    """A random key was consumed twice."""
 
 
 class TypePromotionError(CotanError, ValueError):
-    """The dtypes of the operands have no common dtype."""
+    """Operands have dtypes that are not promoted to a common one implicitly."""
 
 
 class JaxprTypeError(CotanError, TypeError):
-    """A program does not have the types that it claims; a mistake inside of cotan or of a custom rule."""
+    """A jaxpr is not well formed: the checker's finding."""
 
 
 class BackendUnavailableError(CotanError, RuntimeError):
-    """No backend is installed, or the one asked for cannot be used here."""
+    """No usable backend, or not the one that was asked for. The message says what to install or why it failed."""
 
 
 class DeletedArrayError(CotanError, RuntimeError):
-    """An array was used after it had been donated or deleted."""
+    """An array was used after its buffer was deleted or donated to a computation."""
 
 
-class UnsupportedError(CotanError, NotImplementedError):
-    """A backend cannot do something: the one way in which a backend refuses.
+class UnsupportedError(CotanError, RuntimeError):
+    """A backend cannot do what was asked of it: the one way in which a backend refuses.
 
     Args:
-      backend: the backend's name.
-      what: what it cannot do, as a noun phrase (a primitive's name, "donation", ...).
-      dtype: the dtype for which it cannot, if that matters.
-      hint: what to do instead.
+      backend: the name of the backend.
+      what: what is not supported, usually the name of a primitive.
+      dtype: the dtype for which it is not supported, if that is the reason.
+      hint: what the user or the author of the backend may do.
+
+    >>> raise UnsupportedError("acme", "sort", "bool")
+    Traceback (most recent call last):
+      ...
+    cotan.errors.UnsupportedError: the backend acme does not support sort for dtype bool
     """
 
-    def __init__(self, backend: str, what: Any, dtype: Any = None, hint: str = "") -> None:
-        self.backend = backend
-        self.what = what
-        self.dtype = dtype
-        self.hint = hint
-        of = f" of dtype {dtype}" if dtype is not None else ""
-        super().__init__(f"backend `{backend}` does not support {what}{of}{'. ' + hint if hint else ''}")
+    def __init__(self, backend: str, what: str, dtype: Any = None, hint: str = "") -> None:
+        self.backend, self.what, self.dtype, self.hint = backend, what, dtype, hint
+        text = f"the backend {backend} does not support {what}"
+        if dtype is not None:
+            text += f" for dtype {dtype}"
+        super().__init__(text + (f". {hint}" if hint else ""))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (self.backend, self.what, self.dtype, self.hint))
+        return (UnsupportedError, (self.backend, self.what, self.dtype, self.hint))
 
 
-_package = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_inside: dict[str, bool] = {}
+SourceFrame = tuple[str, int, str]
+
+_hidden_prefixes: tuple[str, ...] = (os.path.dirname(os.path.abspath(__file__)) + os.sep,)
+# Helpers of the standard library that stand between a user's line and ours and would say nothing to the user.
+_stdlib = os.path.dirname(os.__file__)
+_hidden_files = frozenset(os.path.join(_stdlib, name) for name in ("contextlib.py", "functools.py"))
+_is_hidden: dict[str, bool] = {}
 
 
-def _is_inside(filename: str) -> bool:
-    """Whether a source file belongs to cotan or to one of its backend packages."""
-    known = _inside.get(filename)
-    if known is None:
-        if len(_inside) > 8192:
-            _inside.clear()
-        folders = os.path.normpath(filename).split(os.sep)[:-1]
-        known = _inside[filename] = (
-            filename.startswith((_package, "<frozen "))
-            or any(folder.startswith("cotan_") for folder in folders)
-            or filename in (contextlib.__file__, functools.__file__)
-        )
-    return known
+def hide_frames(directory: str) -> None:
+    """Count the Python files under ``directory`` as part of the system, not of the user's program."""
+    global _hidden_prefixes
+    _hidden_prefixes += (os.path.join(os.path.abspath(directory), ""),)
+    _is_hidden.clear()
 
 
-def _user_frame() -> FrameType | None:
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _is_inside(frame.f_code.co_filename):
+def _hidden(filename: str) -> bool:
+    hidden = _is_hidden[filename] = filename.startswith(_hidden_prefixes) or filename in _hidden_files
+    return hidden
+
+
+def _frame() -> FrameType | None:
+    frame: FrameType | None = sys._getframe(2)
+    known = _is_hidden
+    while frame is not None:
+        filename = frame.f_code.co_filename
+        if not (known[filename] if filename in known else _hidden(filename)):
+            return frame
         frame = frame.f_back
-    return frame
+    return None
 
 
-def source_frame() -> tuple[str, int, str] | None:
-    """(file, line, function) of the innermost frame of the user's code; cheap enough for every traced equation."""
-    frame = _user_frame()
+def source_frame() -> SourceFrame | None:
+    """File, line and function name of the innermost frame of the user's program, or None if there is none."""
+    frame = _frame()
     return None if frame is None else (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 
 
 def user_frame() -> traceback.FrameSummary | None:
-    """The innermost frame outside of cotan, with its line of source."""
-    found = source_frame()
-    return None if found is None else traceback.FrameSummary(*found)
+    """The innermost frame outside of the cotan packages; its ``line`` is the source text."""
+    frame = _frame()
+    if frame is None:
+        return None
+    return traceback.FrameSummary(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+
+
+def format_frame(frame: SourceFrame | None) -> str:
+    """``train.py:12, in step``: a place as messages show it."""
+    if frame is None:
+        return "<unknown place>"
+    filename, line, function = frame
+    return f"{os.path.basename(filename)}:{line}" + ("" if function == "<module>" else f", in {function}")
 
 
 def where() -> str:
-    """``file.py:12, in f`` of the user's code, for messages."""
-    found = source_frame()
-    if found is None:
-        return "<unknown place>"
-    filename, line, function = found
-    return f"{os.path.basename(filename)}:{line}" + (f", in {function}" if function != "<module>" else "")
+    """The place in the user's program that runs now, as ``train.py:12, in step``."""
+    frame = _frame()
+    return format_frame(None if frame is None else (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Issue a warning that points at the user's line, however deep in cotan it is raised."""
+    frame = _frame()
+    if frame is None:
+        warnings.warn(message, category, stacklevel=2)
+        return
+    registry = frame.f_globals.setdefault("__warningregistry__", {})
+    module = frame.f_globals.get("__name__", "<unknown>")
+    warnings.warn_explicit(message, category, frame.f_code.co_filename, frame.f_lineno, module, registry)
