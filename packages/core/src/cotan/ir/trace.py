@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,6 +70,10 @@ class EvalTrace(Trace):
 eval_trace = EvalTrace()
 _current: ContextVar[Trace] = ContextVar("cotan_current_trace", default=eval_trace)
 current_trace: Callable[[], Trace] = _current.get
+# For machinery that switches traces at every operation, where a context manager would cost more than the work:
+# ``token = enter_trace(t); try: ...; finally: leave_trace(token)``.
+enter_trace: Callable[[Trace], Token[Trace]] = _current.set
+leave_trace: Callable[[Token[Trace]], None] = _current.reset
 
 
 @contextmanager
