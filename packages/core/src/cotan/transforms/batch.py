@@ -1,0 +1,180 @@
+"""Batching: every operation is done for a whole axis of examples at once.
+
+A value that does not vary over the axis is not wrapped. No operation is named except the structural ones by which axes
+are moved and repeated; rules come from the ``batch`` table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from cotan.ir.avals import ShapedArray, get_aval, shaped
+from cotan.ir.jaxpr import ClosedJaxpr
+from cotan.ir.primitive import Primitive, batch
+from cotan.ir.trace import Trace, Tracer, current_trace, enter_trace, leave_trace, new_trace
+from cotan.structural import broadcast_in_dim, transpose
+from cotan.transforms.cache import weakly_cached
+from cotan.transforms.stage import FlatFun, replay, stage_closed
+
+Dim = int | None
+not_mapped: Dim = None
+
+
+class AxisData(NamedTuple):
+    """The mapped axis: its name (None if it has none) and size."""
+
+    name: Hashable
+    size: int
+
+
+class BatchTracer(Tracer):
+    """One example of the values along axis ``dim`` of ``val``."""
+
+    __slots__ = ("_aval", "dim", "val")
+    _trace: BatchTrace
+
+    def __init__(self, trace: BatchTrace, val: Any, dim: int) -> None:
+        self._trace = trace
+        self.val = val
+        self.dim = dim
+        self._aval: ShapedArray | None = None
+
+    @property
+    def aval(self) -> ShapedArray:
+        aval = self._aval
+        if aval is None:
+            whole, dim = get_aval(self.val), self.dim
+            aval = self._aval = shaped(whole.shape[:dim] + whole.shape[dim + 1 :], whole.dtype, whole.weak_type)
+        return aval
+
+    def origin(self) -> str:
+        return f"It has {self._trace.axis.size} values at once, one for each example along the mapped axis."
+
+
+class BatchTrace(Trace):
+    """Applies batching rules in ``parent``."""
+
+    __slots__ = ("axis", "parent")
+    name = "vmap"
+
+    def __init__(self, parent: Trace, axis: AxisData) -> None:
+        super().__init__()
+        self.parent = parent
+        self.axis = axis
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        values: list[Any] = []
+        dims: list[Dim] = []
+        mapped = False
+        for x in args:
+            if type(x) is BatchTracer and x._trace is self:
+                mapped = True
+                values.append(x.val)
+                dims.append(x.dim)
+            else:
+                values.append(x)
+                dims.append(None)
+        parent = self.parent
+        token = enter_trace(parent)
+        try:
+            if not mapped:
+                return parent.process(primitive, args, params)
+            out, dim = batch[primitive](self.axis, values, dims, **params)
+        finally:
+            leave_trace(token)
+        if primitive.multiple_results:
+            return [self.wrap(x, d) for x, d in zip(out, dim, strict=True)]
+        return out if dim is None else BatchTracer(self, out, dim)
+
+    def wrap(self, val: Any, dim: Dim) -> Any:
+        """``val`` as one example along ``dim``; itself if it is not mapped."""
+        return val if dim is None else BatchTracer(self, val, dim)
+
+    def unwrap(self, x: Any) -> tuple[Any, Dim]:
+        """The whole value of ``x`` and its mapped axis."""
+        return (x.val, x.dim) if type(x) is BatchTracer and x._trace is self else (x, None)
+
+
+def batch_flat(
+    fun: FlatFun, axis: AxisData, in_dims: Sequence[Dim], args: Sequence[Any]
+) -> tuple[list[Any], list[Dim]]:
+    """Values of a flat function for all examples, and the axis of each along which they lie (None: the same for all)."""
+    with new_trace(BatchTrace(current_trace(), axis)) as trace:
+        outs = fun(*[trace.wrap(x, d) for x, d in zip(args, in_dims, strict=True)])
+        pairs = [trace.unwrap(x) for x in outs]
+    return [x for x, _ in pairs], [d for _, d in pairs]
+
+
+@weakly_cached
+def batch_jaxpr(
+    closed: ClosedJaxpr,
+    axis: AxisData,
+    in_dims: tuple[Dim, ...],
+    mapped: bool | tuple[bool, ...] = False,
+    front: bool = False,
+) -> tuple[ClosedJaxpr, tuple[Dim, ...]]:
+    """The jaxpr of ``closed`` for all examples of ``axis``.
+
+    Args:
+      in_dims: the mapped axis of each argument, or None.
+      mapped: for each result, whether it must be mapped in any case; one bool stands for all.
+      front: whether mapped axes of results must come first.
+
+    Returns:
+      The jaxpr, and the mapped axis of each result (None where it is the same for all examples).
+    """
+    jaxpr = closed.jaxpr
+    forced = (mapped,) * len(jaxpr.outvars) if isinstance(mapped, bool) else mapped
+    out_dims: tuple[Dim, ...] = ()
+
+    def fun(*args: Any) -> list[Any]:
+        nonlocal out_dims
+        outs, dims = batch_flat(lambda *xs: replay(jaxpr, closed.consts, xs), axis, in_dims, args)
+        targets = [
+            0 if (d is None and f) or (d is not None and front) else d for d, f in zip(dims, forced, strict=True)
+        ]
+        out_dims = tuple(targets)
+        return [x if t is None else matchaxis(axis.size, d, t, x) for x, d, t in zip(outs, dims, targets, strict=True)]
+
+    in_avals = [with_axis(a, axis.size, d) for a, d in zip(closed.in_avals, in_dims, strict=True)]
+    return stage_closed(fun, in_avals, name=jaxpr.name), out_dims
+
+
+def with_axis(aval: ShapedArray, size: int, dim: Dim) -> ShapedArray:
+    """``aval`` with an axis of ``size`` inserted at ``dim``; itself if that is None."""
+    if dim is None:
+        return aval
+    return shaped((*aval.shape[:dim], size, *aval.shape[dim:]), aval.dtype, aval.weak_type)
+
+
+def moveaxis(x: Any, source: int, target: int) -> Any:
+    """``x`` with axis ``source`` (non-negative, as ``target``) at place ``target``."""
+    if source == target:
+        return x
+    order = [k for k in range(len(get_aval(x).shape)) if k != source]
+    order.insert(target, source)
+    return transpose(x, tuple(order))
+
+
+def matchaxis(size: int, source: Dim, target: int, x: Any) -> Any:
+    """``x`` with its mapped axis at ``target``; a value that is not mapped is repeated along a new axis of ``size``."""
+    if source is not None:
+        return moveaxis(x, source, target)
+    shape = list(get_aval(x).shape)
+    shape.insert(target, size)
+    return broadcast_in_dim(x, tuple(shape), tuple(k for k in range(len(shape)) if k != target))
+
+
+def bdim_at_front(x: Any, dim: Dim, size: int) -> Any:
+    """``x`` with its mapped axis first, repeated along a new one if it is not mapped."""
+    return matchaxis(size, dim, 0, x)
+
+
+def axes_in_scope(trace: Trace | None = None) -> Iterator[AxisData]:
+    """The named axes over which the current trace maps, innermost first."""
+    trace = current_trace() if trace is None else trace
+    while trace is not None:
+        if isinstance(trace, BatchTrace) and trace.axis.name is not None:
+            yield trace.axis
+        trace = getattr(trace, "parent", None)

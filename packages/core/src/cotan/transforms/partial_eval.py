@@ -1,0 +1,147 @@
+"""Partial evaluation: do what is known now, record what is not.
+
+Reverse mode is this over forward mode: primal values are known, tangents are not, so what gets recorded is the linear
+program of tangents, whose constants are the residuals. No operation is named; higher-order primitives have rules in the
+``partial_eval`` table, by which they split their own programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from cotan import dtypes
+from cotan.config import config
+from cotan.ir.avals import ShapedArray, get_aval, tangent_aval
+from cotan.ir.check import check_jaxpr
+from cotan.ir.jaxpr import ClosedJaxpr, Jaxpr
+from cotan.ir.primitive import Primitive, partial_eval
+from cotan.ir.trace import current_trace, enter_trace, leave_trace, new_trace
+from cotan.structural import Zero
+from cotan.transforms.cache import weakly_cached
+from cotan.transforms.jvp import JVPTrace
+from cotan.transforms.prune import prune
+from cotan.transforms.stage import FlatFun, Recorder, StageTrace, StageTracer, replay
+
+
+class PartialTrace(Recorder):
+    """Binds operations of known values in ``parent`` and records the others. Its tracers are the unknown values."""
+
+    __slots__ = ()
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        for x in args:
+            if type(x) is StageTracer and x._trace is self:
+                rule = partial_eval.get(primitive)
+                return self.record(primitive, args, params) if rule is None else rule(self, args, params)
+        return self.bind_known(primitive, args, params)
+
+    def bind_known(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """Bind in the parent; for known operands only."""
+        token = enter_trace(self.parent)
+        try:
+            return self.parent.process(primitive, args, params)
+        finally:
+            leave_trace(token)
+
+    def is_unknown(self, x: Any) -> bool:
+        return type(x) is StageTracer and x._trace is self
+
+
+class Linearized(NamedTuple):
+    """A function at a point: its values and its derivative there, as a linear program."""
+
+    outs: list[Any]
+    out_zeros: tuple[bool, ...]
+    jaxpr: Jaxpr
+    residuals: list[Any]
+
+
+def linearize_flat(fun: FlatFun, primals: Sequence[Any]) -> Linearized:
+    """Values of a flat function and the linear program of its tangents.
+
+    Returns:
+      ``outs``; for each of them whether its tangent is symbolically zero; a jaxpr from one tangent per primal (``float0``
+      ones are never read) to the tangents that are not zero; and the values of its constvars.
+    """
+    parent = current_trace()
+    with new_trace(PartialTrace(parent, "grad or vjp")) as unknown, new_trace(JVPTrace(unknown)) as trace:
+        args = []
+        for x in primals:
+            aval = tangent_aval(get_aval(x))
+            tangent = unknown.new_arg(aval)
+            args.append(x if aval.dtype == dtypes.float0 else trace.wrap(x, tangent))
+        pairs = [trace.unwrap(y) for y in fun(*args)]
+        out_zeros = tuple(type(t) is Zero for _, t in pairs)
+        jaxpr, residuals = unknown.to_jaxpr([t for _, t in pairs if type(t) is not Zero])
+    return Linearized([y for y, _ in pairs], out_zeros, jaxpr, residuals)
+
+
+class Split(NamedTuple):
+    """A jaxpr cut in two.
+
+    Attributes:
+      known: from the known arguments to (known results, new residuals).
+      unknown: from (residuals, unknown arguments) to the unknown results.
+      out_unknown: for each result of the whole, whether it is unknown.
+      residuals: where each residual comes from: the number of a known argument, or None for the next new residual.
+    """
+
+    known: ClosedJaxpr
+    unknown: ClosedJaxpr
+    out_unknown: tuple[bool, ...]
+    residuals: tuple[int | None, ...]
+
+    @property
+    def new_residuals(self) -> int:
+        """How many residuals ``known`` returns after the known results."""
+        return self.residuals.count(None)
+
+    def residual_values(self, known_args: Sequence[Any], new: Sequence[Any]) -> list[Any]:
+        """The residuals, given the known arguments and the new ones that ``known`` returned."""
+        fresh = iter(new)
+        return [next(fresh) if source is None else known_args[source] for source in self.residuals]
+
+    @property
+    def residual_avals(self) -> list[ShapedArray]:
+        return list(self.unknown.in_avals[: len(self.residuals)])
+
+
+@weakly_cached
+def partial_eval_jaxpr(
+    closed: ClosedJaxpr, unknown_mask: tuple[bool, ...], instantiated: tuple[bool, ...] | bool = False
+) -> Split:
+    """Cut ``closed`` into what the known arguments determine and the rest.
+
+    Args:
+      unknown_mask: for each argument, whether it is unknown.
+      instantiated: for each result, whether it must be unknown in any case; one bool stands for all.
+    """
+    jaxpr = closed.jaxpr
+    forced = (instantiated,) * len(jaxpr.outvars) if isinstance(instantiated, bool) else instantiated
+    with (
+        new_trace(StageTrace(current_trace(), "partial evaluation")) as known,
+        new_trace(PartialTrace(known, "partial evaluation")) as unknown,
+    ):
+        args = [(unknown if u else known).new_arg(a) for u, a in zip(unknown_mask, closed.in_avals, strict=True)]
+        outs = replay(jaxpr, closed.consts, args)
+        out_unknown = tuple(f or unknown.is_unknown(y) for y, f in zip(outs, forced, strict=True))
+        rest, constants = unknown.to_jaxpr([y for y, u in zip(outs, out_unknown, strict=True) if u])
+        rest, constants = prune(rest, constants)
+        is_residual = [type(c) is StageTracer and c._trace is known for c in constants]
+        residuals = [c for c, r in zip(constants, is_residual, strict=True) if r]
+        positions = {var: k for k, var in enumerate(known.invars)}
+        sources = tuple(positions.get(r.var) for r in residuals)
+        new = [r for r, source in zip(residuals, sources, strict=True) if source is None]
+        first, consts = known.to_jaxpr([y for y, u in zip(outs, out_unknown, strict=True) if not u] + new, jaxpr.name)
+        first, consts = prune(first, consts)
+    rest = rest.replace(
+        constvars=[v for v, r in zip(rest.constvars, is_residual, strict=True) if not r],
+        invars=[v for v, r in zip(rest.constvars, is_residual, strict=True) if r] + list(rest.invars),
+        name=jaxpr.name,
+    )
+    held = [c for c, r in zip(constants, is_residual, strict=True) if not r]
+    if config.check_jaxprs:
+        check_jaxpr(first)
+        check_jaxpr(rest)
+    return Split(ClosedJaxpr(first, consts), ClosedJaxpr(rest, held), out_unknown, sources)

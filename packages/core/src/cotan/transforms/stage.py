@@ -1,0 +1,205 @@
+"""Staging: run a Python function on tracers and record what it does as a jaxpr.
+
+``Recorder`` is the recording part, which partial evaluation uses too. Everything that happens while a ``StageTrace`` is
+current is recorded, also what does not depend on the arguments; nothing is computed. Constants are recognised by
+identity; scalars become literals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan.config import config
+from cotan.errors import SourceFrame, source_frame
+from cotan.ir.avals import ShapedArray, get_aval
+from cotan.ir.check import check_jaxpr
+from cotan.ir.effects import no_effects
+from cotan.ir.evaluate import eval_jaxpr
+from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+from cotan.ir.primitive import Primitive, abstract, effects
+from cotan.ir.trace import Trace, Tracer, current_trace, escaped, new_trace
+
+FlatFun = Callable[..., Sequence[Any]]
+_PYTHON_SCALARS = frozenset((bool, int, float, complex))
+
+
+class StageTracer(Tracer):
+    """A variable of the jaxpr that is being recorded."""
+
+    __slots__ = ("aval", "var")
+    aval: ShapedArray
+    _trace: Recorder
+
+    def __init__(self, trace: Recorder, var: Var) -> None:
+        self._trace = trace
+        self.var = var
+        self.aval = var.aval
+
+    def origin(self) -> str:
+        names = self._trace.arguments_behind(self.var)
+        if not names:
+            return (
+                "It does not depend on the function's arguments, but what runs while tracing is recorded, not computed."
+            )
+        shown = ", ".join(f"`{name}`" for name in names[:4]) + (", ..." if len(names) > 4 else "")
+        return f"It depends on argument{'s' if len(names) > 1 else ''} {shown}."
+
+
+class Recorder(Trace):
+    """Records equations. ``parent`` is the trace in which the recorded function was called."""
+
+    __slots__ = ("_consts", "arg_names", "eqns", "invars", "name", "parent", "source")
+    name: str
+
+    def __init__(self, parent: Trace, name: str, arg_names: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.name = name
+        self.parent = parent
+        self.eqns: list[Eqn] = []
+        self.invars: list[Var] = []
+        self.arg_names = tuple(arg_names)
+        self.source: SourceFrame | None = None
+        # id -> (variable, the value to bind, the original value, which keeps the id valid)
+        self._consts: dict[int, tuple[Var, Any, Any]] = {}
+
+    def new_arg(self, aval: ShapedArray) -> StageTracer:
+        """A tracer for one more argument of the program."""
+        var = Var(aval)
+        self.invars.append(var)
+        return StageTracer(self, var)
+
+    def atom(self, x: Any) -> Atom:
+        """What stands for ``x`` in an equation: its variable, a literal, or a constant's variable."""
+        if type(x) is StageTracer and x._trace is self:
+            return x.var
+        if type(x) in _PYTHON_SCALARS:
+            return Literal(x)
+        found = self._consts.get(id(x))
+        if found is not None:
+            return found[0]
+        if isinstance(x, Tracer):
+            if not x._trace.alive:
+                raise escaped(x)
+            return self._constant(x, x, x.aval)
+        aval = get_aval(x)
+        if isinstance(x, np.generic | np.ndarray):
+            value = np.array(x, aval.dtype)  # a copy: the program must not change when the caller's memory does
+            if not aval.shape:
+                return Literal(value, aval)
+            value.flags.writeable = False
+            return self._constant(x, value, aval)
+        return self._constant(x, x, aval)
+
+    def _constant(self, original: Any, value: Any, aval: ShapedArray) -> Var:
+        var = Var(aval)
+        self._consts[id(original)] = (var, value, original)
+        return var
+
+    def record(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """Record one equation and return tracers of its results."""
+        atoms = [self.atom(x) for x in args]
+        out = abstract[primitive](*[a.aval for a in atoms], **params)
+        effect_rule = effects.get(primitive)
+        done = no_effects if effect_rule is None else effect_rule(**params)
+        source = self.source or source_frame()
+        if primitive.multiple_results:
+            outvars = [Var(aval) for aval in out]
+            self.eqns.append(Eqn(primitive, atoms, outvars, params, done, source))
+            return [StageTracer(self, var) for var in outvars]
+        outvar = Var(out)
+        self.eqns.append(Eqn(primitive, atoms, (outvar,), params, done, source))
+        return StageTracer(self, outvar)
+
+    def to_jaxpr(self, outs: Sequence[Any], name: str = "") -> tuple[Jaxpr, list[Any]]:
+        """The recorded program with results ``outs``, and the values of its constvars."""
+        outvars = [self.atom(x) for x in outs]
+        entries = list(self._consts.values())
+        jaxpr = Jaxpr(
+            [var for var, _, _ in entries], self.invars, self.eqns, outvars, name=name, arg_names=self.arg_names
+        )
+        if config.check_jaxprs:
+            check_jaxpr(jaxpr)
+        return jaxpr, [value for _, value, _ in entries]
+
+    def arguments_behind(self, var: Var) -> list[str]:
+        """The user's names of the arguments on which ``var`` depends, in their order."""
+        wanted = {var}
+        for eqn in reversed(self.eqns):
+            if not wanted.isdisjoint(eqn.outvars):
+                wanted.update(v for v in eqn.invars if isinstance(v, Var))
+        return [name for name, v in zip(self.arg_names, self.invars, strict=False) if v in wanted and name]
+
+
+class StageTrace(Recorder):
+    """Records every operation."""
+
+    __slots__ = ()
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        return self.record(primitive, args, params)
+
+
+def stage_to_jaxpr(
+    fun_flat: FlatFun,
+    in_avals: Sequence[ShapedArray],
+    *,
+    name: str = "",
+    arg_names: Sequence[str] = (),
+    by: str = "jit",
+) -> tuple[Jaxpr, list[Any]]:
+    """Record ``fun_flat`` (flat arrays to a sequence of arrays) at the given avals.
+
+    Args:
+      name: the function's name, for messages and the printer.
+      arg_names: the user's names of the arguments, for messages.
+      by: the transform that asks, for messages.
+
+    Returns:
+      The jaxpr and the values of its constvars, which may be tracers of outer traces.
+    """
+    described = f"{by} (of `{name}`)" if name else by
+    with new_trace(StageTrace(current_trace(), described, arg_names)) as trace:
+        outs = fun_flat(*[trace.new_arg(aval) for aval in in_avals])
+        return trace.to_jaxpr(outs, name)  # type: ignore[no-any-return]
+
+
+def stage_closed(fun_flat: FlatFun, in_avals: Sequence[ShapedArray], *, name: str = "") -> ClosedJaxpr:
+    """``stage_to_jaxpr`` as a closed jaxpr, for transforms that retrace a closed program."""
+    return ClosedJaxpr(*stage_to_jaxpr(fun_flat, in_avals, name=name))
+
+
+def replay(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
+    """Bind the equations of ``jaxpr`` in the current trace; what gets recorded keeps its place in the user's program."""
+    recorders = _recorders(current_trace())
+    if not recorders:
+        return eval_jaxpr(jaxpr, consts, *args)
+    env: dict[Var, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
+    env.update(zip(jaxpr.invars, args, strict=True))
+
+    def read(atom: Atom) -> Any:
+        return atom.val if isinstance(atom, Literal) else env[atom]
+
+    saved = [recorder.source for recorder in recorders]
+    try:
+        for eqn in jaxpr.eqns:
+            for recorder in recorders:
+                recorder.source = eqn.source
+            results = eqn.primitive.bind(*map(read, eqn.invars), **eqn.params)
+            env.update(zip(eqn.outvars, results if eqn.primitive.multiple_results else (results,), strict=True))
+    finally:
+        for recorder, source in zip(recorders, saved, strict=True):
+            recorder.source = source
+    return [read(v) for v in jaxpr.outvars]
+
+
+def _recorders(trace: Trace | None) -> list[Recorder]:
+    """All recorders among ``trace`` and its parents, down to the one that stages everything."""
+    found: list[Recorder] = []
+    while trace is not None and not isinstance(trace, StageTrace):
+        if isinstance(trace, Recorder):
+            found.append(trace)
+        trace = getattr(trace, "parent", None)
+    return found if trace is None else [*found, trace]

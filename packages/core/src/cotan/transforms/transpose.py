@@ -1,0 +1,138 @@
+"""Transposition of linear programs: from cotangents of the results to cotangents of the arguments.
+
+Equations that do not depend on linear arguments are computed forward first (a rematerialised part is such), the linear
+ones are then walked backward. No operation is named; rules come from the ``transpose`` table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cotan.config import config
+from cotan.ir.avals import get_aval, same_type, tangent_aval
+from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+from cotan.ir.primitive import transpose
+from cotan.structural import UndefinedPrimal, Zero, add_tangents, instantiate
+from cotan.transforms.cache import weakly_cached
+from cotan.transforms.stage import stage_closed
+
+
+def backward_pass(
+    jaxpr: Jaxpr, residuals: Sequence[Any], cts: Sequence[Any], args: Sequence[Any] | None = None
+) -> list[Any]:
+    """Cotangents of the arguments of a program, given those of its results.
+
+    Args:
+      residuals: values of the constvars.
+      cts: one cotangent per result, perhaps ``Zero``.
+      args: for each argument its value, or ``UndefinedPrimal`` where the program is linear in it; None if it is linear in all.
+
+    Returns:
+      One cotangent per linear argument, ``Zero`` where nothing flows back.
+    """
+    if args is None:
+        args = [UndefinedPrimal(v.aval) for v in jaxpr.invars]
+    return _Backward(jaxpr, residuals, args).run(cts)
+
+
+class _Backward:
+    """The state of one backward pass: values of what is known, cotangents of what is linear."""
+
+    def __init__(self, jaxpr: Jaxpr, residuals: Sequence[Any], args: Sequence[Any]) -> None:
+        self.jaxpr = jaxpr
+        self.known: dict[Var, Any] = dict(zip(jaxpr.constvars, residuals, strict=True))
+        self.inputs = [v for v, x in zip(jaxpr.invars, args, strict=True) if type(x) is UndefinedPrimal]
+        self.known.update((v, x) for v, x in zip(jaxpr.invars, args, strict=True) if type(x) is not UndefinedPrimal)
+        self.cts: dict[Var, Any] = {}
+
+    def run(self, cts: Sequence[Any]) -> list[Any]:
+        linear_eqns = self.forward()
+        for atom, ct in zip(self.jaxpr.outvars, cts, strict=True):
+            self.add(atom, ct)
+        # Each cotangent is dropped when its equation is done: nothing before it can add to it.
+        while linear_eqns:
+            self.step(linear_eqns.pop())
+        return [self.cts.pop(v, None) or Zero(tangent_aval(v.aval)) for v in self.inputs]
+
+    def forward(self) -> list[Eqn]:
+        """Compute what does not depend on linear arguments; return the equations that do."""
+        linear = set(self.inputs)
+        eqns: list[Eqn] = []
+        for eqn in self.jaxpr.eqns:
+            if linear.isdisjoint(eqn.invars):
+                results = eqn.primitive.bind(*map(self.read, eqn.invars), **eqn.params)
+                self.known.update(
+                    zip(eqn.outvars, results if eqn.primitive.multiple_results else (results,), strict=True)
+                )
+            else:
+                eqns.append(eqn)
+                linear.update(eqn.outvars)
+        return eqns
+
+    def read(self, atom: Atom) -> Any:
+        if isinstance(atom, Literal):
+            return atom.val
+        value = self.known.get(atom, self)
+        return UndefinedPrimal(atom.aval) if value is self else value
+
+    def add(self, atom: Atom, ct: Any) -> None:
+        if ct is None or type(ct) is Zero or isinstance(atom, Literal) or atom in self.known:
+            return
+        if config.check_jaxprs and not same_type(get_aval(ct), tangent_aval(atom.aval)):
+            raise TypeError(
+                f"a cotangent of type {get_aval(ct).short()} was given to a value of type {atom.aval.short()}"
+            )
+        old = self.cts.get(atom)
+        self.cts[atom] = ct if old is None else add_tangents(old, ct)
+
+    def step(self, eqn: Eqn) -> None:
+        found = [self.cts.pop(v, None) for v in eqn.outvars]
+        if all(ct is None for ct in found):
+            return
+        ct: Any = found[0]
+        if eqn.primitive.multiple_results:
+            ct = [Zero(tangent_aval(v.aval)) if c is None else c for v, c in zip(eqn.outvars, found, strict=True)]
+        back = transpose[eqn.primitive](ct, *map(self.read, eqn.invars), **eqn.params)
+        for atom, c in zip(eqn.invars, back, strict=True):
+            self.add(atom, c)
+
+
+@weakly_cached
+def transpose_jaxpr(
+    closed: ClosedJaxpr,
+    linear: tuple[bool, ...],
+    ct_zeros: tuple[bool, ...],
+    instantiated: bool = False,
+) -> tuple[ClosedJaxpr, tuple[bool, ...]]:
+    """The transpose of ``closed`` with respect to its linear arguments.
+
+    Args:
+      linear: for each argument, whether the program is linear in it.
+      ct_zeros: for each result, whether its cotangent is zero.
+      instantiated: whether cotangents of the arguments must be arrays even where they are zero.
+
+    Returns:
+      A jaxpr from (other arguments, cotangents that are not zero) to the cotangents of the linear arguments that are not
+      zero, and for each linear argument whether its cotangent is zero.
+    """
+    jaxpr = closed.jaxpr
+    other = [a for a, is_linear in zip(closed.in_avals, linear, strict=True) if not is_linear]
+    given = [tangent_aval(a) for a, zero in zip(closed.out_avals, ct_zeros, strict=True) if not zero]
+    out_zeros: tuple[bool, ...] = ()
+
+    def fun(*flat: Any) -> list[Any]:
+        nonlocal out_zeros
+        values, incoming = iter(flat[: len(other)]), iter(flat[len(other) :])
+        args = [
+            UndefinedPrimal(a) if is_linear else next(values)
+            for a, is_linear in zip(closed.in_avals, linear, strict=True)
+        ]
+        cts = [Zero(tangent_aval(a)) if z else next(incoming) for a, z in zip(closed.out_avals, ct_zeros, strict=True)]
+        back = backward_pass(jaxpr, closed.consts, cts, args)
+        if instantiated:
+            back = [instantiate(ct) for ct in back]
+        out_zeros = tuple(type(ct) is Zero for ct in back)
+        return [ct for ct in back if type(ct) is not Zero]
+
+    return stage_closed(fun, [*other, *given], name=jaxpr.name), out_zeros
