@@ -99,7 +99,7 @@ class BatchTrace(Trace):
 def batch_flat(
     fun: FlatFun, axis: AxisData, in_dims: Sequence[Dim], args: Sequence[Any]
 ) -> tuple[list[Any], list[Dim]]:
-    """Values of a flat function for all examples, and the axis of each along which they lie (None: the same for all)."""
+    """Values of a flat function for all examples, and the axis along which each has them (None: the same for all)."""
     with new_trace(BatchTrace(current_trace(), axis)) as trace:
         outs = fun(*[trace.wrap(x, d) for x, d in zip(args, in_dims, strict=True)])
         pairs = [trace.unwrap(x) for x in outs]

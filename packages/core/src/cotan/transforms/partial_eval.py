@@ -61,8 +61,8 @@ def linearize_flat(fun: FlatFun, primals: Sequence[Any]) -> Linearized:
     """Values of a flat function and the linear program of its tangents.
 
     Returns:
-      ``outs``; for each of them whether its tangent is symbolically zero; a jaxpr from one tangent per primal (``float0``
-      ones are never read) to the tangents that are not zero; and the values of its constvars.
+      ``outs``; for each of them whether its tangent is symbolically zero; a jaxpr from one tangent per primal
+      (``float0`` ones are never read) to the tangents that are not zero; and the values of its constvars.
     """
     parent = current_trace()
     with new_trace(PartialTrace(parent, "grad or vjp")) as unknown, new_trace(JVPTrace(unknown)) as trace:

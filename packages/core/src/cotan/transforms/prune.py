@@ -1,8 +1,8 @@
 """Removal of equations whose results nobody reads, where a transform would otherwise save residuals for them.
 
 Equations with effects stay. Higher-order primitives may have a rule in the ``dce`` table:
-``rule(eqn, used) -> (equation or None, for each operand whether it is read)``, where ``used`` says of each result whether
-it is read; the new equation has the used results and the read operands only.
+``rule(eqn, used) -> equation or None``, where ``used`` says of each result whether it is read; the new equation has the
+used results only, and the operands that they need.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def live_equations(jaxpr: Jaxpr, outputs: Sequence[Any]) -> tuple[list[Eqn], set
             continue
         rule = dce.get(eqn.primitive)
         live: Eqn | None = eqn
-        if rule is not None and not (all(used) and all(isinstance(v, Var) and v in read for v in eqn.invars)):
-            live, _ = rule(eqn, used)
+        if rule is not None and not all(used):
+            live = rule(eqn, used)
         if live is not None:
             kept.append(live)
             read.update(v for v in live.invars if isinstance(v, Var))

@@ -1,7 +1,7 @@
 """Rematerialisation: a derivative that recomputes values in its backward pass instead of keeping them.
 
-What the machinery of ``checkpoint`` needs: the known part of a program, the values that a policy allows to keep, and one
-program that recomputes the others before it does the unknown part. Names no operation; a policy is asked about each.
+The machinery of ``checkpoint``: the known part of a program, the values that a policy allows to keep, and one program
+that recomputes the others before it does the unknown part. Names no operation; a policy is asked about each.
 """
 
 from __future__ import annotations
@@ -52,7 +52,6 @@ def partial_eval_remat(closed: ClosedJaxpr, unknown_mask: tuple[bool, ...], poli
     results = whole.outvars[: len(whole.outvars) - split.new_residuals]
     wanted = whole.outvars[len(results) :]
     saved = _saved(whole, wanted, policy)
-    known, known_consts = prune(whole.replace(outvars=[*results, *saved]), split.known.consts)
     eqns, read = live_equations(whole.replace(eqns=_without(whole, saved)), wanted)
     saved = [v for v in saved if v in read]
     known, known_consts = prune(whole.replace(outvars=[*results, *saved]), split.known.consts)
@@ -93,6 +92,6 @@ def _saved(jaxpr: Jaxpr, wanted: Any, policy: Policy | None) -> list[Var]:
 
 
 def _without(jaxpr: Jaxpr, saved: list[Var]) -> list[Any]:
-    """The equations that compute anything besides saved values."""
+    """The equations that compute no saved values. (What else such an equation computes is not read.)"""
     have = set(saved)
-    return [eqn for eqn in jaxpr.eqns if not have.issuperset(eqn.outvars)]
+    return [eqn for eqn in jaxpr.eqns if have.isdisjoint(eqn.outvars)]

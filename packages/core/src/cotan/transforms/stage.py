@@ -172,7 +172,7 @@ def stage_closed(fun_flat: FlatFun, in_avals: Sequence[ShapedArray], *, name: st
 
 
 def replay(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
-    """Bind the equations of ``jaxpr`` in the current trace; what gets recorded keeps its place in the user's program."""
+    """Bind the equations of ``jaxpr`` in the current trace; what is recorded keeps its place in the user's program."""
     recorders = _recorders(current_trace())
     if not recorders:
         return eval_jaxpr(jaxpr, consts, *args)

@@ -26,7 +26,7 @@ def backward_pass(
     Args:
       residuals: values of the constvars.
       cts: one cotangent per result, perhaps ``Zero``.
-      args: for each argument its value, or ``UndefinedPrimal`` where the program is linear in it; None if it is linear in all.
+      args: for each argument its value, or ``UndefinedPrimal`` where the program is linear in it; None: it is in all.
 
     Returns:
       One cotangent per linear argument, ``Zero`` where nothing flows back.
@@ -53,7 +53,7 @@ class _Backward:
         # Each cotangent is dropped when its equation is done: nothing before it can add to it.
         while linear_eqns:
             self.step(linear_eqns.pop())
-        return [self.cts.pop(v, None) or Zero(tangent_aval(v.aval)) for v in self.inputs]
+        return [self.cts[v] if v in self.cts else Zero(tangent_aval(v.aval)) for v in self.inputs]
 
     def forward(self) -> list[Eqn]:
         """Compute what does not depend on linear arguments; return the equations that do."""
@@ -113,8 +113,8 @@ def transpose_jaxpr(
       instantiated: whether cotangents of the arguments must be arrays even where they are zero.
 
     Returns:
-      A jaxpr from (other arguments, cotangents that are not zero) to the cotangents of the linear arguments that are not
-      zero, and for each linear argument whether its cotangent is zero.
+      A jaxpr from (other arguments, cotangents that are not zero) to the cotangents of the linear arguments that are
+      not zero, and for each linear argument whether its cotangent is zero.
     """
     jaxpr = closed.jaxpr
     other = [a for a, is_linear in zip(closed.in_avals, linear, strict=True) if not is_linear]
