@@ -1,0 +1,207 @@
+"""Functions of cotan.lax that are compositions of primitives. Strict: no rank promotion, no dtype promotion."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan import dtypes
+from cotan.ir.avals import get_aval
+from cotan.primitives import dot as dot_family
+from cotan.primitives import shape as shape_family
+from cotan.primitives import slice as slice_family
+from cotan.primitives import sort as sort_family
+from cotan.primitives.cast import convert_element_type
+from cotan.primitives.compare import select_n
+
+
+def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
+    """The common shape of NumPy's broadcasting.
+
+    Raises:
+      ValueError: there is none.
+    """
+    try:
+        return tuple(np.broadcast_shapes(*map(tuple, shapes)))
+    except ValueError:
+        raise ValueError(f"incompatible shapes for broadcasting: {', '.join(str(tuple(s)) for s in shapes)}") from None
+
+
+def full(shape: Sequence[int], fill_value: Any, dtype: Any = None) -> Any:
+    """An array of ``shape`` filled with a scalar.
+
+    >>> from cotan import lax
+    >>> lax.full((2,), 7)
+    Array([7, 7], dtype=int32)
+    """
+    aval = get_aval(fill_value)
+    if aval.shape:
+        raise TypeError(f"full: fill_value must be a scalar, got shape {aval.shape}")
+    weak = dtype is None and aval.weak_type
+    dtype = aval.dtype if dtype is None else dtypes.canonicalize_dtype(dtype)
+    shape = tuple(map(operator.index, shape))
+    if isinstance(fill_value, bool | int | float | complex | np.ndarray | np.generic):
+        with np.errstate(all="ignore"):
+            scalar = np.asarray(fill_value).astype(dtype)
+        value = convert_element_type(scalar, dtype, weak_type=weak) if weak else scalar
+    else:
+        value = convert_element_type(fill_value, dtype, weak_type=weak)
+    return shape_family.broadcast_in_dim(value, shape, ())
+
+
+def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Sequence[int] | None = None) -> Any:
+    """``full`` with the shape and dtype of ``x`` where they are not given."""
+    aval = get_aval(x)
+    filled = full(aval.shape if shape is None else shape, fill_value, aval.dtype if dtype is None else dtype)
+    return convert_element_type(filled, aval.dtype, weak_type=True) if dtype is None and aval.weak_type else filled
+
+
+def zeros_like_array(x: Any) -> Any:
+    """Zeros of the shape and dtype of ``x``."""
+    return full_like(x, 0)
+
+
+def iota(dtype: Any, size: int) -> Any:
+    """0, 1, ..., size-1 of ``dtype``."""
+    return shape_family.iota(dtype, size)
+
+
+def broadcasted_iota(dtype: Any, shape: Sequence[int], dimension: int) -> Any:
+    """An array of ``shape`` that counts along ``dimension``."""
+    return shape_family.broadcasted_iota(dtype, tuple(map(operator.index, shape)), operator.index(dimension))
+
+
+def broadcast(operand: Any, sizes: Sequence[int]) -> Any:
+    """``operand`` with new leading dimensions of the given sizes."""
+    aval = get_aval(operand)
+    sizes = tuple(map(operator.index, sizes))
+    dims = tuple(range(len(sizes), len(sizes) + len(aval.shape)))
+    return shape_family.broadcast_in_dim(operand, sizes + aval.shape, dims)
+
+
+def broadcast_to_rank(x: Any, rank: int) -> Any:
+    """``x`` with leading dimensions of extent 1 up to ``rank``."""
+    missing = rank - get_aval(x).ndim
+    return shape_family.expand_dims(x, tuple(range(missing))) if missing else x
+
+
+def select(pred: Any, on_true: Any, on_false: Any) -> Any:
+    """``on_true`` where ``pred``, else ``on_false``; ``pred`` has their shape or is a scalar."""
+    return select_n(pred, on_false, on_true)
+
+
+def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = None) -> Any:
+    """Dimensions start..stop-1 as one."""
+    shape = get_aval(operand).shape
+    low, high, _ = slice(start_dimension, stop_dimension).indices(len(shape))
+    if high < low:
+        raise ValueError(f"collapse: dimensions {start_dimension}..{stop_dimension} of an array of rank {len(shape)}")
+    merged = int(np.prod(shape[low:high])) if high > low else 1
+    return shape_family.reshape(operand, (*shape[:low], merged, *shape[high:]))
+
+
+def dot(lhs: Any, rhs: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """Vector/vector, matrix/vector, vector/matrix or matrix/matrix product.
+
+    Raises:
+      TypeError: other ranks, or extents that don't match.
+    """
+    a, b = get_aval(lhs), get_aval(rhs)
+    if not (1 <= a.ndim <= 2 and 1 <= b.ndim <= 2 and a.shape[-1] == b.shape[0]):
+        raise TypeError(f"dot: incompatible shapes {a.shape} and {b.shape}")
+    dimension_numbers = (((a.ndim - 1,), (0,)), ((), ()))
+    return dot_family.dot_general(
+        lhs, rhs, dimension_numbers, precision=precision, preferred_element_type=preferred_element_type
+    )
+
+
+def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Any:
+    """Matrix products over equal leading dimensions."""
+    a, b = get_aval(lhs), get_aval(rhs)
+    if a.ndim != b.ndim or a.ndim < 2:
+        raise TypeError(f"batch_matmul: arguments must have the same rank of at least 2, got shapes {a.shape}, {b.shape}")
+    batch = tuple(range(a.ndim - 2))
+    dimension_numbers = (((a.ndim - 1,), (a.ndim - 2,)), (batch, batch))
+    return dot_family.dot_general(lhs, rhs, dimension_numbers, precision=precision)
+
+
+def _axis(axis: int, ndim: int, fun_name: str) -> int:
+    axis = operator.index(axis)
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"{fun_name}: axis {axis} is out of range for an array of {ndim} dimensions")
+    return axis % ndim
+
+
+def slice_in_dim(
+    operand: Any, start_index: int | None, limit_index: int | None, stride: int = 1, axis: int = 0
+) -> Any:
+    """``operand[start:limit:stride]`` along one axis; negative bounds count from the end."""
+    shape = get_aval(operand).shape
+    axis = _axis(axis, len(shape), "slice_in_dim")
+    extent = shape[axis]
+
+    def bound(value: int | None, default: int) -> int:
+        value = default if value is None else operator.index(value)
+        return value + extent if value < 0 else value
+
+    starts, limits, strides = [0] * len(shape), list(shape), [1] * len(shape)
+    starts[axis], limits[axis], strides[axis] = bound(start_index, 0), bound(limit_index, extent), operator.index(stride)
+    return slice_family.slice(operand, starts, limits, strides)
+
+
+def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True) -> Any:
+    """Element ``index`` along one axis."""
+    shape = get_aval(operand).shape
+    axis = _axis(axis, len(shape), "index_in_dim")
+    index, extent = operator.index(index), shape[axis]
+    if not -extent <= index < extent:
+        raise IndexError(f"index_in_dim: index {index} is out of range for axis {axis} of extent {extent}")
+    index %= extent
+    piece = slice_in_dim(operand, index, index + 1, 1, axis)
+    return piece if keepdims else shape_family.squeeze(piece, (axis,))
+
+
+def _starts(operand: Any, index: Any, axis: int, fun_name: str) -> tuple[list[Any], int]:
+    ndim = get_aval(operand).ndim
+    axis = _axis(axis, ndim, fun_name)
+    starts: list[Any] = [0] * ndim
+    starts[axis] = index
+    return starts, axis
+
+
+def dynamic_slice_in_dim(operand: Any, start_index: Any, slice_size: int, axis: int = 0) -> Any:
+    """``slice_size`` elements from a traced start along one axis (clamped so that they fit)."""
+    starts, axis = _starts(operand, start_index, axis, "dynamic_slice_in_dim")
+    sizes = list(get_aval(operand).shape)
+    sizes[axis] = operator.index(slice_size)
+    return slice_family.dynamic_slice(operand, starts, sizes)
+
+
+def dynamic_index_in_dim(operand: Any, index: Any, axis: int = 0, keepdims: bool = True) -> Any:
+    """The element at a traced index along one axis (clamped)."""
+    piece = dynamic_slice_in_dim(operand, index, 1, axis)
+    return piece if keepdims else shape_family.squeeze(piece, (_axis(axis, get_aval(operand).ndim, "dynamic_index_in_dim"),))
+
+
+def dynamic_update_slice_in_dim(operand: Any, update: Any, start_index: Any, axis: int) -> Any:
+    """``operand`` with ``update`` written from a traced start along one axis."""
+    starts, _ = _starts(operand, start_index, axis, "dynamic_update_slice_in_dim")
+    return slice_family.dynamic_update_slice(operand, update, starts)
+
+
+def dynamic_update_index_in_dim(operand: Any, update: Any, index: Any, axis: int) -> Any:
+    """``operand`` with the element at a traced index along one axis replaced."""
+    ndim = get_aval(operand).ndim
+    axis = _axis(axis, ndim, "dynamic_update_index_in_dim")
+    if get_aval(update).ndim != ndim:
+        update = shape_family.expand_dims(update, (axis,))
+    return dynamic_update_slice_in_dim(operand, update, index, axis)
+
+
+def sort_key_val(keys: Any, values: Any, dimension: int = -1, is_stable: bool = True) -> tuple[Any, Any]:
+    """``keys`` sorted along ``dimension``, and ``values`` in the same order."""
+    sorted_keys, sorted_values = sort_family.sort((keys, values), dimension=dimension, is_stable=is_stable, num_keys=1)
+    return sorted_keys, sorted_values

@@ -1,0 +1,253 @@
+"""Activations and normalisations, over cotan.numpy. Elementwise unless said otherwise; floating results."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from cotan import dtypes, lax
+from cotan import numpy as cnp
+
+Axis = int | tuple[int, ...] | None
+
+
+def _inexact(x: Any, fun_name: str) -> Any:
+    x = cnp.asarray(x)
+    dtype = dtypes.to_inexact_dtype(x.dtype)
+    return x if dtype == x.dtype else x.astype(dtype)
+
+
+def identity(x: Any) -> Any:
+    """``x``."""
+    return cnp.asarray(x)
+
+
+def relu(x: Any) -> Any:
+    """max(x, 0), with derivative 0 at 0.
+
+    >>> import cotan.numpy as cnp, cotan.nn
+    >>> cotan.nn.relu(cnp.array([-1.0, 2.0]))
+    Array([0., 2.], dtype=float32)
+    """
+    x = cnp.asarray(x)
+    # A select, unlike max, has derivative 0 at the kink, and passes NaN on.
+    return cnp.where(x <= 0, cnp.zeros_like(x), x)
+
+
+def relu6(x: Any) -> Any:
+    """min(max(x, 0), 6)."""
+    return cnp.minimum(cnp.maximum(x, 0), 6)
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x))."""
+    return lax.logistic(_inexact(x, "sigmoid"))
+
+
+def log_sigmoid(x: Any) -> Any:
+    """log(sigmoid(x)), without overflow."""
+    return -softplus(-_inexact(x, "log_sigmoid"))
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x)), without overflow."""
+    return cnp.logaddexp(x, 0.0)
+
+
+def squareplus(x: Any, b: Any = 4) -> Any:
+    """(x + sqrt(x^2 + b)) / 2."""
+    x = _inexact(x, "squareplus")
+    return (x + cnp.sqrt(cnp.square(x) + b)) / 2
+
+
+def sparse_plus(x: Any) -> Any:
+    """0 below -1, x above 1, (x + 1)^2 / 4 between."""
+    x = _inexact(x, "sparse_plus")
+    return cnp.where(x <= -1.0, 0.0, cnp.where(x >= 1.0, x, (x + 1.0) ** 2 / 4))
+
+
+def soft_sign(x: Any) -> Any:
+    """x / (|x| + 1)."""
+    x = _inexact(x, "soft_sign")
+    return x / (cnp.abs(x) + 1)
+
+
+def silu(x: Any) -> Any:
+    """x sigmoid(x), also called swish."""
+    x = _inexact(x, "silu")
+    return x * sigmoid(x)
+
+
+swish = silu
+
+
+def mish(x: Any) -> Any:
+    """x tanh(softplus(x))."""
+    x = _inexact(x, "mish")
+    return x * cnp.tanh(softplus(x))
+
+
+def tanh(x: Any) -> Any:
+    """Hyperbolic tangent."""
+    return cnp.tanh(x)
+
+
+def elu(x: Any, alpha: Any = 1.0) -> Any:
+    """x for x > 0, else alpha (exp(x) - 1)."""
+    x = _inexact(x, "elu")
+    # The inner where keeps exp from overflowing on the branch that is not taken, whose derivative would be NaN.
+    return cnp.where(x > 0, x, alpha * cnp.expm1(cnp.where(x > 0, 0.0, x)))
+
+
+def celu(x: Any, alpha: Any = 1.0) -> Any:
+    """x for x > 0, else alpha (exp(x / alpha) - 1)."""
+    x = _inexact(x, "celu")
+    return cnp.maximum(x, 0.0) + alpha * cnp.expm1(cnp.minimum(x, 0.0) / alpha)
+
+
+def selu(x: Any) -> Any:
+    """Scaled elu (Klambauer et al., 2017)."""
+    alpha = 1.6732632423543772848170429916717
+    scale = 1.0507009873554804934193349852946
+    return scale * elu(x, alpha)
+
+
+def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Any:
+    """x for x >= 0, else negative_slope x."""
+    x = _inexact(x, "leaky_relu")
+    return cnp.where(x >= 0, x, negative_slope * x)
+
+
+def gelu(x: Any, approximate: bool = True) -> Any:
+    """x times the normal distribution function of x (Hendrycks and Gimpel, 2016); by tanh if ``approximate``."""
+    x = _inexact(x, "gelu")
+    if approximate:
+        root = np.array(math.sqrt(2 / math.pi), x.dtype)
+        return x * (0.5 * (1.0 + cnp.tanh(root * (x + 0.044715 * x**3))))
+    return 0.5 * x * lax.erfc(-x * np.array(math.sqrt(0.5), x.dtype))
+
+
+def glu(x: Any, axis: int = -1) -> Any:
+    """First half along ``axis`` times the sigmoid of the second."""
+    x = _inexact(x, "glu")
+    size = x.shape[axis]
+    if size % 2:
+        raise ValueError(f"glu: axis {axis} must have an even extent, got {size}")
+    return lax.slice_in_dim(x, 0, size // 2, axis=axis) * sigmoid(lax.slice_in_dim(x, size // 2, size, axis=axis))
+
+
+def hard_tanh(x: Any) -> Any:
+    """x clipped to -1..1."""
+    x = cnp.asarray(x)
+    return cnp.where(x > 1, 1, cnp.where(x < -1, -1, x))
+
+
+def hard_sigmoid(x: Any) -> Any:
+    """relu6(x + 3) / 6."""
+    return relu6(_inexact(x, "hard_sigmoid") + 3.0) / 6.0
+
+
+def hard_silu(x: Any) -> Any:
+    """x hard_sigmoid(x)."""
+    x = _inexact(x, "hard_silu")
+    return x * hard_sigmoid(x)
+
+
+hard_swish = hard_silu
+
+
+def logsumexp(
+    a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, return_sign: bool = False, where: Any = None
+) -> Any:
+    """log(sum(b exp(a))) along ``axis``, without overflow.
+
+    Returns:
+      The logarithm; with ``return_sign`` also the sign of the sum.
+    """
+    a = _inexact(a, "logsumexp")
+    if b is not None:
+        b = _inexact(b, "logsumexp")
+        a = cnp.where(b != 0, a, -cnp.inf)
+        b = b.astype(a.dtype)
+    kept = {} if where is None else {"where": where, "initial": -cnp.inf}
+    largest = lax.stop_gradient(cnp.max(a, axis=axis, keepdims=True, **kept))
+    largest = cnp.where(cnp.isfinite(largest), largest, cnp.zeros_like(largest))
+    terms = cnp.exp(a - largest)
+    if b is not None:
+        terms = b * terms
+    total = cnp.sum(terms, axis=axis, keepdims=keepdims, **({} if where is None else {"where": where}))
+    shift = largest if keepdims else cnp.reshape(largest, total.shape)
+    sign = cnp.sign(total)
+    if return_sign:
+        return cnp.log(cnp.abs(total)) + shift, sign
+    out = cnp.log(total) + shift
+    return cnp.where(sign < 0, cnp.nan, out) if b is not None else out
+
+
+def logmeanexp(x: Any, axis: Axis = None, where: Any = None, keepdims: bool = False) -> Any:
+    """log(mean(exp(x))) along ``axis``."""
+    total = logsumexp(x, axis=axis, where=where, keepdims=keepdims)
+    count = cnp.sum(cnp.ones_like(_inexact(x, "logmeanexp")), axis=axis, where=where, keepdims=keepdims)
+    return total - cnp.log(count)
+
+
+def softmax(x: Any, axis: Axis = -1, where: Any = None) -> Any:
+    """exp(x) / sum(exp(x)) along ``axis``; elements outside of ``where`` count as absent and give 0."""
+    x = _inexact(x, "softmax")
+    kept = {} if where is None else {"where": where, "initial": -cnp.inf}
+    largest = cnp.max(x, axis=axis, keepdims=True, **kept)
+    shifted = x - lax.stop_gradient(largest)
+    if where is not None:
+        shifted = cnp.where(where, shifted, -cnp.inf)
+    terms = cnp.exp(shifted)
+    return terms / cnp.sum(terms, axis=axis, keepdims=True)
+
+
+def log_softmax(x: Any, axis: Axis = -1, where: Any = None) -> Any:
+    """x - logsumexp(x) along ``axis``.
+
+    >>> import cotan.numpy as cnp, cotan.nn
+    >>> float(cnp.sum(cnp.exp(cotan.nn.log_softmax(cnp.arange(3.0)))))
+    1.0
+    """
+    x = _inexact(x, "log_softmax")
+    kept = {} if where is None else {"where": where, "initial": -cnp.inf}
+    shifted = x - lax.stop_gradient(cnp.max(x, axis=axis, keepdims=True, **kept))
+    terms = cnp.exp(shifted)
+    total = cnp.sum(terms, axis=axis, keepdims=True, **({} if where is None else {"where": where}))
+    result = shifted - cnp.log(total)
+    return result if where is None else cnp.where(where, result, -cnp.inf)
+
+
+def standardize(x: Any, axis: Axis = -1, mean: Any = None, variance: Any = None, epsilon: Any = 1e-5) -> Any:
+    """(x - mean) / sqrt(variance + epsilon) along ``axis``."""
+    x = _inexact(x, "standardize")
+    if mean is None:
+        mean = cnp.mean(x, axis, keepdims=True)
+    if variance is None:
+        # The mean of squares minus the square of the mean can be slightly negative by rounding.
+        variance = cnp.maximum(cnp.mean(cnp.square(x), axis, keepdims=True) - cnp.square(mean), 0)
+    return (x - mean) * lax.rsqrt(variance + epsilon)
+
+
+def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> Any:
+    """Vectors that are 1 at position ``x`` of a new ``axis`` of extent ``num_classes``; all 0 where out of range.
+
+    >>> import cotan.numpy as cnp, cotan.nn
+    >>> cotan.nn.one_hot(cnp.array([0, 2]), 3)
+    Array([[1., 0., 0.],
+           [0., 0., 1.]], dtype=float32)
+    """
+    x = cnp.asarray(x)
+    num_classes = int(num_classes)
+    dtype = dtypes.default_float() if dtype is None else dtypes.canonicalize_dtype(dtype)
+    if not -x.ndim - 1 <= axis <= x.ndim:
+        raise ValueError(f"one_hot: axis {axis} is out of range for a result of {x.ndim + 1} dimensions")
+    axis %= x.ndim + 1
+    spread = cnp.expand_dims(x, axis)
+    shape = [1] * (x.ndim + 1)
+    shape[axis] = num_classes
+    classes = cnp.reshape(cnp.arange(num_classes, dtype=x.dtype), shape)
+    return (spread == classes).astype(dtype)

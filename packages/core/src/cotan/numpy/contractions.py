@@ -1,0 +1,257 @@
+"""Products of arrays: matmul, dot, tensordot, einsum and their kin, all by ``lax.dot_general``."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan import lax
+from cotan.numpy import manipulation, reductions, ufuncs
+from cotan.numpy.promotion import as_array, broadcast_to_shape, check_arraylike, normalize_axis, promote_dtypes
+
+
+def _operands(name: str, a: Any, b: Any) -> tuple[Any, Any]:
+    check_arraylike(name, a, b)
+    a, b = promote_dtypes(name, a, b)
+    return as_array(a, name), as_array(b, name)
+
+
+def matmul(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """Matrix product over the last two axes, leading ones broadcast; vectors are rows on the left, columns on the right.
+
+    Raises:
+      ValueError: a scalar operand.
+      TypeError: extents that don't match.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.matmul(cnp.ones((2, 3)), cnp.ones(3))
+    Array([3., 3.], dtype=float32)
+    """
+    a, b = _operands("matmul", a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        raise ValueError(f"matmul does not take scalars, got shapes {tuple(a.shape)} and {tuple(b.shape)}; use multiply")
+    inner = b.shape[0] if b.ndim == 1 else b.shape[-2]
+    if a.shape[-1] != inner:
+        raise TypeError(
+            f"matmul: the last axis of the first operand must match the {'only' if b.ndim == 1 else 'second-last'} axis of "
+            f"the second, got shapes {tuple(a.shape)} and {tuple(b.shape)}"
+        )
+    extra: dict[str, Any] = {"precision": precision, "preferred_element_type": preferred_element_type}
+    if b.ndim <= 2 or a.ndim == 1:
+        if b.ndim <= 2:
+            numbers: Any = (((a.ndim - 1,), (max(b.ndim - 2, 0),)), ((), ()))
+            return lax.dot_general(a, b, numbers, **extra)
+        product = lax.dot_general(b, a, (((b.ndim - 2,), (0,)), ((), ())), **extra)
+        return product
+    batch = _batch_shape(tuple(a.shape[:-2]), tuple(b.shape[:-2]))
+    a = broadcast_to_shape(a, batch + tuple(a.shape[-2:]))
+    b = broadcast_to_shape(b, batch + tuple(b.shape[-2:]))
+    dims = tuple(range(len(batch)))
+    return lax.dot_general(a, b, (((a.ndim - 1,), (b.ndim - 2,)), (dims, dims)), **extra)
+
+
+def _batch_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    try:
+        return tuple(np.broadcast_shapes(a, b))
+    except ValueError:
+        raise TypeError(f"matmul: leading shapes {a} and {b} do not broadcast") from None
+
+
+def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """Sum product over the last axis of ``a`` and the second-last of ``b`` (the only one of a vector)."""
+    a, b = _operands("dot", a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        return ufuncs.multiply(a, b)
+    contracted = ((a.ndim - 1,), (max(b.ndim - 2, 0),))
+    if a.shape[-1] != b.shape[contracted[1][0]]:
+        raise TypeError(f"dot: shapes {tuple(a.shape)} and {tuple(b.shape)} do not match")
+    return lax.dot_general(
+        a, b, (contracted, ((), ())), precision=precision, preferred_element_type=preferred_element_type
+    )
+
+
+def vdot(a: Any, b: Any, *, precision: Any = None) -> Any:
+    """Inner product of the flat arrays, the first conjugated."""
+    return dot(ufuncs.conj(manipulation.ravel(a)), manipulation.ravel(b), precision=precision)
+
+
+def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None) -> Any:
+    """Inner products along an axis, the first conjugated, the others broadcast."""
+    x1, x2 = _operands("vecdot", x1, x2)
+    x1 = manipulation.moveaxis(ufuncs.conj(x1), axis, -1)
+    x2 = manipulation.moveaxis(x2, axis, -1)
+    product = matmul(manipulation.expand_dims(x1, -2), manipulation.expand_dims(x2, -1), precision=precision)
+    return manipulation.squeeze(product, (-2, -1))
+
+
+def inner(a: Any, b: Any, *, precision: Any = None) -> Any:
+    """Sum product over the last axes of both."""
+    a, b = _operands("inner", a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        return ufuncs.multiply(a, b)
+    return tensordot(a, b, ((-1,), (-1,)), precision=precision)
+
+
+def outer(a: Any, b: Any) -> Any:
+    """All products of the elements of two flat arrays."""
+    return ufuncs.multiply(manipulation.ravel(a)[:, None], manipulation.ravel(b)[None, :])
+
+
+def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """Sum product over chosen axes: the last ``axes`` of ``a`` with the first of ``b``, or two lists of axes."""
+    a, b = _operands("tensordot", a, b)
+    if isinstance(axes, int | np.integer):
+        count = operator.index(axes)
+        if count > min(a.ndim, b.ndim):
+            raise TypeError(f"tensordot: {count} axes of arrays of shapes {tuple(a.shape)} and {tuple(b.shape)}")
+        left, right = tuple(range(a.ndim - count, a.ndim)), tuple(range(count))
+    else:
+        first, second = axes
+        first = first if isinstance(first, Sequence) else (first,)
+        second = second if isinstance(second, Sequence) else (second,)
+        left = tuple(normalize_axis(d, a.ndim, "tensordot") for d in first)
+        right = tuple(normalize_axis(d, b.ndim, "tensordot") for d in second)
+    if len(left) != len(right) or any(a.shape[m] != b.shape[n] for m, n in zip(left, right, strict=False)):
+        raise TypeError(f"tensordot: axes {left} of shape {tuple(a.shape)} do not match {right} of {tuple(b.shape)}")
+    return lax.dot_general(
+        a, b, ((left, right), ((), ())), precision=precision, preferred_element_type=preferred_element_type
+    )
+
+
+def kron(a: Any, b: Any) -> Any:
+    """Kronecker product."""
+    a, b = _operands("kron", a, b)
+    rank = max(a.ndim, b.ndim)
+    a, b = (lax.broadcast_to_rank(x, rank) for x in (a, b))
+    wide_a = lax.expand_dims(a, tuple(range(1, 2 * rank, 2)))
+    wide_b = lax.expand_dims(b, tuple(range(0, 2 * rank, 2)))
+    return lax.reshape(ufuncs.multiply(wide_a, wide_b), tuple(m * n for m, n in zip(a.shape, b.shape, strict=True)))
+
+
+def einsum(subscripts: Any, /, *operands: Any, optimize: Any = "auto", precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """Sums of products by Einstein's convention, in an order of pairwise contractions found by opt_einsum.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.einsum("ij,jk->ik", cnp.ones((2, 3)), cnp.ones((3, 4))).shape
+    (2, 4)
+    """
+    import opt_einsum
+
+    if not isinstance(subscripts, str):
+        operands = (subscripts, *operands)
+        shaped = [as_array(x, "einsum") if hasattr(x, "shape") or np.isscalar(x) else x for x in operands]
+    else:
+        shaped = [subscripts, *promote_dtypes("einsum", *(as_array(x, "einsum") for x in operands))]
+    path = "optimal" if optimize is True else ("auto" if optimize in (None, False) else optimize)
+    try:
+        arrays, contractions = opt_einsum.contract_path(*shaped, einsum_call=True, use_blas=True, optimize=path)
+    except ValueError as error:
+        raise ValueError(f"einsum: {error}") from None
+    remaining = [as_array(x, "einsum") for x in promote_dtypes("einsum", *arrays)]
+    for picked, _, expression, *_ in contractions:
+        chosen = [remaining.pop(n) for n in picked]
+        inputs, result = expression.split("->")
+        remaining.append(_contract(inputs.split(","), result, chosen, precision))
+    (out,) = remaining
+    return out if preferred_element_type is None else out.astype(preferred_element_type)
+
+
+def _contract(names: list[str], result: str, operands: list[Any], precision: Any) -> Any:
+    """One step of an einsum: one or two operands (more are folded)."""
+    while len(operands) > 2:
+        kept = "".join(sorted(set(names[0] + names[1]) & set("".join(names[2:]) + result)))
+        product = _contract(names[:2], kept, operands[:2], precision)
+        names, operands = [kept, *names[2:]], [product, *operands[2:]]
+    for n, (labels, x) in enumerate(zip(names, operands, strict=True)):
+        names[n], operands[n] = _take_diagonals(labels, x)
+    others = [set(result) | set("".join(names[:n] + names[n + 1 :])) for n in range(len(names))]
+    for n, needed in enumerate(others):
+        gone = tuple(d for d, label in enumerate(names[n]) if label not in needed)
+        if gone:
+            operands[n] = reductions.sum(operands[n], axis=gone, dtype=operands[n].dtype)
+            names[n] = "".join(label for label in names[n] if label in needed)
+    if len(operands) == 1:
+        labels, x = names[0], operands[0]
+    else:
+        labels, x = _pair(names, operands, set(result), precision)
+    return manipulation.transpose(x, [labels.index(label) for label in result])
+
+
+def _take_diagonals(labels: str, x: Any) -> tuple[str, Any]:
+    for label in dict.fromkeys(labels):
+        while labels.count(label) > 1:
+            first = labels.index(label)
+            second = labels.index(label, first + 1)
+            x = manipulation.diagonal(x, 0, first, second)
+            labels = "".join(c for d, c in enumerate(labels) if d not in (first, second)) + label
+    return labels, x
+
+
+def _pair(names: list[str], operands: list[Any], kept: set[str], precision: Any) -> tuple[str, Any]:
+    (left, right), (a, b) = names, operands
+    shared = [label for label in left if label in right]
+    # A shared label of extent 1 on one side broadcasts; it is no batch or contraction there.
+    for label in list(shared):
+        m, n = a.shape[left.index(label)], b.shape[right.index(label)]
+        if m == n:
+            continue
+        if m == 1:
+            a, left = lax.squeeze(a, (left.index(label),)), left.replace(label, "")
+        elif n == 1:
+            b, right = lax.squeeze(b, (right.index(label),)), right.replace(label, "")
+        else:
+            raise ValueError(f"einsum: label {label!r} has extents {m} and {n}")
+        shared.remove(label)
+    batch = [label for label in shared if label in kept]
+    contracted = [label for label in shared if label not in kept]
+    numbers = (
+        (tuple(map(left.index, contracted)), tuple(map(right.index, contracted))),
+        (tuple(map(left.index, batch)), tuple(map(right.index, batch))),
+    )
+    labels = "".join(batch) + "".join(c for c in left if c not in shared) + "".join(c for c in right if c not in shared)
+    return labels, lax.dot_general(a, b, numbers, precision=precision)
+
+
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    """Cross product of vectors of 2 or 3 components."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = promote_dtypes("cross", a, b)
+    a, b = manipulation.moveaxis(a, axisa, -1), manipulation.moveaxis(b, axisb, -1)
+    if a.shape[-1] not in (2, 3) or b.shape[-1] not in (2, 3):
+        raise ValueError(f"cross: vectors must have 2 or 3 components, got {a.shape[-1]} and {b.shape[-1]}")
+    if a.shape[-1] == 2 and b.shape[-1] == 2:
+        return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    zero = [(0, 0, 0)]
+    a, b = (lax.pad(x, np.asarray(0, x.dtype), zero * (x.ndim - 1) + [(0, 3 - x.shape[-1], 0)]) for x in (a, b))
+    rolled = [manipulation.roll(a, -1, -1) * manipulation.roll(b, -2, -1), manipulation.roll(a, -2, -1) * manipulation.roll(b, -1, -1)]
+    return manipulation.moveaxis(rolled[0] - rolled[1], -1, axisc)
+
+
+def convolve(a: Any, v: Any, mode: str = "full", *, precision: Any = None) -> Any:
+    """Discrete convolution of two vectors ('full', 'same' or 'valid').
+
+    Raises:
+      ValueError: an empty or not one-dimensional operand, or an unknown mode.
+    """
+    a, v = promote_dtypes("convolve", a, v)
+    a, v = as_array(a, "convolve"), as_array(v, "convolve")
+    if a.ndim != 1 or v.ndim != 1 or not a.size or not v.size:
+        raise ValueError(f"convolve needs two vectors that are not empty, got shapes {tuple(a.shape)}, {tuple(v.shape)}")
+    if mode not in ("full", "same", "valid"):
+        raise ValueError(f"convolve: mode must be 'full', 'same' or 'valid', got {mode!r}")
+    if a.size < v.size:
+        a, v = v, a
+    n, m = a.size, v.size
+    padded = lax.pad(a, np.asarray(0, a.dtype), [(m - 1, m - 1, 0)])
+    windows = padded[np.arange(n + m - 1, dtype=np.int32)[:, None] + np.arange(m, dtype=np.int32)[None, :]]
+    full = matmul(windows, lax.rev(v, (0,)), precision=precision)
+    if mode == "valid":
+        return lax.slice_in_dim(full, m - 1, n)
+    start = (m - 1) // 2
+    return full if mode == "full" else lax.slice_in_dim(full, start, start + n)
+
+

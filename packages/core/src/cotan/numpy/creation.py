@@ -1,0 +1,348 @@
+"""Making arrays: from values, from shapes, from ranges."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan import dtypes, lax
+from cotan.errors import where
+from cotan.ir.avals import get_aval, is_array_like
+from cotan.ir.trace import Tracer
+from cotan.numpy import manipulation, ufuncs
+from cotan.numpy.promotion import (
+    SCALARS,
+    as_array,
+    canonical_shape,
+    check_arraylike,
+    normalize_axis,
+    promote_dtypes_inexact,
+    user_dtype,
+)
+from cotan.runtime.devices import device_put
+
+
+def _leaves(obj: Any) -> list[Any]:
+    if isinstance(obj, list | tuple):
+        return [leaf for item in obj for leaf in _leaves(item)]
+    return [obj]
+
+
+def _stack(obj: Any, dtype: Any) -> Any:
+    """Nested lists with arrays or tracers in them, as one array."""
+    if isinstance(obj, list | tuple):
+        return manipulation.stack([_stack(item, dtype) for item in obj])
+    return as_array(obj, "array").astype(dtype)
+
+
+def array(object: Any, dtype: Any = None, copy: bool | None = True, order: str = "K", ndmin: int = 0, *, device: Any = None) -> Any:
+    """An array of the given values.
+
+    Args:
+      object: a scalar, an array, anything with ``__array__``, or nested lists of these.
+      dtype: of the result; by default that of the values (64 bits become 32 unless 64-bit mode is on).
+      ndmin: the least number of dimensions; new ones lead.
+
+    Raises:
+      TypeError: a value is no number or array.
+      ValueError: ragged nested lists.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.array([[1, 2], [3, 4]])
+    Array([[1, 2],
+           [3, 4]], dtype=int32)
+    """
+    asked = user_dtype(dtype, "array")
+    result = _array(object, asked, copy)
+    if ndmin > result.ndim:
+        result = lax.expand_dims(result, tuple(range(ndmin - result.ndim)))
+    return result if device is None else device_put(result, device)
+
+
+def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
+    if isinstance(obj, SCALARS):
+        if asked is None or (asked == get_aval(obj).dtype and isinstance(obj, bool)):
+            aval = get_aval(obj)
+            if isinstance(obj, int) and not isinstance(obj, bool):
+                obj = dtypes.coerce_scalar(obj, "array")
+            return lax.convert_element_type(obj, aval.dtype, weak_type=aval.weak_type)
+        return device_put(_to_numpy(obj, asked))
+    if isinstance(obj, Tracer) or hasattr(obj, "aval"):
+        return obj if asked is None or obj.dtype == asked and not obj.weak_type else lax.convert_element_type(obj, asked)
+    if isinstance(obj, list | tuple):
+        leaves = _leaves(obj)
+        if any(isinstance(leaf, Tracer) or hasattr(leaf, "aval") for leaf in leaves):
+            target = dtypes.lattice_result_type(*leaves)[0] if asked is None else asked
+            return _stack(obj, target)
+        values = _nested(obj)
+        if asked is None:
+            asked = dtypes.lattice_result_type(*leaves)[0] if leaves and all(isinstance(x, SCALARS) for x in leaves) else None
+        return device_put(_to_numpy(values, asked))
+    if isinstance(obj, np.ndarray | np.generic) or hasattr(obj, "__array__"):
+        values = np.asarray(obj)
+        return device_put(_to_numpy(values, asked))
+    if hasattr(obj, "__dlpack__"):
+        return device_put(_to_numpy(np.from_dlpack(obj), asked))
+    if isinstance(obj, memoryview | bytearray):
+        return device_put(_to_numpy(np.asarray(obj), asked))
+    raise TypeError(f"{where()}: array: a value of type {type(obj).__name__} is not a number or an array")
+
+
+def _nested(obj: Any) -> np.ndarray:
+    try:
+        values = np.array(obj)
+    except ValueError as error:
+        raise ValueError(f"{where()}: array: the nested lists are ragged: {error}") from None
+    if values.dtype == object or values.dtype.kind in "USM":
+        wrong = next((leaf for leaf in _leaves(obj) if not (isinstance(leaf, SCALARS) or is_array_like(leaf))), obj)
+        raise TypeError(f"{where()}: array: a value of type {type(wrong).__name__} is not a number or an array")
+    return values
+
+
+def _to_numpy(values: Any, asked: Any) -> np.ndarray:
+    values = np.asarray(values)
+    if values.dtype == object or values.dtype.kind in "USMm":
+        raise TypeError(f"{where()}: array: values of dtype {values.dtype} are not numbers")
+    target = dtypes.canonicalize_dtype(values.dtype) if asked is None else asked
+    if target == values.dtype:
+        return values
+    with np.errstate(all="ignore"):
+        return values.astype(target)
+
+
+def asarray(a: Any, dtype: Any = None, order: str | None = None, *, copy: bool | None = None, device: Any = None) -> Any:
+    """``a`` as an array, without a copy where it is one already."""
+    return array(a, dtype=dtype, copy=bool(copy), device=device)
+
+
+def copy(a: Any, order: str | None = None) -> Any:
+    """A copy of ``a``."""
+    return lax.copy(as_array(a, "copy"))
+
+
+def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0) -> Any:
+    """An array of the bytes of ``buffer``, read as ``dtype``."""
+    return asarray(np.frombuffer(buffer, np.dtype(dtype), count, offset))
+
+
+def _float_dtype(dtype: Any, name: str) -> Any:
+    return dtypes.default_float() if dtype is None else user_dtype(dtype, name)
+
+
+def zeros(shape: Any, dtype: Any = None, *, device: Any = None) -> Any:
+    """An array of zeros (default: floats)."""
+    return _placed(lax.full(canonical_shape(shape, "zeros"), 0, _float_dtype(dtype, "zeros")), device)
+
+
+def ones(shape: Any, dtype: Any = None, *, device: Any = None) -> Any:
+    """An array of ones (default: floats)."""
+    return _placed(lax.full(canonical_shape(shape, "ones"), 1, _float_dtype(dtype, "ones")), device)
+
+
+def _placed(x: Any, device: Any) -> Any:
+    return x if device is None else device_put(x, device)
+
+
+empty = zeros
+
+
+def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Any:
+    """An array filled with ``fill_value``, which may be an array that broadcasts."""
+    shape = canonical_shape(shape, "full")
+    check_arraylike("full", fill_value)
+    if np.ndim(fill_value) == 0 if not isinstance(fill_value, Tracer) else fill_value.ndim == 0:
+        return _placed(lax.full(shape, fill_value, user_dtype(dtype, "full")), device)
+    return _placed(manipulation.broadcast_to(asarray(fill_value, dtype), shape), device)
+
+
+def _like(name: str, a: Any, value: Any, dtype: Any, shape: Any) -> Any:
+    check_arraylike(name, a)
+    return lax.full_like(
+        a if not isinstance(a, SCALARS) else as_array(a, name),
+        value,
+        user_dtype(dtype, name),
+        None if shape is None else canonical_shape(shape, name),
+    )
+
+
+def zeros_like(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Any:
+    """Zeros of the shape and dtype of ``a``."""
+    return _placed(_like("zeros_like", a, 0, dtype, shape), device)
+
+
+def ones_like(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Any:
+    """Ones of the shape and dtype of ``a``."""
+    return _placed(_like("ones_like", a, 1, dtype, shape), device)
+
+
+empty_like = zeros_like
+
+
+def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Any:
+    """An array of the shape and dtype of ``a`` filled with ``fill_value``."""
+    a = as_array(a, "full_like")
+    target = a.dtype if dtype is None else user_dtype(dtype, "full_like")
+    return full(a.shape if shape is None else shape, asarray(fill_value).astype(target), target, device=device)
+
+
+def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *, device: Any = None) -> Any:
+    """start, start + step, ... below stop; with one argument 0, 1, ... below it.
+
+    Raises:
+      ConcretizationTypeError: a bound is not known while tracing.
+    """
+    if stop is None and step is None:
+        start, stop = 0, start
+    elif stop is None:
+        start, stop = 0, start
+    step = 1 if step is None else step
+    values = [x if isinstance(x, SCALARS) else np.asarray(x)[()] for x in (start, stop, step)]
+    if dtype is None:
+        target = dtypes.lattice_result_type(*values)[0]
+    else:
+        target = user_dtype(dtype, "arange")
+    if isinstance(values[0], SCALARS) and values[0] == 0 and isinstance(values[2], SCALARS) and values[2] == 1:
+        size = int(np.ceil(values[1]))
+        return _placed(lax.iota(target, size if size > 0 else 0), device)
+    wide = np.float64 if dtypes.issubdtype(target, np.floating) else None
+    result = np.arange(*values) if wide is None else np.arange(*map(float, values), dtype=wide)
+    return _placed(asarray(result.astype(target)), device)
+
+
+def linspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+    *,
+    device: Any = None,
+) -> Any:
+    """``num`` equally spaced numbers from start to stop."""
+    num = operator.index(num)
+    if num < 0:
+        raise ValueError(f"linspace: the number of samples must not be negative, got {num}")
+    check_arraylike("linspace", start, stop)
+    asked = user_dtype(dtype, "linspace")
+    start, stop = promote_dtypes_inexact("linspace", start, stop)
+    work = dtypes.dtype(start)
+    divisor = num - 1 if endpoint else num
+    start, stop = manipulation.broadcast_arrays(as_array(start, "linspace"), as_array(stop, "linspace"))
+    span = lax.sub(stop, start)
+    step = lax.div(span, np.asarray(divisor, work)) if divisor > 0 else lax.full_like(span, np.nan)
+    shape = (num, *start.shape)
+    spread = tuple(range(1, len(shape)))
+    fraction = lax.div(lax.broadcasted_iota(work, shape, 0), np.asarray(max(divisor, 1), work))
+    first, last = (lax.broadcast_in_dim(x, shape, spread) for x in (start, stop))
+    # Weighting both ends keeps the last sample exact.
+    result = lax.add(lax.mul(first, lax.sub(np.asarray(1, work), fraction)), lax.mul(last, fraction))
+    if asked is not None and dtypes.issubdtype(asked, np.integer):
+        result = lax.floor(result)
+    result = lax.convert_element_type(result, work if asked is None else asked)
+    axis = normalize_axis(axis, result.ndim, "linspace")
+    result = _placed(manipulation.moveaxis(result, 0, axis), device)
+    return (result, step) if retstep else result
+
+
+def logspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
+) -> Any:
+    """base ** linspace(start, stop)."""
+    result = ufuncs.power(base, linspace(start, stop, num, endpoint, axis=axis))
+    return result if dtype is None else result.astype(user_dtype(dtype, "logspace"))
+
+
+def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
+    """``num`` numbers from start to stop, each a constant multiple of the one before (positive ends)."""
+    start, stop = promote_dtypes_inexact("geomspace", start, stop)
+    result = ufuncs.exp(linspace(ufuncs.log(start), ufuncs.log(stop), num, endpoint, axis=axis))
+    return result if dtype is None else result.astype(user_dtype(dtype, "geomspace"))
+
+
+def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, *, device: Any = None) -> Any:
+    """Ones on diagonal ``k``, zeros elsewhere."""
+    shape = canonical_shape((N, N if M is None else M), "eye")
+    rows = lax.broadcasted_iota(np.int32, shape, 0)
+    columns = lax.broadcasted_iota(np.int32, shape, 1)
+    on_diagonal = lax.eq(lax.add(rows, np.int32(operator.index(k))), columns)
+    return _placed(on_diagonal.astype(_float_dtype(dtype, "eye")), device)
+
+
+def identity(n: int, dtype: Any = None) -> Any:
+    """The identity matrix."""
+    return eye(n, dtype=dtype)
+
+
+def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
+    """Ones at and below diagonal ``k``."""
+    shape = canonical_shape((N, N if M is None else M), "tri")
+    rows = lax.broadcasted_iota(np.int32, shape, 0)
+    columns = lax.broadcasted_iota(np.int32, shape, 1)
+    return lax.ge(lax.add(rows, np.int32(operator.index(k))), columns).astype(_float_dtype(dtype, "tri"))
+
+
+def _triangle(m: Any, k: int, name: str, lower: bool) -> Any:
+    m = as_array(m, name)
+    if m.ndim < 2:
+        raise ValueError(f"{name} needs at least two dimensions, got shape {m.shape}")
+    mask = tri(*m.shape[-2:], k=k if lower else k - 1, dtype=np.bool_)
+    zero = np.asarray(0, m.dtype)
+    return ufuncs.where_(mask, m, zero) if lower else ufuncs.where_(mask, zero, m)
+
+
+def tril(m: Any, k: int = 0) -> Any:
+    """``m`` with zeros above diagonal ``k``."""
+    return _triangle(m, k, "tril", True)
+
+
+def triu(m: Any, k: int = 0) -> Any:
+    """``m`` with zeros below diagonal ``k``."""
+    return _triangle(m, k, "triu", False)
+
+
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> list[Any]:
+    """Coordinate arrays of a grid from coordinate vectors.
+
+    Raises:
+      ValueError: ``indexing`` is neither 'xy' nor 'ij', or an input is not one-dimensional.
+    """
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
+    vectors = [as_array(x, "meshgrid") for x in xi]
+    if any(x.ndim != 1 for x in vectors):
+        raise ValueError("meshgrid: every input must be one-dimensional")
+    order = list(range(len(vectors)))
+    if indexing == "xy" and len(vectors) >= 2:
+        order[0], order[1] = 1, 0
+    full_shape = [0] * len(vectors)
+    for n, x in enumerate(vectors):
+        full_shape[order[n]] = x.shape[0]
+    result = []
+    for n, x in enumerate(vectors):
+        shape = [1] * len(vectors)
+        shape[order[n]] = x.shape[0]
+        result.append(lax.broadcast_in_dim(x, tuple(shape if sparse else full_shape), (order[n],)))
+    return result
+
+
+def fromfunction(function: Callable[..., Any], shape: Sequence[int], *, dtype: Any = float, **kwargs: Any) -> Any:
+    """``function`` of the index arrays of ``shape``."""
+    shape = canonical_shape(shape, "fromfunction")
+    target = user_dtype(dtype, "fromfunction") if dtype is not float else dtypes.default_float()
+    return function(*(lax.broadcasted_iota(target, shape, d) for d in range(len(shape))), **kwargs)
+
+
+def indices(dimensions: Sequence[int], dtype: Any = None, sparse: bool = False) -> Any:
+    """Index arrays of a grid, stacked (or a tuple if ``sparse``)."""
+    shape = canonical_shape(dimensions, "indices")
+    target = dtypes.default_int() if dtype is None else user_dtype(dtype, "indices")
+    if sparse:
+        return tuple(
+            lax.reshape(lax.iota(target, n), (1,) * d + (n,) + (1,) * (len(shape) - d - 1)) for d, n in enumerate(shape)
+        )
+    return manipulation.stack([lax.broadcasted_iota(target, shape, d) for d in range(len(shape))])

@@ -1,0 +1,182 @@
+"""What every function of cotan.numpy does to its arguments first: refuse what is no array, promote dtypes and shapes."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan import dtypes, lax
+from cotan.config import config
+from cotan.errors import warn
+from cotan.ir.avals import get_aval, is_array_like
+from cotan.ir.trace import Tracer
+
+Axis = int | Sequence[int] | None
+SCALARS = (bool, int, float, complex)
+
+
+def check_arraylike(fun_name: str, *args: Any) -> None:
+    """Refuse what is not an array or a scalar.
+
+    Raises:
+      TypeError: names the argument's position and type; lists and tuples are not converted silently.
+    """
+    for position, arg in enumerate(args):
+        if isinstance(arg, Tracer) or is_array_like(arg) or hasattr(arg, "__array__"):
+            continue
+        hint = "; make an array of it first: cotan.numpy.array(...)" if isinstance(arg, list | tuple) else ""
+        raise TypeError(f"{fun_name} needs arrays or scalars, got {type(arg).__name__} at position {position}{hint}")
+
+
+def lift(x: Any) -> Any:
+    """``x`` if it is an Array, a tracer, a NumPy array or a Python scalar; objects with ``__array__`` are converted."""
+    return x if isinstance(x, Tracer | SCALARS) or is_array_like(x) else np.asarray(x)
+
+
+def scalar_of(x: Any, dtype: Any, weak: bool, fun_name: str) -> Any:
+    """A Python scalar as an operand of ``dtype``; ints are checked against the default int, then wrap."""
+    if isinstance(x, int) and not isinstance(x, bool):
+        x = dtypes.coerce_scalar(x, fun_name)
+    if weak:
+        return lax.convert_element_type(x, dtype, weak_type=True)
+    with np.errstate(all="ignore"):
+        return np.asarray(x).astype(dtype)
+
+
+def convert(x: Any, dtype: Any, weak: bool, fun_name: str) -> Any:
+    """``x`` as an operand of the given dtype and weak type."""
+    if isinstance(x, SCALARS):
+        return scalar_of(x, dtype, weak, fun_name)
+    aval = get_aval(x)
+    if aval.dtype == dtype and aval.weak_type == weak:
+        return x
+    return lax.convert_element_type(x, dtype, weak_type=weak)
+
+
+def promote_dtypes(fun_name: str, *args: Any) -> list[Any]:
+    """All arguments in their common dtype."""
+    args_list = [lift(arg) for arg in args]
+    dtype, weak = dtypes.lattice_result_type(*args_list)
+    return [convert(arg, dtype, weak, fun_name) for arg in args_list]
+
+
+def promote_dtypes_inexact(fun_name: str, *args: Any) -> list[Any]:
+    """All arguments in their common floating or complex dtype."""
+    args_list = [lift(arg) for arg in args]
+    dtype, weak = dtypes.lattice_result_type(*args_list)
+    dtype = dtypes.to_inexact_dtype(dtype)
+    return [convert(arg, dtype, weak, fun_name) for arg in args_list]
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    return () if isinstance(x, SCALARS) else tuple(x.shape)
+
+
+def ndim_of(x: Any) -> int:
+    return len(shape_of(x))
+
+
+def promote_shapes(fun_name: str, *args: Any) -> list[Any]:
+    """Broadcast the arguments against each other; scalars stay scalars, which elementwise primitives accept."""
+    shapes = [shape_of(arg) for arg in args]
+    wide = {shape for shape in shapes if shape}
+    if len(wide) <= 1:
+        return list(args)
+    try:
+        common = tuple(np.broadcast_shapes(*wide))
+    except ValueError:
+        raise TypeError(
+            f"{fun_name} got incompatible shapes for broadcasting: {', '.join(str(s) for s in shapes)}"
+        ) from None
+    if config.numpy_rank_promotion != "allow" and len({len(shape) for shape in wide}) > 1:
+        message = f"{fun_name}: operands of different ranks {', '.join(str(s) for s in shapes)} were broadcast"
+        if config.numpy_rank_promotion == "raise":
+            raise ValueError(f"{message}, which numpy_rank_promotion='raise' forbids; reshape them first")
+        warn(message)
+    return [arg if not shape else broadcast_to_shape(arg, common) for arg, shape in zip(args, shapes, strict=True)]
+
+
+def broadcast_to_shape(x: Any, shape: tuple[int, ...]) -> Any:
+    """``x`` at ``shape`` by NumPy's rule, which is known to hold."""
+    have = shape_of(x)
+    if have == shape:
+        return x
+    offset = len(shape) - len(have)
+    kept = [d for d, extent in enumerate(have) if extent == shape[offset + d]]
+    if len(kept) != len(have):
+        x = lax.squeeze(x, tuple(d for d in range(len(have)) if d not in kept))
+    return lax.broadcast_in_dim(x, shape, tuple(offset + d for d in kept))
+
+
+def promote_args(fun_name: str, *args: Any) -> list[Any]:
+    """Check, then promote dtypes and shapes."""
+    check_arraylike(fun_name, *args)
+    return promote_shapes(fun_name, *promote_dtypes(fun_name, *args))
+
+
+def promote_args_inexact(fun_name: str, *args: Any) -> list[Any]:
+    """As ``promote_args``, to a floating or complex dtype."""
+    check_arraylike(fun_name, *args)
+    return promote_shapes(fun_name, *promote_dtypes_inexact(fun_name, *args))
+
+
+def as_array(x: Any, fun_name: str) -> Any:
+    """One argument as an Array or tracer (Python scalars become weakly typed arrays)."""
+    check_arraylike(fun_name, x)
+    x = lift(x)
+    if isinstance(x, SCALARS):
+        aval = get_aval(x)
+        return scalar_of(x, aval.dtype, aval.weak_type, fun_name) if aval.weak_type else lax.full((), x, aval.dtype)
+    return x
+
+
+def normalize_axis(axis: Any, ndim: int, fun_name: str) -> int:
+    """An axis as 0..ndim-1.
+
+    Raises:
+      TypeError: not an integer. ValueError: out of range.
+    """
+    try:
+        value = operator.index(axis)
+    except TypeError:
+        raise TypeError(f"{fun_name}: axis must be an integer known while tracing, got {type(axis).__name__}") from None
+    if not -ndim <= value < ndim:
+        raise ValueError(f"{fun_name}: axis {value} is out of range for an array of {ndim} dimensions")
+    return value % ndim
+
+
+def normalize_axes(axis: Any, ndim: int, fun_name: str) -> tuple[int, ...]:
+    """An axis, several or None (all) as a tuple in 0..ndim-1, without repetition."""
+    if axis is None:
+        return tuple(range(ndim))
+    items = tuple(axis) if isinstance(axis, Sequence) else (axis,)
+    axes = tuple(normalize_axis(item, ndim, fun_name) for item in items)
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"{fun_name}: repeated axis in {axis}")
+    return axes
+
+
+def canonical_shape(shape: Any, fun_name: str) -> tuple[int, ...]:
+    """A shape of integers known while tracing.
+
+    Raises:
+      TypeError: something in it is no such integer. ValueError: negative.
+    """
+    items = tuple(shape) if isinstance(shape, Sequence | np.ndarray) else (shape,)
+    try:
+        found = tuple(operator.index(item) for item in items)
+    except TypeError as error:
+        if isinstance(error, Exception) and any(isinstance(item, Tracer) for item in items):
+            raise
+        raise TypeError(f"{fun_name}: a shape must consist of integers, got {shape!r}") from None
+    if any(extent < 0 for extent in found):
+        raise ValueError(f"{fun_name}: negative extent in shape {found}")
+    return found
+
+
+def user_dtype(dtype: Any, fun_name: str) -> Any:
+    """A dtype that the user asked for, in its canonical form, or None."""
+    return None if dtype is None else dtypes.check_user_dtype(dtype, fun_name)

@@ -1,0 +1,357 @@
+"""Reductions and running reductions with NumPy's meanings and dtypes."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cotan import dtypes, lax
+from cotan.numpy import ufuncs
+from cotan.numpy.promotion import (
+    Axis,
+    as_array,
+    broadcast_to_shape,
+    normalize_axes,
+    normalize_axis,
+    promote_dtypes_inexact,
+    user_dtype,
+)
+from cotan.numpy.ufuncs import is_bool, is_complex, is_inexact, where_
+
+Primitive = Callable[..., Any]
+
+
+def _accumulator(dtype: Any) -> Any:
+    """The dtype in which sums and products of ``dtype`` are made: narrow integers widen."""
+    if dtype == np.bool_:
+        return dtypes.default_int()
+    if dtypes.issubdtype(dtype, np.integer):
+        default = np.dtype(dtypes.default_int())
+        if np.dtype(dtype).itemsize < default.itemsize:
+            unsigned = dtypes.issubdtype(dtype, np.unsignedinteger)
+            return np.dtype(f"u{default.itemsize}") if unsigned else default
+    return dtype
+
+
+def _reduce(
+    name: str,
+    a: Any,
+    axis: Axis,
+    primitive: Primitive,
+    *,
+    keepdims: bool,
+    identity: Any,
+    dtype: Any = None,
+    initial: Any = None,
+    where: Any = None,
+    combine: Primitive | None = None,
+    widen: bool = False,
+) -> Any:
+    x = as_array(a, name)
+    asked = user_dtype(dtype, name)
+    if asked is not None:
+        x = x.astype(asked)
+    elif widen and _accumulator(x.dtype) != x.dtype:
+        x = x.astype(_accumulator(x.dtype))
+    axes = normalize_axes(axis, x.ndim, name)
+    neutral = identity(x.dtype) if callable(identity) else identity
+    if where is not None:
+        if neutral is None and initial is None:
+            raise ValueError(f"{name}: `where` needs an initial value")
+        fill = neutral if neutral is not None else initial
+        x = where_(as_array(where, name), x, np.asarray(fill, x.dtype))
+    if neutral is None and initial is None and builtins.any(x.shape[d] == 0 for d in axes):
+        raise ValueError(f"{name}: zero-size reduction over axis {axis} has no identity; give `initial`")
+    if initial is not None and neutral is None and builtins.any(x.shape[d] == 0 for d in axes):
+        shape = tuple(extent for d, extent in enumerate(x.shape) if d not in axes)
+        result = lax.full(shape, np.asarray(initial, x.dtype), x.dtype)
+    else:
+        result = primitive(x, axes) if axes else x
+        if initial is not None and combine is not None:
+            result = combine(result, as_array(initial, name).astype(x.dtype))
+    if result.aval.weak_type:
+        result = lax.convert_element_type(result, result.dtype, weak_type=False)
+    return lax.expand_dims(result, axes) if keepdims and axes else result
+
+
+def _lowest(dtype: Any) -> Any:
+    if dtype == np.bool_:
+        return False
+    return -np.inf if is_inexact(np.zeros((), dtype)) else np.iinfo(dtype).min
+
+
+def _highest(dtype: Any) -> Any:
+    if dtype == np.bool_:
+        return True
+    return np.inf if is_inexact(np.zeros((), dtype)) else np.iinfo(dtype).max
+
+
+def sum(
+    a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
+) -> Any:
+    """Sum over axes; narrow integers and bools widen to the default integer.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.sum(cnp.ones((2, 3)), axis=0)
+    Array([2., 2., 2.], dtype=float32)
+    """
+    _no_out("sum", out)
+    return _reduce(
+        "sum", a, axis, lax.reduce_sum, keepdims=keepdims, identity=0, dtype=dtype, initial=initial, where=where,
+        combine=ufuncs.add, widen=True,
+    )  # fmt: skip
+
+
+def prod(
+    a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
+) -> Any:
+    """Product over axes; narrow integers and bools widen to the default integer."""
+    _no_out("prod", out)
+    return _reduce(
+        "prod", a, axis, lax.reduce_prod, keepdims=keepdims, identity=1, dtype=dtype, initial=initial, where=where,
+        combine=ufuncs.multiply, widen=True,
+    )  # fmt: skip
+
+
+def _no_out(name: str, out: Any) -> None:
+    if out is not None:
+        raise TypeError(f"{name}: arrays are immutable, so `out` is not supported; use the returned array")
+
+
+def _extremum(name: str, on_numbers: Primitive, on_bools: Primitive, bound: Callable[[Any], Any], combine: Primitive) -> Any:
+    def function(
+        a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
+    ) -> Any:
+        _no_out(name, out)
+        x = as_array(a, name)
+        primitive = on_bools if is_bool(x) else on_numbers
+        identity = None if where is None or initial is None else bound
+        return _reduce(
+            name, x, axis, primitive, keepdims=keepdims, identity=identity, initial=initial, where=where, combine=combine
+        )
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"The {'largest' if name == 'max' else 'smallest'} element over axes; NaN if one is NaN."
+    return function
+
+
+max = amax = _extremum("max", lax.reduce_max, lax.reduce_or, _lowest, ufuncs.maximum)
+min = amin = _extremum("min", lax.reduce_min, lax.reduce_and, _highest, ufuncs.minimum)
+
+
+def all(a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: Any = None) -> Any:
+    """Whether every element is true (not 0)."""
+    _no_out("all", out)
+    return _reduce("all", _truth(a, "all"), axis, lax.reduce_and, keepdims=keepdims, identity=True, where=where)
+
+
+def any(a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: Any = None) -> Any:
+    """Whether some element is true (not 0)."""
+    _no_out("any", out)
+    return _reduce("any", _truth(a, "any"), axis, lax.reduce_or, keepdims=keepdims, identity=False, where=where)
+
+
+def _truth(a: Any, name: str) -> Any:
+    x = as_array(a, name)
+    return x if is_bool(x) else lax.ne(x, np.asarray(0, x.dtype))
+
+
+def count_nonzero(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """How many elements are not 0."""
+    return sum(_truth(a, "count_nonzero"), axis=axis, keepdims=keepdims)
+
+
+def _count(x: Any, axis: Axis, keepdims: bool, where: Any, name: str) -> Any:
+    """How many elements each result is made of: a Python int, or an array if ``where`` is given."""
+    if where is None:
+        return math.prod(x.shape[d] for d in normalize_axes(axis, x.ndim, name))
+    mask = where_(as_array(where, name), lax.full_like(x, 1, np.int32), np.int32(0))
+    return sum(mask, axis=axis, keepdims=keepdims)
+
+
+def mean(
+    a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None
+) -> Any:
+    """Arithmetic mean over axes; integers give floats.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.mean(cnp.arange(4))
+    Array(1.5, dtype=float32)
+    """
+    _no_out("mean", out)
+    x = as_array(a, "mean")
+    target = dtypes.to_inexact_dtype(x.dtype) if dtype is None else user_dtype(dtype, "mean")
+    # Sums of half precision are made in single: the count alone may exceed its range.
+    wide = np.float32 if np.dtype(target).itemsize == 2 and dtypes.issubdtype(target, np.floating) else target
+    total = sum(x, axis=axis, dtype=wide, keepdims=keepdims, where=where)
+    count = _count(x, axis, keepdims, where, "mean")
+    divisor = np.asarray(count, wide) if isinstance(count, int) else count.astype(wide)
+    return lax.div(total, divisor).astype(target)
+
+
+def average(
+    a: Any, axis: Axis = None, weights: Any = None, returned: bool = False, keepdims: bool = False
+) -> Any:
+    """Weighted mean over axes."""
+    if weights is None:
+        result = mean(a, axis=axis, keepdims=keepdims)
+        count = _count(as_array(a, "average"), axis, False, None, "average")
+        total = lax.full_like(result, count)
+    else:
+        a, weights = promote_dtypes_inexact("average", a, weights)
+        if weights.shape != a.shape:
+            (only,) = normalize_axes(axis, a.ndim, "average")
+            if weights.shape != (a.shape[only],):
+                raise ValueError(f"average: weights of shape {weights.shape} for an array of shape {a.shape}, axis {axis}")
+            weights = lax.broadcast_in_dim(weights, a.shape, (only,))
+        total = sum(weights, axis=axis, keepdims=keepdims)
+        result = lax.div(sum(lax.mul(a, weights), axis=axis, keepdims=keepdims), total)
+    return (result, total) if returned else result
+
+
+def var(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    *,
+    where: Any = None,
+    correction: int | float | None = None,
+) -> Any:
+    """Variance over axes: the mean of squared distances from the mean, with ``ddof`` less in the divisor."""
+    _no_out("var", out)
+    x = as_array(a, "var")
+    target = dtypes.to_inexact_dtype(x.dtype) if dtype is None else user_dtype(dtype, "var")
+    wide = np.float32 if np.dtype(target).itemsize == 2 else target
+    x = x.astype(wide)
+    centred = lax.sub(x, broadcast_to_shape(mean(x, axis=axis, keepdims=True, where=where), x.shape))
+    squares = lax.add(lax.square(lax.real(centred)), lax.square(lax.imag(centred))) if is_complex(x) else lax.square(centred)
+    count = _count(x, axis, keepdims, where, "var")
+    less = ddof if correction is None else correction
+    divisor = np.asarray(count - less, squares.dtype) if isinstance(count, int) else count.astype(squares.dtype) - less
+    total = sum(squares, axis=axis, keepdims=keepdims, where=where)
+    if isinstance(count, int) and count - less <= 0:
+        return lax.full_like(total, np.nan)
+    result = lax.div(total, divisor)
+    return result if is_complex(x) else result.astype(target)
+
+
+def std(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    *,
+    where: Any = None,
+    correction: int | float | None = None,
+) -> Any:
+    """Standard deviation over axes: the root of ``var``."""
+    return lax.sqrt(var(a, axis, dtype, out, ddof, keepdims, where=where, correction=correction))
+
+
+def ptp(a: Any, axis: Axis = None, out: None = None, keepdims: bool = False) -> Any:
+    """Largest minus smallest element over axes."""
+    _no_out("ptp", out)
+    return ufuncs.subtract(max(a, axis=axis, keepdims=keepdims), min(a, axis=axis, keepdims=keepdims))
+
+
+def _argument(name: str, primitive: Primitive, a: Any, axis: int | None, keepdims: bool) -> Any:
+    x = as_array(a, name)
+    ndim = x.ndim
+    if axis is None:
+        x = lax.reshape(x, (x.size,))
+        where = 0
+    else:
+        where = normalize_axis(axis, ndim, name)
+    if x.shape[where] == 0:
+        raise ValueError(f"{name}: attempt to get {name} of an empty axis")
+    result = primitive(x, where, dtypes.default_int())
+    if not keepdims:
+        return result
+    return lax.reshape(result, (1,) * ndim) if axis is None else lax.expand_dims(result, (where,))
+
+
+def argmax(a: Any, axis: int | None = None, out: None = None, keepdims: bool = False) -> Any:
+    """Index of the largest element (the first of equals; the first NaN if there is one)."""
+    _no_out("argmax", out)
+    return _argument("argmax", lax.argmax, a, axis, keepdims)
+
+
+def argmin(a: Any, axis: int | None = None, out: None = None, keepdims: bool = False) -> Any:
+    """Index of the smallest element (the first of equals; the first NaN if there is one)."""
+    _no_out("argmin", out)
+    return _argument("argmin", lax.argmin, a, axis, keepdims)
+
+
+def _nan_ignored(name: str, reduction: Primitive, fill: Callable[[Any], Any], empty: Any) -> Primitive:
+    def function(a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
+        x = as_array(a, name)
+        extra = {} if dtype is None else {"dtype": dtype}
+        if not is_inexact(x):
+            return reduction(x, axis=axis, keepdims=keepdims, **extra)
+        missing = ufuncs.isnan(x)
+        result = reduction(where_(missing, np.asarray(fill(x.dtype), x.dtype), x), axis=axis, keepdims=keepdims, **extra)
+        return result if empty is None else where_(all(missing, axis=axis, keepdims=keepdims), np.asarray(empty, result.dtype), result)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"As ``{name[3:]}``, with NaNs left out."
+    return function
+
+
+nansum = _nan_ignored("nansum", sum, lambda _: 0, None)
+nanprod = _nan_ignored("nanprod", prod, lambda _: 1, None)
+nanmax = _nan_ignored("nanmax", max, _lowest, np.nan)
+nanmin = _nan_ignored("nanmin", min, _highest, np.nan)
+
+
+def nanmean(a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
+    """As ``mean``, with NaNs left out."""
+    x = as_array(a, "nanmean")
+    return mean(x, axis=axis, dtype=dtype, keepdims=keepdims, where=ufuncs.logical_not(ufuncs.isnan(x)))
+
+
+def nanvar(
+    a: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: int = 0, keepdims: bool = False
+) -> Any:
+    """As ``var``, with NaNs left out."""
+    x = as_array(a, "nanvar")
+    return var(x, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=ufuncs.logical_not(ufuncs.isnan(x)))
+
+
+def nanstd(
+    a: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: int = 0, keepdims: bool = False
+) -> Any:
+    """As ``std``, with NaNs left out."""
+    return lax.sqrt(nanvar(a, axis, dtype, out, ddof, keepdims))
+
+
+def _cumulative(name: str, primitive: Primitive) -> Primitive:
+    def function(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+        _no_out(name, out)
+        x = as_array(a, name)
+        if axis is None:
+            x, where = lax.reshape(x, (x.size,)), 0
+        else:
+            where = normalize_axis(axis, x.ndim, name)
+        asked = user_dtype(dtype, name)
+        if asked is None and is_bool(x):
+            asked = dtypes.default_int()
+        if asked is not None:
+            x = x.astype(asked)
+        return primitive(x, axis=where)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"Running {'sum' if name == 'cumsum' else 'product'} along ``axis`` (of the flat array if None)."
+    return function
+
+
+cumsum = _cumulative("cumsum", lax.cumsum)
+cumprod = _cumulative("cumprod", lax.cumprod)

@@ -1,0 +1,500 @@
+"""Choosing, sorting, searching and comparing elements."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan import dtypes, lax
+from cotan.errors import ConcretizationTypeError
+from cotan.errors import where as source_line
+from cotan.ir.trace import Tracer
+from cotan.numpy import manipulation, reductions, ufuncs
+from cotan.numpy.promotion import (
+    Axis,
+    as_array,
+    broadcast_to_shape,
+    check_arraylike,
+    normalize_axes,
+    normalize_axis,
+    promote_args_inexact,
+    promote_dtypes,
+    promote_dtypes_inexact,
+)
+from cotan.numpy.ufuncs import where_
+
+
+def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None = None, fill_value: Any = None) -> Any:
+    """``x`` where the condition holds, else ``y``; with the condition alone the same as ``nonzero``.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.where(cnp.array([True, False]), 1.0, -1.0)
+    Array([ 1., -1.], dtype=float32)
+    """
+    if x is None and y is None:
+        return nonzero(condition, size=size, fill_value=fill_value)
+    if x is None or y is None:
+        raise ValueError("where: give both x and y, or neither")
+    check_arraylike("where", condition, x, y)
+    condition = as_array(condition, "where")
+    if condition.dtype != np.bool_:
+        condition = lax.ne(condition, np.asarray(0, condition.dtype))
+    x, y = (as_array(v, "where") for v in promote_dtypes("where", x, y))
+    common = manipulation.broadcast_shapes(condition.shape, x.shape, y.shape)
+    pred = condition if condition.ndim == 0 else broadcast_to_shape(condition, common)
+    return lax.select(pred, broadcast_to_shape(x, common), broadcast_to_shape(y, common))
+
+
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
+    """The element of the first choice whose condition holds, else ``default``."""
+    if len(condlist) != len(choicelist) or not condlist:
+        raise ValueError(f"select: {len(condlist)} conditions for {len(choicelist)} choices")
+    *choices, result = promote_dtypes("select", *choicelist, default)
+    for condition, choice in zip(reversed(condlist), reversed(choices), strict=True):
+        result = where(condition, choice, result)
+    return result
+
+
+def _concrete(x: Any, name: str, hint: str) -> np.ndarray:
+    if isinstance(x, Tracer) and x.concrete() is None:
+        raise ConcretizationTypeError(
+            f"{source_line()}: {name}: the shape of the result depends on the values of a traced array "
+            f"({x.aval.short()}), which are not known while the function is traced. {hint}"
+        )
+    return np.asarray(x.concrete() if isinstance(x, Tracer) else x)
+
+
+def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple[Any, ...]:
+    """The indices of the elements that are not 0, one array per axis.
+
+    Args:
+      size: the number of indices to return, needed under jit; the rest is cut off or filled with ``fill_value`` (0).
+    """
+    a = manipulation.atleast_1d(as_array(a, "nonzero"))
+    if size is None:
+        found = np.nonzero(_concrete(a, "nonzero", "Give the number of results by size=..., or use where(condition, x, y)."))
+        return tuple(as_array(axis.astype(dtypes.default_int()), "nonzero") for axis in found)
+    mask = manipulation.ravel(a if a.dtype == np.bool_ else lax.ne(a, np.asarray(0, a.dtype)))
+    flat = argsort(lax.bitwise_not(mask), stable=True)
+    flat = flat[:size] if size <= mask.size else manipulation.pad(flat, (0, size - mask.size))
+    valid = lax.lt(lax.iota(np.int32, size), reductions.sum(mask))
+    places = unravel_index(flat, a.shape)
+    fills = fill_value if isinstance(fill_value, tuple) else (0 if fill_value is None else fill_value,) * a.ndim
+    return tuple(where(valid, place, fill) for place, fill in zip(places, fills, strict=True))
+
+
+def flatnonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
+    """The indices of the elements of the flat array that are not 0."""
+    return nonzero(manipulation.ravel(a), size=size, fill_value=fill_value)[0]
+
+
+def argwhere(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
+    """The indices of the elements that are not 0, one row each."""
+    return manipulation.stack(nonzero(a, size=size, fill_value=fill_value), axis=1)
+
+
+def extract(condition: Any, arr: Any) -> Any:
+    """The elements of ``arr`` where the condition holds; both known."""
+    return manipulation.ravel(arr)[flatnonzero(condition)]
+
+
+def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
+    """Slices of ``a`` along an axis where the condition, a known vector, holds."""
+    a = as_array(a, "compress")
+    if axis is None:
+        a, axis = manipulation.ravel(a), 0
+    return take(a, flatnonzero(condition), axis=axis)
+
+
+def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Any, ...]:
+    """Indices of the flat array as one index per axis."""
+    rest = as_array(indices, "unravel_index")
+    result = []
+    for extent in reversed(tuple(shape)):
+        result.append(ufuncs.remainder(rest, extent))
+        rest = ufuncs.floor_divide(rest, extent)
+    return tuple(reversed(result))
+
+
+def ravel_multi_index(multi_index: Sequence[Any], dims: Sequence[int], mode: str = "raise") -> Any:
+    """One index per axis as indices of the flat array; mode 'clip' or 'wrap' (or 'raise', for known values)."""
+    flat: Any = 0
+    for index, extent in zip(multi_index, dims, strict=True):
+        index = as_array(index, "ravel_multi_index")
+        if mode == "clip":
+            index = ufuncs.clip(index, 0, extent - 1)
+        elif mode == "wrap":
+            index = ufuncs.remainder(index, extent)
+        elif mode == "raise":
+            known = _concrete(index, "ravel_multi_index", "Use mode='clip' or 'wrap'.")
+            if np.any((known < 0) | (known >= extent)):
+                raise ValueError(f"ravel_multi_index: an index is outside of an axis of extent {extent}")
+        else:
+            raise ValueError(f"ravel_multi_index: unknown mode {mode!r}")
+        flat = ufuncs.add(ufuncs.multiply(flat, extent), index)
+    return flat
+
+
+def take(
+    a: Any,
+    indices: Any,
+    axis: int | None = None,
+    out: None = None,
+    mode: str | None = None,
+    unique_indices: bool = False,
+    indices_are_sorted: bool = False,
+    fill_value: Any = None,
+) -> Any:
+    """Elements of ``a`` along an axis (of the flat array if None).
+
+    Args:
+      mode: for indices out of bounds: 'fill' (default: NaN, the least int, True), 'clip' or 'wrap'.
+    """
+    a, indices = as_array(a, "take"), as_array(indices, "take")
+    if not dtypes.issubdtype(indices.dtype, np.integer):
+        raise TypeError(f"take: indices must be integers, got {indices.dtype}")
+    if axis is None:
+        a, axis = manipulation.ravel(a), 0
+    axis = normalize_axis(axis, a.ndim, "take")
+    extent = a.shape[axis]
+    if mode == "wrap":
+        indices = ufuncs.remainder(indices, max(extent, 1))
+    elif mode not in (None, "fill", "clip"):
+        raise ValueError(f"take: unknown mode {mode!r}; use 'fill', 'clip' or 'wrap'")
+    else:
+        indices = where_(lax.lt(indices, np.asarray(0, indices.dtype)), lax.add(indices, np.asarray(extent, indices.dtype)), indices) if not ufuncs.is_unsigned(indices) else indices
+    rank = indices.ndim
+    numbers = lax.GatherDimensionNumbers(
+        offset_dims=(*range(axis), *range(axis + rank, a.ndim - 1 + rank)),
+        collapsed_slice_dims=(axis,),
+        start_index_map=(axis,),
+    )
+    sizes = tuple(1 if d == axis else n for d, n in enumerate(a.shape))
+    gather_mode = lax.GatherScatterMode.CLIP if mode in ("clip", "wrap") else lax.GatherScatterMode.FILL_OR_DROP
+    return lax.gather(
+        a,
+        lax.expand_dims(indices, (rank,)),
+        numbers,
+        sizes,
+        unique_indices=unique_indices,
+        indices_are_sorted=indices_are_sorted,
+        mode=gather_mode,
+        fill_value=fill_value,
+    )
+
+
+def take_along_axis(arr: Any, indices: Any, axis: int | None = -1, mode: str | None = None, fill_value: Any = None) -> Any:
+    """Elements of ``arr`` picked along an axis by an index array of the same rank."""
+    arr, indices = as_array(arr, "take_along_axis"), as_array(indices, "take_along_axis")
+    if not dtypes.issubdtype(indices.dtype, np.integer):
+        raise TypeError(f"take_along_axis: indices must be integers, got {indices.dtype}")
+    if axis is None:
+        arr, axis = manipulation.ravel(arr), 0
+    if arr.ndim != indices.ndim:
+        raise ValueError(f"take_along_axis: indices of {indices.ndim} dimensions for an array of {arr.ndim}")
+    axis = normalize_axis(axis, arr.ndim, "take_along_axis")
+    batch = tuple(d for d in range(arr.ndim) if d != axis)
+    common = manipulation.broadcast_shapes(*(tuple(x.shape[d] for d in batch) for x in (arr, indices)))
+
+    def widened(x: Any) -> Any:
+        target = list(common)
+        target.insert(axis, x.shape[axis])
+        return manipulation.broadcast_to(x, tuple(target))
+
+    arr, indices = widened(arr), widened(indices)
+    if not ufuncs.is_unsigned(indices):
+        extent = np.asarray(arr.shape[axis], indices.dtype)
+        indices = where_(lax.lt(indices, np.asarray(0, indices.dtype)), lax.add(indices, extent), indices)
+    numbers = lax.GatherDimensionNumbers(
+        offset_dims=(),
+        collapsed_slice_dims=(axis,),
+        start_index_map=(axis,),
+        operand_batching_dims=batch,
+        start_indices_batching_dims=batch,
+    )
+    modes = {None: "fill", "fill": "fill", "clip": "clip", "promise_in_bounds": "promise_in_bounds"}
+    if mode not in modes:
+        raise ValueError(f"take_along_axis: unknown mode {mode!r}")
+    return lax.gather(
+        arr, lax.expand_dims(indices, (arr.ndim,)), numbers, (1,) * arr.ndim, mode=modes[mode], fill_value=fill_value
+    )
+
+
+def sort(a: Any, axis: int | None = -1, *, kind: None = None, order: None = None, stable: bool = True, descending: bool = False) -> Any:
+    """``a`` sorted along an axis (flat if None); NaNs last."""
+    a = as_array(a, "sort")
+    if axis is None:
+        a, axis = manipulation.ravel(a), 0
+    axis = normalize_axis(axis, a.ndim, "sort")
+    result = lax.sort(a, dimension=axis, is_stable=stable)
+    return lax.rev(result, (axis,)) if descending else result
+
+
+def argsort(a: Any, axis: int | None = -1, *, kind: None = None, order: None = None, stable: bool = True, descending: bool = False) -> Any:
+    """The indices that sort ``a`` along an axis."""
+    a = as_array(a, "argsort")
+    if axis is None:
+        a, axis = manipulation.ravel(a), 0
+    axis = normalize_axis(axis, a.ndim, "argsort")
+    # Sorting the reversed array and reversing the result keeps equal elements in order.
+    source = lax.rev(a, (axis,)) if descending else a
+    places = lax.broadcasted_iota(dtypes.default_int(), a.shape, axis)
+    if descending:
+        places = lax.rev(places, (axis,))
+    _, result = lax.sort((source, places), dimension=axis, num_keys=1, is_stable=stable)
+    return lax.rev(result, (axis,)) if descending else result
+
+
+def lexsort(keys: Sequence[Any], axis: int = -1) -> Any:
+    """The indices that sort by the last key, then the one before, and so on."""
+    arrays = [as_array(key, "lexsort") for key in keys]
+    if not arrays:
+        raise TypeError("lexsort needs at least one key")
+    axis = normalize_axis(axis, arrays[0].ndim, "lexsort")
+    places = lax.broadcasted_iota(dtypes.default_int(), arrays[0].shape, axis)
+    return lax.sort((*arrays[::-1], places), dimension=axis, num_keys=len(arrays), is_stable=True)[-1]
+
+
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan") -> Any:
+    """Where the elements of ``v`` would be inserted into the sorted vector ``a``.
+
+    Raises:
+      ValueError: ``a`` is not one-dimensional, or ``side`` is neither 'left' nor 'right'.
+    """
+    if side not in ("left", "right"):
+        raise ValueError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
+    a, v = (as_array(x, "searchsorted") for x in promote_dtypes("searchsorted", a, v))
+    if a.ndim != 1:
+        raise ValueError(f"searchsorted: a must be one-dimensional, got shape {tuple(a.shape)}")
+    if sorter is not None:
+        a = take(a, sorter)
+    low = lax.full(v.shape, 0, np.int32)
+    high = lax.full(v.shape, a.size, np.int32)
+    go_right = lax.lt if side == "left" else lax.le
+    for _ in range(int(a.size).bit_length()):
+        middle = lax.shift_right_logical(lax.add(low, high), np.int32(1))
+        value = take(a, middle, mode="clip")
+        # NaNs sort last: a NaN in v is above every number.
+        above = go_right(value, v)
+        if ufuncs.is_inexact(a):
+            nan = ufuncs.isnan(v)
+            above = lax.bitwise_or(above, lax.bitwise_and(nan, ufuncs.logical_not(ufuncs.isnan(value)) if side == "left" else lax.full_like(nan, True)))
+        above = lax.bitwise_and(above, lax.lt(low, high))
+        low = where_(above, lax.add(middle, np.int32(1)), low)
+        high = where_(above, high, middle)
+    return low.astype(dtypes.default_int())
+
+
+def digitize(x: Any, bins: Any, right: bool = False) -> Any:
+    """The number of the bin in which each element falls; the bins are sorted."""
+    bins = as_array(bins, "digitize")
+    if bins.ndim != 1:
+        raise ValueError(f"digitize: bins must be one-dimensional, got shape {tuple(bins.shape)}")
+    if bins.size == 0:
+        return lax.full(manipulation.shape(x), 0, dtypes.default_int())
+    side = "left" if right else "right"
+    other = "right" if right else "left"
+    rising = searchsorted(bins, x, side)
+    falling = ufuncs.subtract(bins.size, searchsorted(lax.rev(bins, (0,)), x, other))
+    return where(ufuncs.greater_equal(bins[-1], bins[0]), rising, falling)
+
+
+def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | None = None) -> Any:
+    """How often each integer occurs (or the sum of the weights); ``length`` fixes the extent, needed under jit."""
+    x = as_array(x, "bincount")
+    if x.ndim != 1 or not dtypes.issubdtype(x.dtype, np.integer):
+        raise TypeError(f"bincount needs a vector of integers, got {x.dtype} of shape {tuple(x.shape)}")
+    if length is None:
+        known = _concrete(x, "bincount", "Give the number of bins by length=...")
+        length = max(int(known.max()) + 1 if known.size else 0, operator.index(minlength))
+    if weights is None:
+        weights = np.asarray(1, dtypes.default_int())
+    weights = as_array(weights, "bincount")
+    return lax.full((length,), 0, weights.dtype).at[ufuncs.maximum(x, 0)].add(weights, mode="drop")
+
+
+def unique(
+    ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, axis: int | None = None,
+    *, size: int | None = None, fill_value: Any = None,
+) -> Any:  # fmt: skip
+    """The sorted distinct values; the result's shape depends on values, so they must be known unless ``size`` is given."""
+    ar = as_array(ar, "unique")
+    if size is not None:
+        if return_index or return_inverse or return_counts or axis is not None:
+            raise ValueError("unique: `size` goes with the flat values alone")
+        flat = sort(manipulation.ravel(ar))
+        first = manipulation.concatenate([lax.full((min(1, flat.size),), True), ufuncs.not_equal(flat[1:], flat[:-1])])
+        (places,) = nonzero(first, size=size, fill_value=-1)
+        default = flat[0] if fill_value is None else fill_value
+        return where(ufuncs.less(places, 0), default, take(flat, places, mode="clip"))
+    known = _concrete(ar, "unique", "Give the number of results by size=...")
+    result = np.unique(known, return_index, return_inverse, return_counts, axis=axis)
+    parts = result if isinstance(result, tuple) else (result,)
+    arrays = tuple(
+        as_array(part.astype(ar.dtype if n == 0 else dtypes.default_int()), "unique") for n, part in enumerate(parts)
+    )
+    return arrays if isinstance(result, tuple) else arrays[0]
+
+
+def isin(element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False) -> Any:
+    """Whether each element occurs in ``test_elements``."""
+    element, tests = (as_array(x, "isin") for x in promote_dtypes("isin", element, test_elements))
+    found = reductions.any(ufuncs.equal(element[..., None], manipulation.ravel(tests)), axis=-1)
+    return ufuncs.logical_not(found) if invert else found
+
+
+def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
+    """Whether |a - b| <= atol + rtol |b|, elementwise."""
+    a, b = promote_args_inexact("isclose", a, b)
+    near = ufuncs.less_equal(ufuncs.absolute(lax.sub(a, b)), ufuncs.add(atol, ufuncs.multiply(rtol, ufuncs.absolute(b))))
+    finite = ufuncs.logical_and(ufuncs.isfinite(a), ufuncs.isfinite(b))
+    result = ufuncs.logical_or(ufuncs.logical_and(near, finite), lax.eq(a, b))
+    return ufuncs.logical_or(result, ufuncs.logical_and(ufuncs.isnan(a), ufuncs.isnan(b))) if equal_nan else result
+
+
+def allclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
+    """Whether all elements are close."""
+    return reductions.all(isclose(a, b, rtol, atol, equal_nan))
+
+
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    """Whether shapes and all elements are equal."""
+    a1, a2 = as_array(a1, "array_equal"), as_array(a2, "array_equal")
+    if tuple(a1.shape) != tuple(a2.shape):
+        return lax.full((), False)
+    same = ufuncs.equal(a1, a2)
+    if equal_nan:
+        same = ufuncs.logical_or(same, ufuncs.logical_and(ufuncs.isnan(a1), ufuncs.isnan(a2)))
+    return reductions.all(same)
+
+
+def array_equiv(a1: Any, a2: Any) -> Any:
+    """Whether the arrays broadcast to equal ones."""
+    try:
+        return reductions.all(ufuncs.equal(a1, a2))
+    except TypeError:
+        return lax.full((), False)
+
+
+def quantile(
+    a: Any, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False
+) -> Any:
+    """Quantiles along axes; method 'linear', 'lower', 'higher', 'midpoint' or 'nearest'. NaN where an element is."""
+    if method not in ("linear", "lower", "higher", "midpoint", "nearest"):
+        raise ValueError(f"quantile: unknown method {method!r}")
+    a, q = (as_array(x, "quantile") for x in promote_dtypes_inexact("quantile", a, q))
+    axes = normalize_axes(axis, a.ndim, "quantile")
+    kept = [d for d in range(a.ndim) if d not in axes]
+    moved = manipulation.transpose(a, [*kept, *axes])
+    flat = sort(lax.reshape(moved, (*(a.shape[d] for d in kept), int(np.prod([a.shape[d] for d in axes])))))
+    count = flat.shape[-1]
+    position = lax.mul(q, np.asarray(count - 1, q.dtype))
+    low, high = ufuncs.floor(position), ufuncs.ceil(position)
+    weight = lax.sub(position, low)
+    lower, upper = (
+        manipulation.moveaxis(take(flat, ufuncs.clip(x, 0, count - 1).astype(np.int32), axis=-1, mode="clip"), list(range(len(kept), len(kept) + q.ndim)), list(range(q.ndim)))
+        for x in (low, high)
+    )
+    weight = lax.reshape(weight, (*q.shape, *(1,) * len(kept)))
+    if method == "linear":
+        result = ufuncs.add(ufuncs.multiply(lower, 1 - weight), ufuncs.multiply(upper, weight))
+    elif method == "midpoint":
+        result = (lower + upper) / 2
+    elif method == "nearest":
+        result = where(ufuncs.less_equal(weight, 0.5), lower, upper)
+    else:
+        result = lower if method == "lower" else upper
+    result = where(reductions.any(ufuncs.isnan(flat), axis=-1), np.asarray(np.nan, a.dtype), result)
+    return manipulation.expand_dims(result, [q.ndim + d for d in axes]) if keepdims else result
+
+
+def percentile(
+    a: Any, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False
+) -> Any:
+    """``quantile`` of q / 100."""
+    return quantile(a, ufuncs.true_divide(q, 100), axis, out, overwrite_input, method, keepdims)
+
+
+def median(a: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
+    """The middle value along axes (the mean of the two middle ones)."""
+    return quantile(a, 0.5, axis=axis, keepdims=keepdims, method="midpoint")
+
+
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """n-th differences of neighbours along an axis."""
+    a = as_array(a, "diff")
+    if n < 0:
+        raise ValueError(f"diff: the order must not be negative, got {n}")
+    axis = normalize_axis(axis, a.ndim, "diff")
+    pieces = [a]
+    for extra, place in ((prepend, 0), (append, 1)):
+        if extra is not None:
+            extra = as_array(extra, "diff")
+            if extra.ndim == 0:
+                extra = lax.broadcast_in_dim(extra, tuple(1 if d == axis else m for d, m in enumerate(a.shape)), ())
+            pieces.insert(place * len(pieces), extra)
+    if len(pieces) > 1:
+        a = manipulation.concatenate(pieces, axis)
+    step = ufuncs.not_equal if a.dtype == np.bool_ else ufuncs.subtract
+    for _ in range(n):
+        extent = a.shape[axis]
+        a = step(lax.slice_in_dim(a, min(1, extent), extent, axis=axis), lax.slice_in_dim(a, 0, max(extent - 1, 0), axis=axis))
+    return a
+
+
+def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+    """Piecewise linear interpolation of the points (xp, fp), xp rising, at x."""
+    x, xp, fp = (as_array(v, "interp") for v in promote_dtypes_inexact("interp", x, xp, fp))
+    if xp.ndim != 1 or tuple(fp.shape) != tuple(xp.shape):
+        raise ValueError(f"interp: xp and fp must be vectors of one length, got {tuple(xp.shape)} and {tuple(fp.shape)}")
+    if period is not None:
+        x, xp = ufuncs.remainder(x, period), ufuncs.remainder(xp, period)
+        xp, fp = lax.sort_key_val(xp, fp)
+        xp = manipulation.concatenate([xp[-1:] - period, xp, xp[:1] + period])
+        fp = manipulation.concatenate([fp[-1:], fp, fp[:1]])
+    place = ufuncs.clip(searchsorted(xp, x, side="right"), 1, max(xp.size - 1, 1))
+    x0, x1, f0, f1 = (take(v, p, mode="clip") for v, p in ((xp, place - 1), (xp, place), (fp, place - 1), (fp, place)))
+    width = x1 - x0
+    flat = ufuncs.equal(width, 0)
+    result = where(flat, f0, f0 + (x - x0) / where(flat, 1, width) * (f1 - f0))
+    if period is None:
+        result = where(x < xp[0], fp[0] if left is None else left, result)
+        result = where(x > xp[-1], fp[-1] if right is None else right, result)
+    return result
+
+
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+    """The integral of samples by the trapezoidal rule."""
+    (y,) = promote_dtypes_inexact("trapezoid", y)
+    y = manipulation.moveaxis(y, axis, -1)
+    if x is None:
+        width: Any = dx
+    else:
+        x = as_array(x, "trapezoid")
+        width = diff(x if x.ndim == 1 else manipulation.moveaxis(x, axis, -1))
+    return 0.5 * reductions.sum(width * (y[..., 1:] + y[..., :-1]), axis=-1)
+
+
+def polyval(p: Any, x: Any, *, unroll: int = 16) -> Any:
+    """The polynomial with coefficients ``p``, the highest power first, at ``x`` (Horner's rule)."""
+    p, x = promote_dtypes("polyval", p, x)
+    result = lax.full_like(as_array(x, "polyval"), 0)
+    for n in range(p.shape[0]):
+        result = ufuncs.add(ufuncs.multiply(result, x), p[n])
+    return result
+
+
+def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """``x`` with NaN and infinities replaced (by 0 and the largest finite numbers)."""
+    x = as_array(x, "nan_to_num")
+    if not ufuncs.is_inexact(x):
+        return x
+    if ufuncs.is_complex(x):
+        return lax.complex(nan_to_num(lax.real(x), copy, nan, posinf, neginf), nan_to_num(lax.imag(x), copy, nan, posinf, neginf))
+    info = dtypes.finfo(x.dtype)
+    x = where(ufuncs.isnan(x), np.asarray(nan, x.dtype), x)
+    x = where(ufuncs.isposinf(x), np.asarray(info.max if posinf is None else posinf, x.dtype), x)
+    return where(ufuncs.isneginf(x), np.asarray(info.min if neginf is None else neginf, x.dtype), x)

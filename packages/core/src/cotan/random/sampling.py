@@ -1,0 +1,351 @@
+"""Samplers: functions of a key, a shape and a distribution's parameters.
+
+Each follows the documented method of ``jax.random`` so that the same key gives the same numbers. Where a method is
+published, the function says which. Knows nothing of how bits are made.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan import dtypes, lax
+from cotan import numpy as cnp
+from cotan.random.bits import UINTS, random_bits
+from cotan.random.keys import key_words, split
+
+Shape = Sequence[int]
+
+
+def _shape(shape: Any, fun_name: str) -> tuple[int, ...]:
+    try:
+        found = (operator.index(shape),) if not isinstance(shape, Sequence | np.ndarray) else tuple(map(operator.index, shape))
+    except TypeError:
+        raise TypeError(f"{fun_name}: the shape must be integers, known while tracing; got {shape!r}") from None
+    if any(extent < 0 for extent in found):
+        raise ValueError(f"{fun_name}: a negative extent in shape {found}")
+    return found
+
+
+def _float_dtype(dtype: Any, fun_name: str) -> Any:
+    dtype = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, fun_name)
+    if not dtypes.issubdtype(dtype, np.floating):
+        raise ValueError(f"{fun_name}: dtype must be a floating dtype, got {np.dtype(dtype)}")
+    return np.dtype(dtype)
+
+
+def _broadcast_shape(shape: Any, fun_name: str, *operands: Any) -> tuple[int, ...]:
+    common = np.broadcast_shapes(*(np.shape(x) if not hasattr(x, "shape") else x.shape for x in operands))
+    if shape is None:
+        return common
+    shape = _shape(shape, fun_name)
+    if np.broadcast_shapes(shape, common) != shape:
+        raise ValueError(f"{fun_name}: shape {shape} does not hold the parameters' shape {common}")
+    return shape
+
+
+def bits(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+    """Uniform random bits as unsigned integers.
+
+    Args:
+      key: a key.
+      shape: of the result.
+      dtype: an unsigned integer dtype (default uint32, or uint64 in 64-bit mode).
+    """
+    dtype = np.dtype(dtypes.canonicalize_dtype(np.uint64) if dtype is None else dtypes.check_user_dtype(dtype, "bits"))
+    if not np.issubdtype(dtype, np.unsignedinteger):
+        raise ValueError(f"bits: dtype must be an unsigned integer dtype, got {dtype}")
+    return random_bits(key_words(key, "bits"), dtype.itemsize * 8, _shape(shape, "bits"))
+
+
+def uniform(key: Any, shape: Shape = (), dtype: Any = None, minval: Any = 0.0, maxval: Any = 1.0) -> Any:
+    """Uniform in [minval, maxval).
+
+    >>> import cotan
+    >>> cotan.random.uniform(cotan.random.key(0), (3,)).shape
+    (3,)
+    """
+    dtype = _float_dtype(dtype, "uniform")
+    shape = _shape(shape, "uniform")
+    return _uniform(key_words(key, "uniform"), shape, dtype, minval, maxval)
+
+
+def _uniform(words: Any, shape: tuple[int, ...], dtype: Any, minval: Any, maxval: Any) -> Any:
+    info = dtypes.finfo(dtype)
+    mantissa, width = int(info.nmant), int(info.bits)
+    drawn = 8 if mantissa < 8 else width
+    unsigned = UINTS[width]
+    raw = random_bits(words, drawn, shape)
+    if drawn != width:
+        raw = lax.convert_element_type(raw, unsigned)
+    one = np.ones((), dtype).view(unsigned)
+    mantissa_bits = lax.shift_right_logical(raw, lax.full(shape, drawn - mantissa, unsigned))
+    floats = lax.sub(
+        lax.bitcast_convert_type(lax.bitwise_or(mantissa_bits, lax.full(shape, one, unsigned)), dtype),
+        lax.full(shape, 1, dtype),
+    )
+    if _is_scalar(minval, 0) and _is_scalar(maxval, 1):
+        return floats
+    low = cnp.broadcast_to(cnp.asarray(minval, dtype), shape)
+    high = cnp.broadcast_to(cnp.asarray(maxval, dtype), shape)
+    return lax.max(low, lax.add(lax.mul(floats, lax.sub(high, low)), low))
+
+
+def _is_scalar(value: Any, expected: float) -> bool:
+    return isinstance(value, int | float) and value == expected
+
+
+def normal(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+    """Standard normal, by the inverse of the error function; complex dtypes have unit total variance."""
+    dtype = np.dtype(dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "normal"))
+    shape = _shape(shape, "normal")
+    if dtypes.issubdtype(dtype, np.complexfloating):
+        real_dtype = np.zeros((), dtype).real.dtype
+        re, im = split(key)
+        scale = lax.full(shape, math.sqrt(0.5), real_dtype)
+        parts = [lax.mul(_normal(key_words(k, "normal"), shape, real_dtype), scale) for k in (re, im)]
+        return lax.complex(*parts)
+    return _normal(key_words(key, "normal"), shape, _float_dtype(dtype, "normal"))
+
+
+def _normal(words: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    low = np.nextafter(np.array(-1, dtype), np.array(0, dtype), dtype=dtype)
+    drawn = _uniform(words, shape, dtype, low, 1.0)
+    return lax.mul(lax.full(shape, np.array(math.sqrt(2), dtype), dtype), lax.erf_inv(drawn))
+
+
+def randint(key: Any, shape: Shape, minval: Any, maxval: Any, dtype: Any = None) -> Any:
+    """Integers uniform in [minval, maxval).
+
+    Raises:
+      TypeError: dtype or bounds are not integers.
+    """
+    dtype = np.dtype(dtypes.default_int() if dtype is None else dtypes.check_user_dtype(dtype, "randint"))
+    if not np.issubdtype(dtype, np.integer):
+        raise TypeError(f"randint: dtype must be an integer dtype, got {dtype}")
+    for name, bound in (("minval", minval), ("maxval", maxval)):
+        if not dtypes.issubdtype(dtypes.dtype(bound), np.integer):
+            raise TypeError(f"randint: {name} must be an integer, got {dtypes.dtype(bound)}")
+    shape = _broadcast_shape(shape, "randint", minval, maxval)
+    if dtype.itemsize < 4:
+        return lax.convert_element_type(_randint(key, shape, minval, maxval, np.dtype(np.int32), dtype), dtype)
+    return _randint(key, shape, minval, maxval, dtype, dtype)
+
+
+def _clip_bound(bound: Any, dtype: Any) -> tuple[Any, Any]:
+    """(the bound within dtype's range, whether it exceeds the maximum)."""
+    info = np.iinfo(dtype)
+    if isinstance(bound, int | np.integer):
+        value = int(bound)
+        return min(max(value, int(info.min)), int(info.max)), value > int(info.max)
+    bound = cnp.asarray(bound)
+    if np.iinfo(bound.dtype).max <= info.max and np.iinfo(bound.dtype).min >= info.min:
+        return bound, False
+    low, high = max(info.min, np.iinfo(bound.dtype).min), min(info.max, np.iinfo(bound.dtype).max)
+    return cnp.clip(bound, int(low), int(high)), cnp.greater(bound, int(high))
+
+
+def _randint(key: Any, shape: tuple[int, ...], minval: Any, maxval: Any, dtype: Any, final: Any) -> Any:
+    minval, _ = _clip_bound(minval, final)
+    maxval, over = _clip_bound(maxval, final)
+    width = dtype.itemsize * 8
+    unsigned = UINTS[width]
+    low = cnp.broadcast_to(cnp.asarray(minval, dtype), shape)
+    high = cnp.broadcast_to(cnp.asarray(maxval, dtype), shape)
+    k1, k2 = split(key)
+    upper, lower = (random_bits(key_words(k, "randint"), width, shape) for k in (k1, k2))
+    span = lax.convert_element_type(lax.sub(high, low), unsigned)
+    one = lax.full(shape, 1, unsigned)
+    span = lax.select(lax.le(high, low), one, span)
+    if over is not False:
+        exceeds = lax.bitwise_and(cnp.broadcast_to(cnp.asarray(over), shape), lax.gt(high, low))
+        span = lax.select(exceeds, lax.add(span, one), span)
+    multiplier = lax.rem(lax.full(shape, 2 ** (width // 2), unsigned), span)
+    multiplier = lax.rem(lax.mul(multiplier, multiplier), span)
+    offset = lax.rem(lax.add(lax.mul(lax.rem(upper, span), multiplier), lax.rem(lower, span)), span)
+    return lax.add(low, lax.convert_element_type(offset, dtype))
+
+
+def bernoulli(key: Any, p: Any = 0.5, shape: Shape | None = None, mode: str = "low") -> Any:
+    """True with probability ``p``; ``mode='high'`` draws twice the bits for very small ``p``."""
+    if mode not in ("low", "high"):
+        raise ValueError(f"bernoulli: mode must be 'low' or 'high', got {mode!r}")
+    dtype = dtypes.to_inexact_dtype(dtypes.canonicalize_dtype(dtypes.dtype(p)))
+    shape = _broadcast_shape(shape, "bernoulli", p)
+    p = cnp.broadcast_to(cnp.asarray(p, dtype), shape)
+    if mode == "high":
+        first, second = (uniform(k, shape, dtype) for k in split(key))
+        scale = 2.0 ** -int(dtypes.finfo(dtype).nmant)
+        return lax.lt(lax.mul(second, lax.full(shape, scale, dtype)), lax.sub(p, first))
+    return lax.lt(uniform(key, shape, dtype), p)
+
+
+def rademacher(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+    """-1 or 1 with equal probability."""
+    dtype = dtypes.default_int() if dtype is None else dtypes.check_user_dtype(dtype, "rademacher")
+    signs = cnp.asarray(bernoulli(key, 0.5, _shape(shape, "rademacher")), dtype)
+    return 2 * signs - cnp.ones((), dtype)
+
+
+def _shuffle_rounds(size: int) -> int:
+    return math.ceil(3 * math.log(max(1, size)) / math.log(2**32 - 1))
+
+
+def _shuffle(key: Any, x: Any, axis: int) -> Any:
+    """Sort by random keys, in enough rounds that collisions of the 32-bit keys do not show."""
+    for _ in range(_shuffle_rounds(x.size)):
+        key, sub = split(key)
+        sort_keys = random_bits(key_words(sub, "permutation"), 32, x.shape)
+        _, x = lax.sort((sort_keys, x), dimension=axis, num_keys=1, is_stable=True)
+    return x
+
+
+def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False) -> Any:
+    """A random order of ``range(x)`` (``x`` an int) or of ``x`` along ``axis``.
+
+    Args:
+      independent: shuffle every line along ``axis`` on its own.
+    """
+    if not hasattr(x, "ndim"):
+        if isinstance(x, int | np.integer):
+            return _shuffle(key, cnp.arange(int(x)), 0)
+        x = cnp.asarray(x)
+    if x.ndim == 0:
+        if not dtypes.issubdtype(x.dtype, np.integer):
+            raise TypeError(f"permutation: x must be an integer or at least one-dimensional, got a scalar of {x.dtype}")
+        return _shuffle(key, cnp.arange(int(x)), 0)
+    x = cnp.asarray(x)
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"permutation: axis {axis} is out of range for an array of {x.ndim} dimensions")
+    axis %= x.ndim
+    if independent or x.ndim == 1:
+        return _shuffle(key, x, axis)
+    return cnp.take(x, _shuffle(key, cnp.arange(x.shape[axis]), 0), axis=axis)
+
+
+def gumbel(key: Any, shape: Shape = (), dtype: Any = None, mode: str = "low") -> Any:
+    """Standard Gumbel: -log(-log(u))."""
+    if mode not in ("low", "high"):
+        raise ValueError(f"gumbel: mode must be 'low' or 'high', got {mode!r}")
+    dtype = _float_dtype(dtype, "gumbel")
+    shape = _shape(shape, "gumbel")
+    tiny = float(dtypes.finfo(dtype).tiny)
+    if mode == "high":
+        k1, k2 = split(key)
+        fine = uniform(k1, shape, dtype, minval=tiny)
+        coarse = uniform(k2, shape, dtype)
+        drawn = coarse + fine * 2.0 ** -int(dtypes.finfo(dtype).nmant)
+        return -cnp.log(-cnp.log1p(-drawn))
+    return -cnp.log(-cnp.log(uniform(key, shape, dtype, minval=tiny, maxval=1.0)))
+
+
+def categorical(
+    key: Any,
+    logits: Any,
+    axis: int = -1,
+    shape: Shape | None = None,
+    replace: bool = True,
+    mode: str | None = None,
+) -> Any:
+    """Indices drawn with unnormalised log-probabilities ``logits`` along ``axis``, by the Gumbel trick.
+
+    Args:
+      shape: of the result; must end with logits' shape without ``axis``.
+      replace: whether an index may occur again along the leading axes of ``shape``.
+    """
+    logits = cnp.asarray(logits)
+    if not -logits.ndim <= axis < logits.ndim:
+        raise ValueError(f"categorical: axis {axis} is out of range for logits of {logits.ndim} dimensions")
+    axis = axis % logits.ndim - logits.ndim
+    rest = tuple(np.delete(logits.shape, axis).tolist())
+    shape = rest if shape is None else _shape(shape, "categorical")
+    prefix = shape[: len(shape) - len(rest)]
+    if np.broadcast_shapes(shape, rest) != shape:
+        raise ValueError(f"categorical: shape {shape} must end with the shape of logits without axis, {rest}")
+    if replace:
+        full = list(shape[len(prefix) :])
+        full.insert(len(full) + axis + 1, logits.shape[axis])
+        noise = gumbel(key, (*prefix, *full), logits.dtype, mode or "low")
+        return cnp.argmax(noise + cnp.expand_dims(logits, tuple(range(len(prefix)))), axis=axis)
+    noisy = cnp.moveaxis(logits + gumbel(key, logits.shape, logits.dtype, mode or "low"), axis, -1)
+    count = int(np.prod(prefix)) if prefix else 1
+    if count > logits.shape[axis]:
+        raise ValueError(f"categorical: {count} draws without replacement from {logits.shape[axis]} categories")
+    _, picked = lax.top_k(noisy, count)
+    return cnp.reshape(cnp.moveaxis(picked, -1, 0), shape)
+
+
+def choice(key: Any, a: Any, shape: Shape = (), replace: bool = True, p: Any = None, axis: int = 0) -> Any:
+    """Elements drawn from ``a`` (or from ``range(a)``) along ``axis``, with probabilities ``p`` (default: equal)."""
+    shape = _shape(shape, "choice")
+    population = cnp.arange(int(a)) if isinstance(a, int | np.integer) else cnp.asarray(a)
+    if population.ndim == 0:
+        population = cnp.arange(int(population))
+    axis %= population.ndim
+    size, draws = population.shape[axis], int(np.prod(shape)) if shape else 1
+    if size == 0 and draws:
+        raise ValueError("choice: there is nothing to choose from; `a` is empty")
+    if not replace and draws > size:
+        raise ValueError(f"choice: {draws} draws without replacement from {size} elements")
+    if p is None and not replace:
+        drawn = permutation(key, population, axis)
+        drawn = lax.slice_in_dim(drawn, 0, draws, axis=axis)
+        return cnp.reshape(drawn, (*drawn.shape[:axis], *shape, *drawn.shape[axis + 1 :]))
+    if p is None:
+        indices = randint(key, shape, 0, size)
+    else:
+        p = cnp.asarray(p, dtypes.to_inexact_dtype(dtypes.dtype(p)))
+        if p.shape != (size,):
+            raise ValueError(f"choice: p has shape {p.shape}, but there are {size} elements")
+        if replace:
+            cumulative = cnp.cumsum(p)
+            drawn = cumulative[-1] * (1 - uniform(key, shape, p.dtype))
+            indices = cnp.searchsorted(cumulative, drawn)
+        else:
+            _, indices = lax.top_k(gumbel(key, (size,), p.dtype) + cnp.log(p), draws)
+            indices = cnp.reshape(indices, shape)
+    return cnp.take(population, indices, axis=axis)
+
+
+def exponential(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+    """Standard exponential: -log1p(-u)."""
+    return -cnp.log1p(-uniform(key, shape, _float_dtype(dtype, "exponential")))
+
+
+def truncated_normal(key: Any, lower: Any, upper: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+    """Standard normal conditioned to lie in (lower, upper)."""
+    dtype = _float_dtype(dtype, "truncated_normal")
+    shape = _broadcast_shape(shape, "truncated_normal", lower, upper)
+    lower, upper = (cnp.asarray(bound, dtype) for bound in (lower, upper))
+    root2 = np.array(math.sqrt(2), dtype)
+    a, b = lax.erf(lower / root2), lax.erf(upper / root2)
+    drawn = uniform(key, shape, dtype, minval=a, maxval=b)
+    out = root2 * lax.erf_inv(drawn)
+    inside_low = cnp.nextafter(lower, cnp.asarray(np.inf, dtype))
+    inside_high = cnp.nextafter(upper, cnp.asarray(-np.inf, dtype))
+    return cnp.clip(out, inside_low, inside_high)
+
+
+def laplace(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+    """Standard Laplace."""
+    dtype = _float_dtype(dtype, "laplace")
+    u = uniform(key, shape, dtype, minval=-1.0 + float(dtypes.finfo(dtype).epsneg), maxval=1.0)
+    return -cnp.sign(u) * cnp.log1p(-cnp.abs(u))
+
+
+def logistic(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+    """Standard logistic: log(u / (1 - u))."""
+    dtype = _float_dtype(dtype, "logistic")
+    u = uniform(key, shape, dtype, minval=float(dtypes.finfo(dtype).tiny), maxval=1.0)
+    return cnp.log(u / (1 - u))
+
+
+def cauchy(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+    """Standard Cauchy: tan(pi (u - 1/2))."""
+    dtype = _float_dtype(dtype, "cauchy")
+    u = uniform(key, shape, dtype, minval=float(dtypes.finfo(dtype).eps), maxval=1.0)
+    return cnp.tan(np.array(np.pi, dtype) * (u - 0.5))

@@ -1,0 +1,3 @@
+"""cotan.scipy: SciPy's functions over cotan arrays."""
+
+from cotan.scipy import special as special
