@@ -60,7 +60,7 @@ def _parse_boolean(text: str) -> bool:
 
 def _choice(*allowed: str | None) -> Check:
     def check(value: Any) -> Any:
-        if value is not None and not isinstance(value, str) or value not in allowed:
+        if (value is not None and not isinstance(value, str)) or value not in allowed:
             raise ValueError(f"allowed are {', '.join(map(repr, allowed))}")
         return value
 
@@ -101,7 +101,7 @@ def _hashable(value: Any) -> Any:
     try:
         hash(value)
     except TypeError:
-        raise ValueError(f"allowed are a device, the name of a platform, and None, not a {type(value).__name__}") from None
+        raise ValueError("allowed are a device, the name of a platform, and None") from None
     return value
 
 
@@ -126,7 +126,8 @@ _PRECISIONS = (None, "default", "high", "highest", "bfloat16", "tensorfloat32", 
 flags: dict[str, Flag] = {
     flag.name: flag
     for flag in (
-        _flag("enable_x64", False, _boolean, "Whether 64-bit dtypes exist; otherwise they become 32-bit ones.", traced=True),
+        _flag("enable_x64", False, _boolean, "Whether 64-bit dtypes exist; otherwise they become 32-bit ones.",
+              traced=True),
         _flag("explicit_x64_dtypes", "warn", _choice("warn", "error", "allow"), "What an explicit request for a 64-bit "
               "dtype does while enable_x64 is off: truncate with a warning, raise, or grant it.", traced=True),
         _flag("numpy_dtype_promotion", "standard", _choice("standard", "strict"), "Which implicit promotions of dtypes "
@@ -138,9 +139,10 @@ flags: dict[str, Flag] = {
         _flag("default_matmul_precision", None, _choice(*_PRECISIONS), "The precision of matrix products and "
               "convolutions for which none is given.", traced=True),
         _flag("disable_jit", False, _boolean, "Run jitted functions, loops and branches as plain Python.", traced=True),
-        _flag("threefry_partitionable", True, _boolean, "Whether Threefry numbers the elements of an array one by one, "
-              "so that parts of it can be generated independently.", traced=True),
-        _flag("default_prng_impl", "threefry2x32", _text, "The generator of keys for which none is named.", traced=True),
+        _flag("threefry_partitionable", True, _boolean, "Whether Threefry numbers the elements of an array one by "
+              "one, so that parts of it can be generated independently.", traced=True),
+        _flag("default_prng_impl", "threefry2x32", _text, "The generator of keys for which none is named.",
+              traced=True),
         _flag("debug_nans", False, _boolean, "Check every result for NaN and raise where one first appears."),
         _flag("check_jaxprs", False, _boolean, "Verify every jaxpr after each stage; for tests."),
         _flag("platform", None, _text, "The backend to use by default."),

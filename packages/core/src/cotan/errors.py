@@ -1,7 +1,7 @@
 """Exceptions that users catch, and the user's place in a program, for messages.
 
-The lowest room: imports nothing of cotan and knows neither arrays nor traces. Frames that belong to cotan itself (and to
-packages that call ``hide_frames``) are never reported as the user's place.
+The lowest room: imports nothing of cotan and knows neither arrays nor traces. Frames that belong to cotan itself
+(and to packages that call ``hide_frames``) are never reported as the user's place.
 """
 
 from __future__ import annotations
