@@ -1,0 +1,180 @@
+"""Random numbers: published Threefry vectors, stored reference values, key kinds, transforms, bad input."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cotan
+import cotan.numpy as cnp
+from cotan import random
+from cotan.primitives.random_bits import threefry2x32
+
+VECTORS = json.loads((Path(__file__).parent / "data" / "random_vectors.json").read_text())["cases"]
+
+# Random123's known answers for Threefry-2x32 with 20 rounds: counter, key, result.
+KNOWN_ANSWERS = [
+    ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+    ((0xFFFFFFFF, 0xFFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF), (0x1CB996FC, 0xBB002BE7)),
+    ((0x243F6A88, 0x85A308D3), (0x13198A2E, 0x03707344), (0xC4923A9C, 0x483DF7A0)),
+]
+
+
+@pytest.mark.parametrize("jitted", [False, True])
+@pytest.mark.parametrize(("counter", "key", "expected"), KNOWN_ANSWERS)
+def test_threefry_gives_the_published_answers(counter, key, expected, jitted):
+    words = [cnp.asarray(np.array([w], np.uint32)) for w in (*key, *counter)]
+    cipher = cotan.jit(threefry2x32) if jitted else threefry2x32
+    assert tuple(int(w[0]) for w in cipher(*words)) == expected
+
+
+SAMPLERS = {
+    "PRNGKey": lambda key, case: key,
+    "split": lambda key, case: random.split(key, case["num"]),
+    "fold_in": lambda key, case: random.fold_in(key, case["data"]),
+    "bits": lambda key, case: random.bits(key, case["shape_arg"], case["dtype_arg"]),
+    "uniform": lambda key, case: random.uniform(key, case["shape_arg"], case["dtype_arg"]),
+    "randint": lambda key, case: random.randint(
+        key, case["shape_arg"], case["minval"], case["maxval"], case.get("dtype_arg")
+    ),
+    "bernoulli": lambda key, case: random.bernoulli(key, case["p"], case["shape_arg"]),
+    "rademacher": lambda key, case: random.rademacher(key, case["shape_arg"]),
+    "normal": lambda key, case: random.normal(key, case["shape_arg"]),
+    "gumbel": lambda key, case: random.gumbel(key, case["shape_arg"]),
+    "exponential": lambda key, case: random.exponential(key, case["shape_arg"]),
+    "laplace": lambda key, case: random.laplace(key, case["shape_arg"]),
+    "logistic": lambda key, case: random.logistic(key, case["shape_arg"]),
+    "cauchy": lambda key, case: random.cauchy(key, case["shape_arg"]),
+    "permutation": lambda key, case: random.permutation(key, case["n"]),
+    "permutation_matrix": lambda key, case: random.permutation(key, cnp.arange(20).reshape(5, 4)),
+    "permutation_independent": lambda key, case: random.permutation(
+        key, cnp.arange(20).reshape(5, 4), axis=1, independent=True
+    ),
+    "choice": lambda key, case: random.choice(key, 10, (7,)),
+    "choice_noreplace": lambda key, case: random.choice(key, 10, (7,), replace=False),
+    "categorical": lambda key, case: random.categorical(key, cnp.log(cnp.array([0.1, 0.2, 0.3, 0.4])), shape=(33,)),
+    "truncated_normal": lambda key, case: random.truncated_normal(key, -1, 2, (9,)),
+    "vmap_normal": lambda key, case: cotan.vmap(lambda k: random.normal(k, (3,)))(random.split(key, 4)),
+}
+# These samplers come with the whole library surface.
+NOT_YET = {"gamma", "beta", "dirichlet", "poisson", "multivariate_normal"}
+
+
+def test_every_stored_function_is_compared_or_named():
+    assert {case["fn"] for case in VECTORS} == SAMPLERS.keys() | NOT_YET
+
+
+def _ulps(found, expected, floor):
+    return np.max(np.abs(found.astype(np.float64) - expected) / np.spacing(np.maximum(np.abs(expected), np.float32(floor))))
+
+
+# The samplers through log, tan or erf_inv are within this many ulps of max(|x|, 1e-3) of the stored values.
+ULPS = {"cauchy": 16, "logistic": 8, "laplace": 4, "exponential": 4, "gumbel": 8, "truncated_normal": 8}
+
+
+@pytest.mark.parametrize("typed", [False, True])
+@pytest.mark.parametrize("fn", sorted(SAMPLERS))
+def test_stored_values(fn, typed):
+    for case in (c for c in VECTORS if c["fn"] == fn):
+        key = random.key(case["seed"]) if typed else random.PRNGKey(case["seed"])
+        found = SAMPLERS[fn](key, case)
+        if cotan.dtypes.issubdtype(found.dtype, cotan.dtypes.prng_key):
+            found = random.key_data(found)
+        found = np.asarray(found)
+        assert list(found.shape) == case["shape"], case
+        assert found.dtype.name == case["dtype"], case
+        if "hex" in case:
+            expected = np.frombuffer(bytes.fromhex(case["hex"]), found.dtype).reshape(found.shape)
+            part = found
+        else:
+            expected = np.frombuffer(bytes.fromhex(case["head_hex"]), found.dtype)
+            part = found.ravel()[: len(expected)]
+        if case["exact"]:
+            assert part.tobytes() == expected.tobytes(), case
+            if "sha256" in case:
+                assert hashlib.sha256(found.tobytes()).hexdigest() == case["sha256"], case
+        else:
+            assert _ulps(part, expected, 1e-3) <= ULPS.get(fn, 4), case
+
+
+@pytest.mark.parametrize("partitionable", [True, False])
+def test_jitted_bits_are_the_eager_ones(partitionable):
+    with cotan.config.override(threefry_partitionable=partitionable):
+        key = random.key(11)
+        for dtype in (np.uint8, np.uint16, np.uint32):
+            for shape in [(), (1,), (7,), (3, 5), (2, 3, 17)]:
+                eager = random.bits(key, shape, dtype)
+                jitted = cotan.jit(lambda k, s=shape, d=dtype: random.bits(k, s, d))(key)
+                np.testing.assert_array_equal(eager, jitted)
+
+
+def test_the_original_layout_differs_and_is_as_documented():
+    with cotan.config.override(threefry_partitionable=False):
+        words = random.bits(random.PRNGKey(0), (3,))
+    # The counters 0..2 and a padding 0, cut in halves: (0, 2) and (1, 0).
+    zero = np.zeros(2, np.uint32)
+    first, second = threefry2x32(zero, zero, np.array([0, 1], np.uint32), np.array([2, 0], np.uint32))
+    np.testing.assert_array_equal(words, np.concatenate([first, second])[:3])
+
+
+def test_vmap_over_keys_is_the_loop():
+    keys = random.split(random.key(5), 4)
+    mapped = cotan.vmap(lambda k: random.uniform(k, (3,)))(keys)
+    for row, key in zip(mapped, keys, strict=True):
+        np.testing.assert_array_equal(row, random.uniform(key, (3,)))
+
+
+def test_typed_and_raw_keys_draw_the_same():
+    np.testing.assert_array_equal(random.normal(random.key(3), (5,)), random.normal(random.PRNGKey(3), (5,)))
+    np.testing.assert_array_equal(random.key_data(random.key(3)), random.PRNGKey(3))
+    again = random.wrap_key_data(random.PRNGKey(3))
+    np.testing.assert_array_equal(random.bits(again, (4,)), random.bits(random.key(3), (4,)))
+
+
+def test_seeds_of_64_bits():
+    np.testing.assert_array_equal(random.PRNGKey(-1), [0, 0xFFFFFFFF])
+    with cotan.enable_x64(True):
+        np.testing.assert_array_equal(random.PRNGKey(-1), [0xFFFFFFFF, 0xFFFFFFFF])
+        np.testing.assert_array_equal(random.PRNGKey(2**40 + 5), [256, 5])
+
+
+def test_uniform_moments_and_range():
+    drawn = np.asarray(random.uniform(random.key(0), (100_000,), minval=2.0, maxval=5.0))
+    assert drawn.min() >= 2
+    assert drawn.max() < 5
+    assert abs(drawn.mean() - 3.5) < 0.02
+    assert abs(drawn.var() - 9 / 12) < 0.02
+
+
+def test_normal_moments():
+    drawn = np.asarray(random.normal(random.key(0), (100_000,)))
+    assert abs(drawn.mean()) < 0.02
+    assert abs(drawn.var() - 1) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: random.normal(7, (2,)), TypeError, "normal needs a key as its first argument"),
+        (lambda: random.normal(random.split(random.key(0)), (2,)), TypeError, "takes a single key and got an array of keys"),
+        (lambda: random.bits(np.zeros((3, 2), np.uint32)), TypeError, "takes a single key"),
+        (lambda: random.key(0.5), TypeError, "the seed must be an integer"),
+        (lambda: random.key(0, impl="mersenne"), ValueError, "no generator 'mersenne'"),
+        (lambda: random.fold_in(random.key(0), -1), OverflowError, "outside of 0..2\\*\\*32-1"),
+        (lambda: random.uniform(random.key(0), (2,), np.int32), ValueError, "dtype must be a floating dtype"),
+        (lambda: random.randint(random.key(0), (2,), 0.0, 5), TypeError, "minval must be an integer"),
+        (lambda: random.bits(random.key(0), (2,), np.int32), ValueError, "unsigned"),
+        (lambda: random.uniform(random.key(0), (-1,)), ValueError, "negative extent"),
+        (lambda: random.permutation(random.key(0), cnp.ones((2, 2)), axis=5), ValueError, "axis 5 is out of range"),
+        (lambda: random.choice(random.key(0), 3, (5,), replace=False), ValueError, "5 draws without replacement from 3"),
+        (lambda: random.bernoulli(random.key(0), 0.5, (2,), mode="fast"), ValueError, "mode must be"),
+        (lambda: random.wrap_key_data(cnp.zeros(3)), TypeError, "uint32"),
+    ],
+)
+def test_bad_input(call, error, text):
+    with pytest.raises(error, match=text):
+        call()
