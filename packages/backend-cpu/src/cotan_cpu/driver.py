@@ -1,0 +1,144 @@
+"""Foreign libraries and CPython's own binary interface: the only module that opens libraries and knows struct offsets.
+
+BLAS is the private OpenBLAS of ``scipy-openblas32``, on one thread: the parallel-for of ``native`` splits the work.
+Everything is loaded at first use.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import platform
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+_TYPES: dict[str, Any] = {
+    "ptr": ctypes.c_void_p,
+    "i64": ctypes.c_int64,
+    "i32": ctypes.c_int32,
+    "f32": ctypes.c_float,
+    "f64": ctypes.c_double,
+}
+_FUTEX_NUMBERS = {"x86_64": 202, "amd64": 202, "aarch64": 98, "arm64": 98}
+_DATA_OFFSET = 16  # of the data pointer in PyArrayObject, after PyObject_HEAD
+_METH_FASTCALL = 0x80
+
+_kept: list[Any] = []
+
+
+def keep_for_ever(owner: Any) -> None:
+    """Never free ``owner``: threads may still be asleep in its code when the interpreter ends."""
+    _kept.append(owner)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(owner))
+
+
+def function(address: int, result: str | None, *arguments: str, keep_gil: bool = False) -> Callable[..., Any]:
+    """The native function at ``address``; types are 'ptr', 'i64', 'i32', 'f32', 'f64'."""
+    make = ctypes.PYFUNCTYPE if keep_gil else ctypes.CFUNCTYPE
+    return make(None if result is None else _TYPES[result], *(_TYPES[name] for name in arguments))(address)
+
+
+@functools.cache
+def openblas() -> ctypes.CDLL:
+    """The private OpenBLAS, set to one thread."""
+    import scipy_openblas32
+
+    library: ctypes.CDLL = scipy_openblas32.dll
+    library.scipy_openblas_set_num_threads(1)
+    return library
+
+
+def openblas_version() -> str:
+    """Its version and the kernels that it chose for this processor."""
+    config = openblas().scipy_openblas_get_config
+    config.restype = ctypes.c_char_p
+    return str(config().decode())
+
+
+def blas_symbols(names: Iterable[str]) -> dict[str, int]:
+    """Name -> address of CBLAS functions (``cblas_sgemm``)."""
+    library = openblas()
+    return {name: address_of(getattr(library, f"scipy_{name}")) for name in names}
+
+
+def address_of(function: Any) -> int:
+    """The address of a ctypes function."""
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    if address is None:
+        raise OSError(f"{function} has no address")
+    return address
+
+
+def python_symbols(names: Iterable[str]) -> dict[str, int]:
+    """Name -> address of functions and data of CPython's C API."""
+    return {
+        name: ctypes.addressof(ctypes.c_char.in_dll(ctypes.pythonapi, name))
+        if name.startswith("_")
+        else address_of(getattr(ctypes.pythonapi, name))
+        for name in names
+    }
+
+
+@functools.cache
+def syscall_address() -> int:
+    """The C library's ``syscall``."""
+    return address_of(ctypes.CDLL(None).syscall)
+
+
+@functools.cache
+def futex_number() -> int | None:
+    """The number of the futex system call, if this system has it and it answers."""
+    number = _FUTEX_NUMBERS.get(platform.machine().lower())
+    if sys.platform != "linux" or number is None or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return None
+    word = ctypes.c_int32(0)
+    call = ctypes.CDLL(None).syscall
+    call.restype = ctypes.c_long
+    woken = call(ctypes.c_long(number), ctypes.byref(word), 129, 1, None, None, 0)
+    return number if woken == 0 else None
+
+
+class _MethodDef(ctypes.Structure):
+    """PyMethodDef."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("method", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+@functools.cache
+def has_fast_entry() -> bool:
+    """Whether native code may read an ndarray's data pointer at its known offset, and be called as a builtin.
+
+    False on other interpreters and on builds whose object header differs (free-threaded ones); ctypes is used there.
+    """
+    if platform.python_implementation() != "CPython" or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return False
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return False
+    samples = [np.empty(3, np.float32), np.empty((), np.int8), np.arange(10, dtype=np.int64)[2:]]
+    return all(
+        ctypes.c_void_p.from_address(id(array) + _DATA_OFFSET).value == array.ctypes.data
+        and object.__basicsize__ == _DATA_OFFSET
+        for array in samples
+    )
+
+
+def builtin(address: int, name: str, owner: Any) -> Callable[..., Any]:
+    """A Python builtin over native ``PyObject *f(PyObject *self, PyObject *const *args, Py_ssize_t n)``.
+
+    ``self`` is ``owner``, which the builtin keeps alive; it must own the code and accept the attribute ``method_def``.
+    """
+    definition = _MethodDef(name.encode(), address, _METH_FASTCALL, None)
+    owner.method_def = definition
+    make = ctypes.pythonapi.PyCFunction_NewEx
+    make.restype = ctypes.py_object
+    make.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
+    made: Callable[..., Any] = make(ctypes.addressof(definition), owner, None)
+    return made

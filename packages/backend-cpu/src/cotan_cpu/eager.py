@@ -1,0 +1,76 @@
+"""Door 1: one primitive at once, by its NumPy reference or a rule of the CPU's own table.
+
+Results are C-contiguous arrays of their own, except where the reference returns a contiguous view of an operand: buffers
+are immutable, so sharing is harmless. Nothing is compiled here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan.backend import LoweringTable
+from cotan.ir.avals import ShapedArray
+from cotan.ir.primitive import Primitive, reference
+from cotan.primitives.operands import quiet
+from cotan_cpu.buffers import CpuBuffer
+from cotan_cpu.pool import SMALLEST, pool
+
+Rule = Callable[..., Any]
+
+
+class Eager:
+    """Runs primitives; remembers the rule found for each."""
+
+    def __init__(self, table: LoweringTable) -> None:
+        self._table = table
+        self._rules: dict[Primitive, tuple[Rule, Any]] = {}
+
+    def __call__(
+        self,
+        primitive: Primitive,
+        buffers: Sequence[CpuBuffer],
+        params: dict[str, Any],
+        out_avals: Sequence[ShapedArray],
+        device: Any,
+    ) -> list[CpuBuffer]:
+        try:
+            rule, ufunc = self._rules[primitive]
+        except KeyError:
+            rule, ufunc = self._find(primitive)
+        if (
+            ufunc is not None
+            and not params
+            and (buffers[0].array.nbytes >= SMALLEST or buffers[-1].array.nbytes >= SMALLEST)
+        ):
+            aval = out_avals[0]
+            array = pool.empty(aval.shape, aval.dtype, aval.nbytes)
+            quiet(ufunc, *[b.array for b in buffers], out=array)
+            return [CpuBuffer(array, device)]
+        result = rule(*[b.array for b in buffers], **params)
+        if not primitive.multiple_results:
+            return [CpuBuffer(result if _is_plain(result) else _plain(result), device)]
+        return [CpuBuffer(array if _is_plain(array) else _plain(array), device) for array in result]
+
+    def _find(self, primitive: Primitive) -> tuple[Rule, Any]:
+        rule = self._table.eager.get(primitive)
+        if rule is None:
+            rule = reference[primitive]
+        found = self._rules[primitive] = (rule, getattr(rule, "ufunc", None))
+        return found
+
+
+def _is_plain(array: Any) -> bool:
+    return type(array) is np.ndarray and array.flags.c_contiguous
+
+
+def _plain(result: Any) -> np.ndarray:
+    """A C-contiguous copy of a view, or the array of a NumPy scalar."""
+    array = np.asarray(result)
+    if array.flags.c_contiguous:
+        return array
+    copy = pool.empty(array.shape, array.dtype, array.nbytes)
+    copy[...] = array
+    return copy

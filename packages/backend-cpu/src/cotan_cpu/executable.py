@@ -1,0 +1,340 @@
+"""Executables of the CPU: a compiled Program with its constants, ready to be called on buffers.
+
+The native code is called as a builtin that reads ndarrays itself, or through ctypes where that is not possible. Calls are
+synchronous. Knows nothing of how the text of the program was made.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from cotan.backend import Executable, LoweringTable
+from cotan.config import config
+from cotan.ir.avals import ShapedArray
+from cotan.ir.primitive import reference
+from cotan.ir.program import Program
+from cotan_cpu import driver, native
+from cotan_cpu.buffers import CpuBuffer, is_exclusive
+from cotan_cpu.codegen import jit
+from cotan_cpu.pool import SMALLEST, Block, pool
+from cotan_cpu.program import PYTHON_SYMBOLS, HostCall, Source, write
+
+
+class Code(np.ndarray):
+    """The table of constants' addresses, which also owns all that the native code needs to live."""
+
+    module: Any
+    method_def: Any
+    constants: list[np.ndarray]
+    host_calls: list[HostCall]
+    table: LoweringTable
+
+
+_codes: WeakValueDictionary[int, Code] = WeakValueDictionary()
+_failures: dict[int, BaseException] = {}
+
+
+def memory_of(aval: ShapedArray) -> tuple[tuple[int, ...], np.dtype, int]:
+    """(shape, dtype, bytes) of the ndarray that holds a value; random keys are held as their words."""
+    shape, dtype = aval.shape, aval.dtype
+    if not isinstance(dtype, np.dtype):
+        shape, dtype = shape + tuple(dtype.base_shape), np.dtype(dtype.base_dtype)
+    size = dtype.itemsize
+    for extent in shape:
+        size *= extent
+    return shape, dtype, size
+
+
+# ---- Steps on the host
+
+
+def _view(aval: ShapedArray, address: int, writeable: bool) -> np.ndarray:
+    shape, dtype, nbytes = memory_of(aval)
+    if nbytes == 0:
+        return np.empty(shape, dtype)
+    array = np.ndarray(shape, dtype, (ctypes.c_char * nbytes).from_address(address))
+    array.flags.writeable = writeable
+    return array
+
+
+def _run_host_call(code: Code, call: HostCall, table: int) -> None:
+    count = len(call.operands) + len(call.results)
+    addresses = (ctypes.c_size_t * count).from_address(table)
+    operands = [_view(aval, address, False) for aval, address in zip(call.operands, addresses, strict=False)]
+    targets = [
+        _view(aval, address, True) for aval, address in zip(call.results, addresses[len(call.operands) :], strict=True)
+    ]
+    rule = code.table.eager.get(call.primitive) or reference[call.primitive]
+    results = rule(*operands, **call.params)
+    if not call.primitive.multiple_results:
+        results = [results]
+    for target, result in zip(targets, results, strict=True):
+        result = np.asarray(result)
+        if result.shape != target.shape or result.dtype != target.dtype:
+            raise TypeError(
+                f"the reference of `{call.primitive}` gave {result.dtype}{list(result.shape)} where its abstract rule "
+                f"says {target.dtype}{list(target.shape)}"
+            )
+        target[...] = result
+
+
+@ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_size_t, ctypes.c_int64, ctypes.c_size_t)
+def _host(consts: int, number: int, table: int) -> int:
+    try:
+        code = _codes[consts]
+        _run_host_call(code, code.host_calls[number], table)
+    except BaseException as error:
+        # It is raised again by the call that this thread is in, once all native frames have been left.
+        _failures[threading.get_ident()] = error
+        return 1
+    return 0
+
+
+# ---- Loading
+
+
+def _constants_table(values: Sequence[Any]) -> Code:
+    constants = [_constant(value) for value in values]
+    table = np.zeros(max(len(constants), 1), np.uintp)
+    for position, constant in enumerate(constants):
+        table[position] = constant.ctypes.data
+    code = table.view(Code)
+    code.constants = constants
+    return code
+
+
+def _constant(value: Any) -> np.ndarray:
+    buffer = getattr(value, "_buffer", None)
+    if isinstance(buffer, CpuBuffer):
+        return buffer.array
+    return np.require(np.asarray(value), requirements=["C", "A"])
+
+
+def _load(source: Source, code: Code) -> None:
+    symbols = dict(driver.python_symbols(PYTHON_SYMBOLS))
+    if source.runtime or source.parallel:
+        symbols.update(native.runtime().symbols)
+    if source.host_calls:
+        symbols["cotan_host"] = driver.address_of(_host)
+    code.module = jit.load(source.text, symbols)
+
+
+def _through_ctypes(code: Code, source: Source, count: int) -> Callable[..., None]:
+    """The program as a Python function of ndarrays, for interpreters whose objects native code cannot read."""
+    words = ["ptr", "ptr"] + (["ptr"] if source.workspace else [])
+    main = driver.function(code.module.address("main"), "i32", *words)
+    consts = code.ctypes.data
+
+    def call(*arrays: np.ndarray) -> None:
+        table = (ctypes.c_void_p * max(count, 1))(*(array.ctypes.data for array in arrays[:count]))
+        workspace = [arrays[count].ctypes.data] if source.workspace else []
+        main(table, consts, *workspace)
+
+    return call
+
+
+def _raising(call: Callable[..., None]) -> Callable[..., None]:
+    """``call`` for a program with steps on the host: what they raised is raised here."""
+
+    def checked(*arrays: np.ndarray) -> None:
+        call(*arrays)
+        if _failures:
+            failure = _failures.pop(threading.get_ident(), None)
+            if failure is not None:
+                raise failure
+
+    return checked
+
+
+def _with_workspace(call: Callable[..., None], nbytes: int) -> Callable[..., None]:
+    take, give = pool.take_workspace, pool.return_workspace
+
+    def with_workspace(*arrays: np.ndarray) -> None:
+        workspace = take(nbytes)
+        call(*arrays, workspace)
+        give(workspace)
+
+    return with_workspace
+
+
+def _small_call(
+    call: Callable[..., None], device: Any, specs: tuple[tuple[tuple[int, ...], np.dtype], ...]
+) -> Callable[..., list[CpuBuffer]]:
+    """The way of programs whose results are all new and small."""
+    empty, new_buffer = np.empty, CpuBuffer
+    if len(specs) == 1:
+        ((shape, dtype),) = specs
+
+        def one(buffers: Sequence[CpuBuffer]) -> list[CpuBuffer]:
+            array = empty(shape, dtype)
+            call(*[b.array for b in buffers], array)
+            return [new_buffer(array, device)]
+
+        return one
+
+    def several(buffers: Sequence[CpuBuffer]) -> list[CpuBuffer]:
+        arrays = [empty(shape, dtype) for shape, dtype in specs]
+        call(*[b.array for b in buffers], *arrays)
+        return [new_buffer(array, device) for array in arrays]
+
+    return several
+
+
+def _shaped(array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """The same memory as an array of another type of the same size."""
+    if array.shape == shape and array.dtype == dtype:
+        return array
+    if type(array.base) is Block:
+        return np.ndarray(shape, dtype, array.base)
+    return np.ndarray(shape, dtype, array)
+
+
+class CpuExecutable(Executable):
+    """A compiled Program.
+
+    Attributes:
+      fast_call: ``fast_call(buffers) -> buffers`` for programs without donation; the shortest way. It deletes nothing.
+      forwarded: numbers of the arguments whose memory is returned as a result, without a copy.
+    """
+
+    __slots__ = (
+        "_call",
+        "_code",
+        "_donations",
+        "_new",
+        "_results",
+        "_source",
+        "device",
+        "fast_call",
+        "forwarded",
+        "name",
+    )
+
+    def __init__(self, program: Program, device: Any, table: LoweringTable) -> None:
+        threads = native.thread_count(config.num_threads)
+        source = write(program, table, jit.host_target(), threads)
+        self.name = program.name
+        self.device = device
+        self._source = source
+        code = self._code = _constants_table([program.consts[number] for number in source.consts])
+        code.host_calls = source.host_calls
+        code.table = table
+        _load(source, code)
+        _codes[code.ctypes.data] = code
+        if source.parallel:
+            native.runtime().ensure_threads(threads)
+        # What the caller must make: (shape, dtype, bytes) of each new result.
+        self._new = tuple(memory_of(program.buffers[number].aval) for number in source.outputs)
+        self._donations = tuple(
+            (slot, program.buffers[number].donated)
+            for slot, number in enumerate(source.outputs)
+            if program.buffers[number].donated is not None
+        )
+        self._results = tuple(self._result(program, number) for number in program.outputs)
+        self.forwarded = frozenset(number for place, number in self._results if place == "input")
+        self._call = self._callable(len(program.inputs) + len(source.outputs))
+        self.fast_call = None if self._donations else self._short_cut()
+
+    def _result(self, program: Program, number: int) -> tuple[str, int]:
+        """Where a result is found: ('new', slot), ('input', number) or ('const', number)."""
+        if number in self._source.outputs:
+            return ("new", self._source.outputs.index(number))
+        if number in program.inputs:
+            return ("input", program.inputs.index(number))
+        return ("const", self._source.consts.index(number))
+
+    def _callable(self, count: int) -> Callable[..., None]:
+        """The native code as a function of the arrays of inputs and new results."""
+        code, source = self._code, self._source
+        if driver.has_fast_entry():
+            call: Callable[..., None] = driver.builtin(code.module.address("entry"), self.name or "program", code)
+        else:
+            call = _through_ctypes(code, source, count)
+        if source.workspace:
+            call = _with_workspace(call, source.workspace)
+        if source.host_calls:
+            call = _raising(call)
+        return call
+
+    def _short_cut(self) -> Callable[..., list[CpuBuffer]]:
+        call, device, new, results = self._call, self.device, self._new, self._results
+        empty, buffer = pool.empty, CpuBuffer
+        if results == tuple(("new", slot) for slot in range(len(new))):
+            if all(nbytes < SMALLEST for _, _, nbytes in new):
+                return _small_call(call, device, tuple((shape, dtype) for shape, dtype, _ in new))
+
+            def fast_call(buffers: Sequence[CpuBuffer]) -> list[CpuBuffer]:
+                arrays = [empty(shape, dtype, nbytes) for shape, dtype, nbytes in new]
+                call(*[b.array for b in buffers], *arrays)
+                return [buffer(array, device) for array in arrays]
+
+            return fast_call
+
+        def general_call(buffers: Sequence[CpuBuffer]) -> list[CpuBuffer]:
+            arrays = [b.array for b in buffers]
+            made = [empty(shape, dtype, nbytes) for shape, dtype, nbytes in new]
+            call(*arrays, *made)
+            return self._pick(arrays, made)
+
+        return general_call
+
+    def _pick(self, arrays: Sequence[np.ndarray], made: Sequence[np.ndarray]) -> list[CpuBuffer]:
+        found = {"new": made, "input": arrays, "const": self._code.constants}
+        buffers: dict[tuple[str, int], CpuBuffer] = {}
+        for place in self._results:
+            if place not in buffers:
+                buffers[place] = CpuBuffer(found[place[0]][place[1]], self.device)
+        return [buffers[place] for place in self._results]
+
+    def run(self, args: Sequence[Any], donated: Sequence[bool] = ()) -> list[Any]:
+        if not self._donations:
+            assert self.fast_call is not None
+            results: list[Any] = self.fast_call(args)
+        else:
+            given = dict(self._donations)
+            taken = {slot: self._take(args, number, donated) for slot, number in given.items()}
+            arrays = [b.array for b in args]
+            made = []
+            for slot, (shape, dtype, nbytes) in enumerate(self._new):
+                array = taken.get(slot)
+                if array is None:
+                    array = pool.empty(shape, dtype, nbytes)
+                    if slot in given:
+                        # The code works in place: give it a copy of what it may not overwrite.
+                        copied = arrays[given[slot]]
+                        array = pool.empty(copied.shape, copied.dtype, copied.nbytes)
+                        array[...] = copied
+                        arrays[given[slot]] = array
+                made.append(_shaped(array, shape, dtype))
+            del taken
+            self._call(*arrays, *made)
+            results = self._pick(arrays, made)
+        for buffer, gone in zip(args, donated, strict=False):
+            if gone:
+                buffer.delete()
+        return results
+
+    def _take(self, args: Sequence[Any], number: int, donated: Sequence[bool]) -> np.ndarray | None:
+        """The memory of a donated argument, if nothing else can see it."""
+        if number >= len(donated) or not donated[number]:
+            return None
+        buffer = args[number]
+        if not is_exclusive(buffer) or sum(other is buffer for other in args) > 1:
+            return None
+        array: np.ndarray = buffer.array
+        return array
+
+    def cost(self) -> list[tuple[str, float]]:
+        return list(self._source.costs)
+
+    def text(self) -> str:
+        return self._source.text
+
+    def __repr__(self) -> str:
+        return f"<CpuExecutable {self.name}>"

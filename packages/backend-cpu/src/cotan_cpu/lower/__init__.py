@@ -1,0 +1,17 @@
+"""What the CPU does by libraries: one module per family of primitives, with the stem of the family's file in core.
+
+A rule of kind ``eager`` is a function of ndarrays like the primitive's reference; one of kind ``library`` is
+``rule(writer, step)`` and adds to the text of a program (``program.Writer``).
+"""
+
+from __future__ import annotations
+
+from cotan.backend import LoweringTable
+
+
+def fill(table: LoweringTable) -> None:
+    """Register all rules; imports the primitives' modules."""
+    from cotan_cpu.lower import dot, sort, special
+
+    for module in (dot, sort, special):
+        module.register(table)
