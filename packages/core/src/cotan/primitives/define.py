@@ -29,6 +29,11 @@ BASIC = none("basic: every backend knows it")
 NOT_LINEAR = none("not linear in any operand")
 
 
+def BY_DECOMPOSITION(*args: Any, **params: Any) -> Any:
+    """In place of a jvp function: differentiate the decomposition."""
+    raise TypeError("BY_DECOMPOSITION is a mark for definers, not a rule")
+
+
 # ---- Making a primitive, and saying what it has not
 
 
@@ -113,7 +118,8 @@ def _result_dtype(result: Any, dtype: Any) -> Any:
     return dtype if result is None else result(dtype) if callable(result) else result
 
 
-def _elementwise_abstract(primitive: Primitive, accepts: Dtypes, result: Any) -> None:
+def elementwise_abstract(primitive: Primitive, accepts: Dtypes, result: Any = None) -> None:
+    """The type of an elementwise primitive of operands of equal dtypes."""
     name = primitive.name
 
     @tables.abstract(primitive)
@@ -142,8 +148,8 @@ def _gather_in(ct: Any, aval: ShapedArray) -> Any:
     return ct if shape == aval.shape else reduce_sum(ct, tuple(range(len(shape))))
 
 
-def _elementwise_jvp(primitive: Primitive, rules: Sequence[Function | None]) -> None:
-    """``rules[k](tangent_k, *primals, out, **params)``; None where the derivative is zero."""
+def elementwise_jvp(primitive: Primitive, rules: Sequence[Function | None]) -> None:
+    """Sum the tangents ``rules[k](tangent_k, *primals, out, **params)``; None: zero derivative."""
 
     @tables.jvp(primitive)
     def rule(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
@@ -164,7 +170,7 @@ def _elementwise_jvp(primitive: Primitive, rules: Sequence[Function | None]) -> 
         return out, total
 
 
-def _elementwise_transpose(primitive: Primitive, rules: Sequence[Function | None]) -> None:
+def elementwise_transpose(primitive: Primitive, rules: Sequence[Function | None]) -> None:
     """``rules[k](ct, *operands, **params)`` gives the cotangent of operand k; None where not linear in it."""
 
     @tables.transpose(primitive)
@@ -225,7 +231,7 @@ def nary(
     arity: int,
     *,
     reference: Function,
-    kernel: Function,
+    kernel: Function | None,
     jvp: Sequence[Function | None] | None = None,
     transpose: Sequence[Function | None] | None = None,
     decompose: Function | None = None,
@@ -238,20 +244,25 @@ def nary(
     """
     primitive = _primitive(name, required=decompose is None)
     if primitive not in tables.abstract:
-        _elementwise_abstract(primitive, accepts, result)
-    if jvp is not None:
-        _elementwise_jvp(primitive, jvp)
+        elementwise_abstract(primitive, accepts, result)
+    if jvp is not None and jvp[0] is BY_DECOMPOSITION and decompose is not None:
+        jvp_by_decomposition(primitive, decompose)
+    elif jvp is not None:
+        elementwise_jvp(primitive, jvp)
+        if transpose is None:
+            tables.transpose[primitive] = NOT_LINEAR
     elif transpose is not None:
         _jointly_linear_jvp(primitive)
     else:
         zero_derivative(primitive)
     if transpose is not None:
-        _elementwise_transpose(primitive, transpose)
-    elif jvp is not None:
-        tables.transpose[primitive] = NOT_LINEAR
+        elementwise_transpose(primitive, transpose)
     elementwise_batch(primitive)
     elementwise_reference(primitive, reference, exact=exact)
-    elementwise_kernel(primitive, kernel)
+    if kernel is None:
+        tables.kernel[primitive] = none("the kernel language has no complex numbers")
+    else:
+        elementwise_kernel(primitive, kernel)
     tables.decompose[primitive] = BASIC if decompose is None else decompose
     return primitive
 
@@ -261,26 +272,28 @@ def unary(
     accepts: Dtypes,
     *,
     reference: Function,
-    kernel: Function,
+    kernel: Function | None,
     jvp: Function | None = None,
     transpose: Function | None = None,
     decompose: Function | None = None,
     result: Any = None,
     exact: bool = False,
     does: str = "",
+    public: str = "",
 ) -> tuple[Primitive, Function]:
     """An elementwise primitive of one operand.
 
     Args:
       accepts: the dtypes it takes.
       reference: NumPy function of an array (and the parameters).
-      kernel: function of a scalar expression.
+      kernel: function of a scalar expression; None: it makes or takes complex numbers.
       jvp: ``(tangent, x, out) -> tangent``; None: zero derivative, or linear where ``transpose`` is given.
       transpose: ``(cotangent, x) -> cotangent``, of a linear primitive.
       decompose: ``(x) -> out`` by other primitives; None: basic, every backend must know it.
       result: dtype of the result, or a function from the operand's; None: the same.
       exact: the reference raises no floating-point warnings.
       does: the first line of the function's documentation.
+      public: the function's name, if it is not the primitive's.
 
     Returns:
       The primitive and its public function.
@@ -302,7 +315,7 @@ def unary(
     def function(x: Any, **params: Any) -> Any:
         return bind(x, **params)
 
-    return primitive, _describe(function, primitive, f"{does} Elementwise.\n\n  Takes {accepts.words}.")
+    return primitive, _describe(function, primitive, f"{does} Elementwise.\n\n  Takes {accepts.words}.", public)
 
 
 def binary(
@@ -310,13 +323,14 @@ def binary(
     accepts: Dtypes,
     *,
     reference: Function,
-    kernel: Function,
+    kernel: Function | None,
     jvp: Sequence[Function | None] | None = None,
     transpose: Sequence[Function | None] | None = None,
     decompose: Function | None = None,
     result: Any = None,
     exact: bool = False,
     does: str = "",
+    public: str = "",
 ) -> tuple[Primitive, Function]:
     """An elementwise primitive of two operands; as ``unary``, with one jvp and transpose function per operand."""
     primitive = nary(
@@ -339,7 +353,7 @@ def binary(
         return bind(x, y, **params)
 
     takes = f"Takes two arrays of equal shapes and dtypes ({accepts.words}); either may be a scalar."
-    return primitive, _describe(function, primitive, f"{does} Elementwise.\n\n  {takes}")
+    return primitive, _describe(function, primitive, f"{does} Elementwise.\n\n  {takes}", public)
 
 
 def compare(
@@ -349,8 +363,8 @@ def compare(
     return binary(name, accepts, reference=reference, kernel=kernel, result=np.dtype(np.bool_), exact=True, does=does)
 
 
-def _describe(function: Function, primitive: Primitive, words: str) -> Function:
-    function.__name__ = function.__qualname__ = primitive.name
+def _describe(function: Function, primitive: Primitive, words: str, public: str = "") -> Function:
+    function.__name__ = function.__qualname__ = public or primitive.name
     function.__doc__ = words.strip()
     return function
 
@@ -445,7 +459,8 @@ def reducer(
       reference: ``(array, axes) -> array`` of the same dtype.
       combiner: the name of the operation, as in ``ir.scalar``.
       identity: dtype -> its neutral element.
-      jvp: ``(tangent, x, out, axes) -> tangent``; None: zero derivative, or linear where ``transpose`` is given.
+      jvp: ``(tangent, x, out, axes) -> tangent``; None: zero derivative, or linear where ``transpose`` is given;
+        BY_DECOMPOSITION: that of ``decompose``.
       transpose: ``(cotangent, x, axes) -> cotangent``, of a linear reduction.
       wide: whether 8- and 16-bit floats are combined in float32 and rounded once.
     """
@@ -454,9 +469,11 @@ def reducer(
         _reducer_abstract(primitive, accepts)
     if transpose is not None:
         linear(primitive)(transpose)
+    elif jvp is BY_DECOMPOSITION:
+        jvp_by_decomposition(primitive, decompose)
     elif jvp is not None:
         tables.transpose[primitive] = NOT_LINEAR
-        _elementwise_jvp(primitive, (jvp,))
+        elementwise_jvp(primitive, (jvp,))
     else:
         zero_derivative(primitive)
     reducer_batch(primitive)

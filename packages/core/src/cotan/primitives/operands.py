@@ -50,7 +50,8 @@ REAL = Dtypes("integers and real floating dtypes", _SIGNED + _UNSIGNED + _FLOATS
 NUMBER = Dtypes("numbers", _SIGNED + _UNSIGNED + _FLOATS + _COMPLEX)
 SIGNED_NUMBER = Dtypes("signed integers, floating and complex dtypes", _SIGNED + _FLOATS + _COMPLEX)
 ORDERED = Dtypes("bool, integers and real floating dtypes", [np.bool_, *_SIGNED, *_UNSIGNED, *_FLOATS])
-ANY = Dtypes("any dtype", [np.bool_, *_SIGNED, *_UNSIGNED, *_FLOATS, *_COMPLEX])
+PLAIN = Dtypes("any dtype but keys", [np.bool_, *_SIGNED, *_UNSIGNED, *_FLOATS, *_COMPLEX])
+ANY = Dtypes("any dtype", PLAIN)
 
 
 def is_float(dtype: Any) -> bool:
@@ -59,6 +60,16 @@ def is_float(dtype: Any) -> bool:
 
 def is_complex(dtype: Any) -> bool:
     return dtype in COMPLEX
+
+
+def bit_width(dtype: Any) -> int:
+    """How many bits a value of an integer dtype has."""
+    return 1 if dtype == BOOLEAN else int(dtypes.iinfo(dtype).bits)
+
+
+def unsigned_of(dtype: Any) -> Any:
+    """The unsigned dtype of the same storage."""
+    return np.dtype(f"u{dtype.itemsize}")
 
 
 def real_dtype(dtype: Any) -> Any:
@@ -122,12 +133,24 @@ def scalar_of(value: Any, dtype: Any) -> Any:
     return value
 
 
+def lift_all(*operands: Any) -> tuple[Any, ...]:
+    """As ``lift``, for any number of operands."""
+    if not any(type(x) in PYTHON_SCALARS for x in operands):
+        return operands
+    for x in operands:
+        if type(x) not in PYTHON_SCALARS:
+            dtype = get_aval(x).dtype
+            return tuple(scalar_of(y, dtype) if type(y) in PYTHON_SCALARS else y for y in operands)
+    kind = max((type(x) for x in operands), key=_RANK.__getitem__)
+    return tuple(kind(x) for x in operands)
+
+
 def _int_of(value: int, dtype: Any) -> Any:
     default = dtypes.default_int()
     limits = np.iinfo(default)
     if dtype == default:
         if not limits.min <= value <= limits.max:
-            raise OverflowError(f"the Python integer {value} does not fit in {default}; use a NumPy scalar or cotan.enable_x64")
+            raise OverflowError(f"the Python integer {value} does not fit in {default}; use cotan.enable_x64")
         return value
     if not -(2**63) <= value < 2**64:
         raise OverflowError(f"the Python integer {value} does not fit in {dtype}")

@@ -1,0 +1,276 @@
+"""Changes of dtype: conversion of values, reinterpretation of bits, reduced precision, stopped differentiation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan import dtypes
+from cotan.ir import primitive as tables
+from cotan.ir import scalar
+from cotan.ir.avals import ShapedArray, get_aval, shaped, tangent_aval
+from cotan.primitives import define
+from cotan.primitives.define import BASIC, close, first_order, unary
+from cotan.primitives.operands import (
+    ANY,
+    BOOLEAN,
+    COMPLEX,
+    FLOAT,
+    INEXACT,
+    INTEGER,
+    Dtypes,
+    quiet,
+    unsigned_of,
+)
+from cotan.structural import Zero, convert_element_type, convert_element_type_p
+
+__all__ = [
+    "bitcast_convert_type",
+    "bitcast_convert_type_p",
+    "convert_element_type",
+    "convert_element_type_p",
+    "reduce_precision",
+    "reduce_precision_p",
+    "stop_gradient",
+    "stop_gradient_p",
+]
+
+# ---- convert_element_type: floats to integers saturate, NaN becomes 0; complex to real drops the imaginary part
+
+close(convert_element_type_p)
+
+
+@tables.jvp(convert_element_type_p)
+def _(primals: Sequence[Any], tangents: Sequence[Any], *, new_dtype: Any, weak_type: bool) -> Any:
+    out = convert_element_type_p.bind(*primals, new_dtype=new_dtype, weak_type=weak_type)
+    if new_dtype not in INEXACT:
+        return out, Zero(tangent_aval(get_aval(out)))
+    return out, convert_element_type_p.bind(*tangents, new_dtype=new_dtype, weak_type=weak_type)
+
+
+@tables.transpose(convert_element_type_p)
+def _(ct: Any, x: Any, *, new_dtype: Any, weak_type: bool) -> list[Any]:
+    return [convert_element_type_p.bind(ct, new_dtype=x.aval.dtype, weak_type=x.aval.weak_type)]
+
+
+define.elementwise_batch(convert_element_type_p)
+
+
+def _to_integer(x: Any, new_dtype: Any) -> Any:
+    """Saturating; the plain conversion where all values are seen to fit."""
+    limits = dtypes.iinfo(new_dtype)
+    if x.dtype not in (np.float32, np.float64):
+        x = x.astype(np.float32)
+    # The largest integer may not be a float; below its successor, a power of two, every float fits.
+    above = x.dtype.type(2.0 ** (int(limits.max).bit_length()))
+    if x.size == 0 or (x.min() > limits.min - 1.0 and x.max() < above and limits.min - 1.0 < limits.min):
+        return x.astype(new_dtype)
+    fits = (x >= limits.min) & (x < above)
+    edge = np.where(x >= above, limits.max, np.where(x < 0, limits.min, 0)).astype(new_dtype)
+    return np.where(fits, np.where(fits, x, 0).astype(new_dtype), edge)
+
+
+def _convert(x: Any, new_dtype: Any) -> Any:
+    if x.dtype == new_dtype:
+        return x.copy()
+    if x.dtype in COMPLEX and new_dtype not in COMPLEX:
+        x = x != 0 if new_dtype == BOOLEAN else x.real
+    if new_dtype in INTEGER and x.dtype in FLOAT:
+        return _to_integer(x, new_dtype)
+    return x.astype(new_dtype)
+
+
+@tables.reference(convert_element_type_p)
+def _(x: Any, *, new_dtype: Any, weak_type: bool) -> Any:
+    return quiet(_convert, x, new_dtype)
+
+
+@tables.kernel(convert_element_type_p)
+def _(i: Any, x: scalar.Operand, *, new_dtype: Any, weak_type: bool) -> Any:
+    return scalar.cast(x[i], new_dtype)
+
+
+tables.decompose[convert_element_type_p] = BASIC
+
+# ---- bitcast_convert_type: a narrower dtype adds a last axis, a wider one takes it; the lowest bits come first
+
+bitcast_convert_type_p = first_order("bitcast_convert_type", required=True)
+
+
+def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
+    """The bits of ``operand`` read as ``new_dtype``.
+
+    Args:
+      operand: an array of any dtype but complex and keys.
+      new_dtype: of the same width, or narrower (the result has one more axis, last), or wider (the last axis of the
+        operand must hold just the parts).
+
+    Raises:
+      TypeError: a dtype is complex, or only one of them is bool.
+      ValueError: the last axis does not hold the parts of ``new_dtype``.
+
+    >>> import numpy as np
+    >>> from cotan import lax
+    >>> lax.bitcast_convert_type(np.float32(1), np.int32)
+    Array(1065353216, dtype=int32)
+    """
+    return bitcast_convert_type_p.bind(operand, new_dtype=dtypes.canonicalize_dtype(new_dtype))
+
+
+@tables.abstract(bitcast_convert_type_p)
+def _(x: ShapedArray, *, new_dtype: Any) -> ShapedArray:
+    for dtype in (x.dtype, new_dtype):
+        if dtype in COMPLEX or not isinstance(dtype, np.dtype):
+            raise TypeError(f"bitcast_convert_type does not accept dtype {dtype}")
+    if (x.dtype == BOOLEAN) != (new_dtype == BOOLEAN):
+        raise TypeError(f"bitcast_convert_type cannot read {x.dtype} as {new_dtype}")
+    ratio = x.dtype.itemsize / new_dtype.itemsize
+    shape = x.shape
+    if ratio > 1:
+        shape = (*shape, int(ratio))
+    elif ratio < 1:
+        if not shape or shape[-1] * ratio != 1:
+            raise ValueError(
+                f"bitcast_convert_type: the last axis of an array of shape {shape} must have {int(1 / ratio)} elements "
+                f"of {x.dtype} to make one of {new_dtype}"
+            )
+        shape = shape[:-1]
+    return shaped(shape, new_dtype)
+
+
+define.zero_derivative(bitcast_convert_type_p)
+
+
+@tables.batch(bitcast_convert_type_p)
+def _(axis: Any, args: Sequence[Any], dims: Sequence[int], *, new_dtype: Any) -> Any:
+    # The last axis has a meaning of its own, so the mapped one must not be last.
+    x = define.move_axis(args[0], dims[0], 0)
+    return bitcast_convert_type_p.bind(x, new_dtype=new_dtype), 0
+
+
+@tables.reference(bitcast_convert_type_p)
+def _(x: Any, *, new_dtype: Any) -> Any:
+    x = np.ascontiguousarray(x) if x.ndim else x
+    if x.dtype.itemsize > new_dtype.itemsize:
+        return x[..., None].view(new_dtype).copy()
+    return x.view(new_dtype).reshape(x.shape if x.dtype.itemsize == new_dtype.itemsize else x.shape[:-1]).copy()
+
+
+@tables.kernel(bitcast_convert_type_p)
+def _(i: Any, x: scalar.Operand, *, new_dtype: Any) -> Any:
+    if x.dtype.itemsize == new_dtype.itemsize:
+        return scalar.bitcast(x[i], new_dtype)
+    narrow, wide = sorted((x.dtype, new_dtype), key=lambda dtype: dtype.itemsize)
+    word, bits = unsigned_of(wide), 8 * narrow.itemsize
+    if new_dtype is narrow or new_dtype == narrow:
+        place = scalar.cast(scalar.index_value(i[-1]), word)
+        shift = scalar.mul(place, scalar.const(bits, word))
+        part = scalar.cast(scalar.shr_logical(scalar.bitcast(x[i[:-1]], word), shift), unsigned_of(narrow))
+        return scalar.bitcast(part, new_dtype)
+    whole = scalar.const(0, word)
+    for place in range(x.shape[-1]):
+        part = scalar.cast(scalar.bitcast(x[(*i, _constant(place))], unsigned_of(narrow)), word)
+        whole = scalar.or_(whole, scalar.shl(part, scalar.const(bits * place, word)))
+    return scalar.bitcast(whole, new_dtype)
+
+
+def _constant(value: int) -> Any:
+    return scalar.Index((), value)
+
+
+tables.decompose[bitcast_convert_type_p] = BASIC
+
+# ---- reduce_precision: round to fewer bits of exponent and mantissa, in the same dtype
+
+
+def _reduce(o: Any, x: Any, exponent_bits: int, mantissa_bits: int) -> Any:
+    """Round half to even at the last kept bit of the mantissa; overflow to infinity, underflow to a signed zero."""
+    dtype = x.dtype
+    word = unsigned_of(dtype)
+    info = dtypes.finfo(dtype)
+    bits, nmant = o.bitcast(x, word), int(info.nmant)
+    width = 8 * dtype.itemsize
+    own_exponent = width - 1 - nmant
+
+    def const(value: int) -> Any:
+        return o.const(value, bits)
+
+    sign_mask = 1 << (width - 1)
+    magnitude_mask = sign_mask - 1
+    if mantissa_bits < nmant:
+        last = 1 << (nmant - mantissa_bits)
+        odd = o.bit_and(o.shr(bits, const(nmant - mantissa_bits)), const(1))
+        rounded = o.add(bits, o.add(odd, const((last >> 1) - 1)))
+        bits = o.bit_and(rounded, const(magnitude_mask + sign_mask - (last - 1)))
+    if exponent_bits < own_exponent:
+        bias, smaller = (1 << (own_exponent - 1)) - 1, (1 << (exponent_bits - 1)) - 1
+        exponent_mask = magnitude_mask - ((1 << nmant) - 1)
+        exponent = o.bit_and(bits, const(exponent_mask))
+        sign = o.bit_and(bits, const(sign_mask))
+        bits = o.select(o.gt(exponent, const((bias + smaller) << nmant)), o.bit_or(sign, const(exponent_mask)), bits)
+        bits = o.select(o.le(exponent, const((bias - smaller) << nmant)), sign, bits)
+    return o.select(o.eq(x, x), o.bitcast(bits, dtype), x)
+
+
+def _reduce_arrays(x: Any, exponent_bits: int, mantissa_bits: int) -> Any:
+    from cotan.primitives.algebra import ARRAYS
+
+    return np.asarray(_reduce(ARRAYS, x, exponent_bits, mantissa_bits), x.dtype)
+
+
+def _reduce_element(x: Any, exponent_bits: int, mantissa_bits: int) -> Any:
+    from cotan.primitives.algebra import ELEMENTS
+
+    return _reduce(ELEMENTS, x, exponent_bits, mantissa_bits)
+
+
+def _reduce_decomposed(x: Any, *, exponent_bits: int, mantissa_bits: int) -> Any:
+    from cotan.primitives.algebra import PRIMITIVES
+
+    return _reduce(PRIMITIVES, x, exponent_bits, mantissa_bits)
+
+
+_WIDE = Dtypes("float16, float32 and float64", [np.float16, np.float32, np.float64])
+reduce_precision_p, _reduce_precision_bind = unary(
+    "reduce_precision", _WIDE, reference=_reduce_arrays, kernel=_reduce_element, decompose=_reduce_decomposed,
+    transpose=lambda ct, x, **params: reduce_precision_p.bind(ct, **params),
+)  # fmt: skip
+
+
+def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Any:
+    """Round a floating array to a format of fewer bits, elementwise; the dtype stays.
+
+    Raises:
+      ValueError: ``exponent_bits`` < 1 or ``mantissa_bits`` < 0.
+
+    >>> import numpy as np
+    >>> from cotan import lax
+    >>> lax.reduce_precision(np.float32(1.001), exponent_bits=5, mantissa_bits=2)
+    Array(1., dtype=float32)
+    """
+    if exponent_bits < 1 or mantissa_bits < 0:
+        raise ValueError(
+            f"reduce_precision: exponent_bits must be positive and mantissa_bits not negative, got {exponent_bits} "
+            f"and {mantissa_bits}"
+        )
+    return _reduce_precision_bind(operand, exponent_bits=int(exponent_bits), mantissa_bits=int(mantissa_bits))
+
+
+# ---- stop_gradient
+
+stop_gradient_p, _stop_gradient_bind = unary(
+    "stop_gradient", ANY, reference=lambda x: x.copy(), kernel=lambda x: x, exact=True
+)
+
+
+def stop_gradient(x: Any) -> Any:
+    """``x``, as a constant for differentiation. Integers and bools, which have no derivative, pass unchanged.
+
+    >>> import numpy as np
+    >>> import cotan
+    >>> cotan.grad(lambda x: x * cotan.lax.stop_gradient(x))(3.0)
+    Array(3., dtype=float32, weak_type=True)
+    """
+    return _stop_gradient_bind(x) if get_aval(x).dtype in INEXACT else x
