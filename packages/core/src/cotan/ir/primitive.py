@@ -70,3 +70,4 @@ program: RuleTable[AnyRule] = RuleTable("program", "program rule (inline, loop, 
 alias: RuleTable[AnyRule] = RuleTable("alias", "aliasing rule (which operand a result may overwrite)")
 dce: RuleTable[AnyRule] = RuleTable("dce", "dead code rule")
 effects: RuleTable[AnyRule] = RuleTable("effects", "effects rule")
+eager: RuleTable[AnyRule] = RuleTable("eager", "eager rule (how a higher-order primitive runs at once)")

@@ -14,7 +14,7 @@ from cotan import dtypes
 from cotan.config import config
 from cotan.ir.avals import ShapedArray, get_aval, tangent_aval
 from cotan.ir.check import check_jaxpr
-from cotan.ir.jaxpr import ClosedJaxpr, Jaxpr
+from cotan.ir.jaxpr import ClosedJaxpr, Jaxpr, Var
 from cotan.ir.primitive import Primitive, partial_eval
 from cotan.ir.trace import current_trace, enter_trace, leave_trace, new_trace
 from cotan.structural import Zero
@@ -84,23 +84,24 @@ class Split(NamedTuple):
       known: from the known arguments to (known results, new residuals).
       unknown: from (residuals, unknown arguments) to the unknown results.
       out_unknown: for each result of the whole, whether it is unknown.
-      residuals: where each residual comes from: the number of a known argument, or None for the next new residual.
+      residuals: where each residual comes from: the number of a known argument, or that of a result of ``known`` after
+        those.
     """
 
     known: ClosedJaxpr
     unknown: ClosedJaxpr
     out_unknown: tuple[bool, ...]
-    residuals: tuple[int | None, ...]
+    residuals: tuple[int, ...]
 
     @property
-    def new_residuals(self) -> int:
-        """How many residuals ``known`` returns after the known results."""
-        return self.residuals.count(None)
+    def known_results(self) -> int:
+        """How many results of the whole ``known`` returns, before new residuals."""
+        return self.out_unknown.count(False)
 
-    def residual_values(self, known_args: Sequence[Any], new: Sequence[Any]) -> list[Any]:
-        """The residuals, given the known arguments and the new ones that ``known`` returned."""
-        fresh = iter(new)
-        return [next(fresh) if source is None else known_args[source] for source in self.residuals]
+    def residual_values(self, known_args: Sequence[Any], results: Sequence[Any]) -> list[Any]:
+        """The residuals, given the known arguments and what ``known`` returned for them."""
+        sources = [*known_args, *results]
+        return [sources[k] for k in self.residuals]
 
     @property
     def residual_avals(self) -> list[ShapedArray]:
@@ -130,11 +131,12 @@ def partial_eval_jaxpr(
         rest, constants = prune(rest, constants)
         is_residual = [type(c) is StageTracer and c._trace is known for c in constants]
         residuals = [c for c, r in zip(constants, is_residual, strict=True) if r]
-        positions = {var: k for k, var in enumerate(known.invars)}
-        sources = tuple(positions.get(r.var) for r in residuals)
-        new = [r for r, source in zip(residuals, sources, strict=True) if source is None]
-        first, consts = known.to_jaxpr([y for y, u in zip(outs, out_unknown, strict=True) if not u] + new, jaxpr.name)
-        first, consts = prune(first, consts)
+        results = [y for y, u in zip(outs, out_unknown, strict=True) if not u]
+        given = {*known.invars, *(y.var for y in results if type(y) is StageTracer)}
+        results += [r for r in residuals if r.var not in given]
+        first, consts = prune(*known.to_jaxpr(results, jaxpr.name))
+        positions = {v: k for k, v in reversed(list(enumerate((*first.invars, *first.outvars)))) if isinstance(v, Var)}
+        sources = tuple(positions[r.var] for r in residuals)
     rest = rest.replace(
         constvars=[v for v, r in zip(rest.constvars, is_residual, strict=True) if not r],
         invars=[v for v, r in zip(rest.constvars, is_residual, strict=True) if r] + list(rest.invars),

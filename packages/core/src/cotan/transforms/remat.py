@@ -49,14 +49,14 @@ def partial_eval_remat(closed: ClosedJaxpr, unknown_mask: tuple[bool, ...], poli
     """
     split = partial_eval_jaxpr(closed, unknown_mask)
     whole = split.known.jaxpr
-    results = whole.outvars[: len(whole.outvars) - split.new_residuals]
-    wanted = whole.outvars[len(results) :]
+    results = whole.outvars[: split.known_results]
+    used = sorted({k - len(whole.invars) for k in split.residuals if k >= len(whole.invars)})
+    wanted = [whole.outvars[k] for k in used]
     saved = _saved(whole, wanted, policy)
     eqns, read = live_equations(whole.replace(eqns=_without(whole, saved)), wanted)
     saved = [v for v in saved if v in read]
     known, known_consts = prune(whole.replace(outvars=[*results, *saved]), split.known.consts)
-    direct = {source for source in split.residuals if source is not None}
-    needed = tuple(v in read or k in direct for k, v in enumerate(whole.invars))
+    needed = tuple(v in read or k in split.residuals for k, v in enumerate(whole.invars))
     redo = whole.replace(invars=[*whole.invars, *saved], eqns=eqns, outvars=wanted, arg_names=())
     positions = [k for k, n in enumerate(needed) if n]
 
@@ -65,8 +65,8 @@ def partial_eval_remat(closed: ClosedJaxpr, unknown_mask: tuple[bool, ...], poli
         for k, x in zip(positions, flat, strict=False):
             known_args[k] = x
         kept = flat[len(positions) : len(positions) + len(saved)]
-        new = replay(redo, split.known.consts, [*known_args, *kept])
-        residuals = split.residual_values(known_args, new)
+        new = dict(zip(used, replay(redo, split.known.consts, [*known_args, *kept]), strict=True))
+        residuals = split.residual_values(known_args, [new.get(k) for k in range(len(whole.outvars))])
         return replay(split.unknown.jaxpr, split.unknown.consts, [*residuals, *flat[len(positions) + len(saved) :]])
 
     unknown_avals = split.unknown.in_avals[len(split.residuals) :]

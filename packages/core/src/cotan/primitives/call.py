@@ -1,0 +1,218 @@
+"""Calls: jit, rematerialisation, and what marks values for it.
+
+``jit`` and ``remat`` hold a closed jaxpr; their rules transform that jaxpr, and the transformed ones are kept weakly with
+it, so that nothing is traced twice. Nothing here knows how programs are compiled or scheduled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan.ir import primitive as tables
+from cotan.ir.avals import ShapedArray, get_aval, same_type, tangent_aval
+from cotan.ir.evaluate import eval_closed
+from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Literal
+from cotan.ir.primitive import Primitive
+from cotan.ir.rules import none
+from cotan.ir.trace import enter_trace, leave_trace
+from cotan.primitives.define import unary
+from cotan.primitives.operands import ANY
+from cotan.structural import UndefinedPrimal, Zero
+from cotan.transforms.batch import AxisData, batch_jaxpr
+from cotan.transforms.jvp import jvp_jaxpr
+from cotan.transforms.partial_eval import PartialTrace, partial_eval_jaxpr
+from cotan.transforms.prune import prune_closed
+from cotan.transforms.remat import partial_eval_remat
+from cotan.transforms.stage import replay
+from cotan.transforms.transpose import transpose_jaxpr
+
+INLINED = none("its program stands for it: core puts that in its place")
+
+jit_p = Primitive("jit", multiple_results=True, higher_order=True)
+remat_p = Primitive("remat", multiple_results=True, higher_order=True)
+
+
+def call(closed: ClosedJaxpr, args: Sequence[Any], *, name: str = "", donated: tuple[bool, ...] = ()) -> list[Any]:
+    """Call ``closed`` as one compiled program; ``donated`` says which operands give up their buffers."""
+    return jit_p.bind(  # type: ignore[no-any-return]
+        *args, jaxpr=closed, name=name, donated=donated or (False,) * len(args), inline=False
+    )
+
+
+# ---- Rules that jit and remat share: transform the jaxpr, call the result
+
+
+def _transformed(params: dict[str, Any], closed: ClosedJaxpr) -> dict[str, Any]:
+    """Parameters for a transformed program. It donates nothing: a derivative may still need what was given up."""
+    changed = {**params, "jaxpr": closed}
+    if "donated" in params:
+        changed["donated"] = (False,) * len(closed.in_avals)
+    return changed
+
+
+def _call_rules(primitive: Primitive) -> None:
+    @tables.abstract(primitive)
+    def abstract(*avals: ShapedArray, jaxpr: ClosedJaxpr, **params: Any) -> list[ShapedArray]:
+        expected = jaxpr.in_avals
+        if len(avals) != len(expected) or not all(map(same_type, avals, expected)):
+            raise TypeError(
+                f"{primitive} of `{jaxpr.jaxpr.name}` takes ({', '.join(a.short() for a in expected)}), "
+                f"got ({', '.join(a.short() for a in avals)})"
+            )
+        return list(jaxpr.out_avals)
+
+    @tables.jvp(primitive)
+    def jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[list[Any], list[Any]]:
+        nonzero = tuple(type(t) is not Zero for t in tangents)
+        closed, out_nonzero = jvp_jaxpr(params["jaxpr"], nonzero)
+        given = [t for t in tangents if type(t) is not Zero]
+        results = primitive.bind(*primals, *given, **_transformed(params, closed))
+        outs, moved = results[: len(out_nonzero)], iter(results[len(out_nonzero) :])
+        return outs, [next(moved) if n else Zero(tangent_aval(get_aval(x))) for x, n in zip(outs, out_nonzero, strict=True)]
+
+    @tables.transpose(primitive)
+    def transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
+        linear = tuple(type(x) is UndefinedPrimal for x in args)
+        closed, out_zeros = transpose_jaxpr(params["jaxpr"], linear, tuple(type(ct) is Zero for ct in cts))
+        known = [x for x in args if type(x) is not UndefinedPrimal]
+        if params.get("prevent_cse"):
+            known = [optimization_barrier(x) for x in known]
+        results = primitive.bind(*known, *[ct for ct in cts if type(ct) is not Zero], **_transformed(params, closed))
+        back, zeros = iter(results), iter(out_zeros)
+        return [
+            None if type(x) is not UndefinedPrimal else Zero(tangent_aval(x.aval)) if next(zeros) else next(back)
+            for x in args
+        ]
+
+    @tables.batch(primitive)
+    def batch(axis: AxisData, args: Sequence[Any], dims: Sequence[int | None], **params: Any) -> Any:
+        closed, out_dims = batch_jaxpr(params["jaxpr"], axis, tuple(dims))
+        return primitive.bind(*args, **{**params, "jaxpr": closed}), list(out_dims)
+
+    @tables.reference(primitive)
+    def reference(*args: Any, jaxpr: ClosedJaxpr, **params: Any) -> list[Any]:
+        return evaluate_by_reference(jaxpr, args)
+
+    @tables.decompose(primitive)
+    def decompose(*args: Any, jaxpr: ClosedJaxpr, **params: Any) -> list[Any]:
+        return eval_closed(jaxpr, *args)
+
+    @tables.effects(primitive)
+    def effects(*, jaxpr: ClosedJaxpr, **params: Any) -> Any:
+        return jaxpr.effects
+
+    @tables.dce(primitive)
+    def dce(eqn: Eqn, used: tuple[bool, ...]) -> Eqn | None:
+        if not any(used) and not eqn.effects:
+            return None
+        closed, needed = prune_closed(eqn.params["jaxpr"], used)
+        params = {**eqn.params, "jaxpr": closed}
+        if "donated" in params:
+            params["donated"] = tuple(d for d, n in zip(params["donated"], needed, strict=True) if n)
+        return eqn.replace(
+            invars=[v for v, n in zip(eqn.invars, needed, strict=True) if n],
+            outvars=[v for v, u in zip(eqn.outvars, used, strict=True) if u],
+            params=params,
+        )
+
+    tables.kernel[primitive] = INLINED
+
+
+def evaluate_by_reference(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
+    """The results of a program by the reference rules alone, on NumPy arrays."""
+    env: dict[Any, Any] = dict(zip(closed.jaxpr.constvars, map(np.asarray, closed.consts), strict=True))
+    env.update(zip(closed.jaxpr.invars, args, strict=True))
+
+    def read(atom: Any) -> Any:
+        return np.asarray(atom.val, atom.aval.dtype) if isinstance(atom, Literal) else env[atom]
+
+    for eqn in closed.eqns:
+        results = tables.reference[eqn.primitive](*map(read, eqn.invars), **eqn.params)
+        env.update(zip(eqn.outvars, results if eqn.primitive.multiple_results else (results,), strict=True))
+    return [read(v) for v in closed.jaxpr.outvars]
+
+
+# ---- jit: params jaxpr, name, donated, inline
+
+_call_rules(jit_p)
+
+
+@tables.partial_eval(jit_p)
+def _jit_partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    unknown = tuple(map(trace.is_unknown, args))
+    split = partial_eval_jaxpr(params["jaxpr"], unknown)
+    known_args = [x for x, u in zip(args, unknown, strict=True) if not u]
+    results: list[Any] = []
+    if split.known.jaxpr.outvars or split.known.effects:
+        results = trace.bind_known(jit_p, known_args, _transformed(params, split.known))
+    count = split.known_results
+    residuals = split.residual_values(known_args, results)
+    rest: list[Any] = []
+    if any(split.out_unknown):
+        operands = [*residuals, *(x for x, u in zip(args, unknown, strict=True) if u)]
+        rest = trace.record(jit_p, operands, _transformed(params, split.unknown))
+    return _merge(split.out_unknown, results[:count], rest)
+
+
+def _merge(mask: Sequence[bool], known: Sequence[Any], unknown: Sequence[Any]) -> list[Any]:
+    first, second = iter(known), iter(unknown)
+    return [next(second) if u else next(first) for u in mask]
+
+
+@tables.eager(jit_p)
+def _jit_eager(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    from cotan.runtime.compile import run_closed
+
+    return run_closed(params["jaxpr"], args, donated=params["donated"], name=params["name"])
+
+
+# ---- remat: params jaxpr, policy, prevent_cse
+
+_call_rules(remat_p)
+
+
+@tables.partial_eval(remat_p)
+def _remat_partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    unknown = tuple(map(trace.is_unknown, args))
+    split = partial_eval_remat(params["jaxpr"], unknown, params["policy"])
+    known_args = [x for x, u in zip(args, unknown, strict=True) if not u]
+    token = enter_trace(trace.parent)
+    try:
+        results = replay(split.known.jaxpr, split.known.consts, known_args)
+    finally:
+        leave_trace(token)
+    count = len(results) - split.saved
+    rest: list[Any] = []
+    if any(split.out_unknown):
+        operands = [
+            *(x for x, n in zip(known_args, split.needed, strict=True) if n),
+            *results[count:],
+            *(x for x, u in zip(args, unknown, strict=True) if u),
+        ]
+        rest = trace.record(remat_p, operands, {**params, "jaxpr": split.unknown})
+    return _merge(split.out_unknown, results[:count], rest)
+
+
+@tables.eager(remat_p)
+def _remat_eager(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    return eval_closed(params["jaxpr"], *args)
+
+
+# ---- Marks: the identity, with a meaning for the compiler or for a policy
+
+optimization_barrier_p, optimization_barrier = unary(
+    "optimization_barrier", ANY, reference=np.copy, kernel=lambda x: x, transpose=lambda ct, x: ct,
+    decompose=lambda x: x, exact=True, does="x, which the compiler takes for a value of its own.",
+)  # fmt: skip
+name_p, _name = unary(
+    "name", ANY, reference=lambda x, *, name: np.copy(x), kernel=lambda x, *, name: x,
+    transpose=lambda ct, x, *, name: ct, decompose=lambda x, *, name: x, exact=True, does="x, under a name.",
+)  # fmt: skip
+
+
+def checkpoint_name(x: Any, name: str) -> Any:
+    """``x``, under a name by which a policy of ``checkpoint`` may keep it."""
+    return name_p.bind(x, name=name)
