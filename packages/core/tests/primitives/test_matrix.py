@@ -1,0 +1,43 @@
+"""Every primitive has a rule, or an explicit reason for none, in every table; and an entry in the table of operators."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+from primitives.operator_table import load
+
+import cotan.primitives
+from cotan.ir import primitive as tables
+from cotan.ir.primitive import Primitive
+
+for _module in pkgutil.walk_packages(cotan.primitives.__path__, "cotan.primitives."):
+    importlib.import_module(_module.name)
+
+TABLES = ("abstract", "jvp", "transpose", "partial_eval", "batch", "reference", "kernel", "decompose")
+PRIMITIVES = sorted(Primitive.catalogue)
+OPERATORS = load()
+
+
+@pytest.mark.parametrize("name", PRIMITIVES)
+def test_every_table_has_a_rule_or_a_reason(name: str) -> None:
+    primitive = Primitive.catalogue[name]
+    missing = []
+    for table_name in TABLES:
+        table = getattr(tables, table_name)
+        reason = table.absent(primitive)
+        if primitive not in table and (reason is None or not reason.reason):
+            missing.append(table_name)
+    assert not missing, f"`{name}` has neither a rule nor none(reason) in: {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("name", PRIMITIVES)
+def test_required_primitives_are_those_that_do_not_decompose(name: str) -> None:
+    primitive = Primitive.catalogue[name]
+    assert primitive.required == (primitive not in tables.decompose) or primitive.higher_order
+
+
+@pytest.mark.parametrize("name", [name for name in PRIMITIVES if not Primitive.catalogue[name].higher_order])
+def test_every_primitive_is_in_the_table_of_operators(name: str) -> None:
+    assert Primitive.catalogue[name] in OPERATORS, f"add samples of `{name}` to tests/primitives/samples_<family>.py"
