@@ -128,7 +128,7 @@ def _load(source: Source, code: Code) -> None:
 def _through_ctypes(code: Code, source: Source, count: int) -> Callable[..., None]:
     """The program as a Python function of ndarrays, for interpreters whose objects native code cannot read."""
     words = ["ptr", "ptr"] + (["ptr"] if source.workspace else [])
-    main = driver.function(code.module.address("main"), "i32", *words)
+    main = driver.function(code.module.address("cotan_main"), "i32", *words)
     consts = code.ctypes.data
 
     def call(*arrays: np.ndarray) -> None:
@@ -253,7 +253,7 @@ class CpuExecutable(Executable):
         """The native code as a function of the arrays of inputs and new results."""
         code, source = self._code, self._source
         if driver.has_fast_entry():
-            call: Callable[..., None] = driver.builtin(code.module.address("entry"), self.name or "program", code)
+            call: Callable[..., None] = driver.builtin(code.module.address("cotan_entry"), self.name or "program", code)
         else:
             call = _through_ctypes(code, source, count)
         if source.workspace:

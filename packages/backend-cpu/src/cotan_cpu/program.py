@@ -189,7 +189,7 @@ class Writer:
         parts = [
             *(code.text for _, code in self._kernels.values()),
             *self._top,
-            f"define i32 @main(ptr %args, ptr %consts{'' if self._on_stack else ', ptr %arena'}) {{",
+            f"define i32 @cotan_main(ptr %args, ptr %consts{'' if self._on_stack else ', ptr %arena'}) {{",
             "entry:",
             *arena,
             *self._top_of_main,
@@ -266,7 +266,7 @@ class Writer:
         program = self.program
         count = len(program.inputs) + len(self.source.outputs)
         lines = [
-            "define ptr @entry(ptr %self, ptr %argv, i64 %argc) {",
+            "define ptr @cotan_entry(ptr %self, ptr %argv, i64 %argc) {",
             f"  %args = alloca [{max(count, 1)} x ptr], align 8",
             "  %consts_at = getelementptr i8, ptr %self, i64 16",
             "  %consts = load ptr, ptr %consts_at",
@@ -282,7 +282,7 @@ class Writer:
         release = self.source.seconds > RELEASE_GIL_FROM
         if release:
             lines.append("  %thread = call ptr @PyEval_SaveThread()")
-        lines.append(f"  %status = call i32 @main({arguments})")
+        lines.append(f"  %status = call i32 @cotan_main({arguments})")
         if release:
             lines.append("  call void @PyEval_RestoreThread(ptr %thread)")
         lines += ["  call void @Py_IncRef(ptr @_Py_NoneStruct)", "  ret ptr @_Py_NoneStruct", "}"]

@@ -1,0 +1,129 @@
+"""Products by BLAS: every layout of operands, every dtype, in tiles and whole, against einsum in double precision."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from cotan.config import config
+from cotan_cpu import native
+from cotan_cpu.lower import blas, dot
+
+TOLERANCE = {
+    "bfloat16": 3e-2,
+    "float16": 4e-3,
+    "float32": 1e-4,
+    "complex64": 1e-4,
+    "float64": 1e-11,
+    "complex128": 1e-11,
+}
+
+
+def expected(lhs, rhs, dimension_numbers):
+    (lhs_contract, rhs_contract), (lhs_batch, rhs_batch) = dimension_numbers
+    letters = iter("abcdefghijklmnopqrstuvwxyz")
+    left, right = [""] * lhs.ndim, [""] * rhs.ndim
+    for a, b in (*zip(lhs_batch, rhs_batch, strict=True), *zip(lhs_contract, rhs_contract, strict=True)):
+        left[a] = right[b] = next(letters)
+    left, right = ([letter or next(letters) for letter in names] for names in (left, right))
+    free = [left[d] for d in range(lhs.ndim) if d not in (*lhs_batch, *lhs_contract)]
+    free += [right[d] for d in range(rhs.ndim) if d not in (*rhs_batch, *rhs_contract)]
+    out = [left[d] for d in lhs_batch] + free
+    wide = np.complex128 if lhs.dtype.kind == "c" else np.float64
+    return np.einsum(f"{''.join(left)},{''.join(right)}->{''.join(out)}", lhs.astype(wide), rhs.astype(wide))
+
+
+def sample(draw, dtype):
+    """Random operands and dimension numbers: up to three dimensions of each kind, in any order."""
+    rng = np.random.default_rng(draw.randrange(10**6))
+    extents = (1, 2, 3, 17) if draw.random() < 0.6 else (1, 7, 67)
+    batch = [draw.choice((1, 2, 3)) for _ in range(draw.choice((0, 0, 1, 2, 4)))]
+    contracted = [draw.choice(extents) for _ in range(draw.randint(0, 2))]
+
+    def operand():
+        free = [draw.choice(extents) for _ in range(draw.randint(0, 2))]
+        dims = [("b", n, e) for n, e in enumerate(batch)] + [("c", n, e) for n, e in enumerate(contracted)]
+        dims += [("f", n, e) for n, e in enumerate(free)]
+        if draw.random() < 0.7:
+            draw.shuffle(dims)
+        shape = tuple(extent for _, _, extent in dims)
+        value = rng.standard_normal(shape)
+        if np.dtype(dtype).kind == "c":
+            value = value + 1j * rng.standard_normal(shape)
+        places = {kind: [0] * sum(d[0] == kind for d in dims) for kind in "bcf"}
+        for place, (kind, n, _) in enumerate(dims):
+            places[kind][n] = place
+        return np.asarray(value).astype(dtype), tuple(places["c"]), tuple(places["b"])
+
+    (lhs, lhs_contract, lhs_batch), (rhs, rhs_contract, rhs_batch) = operand(), operand()
+    return lhs, rhs, ((lhs_contract, rhs_contract), (lhs_batch, rhs_batch))
+
+
+def check(got, lhs, rhs, dimension_numbers):
+    want = expected(lhs, rhs, dimension_numbers)
+    assert got.dtype == lhs.dtype
+    assert got.shape == want.shape
+    error = np.abs(got.astype(want.dtype) - want).max(initial=0) / (1 + np.abs(want).max(initial=0))
+    assert error < TOLERANCE[lhs.dtype.name], (lhs.shape, rhs.shape, dimension_numbers)
+
+
+@pytest.mark.parametrize("always_native", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128", "float16", ml_dtypes.bfloat16])
+def test_every_layout(dtype, always_native, monkeypatch):
+    draw = random.Random(str(dtype))
+    if always_native:
+        monkeypatch.setattr(dot, "_NATIVE_FROM", -1)
+    for _ in range(60):
+        lhs, rhs, dimension_numbers = sample(draw, dtype)
+        if lhs.size * rhs.size < 10**7:
+            got = dot.eager(lhs, rhs, dimension_numbers=dimension_numbers, preferred_element_type=None)
+            check(got, lhs, rhs, dimension_numbers)
+
+
+@pytest.mark.parametrize(
+    ("rows", "inner", "columns"),
+    [(500, 300, 70), (70, 300, 500), (1, 3000, 3000), (3000, 3000, 1), (257, 129, 511), (1, 10**6, 1), (64, 9000, 64)],
+)
+@pytest.mark.parametrize("turned", list(itertools.product([False, True], repeat=2)))
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_large_ones_are_split(rows, inner, columns, turned, threads):
+    rng = np.random.default_rng(0)
+    lhs = rng.standard_normal((inner, rows) if turned[0] else (rows, inner)).astype(np.float32)
+    rhs = rng.standard_normal((columns, inner) if turned[1] else (inner, columns)).astype(np.float32)
+    numbers = (((0 if turned[0] else 1,), (1 if turned[1] else 0,)), ((), ()))
+    with config.override(num_threads=threads):
+        got = dot.eager(lhs, rhs, dimension_numbers=numbers, preferred_element_type=None)
+    np.testing.assert_allclose(got, expected(lhs, rhs, numbers), rtol=2e-3, atol=2e-2)
+
+
+def test_no_copy_where_the_layout_allows():
+    attention = dot.plan((2, 5, 3, 4), (2, 6, 3, 4), (((3,), (3,)), ((0, 2), (0, 2))))
+    assert attention.pack_lhs is attention.pack_rhs is None
+    assert (attention.batch, attention.rows, attention.columns, attention.inner) == ((1, 2, 3), 5, 6, 4)
+    assert dot.plan((5, 4, 3), (7, 5), (((0,), (1,)), ((), ()))).pack_lhs is None
+    assert dot.plan((5, 4, 3), (7, 4), (((1,), (1,)), ((), ()))).pack_lhs == (0, 2, 1)
+
+
+def test_the_work_is_split_in_balance():
+    wide = dot.call(dot.plan((128, 784), (784, 512), (((1,), (0,)), ((), ()))), np.dtype(np.float32), 2)
+    words = dict(zip(blas.WORDS, wide.words, strict=True))
+    assert (wide.units, words["tile_rows"], words["tile_columns"]) == (4, 128, 128)
+    small = dot.call(dot.plan((8, 8), (8, 8), (((1,), (0,)), ((), ()))), np.dtype(np.float32), 2)
+    assert small.units == 1
+
+
+def test_preferred_element_type():
+    lhs, rhs = np.ones((3, 4), ml_dtypes.bfloat16), np.ones((4, 2), ml_dtypes.bfloat16)
+    numbers = (((1,), (0,)), ((), ()))
+    got = dot.eager(lhs, rhs, dimension_numbers=numbers, preferred_element_type=np.dtype(np.float32))
+    assert got.dtype == np.float32
+    assert (got == 4).all()
+
+
+def test_the_text_of_the_tiles_is_complete():
+    assert all(f"define void @{name}(" in blas.text() for name in blas.FUNCTIONS)
+    assert set(native.runtime().symbols) == {"cotan_parallel_for", *blas.FUNCTIONS}
