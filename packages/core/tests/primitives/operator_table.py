@@ -8,6 +8,7 @@ rules can be tested without any backend.
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+import cotan.primitives
 from cotan import dtypes
 from cotan.ir import primitive as tables
 from cotan.ir.avals import get_aval
@@ -71,6 +73,8 @@ def operator(primitive: Primitive, samples: Iterable[Sample], **attributes: Any)
 
 def load() -> dict[Primitive, Operator]:
     """The whole table, with the samples of every family."""
+    for module in pkgutil.iter_modules(cotan.primitives.__path__, "cotan.primitives."):
+        importlib.import_module(module.name)
     for path in sorted(Path(__file__).parent.glob("samples_*.py")):
         importlib.import_module(f"primitives.{path.stem}")
     return OPERATORS
@@ -122,14 +126,16 @@ def unary_samples(kinds: Iterable[Any], low: float = -2.0, high: float = 2.0, **
     return found
 
 
-def binary_samples(kinds: Iterable[Any], low: float = -2.0, high: float = 2.0) -> list[Sample]:
+def binary_samples(
+    kinds: Iterable[Any], low: float = -2.0, high: float = 2.0, *, with_edges: bool = True
+) -> list[Sample]:
     """For each dtype two matrices and all pairs of edges; also scalars, mixed with an array and not, and no elements."""
     found = []
     for dtype in kinds:
         found.append(
             Sample((values(2, 3, dtype=dtype, low=low, high=high), values(2, 3, dtype=dtype, low=low, high=high, seed=1)))
         )
-        if not dtypes.issubdtype(dtype, np.complexfloating) and np.dtype(dtype) != np.bool_:
+        if with_edges and not dtypes.issubdtype(dtype, np.complexfloating) and np.dtype(dtype) != np.bool_:
             edge = edges(dtype)
             pairs = np.meshgrid(edge, edge)
             found.append(Sample((pairs[0].reshape(-1), pairs[1].reshape(-1))))

@@ -105,7 +105,10 @@ operator(p.rsqrt_p, unary_samples(INEXACT, 0.2, 3), oracle=lambda x: 1 / np.sqrt
 operator(p.cbrt_p, unary_samples(FLOATS), oracle=np.cbrt, grads=[grads(X)])
 BASES = [Sample((values(3, dtype=np.float32, low=-2, high=2), np.array([0, 3, -2], np.int32)))]
 operator(
-    p.pow_p, [*binary_samples((*FLOATS, np.complex64), 0.2, 3), *binary_samples((*SIGNED, *UNSIGNED), 0, 5), *BASES],
+    p.pow_p,
+    # NumPy takes the square root for a scalar exponent of 0.5, which differs from a power at -inf: no edges.
+    [*binary_samples((*FLOATS, np.complex64), 0.2, 3, with_edges=False),
+     *binary_samples((*SIGNED, *UNSIGNED), 0, 5), *BASES],
     oracle=lambda x, y: exact_integers(integer_power)(x, y) if x.dtype.kind in "iu" else np.power(x, y), tolerance=16,
     grads=[grads(POSITIVE, Y), grads(POSITIVE, S), grads(S, Y), grads(X, np.array([[0, 1, 2], [3, -1, -2]]))],
 )  # fmt: skip

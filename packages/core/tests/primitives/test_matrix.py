@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-
 import pytest
 from primitives.operator_table import load
 
-import cotan.primitives
 from cotan.ir import primitive as tables
 from cotan.ir.primitive import Primitive
 
-for _module in pkgutil.walk_packages(cotan.primitives.__path__, "cotan.primitives."):
-    importlib.import_module(_module.name)
-
 TABLES = ("abstract", "jvp", "transpose", "partial_eval", "batch", "reference", "kernel", "decompose")
-PRIMITIVES = sorted(Primitive.catalogue)
 OPERATORS = load()
+PRIMITIVES = sorted(Primitive.catalogue)
 
 
 @pytest.mark.parametrize("name", PRIMITIVES)

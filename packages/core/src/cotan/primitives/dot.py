@@ -21,14 +21,14 @@ from cotan.primitives.arithmetic import mul
 from cotan.primitives.compare import ne
 from cotan.primitives.define import bilinear, first_order
 from cotan.primitives.operands import BOOLEAN, PLAIN, quiet, shape_of
-from cotan.primitives.shape import inverse, ints
+from cotan.primitives.shape import ints, inverse
 from cotan.structural import broadcast_in_dim, convert_element_type, reduce_sum, transpose
 
 DotDimensionNumbers = tuple[tuple[Shape, Shape], tuple[Shape, Shape]]
 
 
 class Precision(enum.Enum):
-    """How exact the products of floats must be, for devices that have a choice. The CPU is always exact to the dtype."""
+    """How exact the products of floats must be, for devices that have a choice. The CPU has none."""
 
     DEFAULT = 0
     HIGH = 1
@@ -240,7 +240,7 @@ _matrices = lru_cache(maxsize=4096)(_Matrices)
 
 
 def as_matrices(x: Any, y: Any, dimension_numbers: DotDimensionNumbers) -> tuple[Any, Any, Shape]:
-    """NumPy operands as ``[batch, rows, inner]`` and ``[batch, inner, columns]``, views where possible; the result's shape.
+    """NumPy operands as ``[batch, rows, inner]`` and ``[batch, inner, columns]``, views if possible; the shape after.
 
     ``numpy.matmul`` of the two, reshaped, is the dot_general.
     """

@@ -17,10 +17,10 @@ from cotan.primitives.compare import select_n
 from cotan.primitives.define import first_order
 from cotan.primitives.operands import move_axis, shape_of
 from cotan.primitives.shape import ints, inverse, reshape
+from cotan.primitives.slice import as_indices
 from cotan.primitives.windows import (
     GatherScatterMode,
     Windows,
-    as_indices,
     check_axes,
     check_indices,
     inside_element,
@@ -148,7 +148,7 @@ def _gather_abstract(
     rank = len(offsets) + indices.ndim - 1
     check_axes("gather", "offset_dims", offsets, rank)
     if len(slice_sizes) != x.ndim:
-        raise TypeError(f"gather: slice_sizes needs one extent per axis of an operand of {x.short()}, got {slice_sizes}")
+        raise TypeError(f"gather: slice_sizes needs one extent per axis of the operand {x.shape}, got {slice_sizes}")
     for d, (size, n) in enumerate(zip(slice_sizes, x.shape, strict=True)):
         if d in batching or d in collapsed:
             if size != 1 or (d in collapsed and n < 1):
@@ -249,8 +249,6 @@ def _gather_reference(
         out = view.take(points[0], 0)
     else:
         out = view[points] if points else np.broadcast_to(view, geometry.batch + view.shape)
-    if out.shape[: len(geometry.point_shape)] != geometry.point_shape:
-        out = np.broadcast_to(out, geometry.point_shape + geometry.whole_shape)
     if mode is GatherScatterMode.FILL_OR_DROP:
         inside = geometry.inside(indices)
         if inside is not None:
@@ -293,6 +291,7 @@ def _gather_decompose(
 ) -> Any:
     """Number the rows of the operand, and look every row up by a tree of choices."""
     geometry = _windows(shape_of(x), shape_of(indices), dimension_numbers, slice_sizes)
+    indices = as_indices(indices)
     out = look_up(geometry.rows(x), geometry.row_numbers(indices))
     shape = geometry.point_shape + geometry.whole_shape
     out = reshape(out, shape)

@@ -1,4 +1,4 @@
-"""pad: an array with a value around and between its elements, or without some of its edges. One primitive, all rules."""
+"""pad: an array with a value around and between its elements, or without some of its edges."""
 
 from __future__ import annotations
 

@@ -25,11 +25,10 @@ from cotan.primitives.gather import GatherDimensionNumbers, gather
 from cotan.primitives.operands import quiet, shape_of
 from cotan.primitives.reduce import reduce_max, reduce_min, reduce_prod
 from cotan.primitives.shape import concatenate, ints, inverse, iota, reshape, to_front
-from cotan.primitives.slice import slice_along
+from cotan.primitives.slice import as_indices, slice_along
 from cotan.primitives.windows import (
     GatherScatterMode,
     Windows,
-    as_indices,
     check_axes,
     check_indices,
     hits,
@@ -315,6 +314,7 @@ def _decompose(
             return concatenate([begin, slice_along(x, d, size, n)], d)
     if 0 in shape_of(x) or 0 in shape_of(updates):
         return x
+    indices = as_indices(indices)
     values = transpose(updates, geometry.places)
     rows = geometry.rows(x)
     values = reshape(values, (math.prod(geometry.point_shape), shape_of(rows)[1]))

@@ -334,7 +334,8 @@ def _rev_reference(x: Any, *, dimensions: Shape) -> Any:
 
 @kernel(rev_p)
 def _rev_kernel(i: Any, x: scalar.Operand, *, dimensions: Shape) -> Any:
-    return x[tuple(n - 1 - j if k in dimensions and n > 1 else j for k, (j, n) in enumerate(zip(i, x.shape, strict=True)))]
+    pairs = enumerate(zip(i, x.shape, strict=True))
+    return x[tuple(n - 1 - index if axis in dimensions and n > 1 else index for axis, (index, n) in pairs)]
 
 
 @decompose(rev_p)

@@ -118,7 +118,8 @@ def _slice_batch(
 
 @reference(slice_p)
 def _slice_reference(x: Any, *, start_indices: Shape, limit_indices: Shape, strides: Shape | None) -> Any:
-    return x[tuple(map(builtins.slice, start_indices, limit_indices, strides or (1,) * x.ndim))]
+    # The ellipsis keeps an array of rank 0 an array.
+    return x[(*map(builtins.slice, start_indices, limit_indices, strides or (1,) * x.ndim), ...)]
 
 
 @kernel(slice_p)
@@ -149,7 +150,7 @@ def as_starts(name: str, shape: Shape, start_indices: Any) -> list[Any]:
         vector = start_indices
         start_indices = [reshape(slice_along(vector, 0, k, k + 1), ()) for k in range(shape_of(vector)[0])]
     if len(start_indices) != len(shape):
-        raise TypeError(f"{name}: needs a start index per axis of an operand of shape {shape}, got {len(start_indices)}")
+        raise TypeError(f"{name}: needs a start index per axis of the operand {shape}, got {len(start_indices)}")
     dtype: Any = None
     for start in start_indices:
         aval = get_aval(start)
@@ -167,6 +168,14 @@ def index_dtype(dtype: Any, shape: Shape) -> Any:
         wide = builtins.max(shape, default=0) > np.iinfo(np.int32).max
         return np.dtype(np.int64 if wide else np.int32)
     return dtype
+
+
+def as_indices(indices: Any) -> Any:
+    """Integer indices of at least 32 bits."""
+    dtype = get_aval(indices).dtype
+    if dtypes.issubdtype(dtype, np.integer) and dtype.itemsize < 4:
+        return convert_element_type(indices, np.int32)
+    return indices
 
 
 def _as_start(start: Any, extent: int, dtype: Any) -> Any:
@@ -310,12 +319,12 @@ def _dynamic_slice_reference(x: Any, *starts: Any, slice_sizes: Shape) -> Any:
     return x[_window(x.shape, starts, slice_sizes)]
 
 
-def _window(shape: Shape, starts: Sequence[Any], sizes: Shape) -> tuple[builtins.slice, ...]:
-    found = []
+def _window(shape: Shape, starts: Sequence[Any], sizes: Shape) -> tuple[Any, ...]:
+    found: list[Any] = []
     for n, start, size in zip(shape, starts, sizes, strict=True):
         first = builtins.min(builtins.max(int(start), 0), n - size)
         found.append(builtins.slice(first, first + size))
-    return tuple(found)
+    return (*found, ...)
 
 
 @kernel(dynamic_slice_p)
@@ -330,7 +339,7 @@ def _dynamic_slice_decompose(x: Any, *starts: Any, slice_sizes: Shape) -> Any:
     for dim, (start, size) in enumerate(zip(starts, slice_sizes, strict=True)):
         slack = shape_of(x)[dim] - size
         if size and slack:
-            start = clamp(start, slack)
+            start = clamp(as_indices(start), slack)
             for bit in reversed(range(slack.bit_length())):
                 x = _drop_if(_bit_set(start, bit), x, dim, 1 << bit, size)
         x = slice_along(x, dim, 0, size)
@@ -467,7 +476,7 @@ def _update_decompose(x: Any, update: Any, *starts: Any) -> Any:
         slack = shape[dim] - size
         if not slack:
             continue
-        start = clamp(start, slack)
+        start = clamp(as_indices(start), slack)
         dtype = get_aval(start).dtype
         filler = list(shape_of(update))
         filler[dim] = slack

@@ -22,7 +22,7 @@ from cotan.primitives.compare import bitwise_and, eq, ge, le, ne, select_n
 from cotan.primitives.operands import shape_of
 from cotan.primitives.shape import broadcasted_iota, concatenate, inverse, reshape
 from cotan.primitives.slice import clamp, clamp_start, slice_along
-from cotan.structural import broadcast_in_dim, convert_element_type, transpose
+from cotan.structural import broadcast_in_dim, transpose
 
 
 class GatherScatterMode(enum.Enum):
@@ -124,10 +124,10 @@ class Windows:
         if order != tuple(range(len(order))):
             x = x.transpose(order)
         cut = [0 if d in self.dropped else slice(self.sizes[d]) for d in self.whole]
-        return x[(*(slice(None) for _ in self.indexed), *cut)]
+        return x[(*(slice(None) for _ in self.indexed), *cut, ...)]
 
     def points(self, indices: Any) -> tuple[Any, ...]:
-        """For each indexed axis an index array that broadcasts to ``point_shape``; starts are clamped."""
+        """For each indexed axis an index array; together they broadcast to ``point_shape``. Starts are clamped."""
         after = len(self.moving_window)
         found: list[Any] = []
         for d in self.indexed:
@@ -138,6 +138,8 @@ class Windows:
                 found.append(np.arange(self.batch[axis]).reshape(shape))
                 continue
             start = indices[..., self.starts.index(d)]
+            if start.dtype.itemsize < 8:  # so that the limit fits into the dtype
+                start = start.astype(np.intp)
             start = np.minimum(np.maximum(start, 0), self.operand[d] - self.sizes[d]).astype(np.intp, copy=False)
             start = start.reshape(self.batch + (1,) * after)
             if d in self.moving_window:
@@ -145,6 +147,8 @@ class Windows:
                 shape[self.moving_window.index(d)] = self.sizes[d]
                 start = start + np.arange(self.sizes[d]).reshape(shape)
             found.append(start)
+        if found and np.broadcast_shapes(*(p.shape for p in found)) != self.point_shape:
+            found[0] = np.broadcast_to(found[0], self.point_shape)
         return tuple(found)
 
     def inside(self, indices: Any) -> Any:
@@ -316,11 +320,3 @@ def check_indices(
                 f"{name}: batching axis {a} of the operand {operand.shape} and axis {b} of the indices {indices.shape} "
                 "must have equal extents"
             )
-
-
-def as_indices(indices: Any) -> Any:
-    """Indices of at least 32 bits."""
-    dtype = get_aval(indices).dtype
-    if dtypes.issubdtype(dtype, np.integer) and dtype.itemsize < 4:
-        return convert_element_type(indices, np.int32)
-    return indices
