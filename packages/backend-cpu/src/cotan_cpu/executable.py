@@ -41,14 +41,8 @@ _failures: dict[int, BaseException] = {}
 
 
 def memory_of(aval: ShapedArray) -> tuple[tuple[int, ...], np.dtype, int]:
-    """(shape, dtype, bytes) of the ndarray that holds a value; random keys are held as their words."""
-    shape, dtype = aval.shape, aval.dtype
-    if not isinstance(dtype, np.dtype):
-        shape, dtype = shape + tuple(dtype.base_shape), np.dtype(dtype.base_dtype)
-    size = dtype.itemsize
-    for extent in shape:
-        size *= extent
-    return shape, dtype, size
+    """(shape, dtype, bytes) of the ndarray that holds a value."""
+    return aval.shape, np.dtype(aval.dtype), aval.nbytes
 
 
 # ---- Steps on the host
@@ -56,9 +50,8 @@ def memory_of(aval: ShapedArray) -> tuple[tuple[int, ...], np.dtype, int]:
 
 def _view(aval: ShapedArray, address: int, writeable: bool) -> np.ndarray:
     shape, dtype, nbytes = memory_of(aval)
-    if nbytes == 0:
-        return np.empty(shape, dtype)
-    array = np.ndarray(shape, dtype, (ctypes.c_char * nbytes).from_address(address))
+    memory = (ctypes.c_char * nbytes).from_address(address) if nbytes else None
+    array = np.ndarray(shape, dtype, memory)
     array.flags.writeable = writeable
     return array
 
@@ -195,6 +188,12 @@ def _shaped(array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.nd
     return np.ndarray(shape, dtype, array)
 
 
+def _copied(array: np.ndarray) -> np.ndarray:
+    copy = pool.empty(array.shape, array.dtype, array.nbytes)
+    copy[...] = array
+    return copy
+
+
 class CpuExecutable(Executable):
     """A compiled Program.
 
@@ -206,9 +205,10 @@ class CpuExecutable(Executable):
     __slots__ = (
         "_call",
         "_code",
-        "_donations",
+        "_overwrites",
         "_new",
         "_results",
+        "_shares",
         "_source",
         "device",
         "fast_call",
@@ -231,15 +231,14 @@ class CpuExecutable(Executable):
             native.runtime().ensure_threads(threads)
         # What the caller must make: (shape, dtype, bytes) of each new result.
         self._new = tuple(memory_of(program.buffers[number].aval) for number in source.outputs)
-        self._donations = tuple(
-            (slot, program.buffers[number].donated)
-            for slot, number in enumerate(source.outputs)
-            if program.buffers[number].donated is not None
-        )
+        # New results that lie in the memory of an argument, and all arguments that the code overwrites.
+        self._shares = tuple((slot, program.buffers[number].donated) for slot, number in enumerate(source.outputs))
+        taken = {number for _, number in self._shares if number is not None}
+        self._overwrites = tuple(sorted(taken | {program.inputs.index(n) for n in source.written & {*program.inputs}}))
         self._results = tuple(self._result(program, number) for number in program.outputs)
         self.forwarded = frozenset(number for place, number in self._results if place == "input")
         self._call = self._callable(len(program.inputs) + len(source.outputs))
-        self.fast_call = None if self._donations else self._short_cut()
+        self.fast_call = None if self._overwrites else self._short_cut()
 
     def _result(self, program: Program, number: int) -> tuple[str, int]:
         """Where a result is found: ('new', slot), ('input', number) or ('const', number)."""
@@ -293,26 +292,19 @@ class CpuExecutable(Executable):
         return [buffers[place] for place in self._results]
 
     def run(self, args: Sequence[Any], donated: Sequence[bool] = ()) -> list[Any]:
-        if not self._donations:
-            assert self.fast_call is not None
+        if self.fast_call is not None:
             results: list[Any] = self.fast_call(args)
         else:
-            given = dict(self._donations)
-            taken = {slot: self._take(args, number, donated) for slot, number in given.items()}
+            mine = {number for number in self._overwrites if self._may_take(args, number, donated)}
             arrays = [b.array for b in args]
-            made = []
-            for slot, (shape, dtype, nbytes) in enumerate(self._new):
-                array = taken.get(slot)
-                if array is None:
-                    array = pool.empty(shape, dtype, nbytes)
-                    if slot in given:
-                        # The code works in place: give it a copy of what it may not overwrite.
-                        copied = arrays[given[slot]]
-                        array = pool.empty(copied.shape, copied.dtype, copied.nbytes)
-                        array[...] = copied
-                        arrays[given[slot]] = array
-                made.append(_shaped(array, shape, dtype))
-            del taken
+            for number in self._overwrites:
+                if number not in mine:
+                    # The code works in place: give it a copy of what it may not overwrite.
+                    arrays[number] = _copied(arrays[number])
+            made = [
+                pool.empty(shape, dtype, nbytes) if number is None else _shaped(arrays[number], shape, dtype)
+                for (shape, dtype, nbytes), (_, number) in zip(self._new, self._shares, strict=True)
+            ]
             self._call(*arrays, *made)
             results = self._pick(arrays, made)
         for buffer, gone in zip(args, donated, strict=False):
@@ -320,15 +312,13 @@ class CpuExecutable(Executable):
                 buffer.delete()
         return results
 
-    def _take(self, args: Sequence[Any], number: int, donated: Sequence[bool]) -> np.ndarray | None:
-        """The memory of a donated argument, if nothing else can see it."""
+    @staticmethod
+    def _may_take(args: Sequence[Any], number: int, donated: Sequence[bool]) -> bool:
+        """Whether an argument is donated and nothing else can see its memory."""
         if number >= len(donated) or not donated[number]:
-            return None
+            return False
         buffer = args[number]
-        if not is_exclusive(buffer) or sum(other is buffer for other in args) > 1:
-            return None
-        array: np.ndarray = buffer.array
-        return array
+        return is_exclusive(buffer) and sum(other is buffer for other in args) == 1
 
     def cost(self) -> list[tuple[str, float]]:
         return list(self._source.costs)

@@ -50,6 +50,7 @@ class Source:
       consts: numbers of the constants, in the order of their table.
       workspace: bytes that the caller must bring; 0 if none.
       host_calls: what callback number n runs.
+      written: numbers of the buffers that steps write.
       runtime: names of the runtime's functions that it calls.
       parallel: whether it may use helper threads.
       costs: (step in words, estimated seconds on one thread).
@@ -60,6 +61,7 @@ class Source:
     consts: tuple[int, ...] = ()
     workspace: int = 0
     host_calls: list[HostCall] = field(default_factory=list)
+    written: set[int] = field(default_factory=set)
     runtime: set[str] = field(default_factory=set)
     parallel: bool = False
     costs: list[tuple[str, float]] = field(default_factory=list)
@@ -244,13 +246,18 @@ class Writer:
 
     def _step(self, step: Any) -> None:
         if isinstance(step, KernelStep):
+            operands = zip(step.kernel.operands, step.buffers, strict=True)
+            self.source.written.update(number for operand, number in operands if operand.written)
             self.kernel(step.kernel, [self.pointer(number) for number in step.buffers])
         elif isinstance(step, LibraryStep):
+            self.source.written.update(step.results)
             rule = self._table.library.get(step.primitive, Writer.host)
             rule(self, step)
         elif isinstance(step, HostStep):
+            self.source.written.update(step.results)
             self.host(step)
         elif isinstance(step, CopyStep):
+            self.source.written.add(step.target)
             self._copy(step)
         else:
             raise TypeError(f"the CPU backend knows no step of type {type(step).__name__}")

@@ -11,7 +11,7 @@ from cotan.backend import LoweringTable
 
 def fill(table: LoweringTable) -> None:
     """Register all rules; imports the primitives' modules."""
-    from cotan_cpu.lower import dot, sort, special
+    from cotan_cpu.lower import dot, sort
 
-    for module in (dot, sort, special):
+    for module in (dot, sort):
         module.register(table)
