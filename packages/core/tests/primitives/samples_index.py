@@ -96,7 +96,7 @@ def _gathers() -> list[Sample]:
             # The fill value is no tangent, so that differences see 99 - 99.
             found.append(Sample(f"gather {name} {mode.name}", gather_p, args, params, varying=(0,)))
             linear = {**params, "fill_value": 0 if mode is FILL else None}
-            promised = mode is PROMISE and _leaves(shape, indices, numbers, sizes)
+            promised = mode is PROMISE and leaves(shape, indices, numbers, sizes)
             if not promised:  # a gather clamps there and a scatter drops
                 found.append(Sample(f"gather {name} {mode.name} linear", gather_p, args, linear, linear=((0,),)))
     params = {
@@ -112,7 +112,7 @@ def _gathers() -> list[Sample]:
     return found
 
 
-def _leaves(shape: Any, indices: Any, numbers: Any, sizes: Any) -> bool:
+def leaves(shape: Any, indices: Any, numbers: Any, sizes: Any) -> bool:
     """Whether a window leaves the operand."""
     indices = np.asarray(indices)
     return any(
@@ -120,7 +120,7 @@ def _leaves(shape: Any, indices: Any, numbers: Any, sizes: Any) -> bool:
     )
 
 
-def _updates_shape(shape: Any, indices: Any, numbers: Any, sizes: Any) -> tuple[int, ...]:
+def updates_shape(shape: Any, indices: Any, numbers: Any, sizes: Any) -> tuple[int, ...]:
     offsets, collapsed, _, batching, _ = numbers
     window = iter(n for d, n in enumerate(sizes) if d not in collapsed and d not in batching)
     rest = iter(np.shape(indices)[:-1])
@@ -132,7 +132,7 @@ def _scatters() -> list[Sample]:
     """Every gather's geometry, turned around."""
     found = []
     for name, shape, indices, numbers, sizes in GATHERS:
-        updates = array(*_updates_shape(shape, indices, numbers, sizes), seed=11) + np.float32(0.5)
+        updates = array(*updates_shape(shape, indices, numbers, sizes), seed=11) + np.float32(0.5)
         args = (array(*shape), np.asarray(indices, np.int32), updates)
         for mode in (CLIP, FILL):
             params = {

@@ -248,14 +248,13 @@ def _gather_reference(
     if len(points) == 1:
         out = view.take(points[0], 0)
     else:
-        out = view[points] if points else np.broadcast_to(view, geometry.batch + view.shape)
+        out = view[points] if points else np.broadcast_to(view, geometry.batch + view.shape).copy()
     if mode is GatherScatterMode.FILL_OR_DROP:
         inside = geometry.inside(indices)
         if inside is not None:
-            out = np.array(out)
             out[~inside] = fill_value
     places = geometry.places
-    return out if places == tuple(range(len(places))) else out.transpose(inverse(places))
+    return out if places == tuple(range(len(places))) else out.transpose(inverse(places)).copy()
 
 
 @kernel(gather_p)

@@ -1,7 +1,7 @@
 """Shape operations: where elements lie. broadcast_in_dim, transpose, reshape, squeeze, rev, concatenate, iota, copy.
 
 They move elements and compute nothing. The first two are bound by transforms themselves (see ``structural``); their
-rules stand here. References return views where NumPy can.
+rules stand here. References give dense arrays of their own, never views of an operand.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _broadcast_reference(x: Any, *, shape: Shape, broadcast_dimensions: Shape) -
         for d, extent in zip(broadcast_dimensions, x.shape, strict=True):
             extents[d] = extent
         x = x.reshape(extents)
-    return np.broadcast_to(x, shape)
+    return np.broadcast_to(x, shape).copy()
 
 
 @kernel(broadcast_in_dim_p)
@@ -161,7 +161,7 @@ def _transpose_batch(axis: Any, args: Sequence[Any], dims: Sequence[int], *, per
 
 @reference(transpose_p)
 def _transpose_reference(x: Any, *, permutation: Shape) -> Any:
-    return x.transpose(permutation)
+    return x.transpose(permutation).copy()
 
 
 @kernel(transpose_p)
@@ -227,7 +227,7 @@ def _reshape_batch(axis: Any, args: Sequence[Any], dims: Sequence[int], *, new_s
 
 @reference(reshape_p)
 def _reshape_reference(x: Any, *, new_sizes: Shape, dimensions: None) -> Any:
-    return x.reshape(new_sizes)
+    return x.reshape(new_sizes).copy()
 
 
 @kernel(reshape_p)
@@ -279,7 +279,7 @@ def _squeeze_batch(axis: Any, args: Sequence[Any], dims: Sequence[int], *, dimen
 
 @reference(squeeze_p)
 def _squeeze_reference(x: Any, *, dimensions: Shape) -> Any:
-    return x.reshape([n for axis, n in enumerate(x.shape) if axis not in dimensions])
+    return x.reshape([n for axis, n in enumerate(x.shape) if axis not in dimensions]).copy()
 
 
 @kernel(squeeze_p)
@@ -329,7 +329,7 @@ def _rev_batch(axis: Any, args: Sequence[Any], dims: Sequence[int], *, dimension
 
 @reference(rev_p)
 def _rev_reference(x: Any, *, dimensions: Shape) -> Any:
-    return np.flip(x, dimensions)
+    return np.flip(x, dimensions).copy()
 
 
 @kernel(rev_p)
@@ -496,7 +496,7 @@ def _iota_reference(*, dtype: Any, shape: Shape, dimension: int) -> Any:
     counts = np.arange(shape[dimension]).astype(dtype)
     if len(shape) == 1:
         return counts
-    return np.broadcast_to(counts.reshape([-1 if d == dimension else 1 for d in range(len(shape))]), shape)
+    return np.broadcast_to(counts.reshape([-1 if d == dimension else 1 for d in range(len(shape))]), shape).copy()
 
 
 @kernel(iota_p)

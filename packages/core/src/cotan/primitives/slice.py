@@ -119,7 +119,7 @@ def _slice_batch(
 @reference(slice_p)
 def _slice_reference(x: Any, *, start_indices: Shape, limit_indices: Shape, strides: Shape | None) -> Any:
     # The ellipsis keeps an array of rank 0 an array.
-    return x[(*map(builtins.slice, start_indices, limit_indices, strides or (1,) * x.ndim), ...)]
+    return x[(*map(builtins.slice, start_indices, limit_indices, strides or (1,) * x.ndim), ...)].copy()
 
 
 @kernel(slice_p)
@@ -316,7 +316,7 @@ def _stack_starts(
 
 @reference(dynamic_slice_p)
 def _dynamic_slice_reference(x: Any, *starts: Any, slice_sizes: Shape) -> Any:
-    return x[_window(x.shape, starts, slice_sizes)]
+    return x[_window(x.shape, starts, slice_sizes)].copy()
 
 
 def _window(shape: Shape, starts: Sequence[Any], sizes: Shape) -> tuple[Any, ...]:
