@@ -1,85 +1,117 @@
-"""From LLVM IR text to addresses of native functions: the only module that imports llvmlite.
+"""LLVM's just-in-time compiler: IR text to addresses. The only module of the package that imports llvmlite.
 
-llvmlite is imported when something is first compiled. The text is expected to be good already (explicit vectors, values
-hoisted): only ``sroa`` runs before code generation, which turns allocas into registers.
+A loaded module lives as long as its ``Module`` object. Loading runs no optimisation passes: the text is written as it should be.
 """
 
 from __future__ import annotations
 
+import ctypes.util
 import functools
+import re
+import threading
 from collections.abc import Mapping
-from typing import Any
+
+import llvmlite.binding as llvm
 
 from cotan_cpu.codegen.target import Target
 
-
-@functools.cache
-def _llvm() -> Any:
-    import llvmlite.binding as llvm
-
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    return llvm
+_DECLARE = re.compile(r"^\s*declare [^@]*@([\w.$-]+|\"[^\"]*\")\(", re.MULTILINE)
+_lock = threading.RLock()
 
 
 @functools.cache
 def host_target() -> Target:
-    """The machine that this process runs on."""
-    llvm = _llvm()
+    """The processor that this process runs on.
+
+    >>> host_target().vector_bytes >= 16
+    True
+    """
     features = llvm.get_host_cpu_features()
     enabled = [name for name, on in features.items() if on]
     return Target.from_features(llvm.get_host_cpu_name(), enabled, features=features.flatten())
 
 
-def _target_machine(target: Target, level: int) -> Any:
-    triple = _llvm().Target.from_default_triple()
-    return triple.create_target_machine(cpu=target.cpu, features=target.features, opt=level, reloc="default", jit=True)
+@functools.cache
+def _initialise() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    libm = ctypes.util.find_library("m")
+    if libm is not None:
+        llvm.load_library_permanently(libm)
+
+
+def _machine(cpu: str, features: str, level: int) -> llvm.TargetMachine:
+    # A new one every time: an engine owns its machine and takes it along when it goes.
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=cpu, features=features, opt=level, reloc="pic", codemodel="small"
+    )
 
 
 class Module:
-    """Native code in memory; it lives as long as this object."""
+    """Native code of one IR module. Keep it alive while its functions may be called."""
 
-    def __init__(self, text: str, symbols: Mapping[str, int], level: int) -> None:
-        llvm = _llvm()
-        for name, address in symbols.items():
-            llvm.add_symbol(name, address)
-        target = host_target()
-        machine = _target_machine(target, level)
-        module = llvm.parse_assembly(text)
-        _optimise(module, machine)
-        self._engine = llvm.create_mcjit_compiler(module, machine)
-        self._engine.finalize_object()
+    def __init__(self, engine: llvm.ExecutionEngine) -> None:
+        self._engine = engine
 
     def address(self, name: str) -> int:
-        """The address of a function that the text defines.
-
-        Raises:
-          KeyError: it defines none of that name.
-        """
+        """Where the function ``name`` begins."""
         address = int(self._engine.get_function_address(name))
-        if address == 0:
+        if not address:
             raise KeyError(name)
         return address
 
 
-def _optimise(module: Any, machine: Any) -> None:
-    llvm = _llvm()
-    options = llvm.create_pipeline_tuning_options(speed_level=0)
-    builder = llvm.create_pass_builder(machine, options)
-    passes = llvm.create_new_module_pass_manager()
-    passes.add_sroa_pass()
-    passes.run(module, builder)
+class Engine:
+    """Compiles modules for one target.
 
-
-def load(text: str, symbols: Mapping[str, int], level: int = 2) -> Module:
-    """Compile a module.
-
-    Args:
-      text: LLVM IR.
-      symbols: addresses of what the text declares and does not define.
-      level: of code generation, 0 to 3.
-
-    Raises:
-      RuntimeError: the text is not valid IR; the message has LLVM's reason and the line.
+    >>> module = Engine().load("define i64 @three() {\\n ret i64 3\\n}")
+    >>> module.address("three") != 0
+    True
     """
-    return Module(text, symbols, level)
+
+    def __init__(self, target: Target | None = None, level: int = 2) -> None:
+        self.target = target or host_target()
+        self.level = level
+
+    def load(self, text: str, symbols: Mapping[str, int] | None = None) -> Module:
+        """Compile IR text; ``symbols`` gives the addresses of functions that it declares."""
+        with _lock:
+            _initialise()
+            module = llvm.parse_assembly(unique_declarations(text))
+            machine = _machine(self.target.cpu, self.target.features, self.level)
+            engine = llvm.create_mcjit_compiler(module, machine, use_lmm=True)
+            for name, address in (symbols or {}).items():
+                try:
+                    function = module.get_function(name)
+                except NameError:
+                    continue
+                engine.add_global_mapping(function, address)
+            engine.finalize_object()
+        return Module(engine)
+
+    def assembly(self, text: str) -> str:
+        """The machine code of IR text, to look at."""
+        with _lock:
+            _initialise()
+            module = llvm.parse_assembly(unique_declarations(text))
+            module.verify()
+            return str(_machine(self.target.cpu, self.target.features, self.level).emit_assembly(module))
+
+
+def unique_declarations(text: str) -> str:
+    """``text`` with repeated declarations of a function left out, and those of functions that it defines."""
+    seen: set[str] = set()
+    lines = []
+    for line in text.split("\n"):
+        found = _DECLARE.match(line)
+        if found:
+            if found.group(1) in seen:
+                continue
+            seen.add(found.group(1))
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def load(text: str, symbols: Mapping[str, int] | None = None) -> Module:
+    """Compile IR text for this machine; see ``Engine.load``."""
+    return Engine().load(text, symbols)

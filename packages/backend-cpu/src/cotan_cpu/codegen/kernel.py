@@ -1,0 +1,56 @@
+"""One kernel as one LLVM function, ``void @symbol(ptr %table, i64 %begin, i64 %end)``, over units of its outer loops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cotan.ir.program import Kernel
+from cotan_cpu.codegen.builder import Builder, Val
+from cotan_cpu.codegen.loops import TreePrinter
+from cotan_cpu.codegen.schedule import Planner, divide, seconds
+from cotan_cpu.codegen.target import Target
+
+
+@dataclass(frozen=True)
+class KernelCode:
+    """A printed kernel.
+
+    Attributes:
+      text: LLVM IR: the function, and declarations of what it calls (see ``jit.unique_declarations``).
+      symbol: the function's name.
+      units: how many units 0..units the caller may divide among threads; 1 means not divisible.
+      unit_cost: estimated seconds for one unit.
+    """
+
+    text: str
+    symbol: str
+    units: int
+    unit_cost: float
+
+
+def emit_kernel(kernel: Kernel, target: Target, symbol: str) -> KernelCode:
+    """Print ``kernel`` for ``target``.
+
+    The function's table holds one data pointer per operand of the kernel. Raises UnsupportedError for dtypes or operations
+    that have no native code.
+    """
+    builder = Builder()
+    planner = Planner(target)
+    cycles = planner.plan(kernel.tree)
+    units = divide(kernel.tree, planner)
+    printer = TreePrinter(builder, target, kernel, planner)
+    printer.units(kernel.tree, units, Val("%begin", "i64", 1, 0), Val("%end", "i64", 1, 0))
+    attributes = f'nounwind "prefer-vector-width"="{target.vector_bytes * 8}"'
+    text = "\n".join(
+        [
+            f"define void @{symbol}(ptr noalias %table, i64 %begin, i64 %end) {attributes} {{",
+            "entry:",
+            builder.text(),
+            "  ret void",
+            "}",
+            *builder.declarations.values(),
+            "",
+        ]
+    )
+    moved = kernel.bytes or sum(operand.size * operand.dtype.itemsize for operand in kernel.operands)
+    return KernelCode(text, symbol, units.count, seconds(cycles, moved) / max(units.count, 1))

@@ -1,0 +1,317 @@
+"""Loop trees of kernels as code: scalar loops, vector loops with their remainders, scans, and splitting by guards.
+
+The schedule has decided which loop is a vector; this module writes it. Reductions stand in ``reductions``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cotan.ir.index import Axis, Index
+from cotan.ir.program import Kernel, Let, Loop, Node, ReduceLoop, ScanLoop, Store
+from cotan.ir.scalar import Expr
+from cotan_cpu.codegen.builder import Builder, Val, literal, suffix
+from cotan_cpu.codegen.expressions import ExpressionPrinter
+from cotan_cpu.codegen.indices import Binding
+from cotan_cpu.codegen.reductions import Reduction
+from cotan_cpu.codegen.schedule import Planner, Units, power_of_two
+from cotan_cpu.codegen.target import Target
+
+_SEGMENTS = 4
+_SPLIT_SIZE = 250.0
+_ONE_LOOP_FROM = 60.0
+"""From this body size on a remainder is part of a masked main loop, not a copy of it."""
+
+
+class TreePrinter(ExpressionPrinter):
+    """Prints a kernel's tree by a plan."""
+
+    def __init__(self, builder: Builder, target: Target, kernel: Kernel, planner: Planner) -> None:
+        super().__init__(builder, target, kernel)
+        self.planner = planner
+        self._copies = 1
+
+    # Nodes.
+
+    def nodes(self, nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            self.node(node)
+
+    def node(self, node: Node) -> None:
+        if isinstance(node, Let):
+            self.emit(node.value)
+        elif isinstance(node, Store):
+            self._store(node)
+        elif isinstance(node, Loop):
+            self._loop(node, literal(0, "i64"), literal(node.axis.extent, "i64"))
+        elif isinstance(node, ReduceLoop):
+            Reduction(self, node).bind()
+        else:
+            self._scan(node)
+
+    def reduction(self, node: Expr) -> list[Val]:
+        """A reduction that no node of the tree computes: computed where it is used."""
+        axes = node.attr[1]
+        return Reduction(self, ReduceLoop(node, axes, ((),) * len(axes))).states()
+
+    def _store(self, node: Store) -> None:
+        condition: Val | None = None
+        if node.conditions:
+            condition = self.inside(node.conditions)
+            if condition.text == "false":
+                return
+            if condition.text == "true":
+                condition = None
+        outer = self.guard
+        self.guard = condition
+        value = self.emit(node.value)
+        if node.combine is not None:
+            dtype = self.kernel.operands[node.slot].dtype
+            old = self.load(node.slot, node.index)
+            value = self.combine(node.combine, [dtype], [old], [value])[0]
+        self.store(node.slot, node.index, value, condition)
+        self.guard = outer
+
+    # Loops.
+
+    def bound(
+        self, axis: Axis, base: Val, lanes: int, align: int, low: int, high: int, body: Callable[[], None]
+    ) -> None:
+        """Run ``body`` with ``axis`` bound; values made there belong to the present scope."""
+        outer = self.axes.get(axis)
+        self.axes[axis] = Binding(base._replace(depth=self.b.depth), lanes, align, low, high)
+        body()
+        if outer is None:
+            del self.axes[axis]
+        else:
+            self.axes[axis] = outer
+
+    def _loop(self, node: Loop, start: Val, stop: Val, align: int = 0) -> None:
+        """The loop over start..stop, a part of its axis; ``align`` divides the start."""
+        axis = node.axis
+        if axis.extent == 0:
+            return
+        work = self.planner.works.get(id(node))
+        vector = self.planner.vector.get(id(node)) if self.lanes == 1 else None
+        cuts = self._cuts(axis, work.all_guards() if work else (), work.total_ops() if work else 0.0)
+        outer = self._copies
+        self._copies *= len(cuts) + 1
+        for low, high in zip([0, *cuts], [*cuts, axis.extent]):
+            first = self.b.maximum(start, literal(low, "i64")) if low else start
+            last = self.b.minimum(stop, literal(high, "i64")) if high < axis.extent else stop
+            start_align = math.gcd(align, low) if not first.is_literal else int(first.text)
+            if vector is None:
+                self._scalar_loop(node, first, last, low, high)
+            else:
+                size = work.total_ops() if work else 0.0
+                self._vector_loop(node, vector[1], first, last, start_align, low, high, size)
+        self._copies = outer
+
+    def _cuts(self, axis: Axis, guards: Sequence[tuple[Index, int, int]], size: float) -> list[int]:
+        """Where to split the loop so that guards on this axis alone are decided in every part."""
+        cuts: set[int] = set()
+        for index, lo, hi in guards:
+            if len(index.terms) != 1 or index.terms[0][0] is not axis:
+                continue
+            coefficient = index.terms[0][1]
+            for edge in (lo - index.const, hi - index.const):
+                cut = -(-edge // coefficient) if coefficient > 0 else edge // coefficient + 1
+                if 0 < cut < axis.extent:
+                    cuts.add(cut)
+        count = len(cuts) + 1
+        if not cuts or count > _SEGMENTS or count * self._copies * size > _SPLIT_SIZE:
+            return []
+        return sorted(cuts)
+
+    def _scalar_loop(self, node: Loop, start: Val, stop: Val, low: int, high: int) -> None:
+        def body(induction: Val, carries: list[Val]) -> list[Val]:
+            self.bound(node.axis, induction, 1, 1, low, high - 1, lambda: self.nodes(node.body))
+            return carries
+
+        self.b.loop(start, stop, 1, (), body)
+
+    def _vector_loop(
+        self, node: Loop, lanes: int, start: Val, stop: Val, align: int, low: int, high: int, size: float
+    ) -> None:
+        constant = start.is_literal and stop.is_literal
+        whole = constant and (int(stop.text) - int(start.text)) % lanes == 0
+        # Blocks of units start and end at multiples of the lanes, the last one at the end of the axis.
+        whole = whole or (not constant and align % lanes == 0 and high % lanes == 0)
+
+        def body() -> None:
+            self.nodes(node.body)
+
+        if not whole and size > _ONE_LOOP_FROM and self.target.masked:
+            if constant:
+                lanes = min(lanes, power_of_two(int(stop.text) - int(start.text)))
+            self.lane_loop(node.axis, start, stop, lanes, align, low, high, body, masked=True)
+            return
+        main = stop if whole else self.whole_end(start, stop, lanes)
+        self.lane_loop(node.axis, start, main, lanes, align, low, high, body, masked=False)
+        if whole:
+            return
+        if not self.target.masked:
+            self._scalar_loop(node, main, stop, low, high)
+            return
+        rest = lanes
+        if constant:
+            rest = power_of_two(int(stop.text) - int(main.text))
+        native = max(self.target.vector_bytes // self._width(node), 1)
+        self.lane_loop(node.axis, main, stop, min(lanes, rest, native), align, low, high, body, masked=True)
+
+    def _width(self, node: Loop | ReduceLoop) -> int:
+        work = self.planner.works.get(id(node))
+        return work.max_width() if work else 4
+
+    def whole_end(self, start: Val, stop: Val, lanes: int) -> Val:
+        """start + the largest multiple of ``lanes`` that reaches no further than stop."""
+        b = self.b
+        if start.is_literal and stop.is_literal:
+            count = int(stop.text) - int(start.text)
+            return literal(int(start.text) + max(count, 0) // lanes * lanes, "i64", max(start.depth, stop.depth))
+        count = b.maximum(b.binary("sub", stop, start), literal(0, "i64"))
+        return b.add(start, b.binary("and", count, literal(-lanes, "i64")))
+
+    def lane_loop(
+        self,
+        axis: Axis,
+        start: Val,
+        stop: Val,
+        lanes: int,
+        align: int,
+        low: int,
+        high: int,
+        body: Callable[[], None],
+        masked: bool,
+        carries: Sequence[Val] = (),
+        carried: Callable[[list[Val]], list[Val]] | None = None,
+    ) -> list[Val]:
+        """``body`` for lanes start, start + lanes, ...; masked where the end cuts through a vector."""
+        exact = start.is_literal and stop.is_literal and (int(stop.text) - int(start.text)) % max(lanes, 1) == 0
+
+        def step(induction: Val, states: list[Val]) -> list[Val]:
+            outer_lanes, outer_mask = self.lanes, self.base_mask
+            self.lanes = lanes
+            results = states
+            base = induction._replace(depth=self.b.depth)
+            if masked and not exact and lanes > 1:
+                self.base_mask = self._remaining(base, stop, lanes)
+
+            def inner() -> None:
+                nonlocal results
+                if carried is not None:
+                    results = carried(states)
+                else:
+                    body()
+
+            self.bound(axis, base, lanes, math.gcd(lanes, align), low, high - 1, inner)
+            self.lanes, self.base_mask = outer_lanes, outer_mask
+            return results
+
+        return self.b.loop(start, stop, lanes, carries, step)
+
+    def _remaining(self, base: Val, stop: Val, lanes: int) -> Val:
+        b = self.b
+        if base.is_literal and stop.is_literal:
+            count = literal(min(int(stop.text) - int(base.text), lanes), "i32", base.depth)
+        else:
+            left = b.minimum(b.binary("sub", stop, base), literal(lanes, "i64"))
+            count = b.convert("trunc", left, "i32")
+        return b.compare("icmp ult", b.step_vector("i32", lanes), count)
+
+    # Scans.
+
+    def _scan(self, node: ScanLoop) -> None:
+        b = self.b
+        extent = node.axis.extent
+        dtypes = [init.dtype for init in node.inits]
+        varies = self.lanes > 1 and self._depends(node)
+        first = [self.emit(init) for init in node.inits]
+        if varies:
+            first = [b.splat(value, self.lanes) for value in first]
+
+        def body(induction: Val, states: list[Val]) -> list[Val]:
+            position = induction
+            if node.reverse:
+                position = b.add(literal(extent - 1, "i64"), b.scale(induction, -1))
+            results = states
+
+            def step() -> None:
+                nonlocal results
+                self.nodes(node.body)
+                values = [self.emit(expr) for expr in node.bodies]
+                results = self.combine(node.combiner, dtypes, states, values)
+                for slot, index, state in node.stores:
+                    self.store(slot, index, results[state])
+
+            self.bound(node.axis, position, 1, 1, 0, extent - 1, step)
+            return results
+
+        b.loop(literal(0, "i64"), literal(extent, "i64"), 1, first, body)
+
+    def _depends(self, node: ScanLoop) -> bool:
+        """Whether the states differ between the lanes."""
+        vector = {axis for axis, bound in self.axes.items() if bound.lanes > 1}
+        return any(vector & expr.free_axes for expr in (*node.inits, *node.bodies))
+
+    # The whole.
+
+    def units(self, tree: Sequence[Node], units: Units, begin: Val, end: Val) -> None:
+        """The tree for units begin..end."""
+        if units.count == 1 and not units.axes and units.blocked is None:
+            self.nodes(tree)
+            return
+        self.nodes(tree[:-1])
+        top = tree[-1]
+        assert isinstance(top, Loop)
+        b = self.b
+        if units.blocked is top:
+            size = literal(units.block, "i64")
+            start = b.binary("mul", begin, size)
+            stop = b.minimum(b.binary("mul", end, size), literal(top.axis.extent, "i64"))
+            self._loop(top, start, stop, units.block)
+        elif len(units.axes) == 1 and units.blocked is None:
+            self._loop(top, begin, end, 1)
+        else:
+            b.loop(begin, end, 1, (), lambda unit, _: self._unit(top, units, unit))
+
+    def _unit(self, top: Loop, units: Units, unit: Val) -> list[Val]:
+        """One unit: its number is taken apart into the values of the axes and the block."""
+        b = self.b
+        rest = unit
+        start, stop = literal(0, "i64"), literal(0, "i64")
+        if units.blocked is not None:
+            extent = units.blocked.axis.extent
+            blocks = literal(math.ceil(extent / units.block), "i64")
+            start = b.scale(b.binary("urem", rest, blocks), units.block)
+            stop = b.minimum(b.add(start, literal(units.block, "i64")), literal(extent, "i64"))
+            rest = b.binary("udiv", rest, blocks)
+        values: dict[Axis, Val] = {}
+        for axis in reversed(units.axes[1:]):
+            extent_value = literal(axis.extent, "i64")
+            values[axis] = b.binary("urem", rest, extent_value)
+            rest = b.binary("udiv", rest, extent_value)
+        values[units.axes[0]] = rest
+
+        def descend(node: Node, axes: Sequence[Axis]) -> None:
+            assert isinstance(node, Loop)
+            if not axes:
+                self._loop(node, start, stop, units.block)
+                return
+            axis = axes[0]
+            if len(axes) == 1 and units.blocked is None:
+                inner: Any = lambda: self.nodes(node.body)  # noqa: E731
+            else:
+                inner = lambda: descend(node.body[0], axes[1:])  # noqa: E731
+            self.bound(axis, values[axis], 1, 1, 0, axis.extent - 1, inner)
+
+        descend(top, units.axes)
+        return []
+
+    def any_lane(self, mask: Val) -> Val:
+        """Whether any lane of the mask is set."""
+        name = f"llvm.vector.reduce.or.{suffix('i1', mask.lanes)}"
+        self.b.declare(name, "i1", [mask.type])
+        return self.b.emit(f"call i1 @{name}({mask.type} {mask.text})", "i1", 1, mask.depth)

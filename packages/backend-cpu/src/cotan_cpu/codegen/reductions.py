@@ -1,0 +1,249 @@
+"""Reductions as code: vector accumulators, the fold over lanes, and sums that lose no more than pairwise ones.
+
+A long float sum is done in blocks of at most ``BLOCK`` rounds; block sums are added with the rounding error kept beside the
+total (a two-sum), so that the error does not grow with the length.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from cotan.ir.program import ReduceLoop
+from cotan.ir.scalar import make
+from cotan_cpu.codegen.builder import Val, literal
+from cotan_cpu.codegen.types import is_float, is_half
+
+if TYPE_CHECKING:
+    from cotan_cpu.codegen.loops import TreePrinter
+
+BLOCK = 32
+
+
+class Reduction:
+    """Prints one ReduceLoop, siblings included."""
+
+    def __init__(self, printer: TreePrinter, node: ReduceLoop) -> None:
+        self.p = printer
+        self.b = printer.b
+        self.node = node
+        self.axes = node.axes
+        self.reduces = (node.value, *node.siblings)
+        self.vector = printer.planner.vector.get(id(node)) if printer.lanes == 1 else None
+        self.inits = [init for reduce in self.reduces for init in reduce.args[: len(reduce.args) // 2]]
+        self.dtypes = [init.dtype for init in self.inits]
+        trips = [axis.extent for axis in self.axes]
+        if self.vector is not None:
+            trips = [
+                math.ceil(axis.extent / self.vector[1]) if axis is self.vector[0] else axis.extent for axis in self.axes
+            ]
+        self.trips = trips
+        self.level = self._block_level()
+        self.kept = [self.level >= 0 and is_sum for is_sum in self._float_sums()]
+        """For every state: whether its rounding errors are kept."""
+
+    def _float_sums(self) -> list[bool]:
+        flags: list[bool] = []
+        for reduce in self.reduces:
+            count = len(reduce.args) // 2
+            dtype = reduce.args[0].dtype
+            flags += [reduce.attr[0] == "add" and is_float(dtype) and not is_half(dtype)] * count
+        return flags
+
+    def _block_level(self) -> int:
+        """The axis whose loop is cut into blocks; -1 if the whole is short enough or sums no floats."""
+        if math.prod(self.trips) <= 2 * BLOCK or not any(self._float_sums()):
+            return -1
+        inner = 1
+        for level in reversed(range(len(self.trips))):
+            if inner * self.trips[level] > 2 * BLOCK or level == 0:
+                return level
+            inner *= self.trips[level]
+        return 0
+
+    def bind(self) -> None:
+        """Print the loops, and make the results known to the present scope."""
+        states = self.states()
+        position = 0
+        for reduce in self.reduces:
+            for k in range(len(reduce.args) // 2):
+                self.p.bind(make("project", self.dtypes[position], (reduce,), k), states[position])
+                position += 1
+
+    def states(self) -> list[Val]:
+        """Print the loops; the final states."""
+        p, b = self.p, self.b
+        lanes = 1
+        if self.vector is not None:
+            lanes = self.vector[1]
+        elif p.lanes > 1 and self._varies():
+            lanes = p.lanes
+        self.lanes = lanes
+        first = [b.splat(p.emit(init), lanes) for init in self.inits]
+        errors = [b.splat(literal(0.0, value.kind), lanes) for value, kept in zip(first, self.kept) if kept]
+        totals = self._axis(0, [*first, *errors])
+        states = self._with_errors(totals)
+        if self.vector is not None:
+            states = self._fold(states)
+        return states
+
+    def _varies(self) -> bool:
+        vector = {axis for axis, bound in self.p.axes.items() if bound.lanes > 1}
+        return any(vector & reduce.free_axes for reduce in self.reduces)
+
+    # Loops.
+
+    def _axis(self, level: int, states: list[Val]) -> list[Val]:
+        """Run the loops from ``level`` on. Outside of the blocks, states are followed by their errors."""
+        if level == len(self.axes):
+            return self._combine_element(states)
+        axis = self.axes[level]
+        start, stop = literal(0, "i64"), literal(axis.extent, "i64")
+        if self.vector is None or axis is not self.vector[0]:
+            if level == self.level:
+                return self._blocks(level, start, stop, states)
+            return self._plain(level, start, stop, states)
+        main = self.p.whole_end(start, stop, self.lanes)
+        states = self._blocks(level, start, main, states) if level == self.level else self._plain(level, start, main, states)
+        if int(main.text) < axis.extent:
+            states = self._rest(level, main, stop, states)
+        return states
+
+    def _rest(self, level: int, start: Val, stop: Val, states: list[Val]) -> list[Val]:
+        if self.p.target.masked:
+            if level == self.level:
+                return self._block(states, lambda inner: self._plain(level, start, stop, inner, masked=True))
+            return self._plain(level, start, stop, states, masked=True)
+        # Without masks: one by one into lane 0, the other lanes combine with what changes nothing.
+        self.single = True
+        if level == self.level:
+            states = self._block(states, lambda inner: self._plain(level, start, stop, inner, single=True))
+        else:
+            states = self._plain(level, start, stop, states, single=True)
+        return states
+
+    def _plain(
+        self, level: int, start: Val, stop: Val, states: list[Val], masked: bool = False, single: bool = False
+    ) -> list[Val]:
+        p, axis = self.p, self.axes[level]
+        lanes = self.lanes if self.vector is not None and axis is self.vector[0] and not single else 0
+
+        def carried(inner: list[Val]) -> list[Val]:
+            if level < len(self.node.levels):
+                p.nodes(self.node.levels[level])
+            return self._axis(level + 1, inner)
+
+        if lanes:
+            return p.lane_loop(axis, start, stop, lanes, 0, 0, axis.extent, _nothing, masked, states, carried)
+
+        def body(induction: Val, inner: list[Val]) -> list[Val]:
+            results = inner
+
+            def run() -> None:
+                nonlocal results
+                results = carried(inner)
+
+            p.bound(axis, induction, 1, 1, 0, axis.extent - 1, run)
+            return results
+
+        return self.b.loop(start, stop, 1, states, body)
+
+    def _blocks(self, level: int, start: Val, stop: Val, states: list[Val]) -> list[Val]:
+        """The loop of ``level`` cut into blocks whose sums begin at zero."""
+        axis = self.axes[level]
+        step = self.lanes if self.vector is not None and axis is self.vector[0] else 1
+        rounds = max(1, BLOCK // math.prod(self.trips[level + 1 :])) * step
+        b = self.b
+
+        def body(first: Val, inner: list[Val]) -> list[Val]:
+            whole = stop.is_literal and (int(stop.text) - int(start.text)) % rounds == 0
+            last = b.add(first, literal(rounds, "i64"))
+            if not whole:
+                last = b.minimum(last, stop)
+            return self._block(inner, lambda partial: self._plain(level, first, last, partial))
+
+        return b.loop(start, stop, rounds, states, body)
+
+    def _block(self, states: list[Val], run: object) -> list[Val]:
+        """One block: kept sums start at zero and are then added with their error."""
+        b = self.b
+        count = len(self.inits)
+        totals, errors = states[:count], iter(states[count:])
+        zero = [b.splat(literal(0.0, v.kind), v.lanes) if kept else v for v, kept in zip(totals, self.kept)]
+        partial = run(zero)  # type: ignore[operator]
+        results, new_errors = [], []
+        for total, part, kept in zip(totals, partial, self.kept):
+            if not kept:
+                results.append(part)
+                continue
+            added, lost = two_sum(b, total, part)
+            results.append(added)
+            new_errors.append(b.binary("fadd", next(errors), lost))
+        return [*results, *new_errors]
+
+    # Elements, errors, lanes.
+
+    def _combine_element(self, states: list[Val]) -> list[Val]:
+        p, b = self.p, self.b
+        results: list[Val] = []
+        position = 0
+        for reduce in self.reduces:
+            count = len(reduce.args) // 2
+            values = [p.emit(expr) for expr in reduce.args[count:]]
+            old = states[position : position + count]
+            if self.vector is not None and p.lanes == 1:
+                values = [self._lane_zero(v, init) for v, init in zip(values, self.inits[position : position + count])]
+            dtypes = self.dtypes[position : position + count]
+            new = [b.splat(value, self.lanes) for value in p.combine(reduce.attr[0], dtypes, old, values)]
+            if self.vector is not None and p.base_mask is not None:
+                new = [b.select(p.base_mask, fresh, before) for fresh, before in zip(new, old)]
+            results += new
+            position += count
+        return [*results, *states[position:]]
+
+    def _lane_zero(self, value: Val, init: object) -> Val:
+        """A vector with ``value`` in lane 0 and the neutral state in the others."""
+        neutral = self.b.splat(self.p.emit(init), self.lanes)  # type: ignore[arg-type]
+        rhs = f"insertelement {neutral.type} {neutral.text}, {value.kind} {value.text}, i64 0"
+        return self.b.emit(rhs, value.kind, self.lanes, max(neutral.depth, value.depth))
+
+    def _with_errors(self, states: list[Val]) -> list[Val]:
+        """Add the kept errors to their sums; where the sum is not finite the error says nothing."""
+        b = self.b
+        errors = iter(states[len(self.inits) :])
+        results = []
+        for state, kept in zip(states, self.kept):
+            if kept:
+                error = next(errors)
+                exact = b.binary("fadd", state, error)
+                state = b.select(b.compare("fcmp ord", error, error), exact, state)
+            results.append(state)
+        return results
+
+    def _fold(self, states: list[Val]) -> list[Val]:
+        """Combine the lanes, halving them until one is left."""
+        b = self.b
+        lanes = self.lanes
+        while lanes > 1:
+            lanes //= 2
+            low = [b.shuffle(v, None, range(lanes)) if lanes > 1 else b.extract(v, 0) for v in states]
+            high = [b.shuffle(v, None, range(lanes, 2 * lanes)) if lanes > 1 else b.extract(v, 1) for v in states]
+            states = []
+            for reduce in self.reduces:
+                position, count = len(states), len(reduce.args) // 2
+                part = slice(position, position + count)
+                states += self.p.combine(reduce.attr[0], self.dtypes[part], low[part], high[part])
+        return states
+
+
+def _nothing() -> None:
+    """A body whose work is done by the carried states."""
+
+
+def two_sum(b: object, x: Val, y: Val) -> tuple[Val, Val]:
+    """x + y rounded, and what the rounding lost, exactly."""
+    binary = b.binary  # type: ignore[attr-defined]
+    total = binary("fadd", x, y)
+    back = binary("fsub", total, x)
+    lost = binary("fadd", binary("fsub", x, binary("fsub", total, back)), binary("fsub", y, back))
+    return total, lost

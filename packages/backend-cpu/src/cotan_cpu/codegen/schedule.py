@@ -1,0 +1,307 @@
+"""Which loops become vectors, how wide, and how a kernel is cut into units for threads.
+
+A small cost model in cycles: for every loop, running it scalar (its inner loops vectorised as they like best) is compared
+with running it as lanes. Reads kernel trees, prints nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cotan.ir.index import Axis, FloorDiv, Index, Mod
+from cotan.ir.program import Let, Loop, Node, ReduceLoop, ScanLoop, Store
+from cotan.ir.scalar import Combiner, Expr, index_axes
+from cotan_cpu.codegen.target import Target
+
+_WEIGHTS = {
+    "const": 0, "index": 0, "load": 0, "project": 0, "guard": 1, "div": 4, "rem": 8, "sqrt": 4, "rsqrt": 8, "exp": 12,
+    "exp2": 12, "expm1": 16, "log": 16, "log1p": 20, "sin": 20, "cos": 20, "tan": 30, "asin": 25, "acos": 25, "atan": 20,
+    "atan2": 30, "sinh": 22, "cosh": 18, "tanh": 24, "asinh": 40, "acosh": 40, "atanh": 40, "erf": 24, "erfc": 50,
+    "erf_inv": 35, "lgamma": 150, "digamma": 120, "cbrt": 30, "logistic": 16, "pow": 50, "nextafter": 10,
+}  # fmt: skip
+_CYCLE = 0.3e-9
+_GATHER, _SCATTER = 2.0, 3.0
+_BYTES_PER_CYCLE = 4.0
+WANTED_UNITS = 64
+
+
+@dataclass
+class Work:
+    """What one round of a loop's body does, its inner loops apart."""
+
+    ops: float = 0.0
+    width: int = 1
+    accesses: list[tuple[Index, bool]] = field(default_factory=list)
+    guards: list[tuple[Index, int, int]] = field(default_factory=list)
+    children: list[tuple[Node, Work, int]] = field(default_factory=list)
+    """(loop, its body, how often that runs); a reduction over several axes is a chain of entries for one node"""
+
+    def total_ops(self) -> float:
+        """The size of the code: inner bodies once."""
+        return self.ops + len(self.accesses) + sum(child.total_ops() for _, child, _ in self.children)
+
+    def all_guards(self) -> list[tuple[Index, int, int]]:
+        return self.guards + [guard for _, child, _ in self.children for guard in child.all_guards()]
+
+    def max_width(self) -> int:
+        return max([self.width] + [child.max_width() for _, child, _ in self.children])
+
+
+def _itemsize(dtype: Any) -> int:
+    return 4 if dtype is None or dtype.name in ("float16", "bfloat16") else int(dtype.itemsize)
+
+
+def work_of(nodes: Sequence[Node], seen: set[Expr]) -> Work:
+    """Sum up ``nodes``; expressions in ``seen`` are computed outside."""
+    work = Work()
+    for node in nodes:
+        if isinstance(node, Let):
+            _count(work, node.value, seen)
+        elif isinstance(node, Store):
+            _count(work, node.value, seen)
+            work.accesses.append((node.index, True))
+            work.guards.extend(node.conditions)
+            if node.combine is not None:
+                work.ops += 1
+                work.accesses.append((node.index, False))
+            _count_index(work, node.index, seen)
+        elif isinstance(node, Loop):
+            work.children.append((node, work_of(node.body, set(seen)), node.axis.extent))
+        elif isinstance(node, ReduceLoop):
+            work.children.append((node, _reduce_work(node, 0, set(seen)), node.axes[0].extent))
+            seen.update((node.value, *node.siblings))
+        else:
+            inner = set(seen)
+            body = work_of(node.body, inner)
+            for expr in node.bodies:
+                _count(body, expr, inner)
+            body.ops += 2 * len(node.inits)
+            body.accesses.extend((index, True) for _, index, _ in node.stores)
+            work.children.append((node, body, node.axis.extent))
+    return work
+
+
+def _reduce_work(node: ReduceLoop, level: int, seen: set[Expr]) -> Work:
+    work = work_of(node.levels[level] if level < len(node.levels) else (), seen)
+    if level + 1 < len(node.axes):
+        work.children.append((node, _reduce_work(node, level + 1, seen), node.axes[level + 1].extent))
+        return work
+    for reduce in (node.value, *node.siblings):
+        states = len(reduce.args) // 2
+        for expr in reduce.args[states:]:
+            _count(work, expr, seen)
+        work.ops += 1 if states == 1 else 4 * states
+    return work
+
+
+def _count(work: Work, expr: Expr, seen: set[Expr]) -> None:
+    pending = [expr]
+    while pending:
+        node = pending.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.dtype is not None and node.op != "const":
+            work.width = max(work.width, _itemsize(node.dtype))
+        work.ops += _WEIGHTS.get(node.op, 1)
+        if node.op == "load":
+            work.accesses.append((node.attr[1], False))
+            _count_index(work, node.attr[1], seen)
+        elif node.op == "index":
+            _count_index(work, node.attr, seen)
+        elif node.op == "guard":
+            work.guards.extend(node.attr)
+        if node.op != "project":
+            pending.extend(node.args)
+
+
+def _count_index(work: Work, index: Index, seen: set[Expr]) -> None:
+    for atom, _ in index.terms:
+        if isinstance(atom, FloorDiv | Mod):
+            work.ops += 3
+            _count_index(work, atom.index, seen)
+        elif not isinstance(atom, Axis):
+            _count(work, atom.expr, seen)
+
+
+def stride_along(index: Index, axis: Axis, lanes: int) -> int | None:
+    """How far apart neighbours along ``axis`` are; None if that is not one number."""
+    stride = 0
+    for atom, coefficient in index.terms:
+        if isinstance(atom, Axis):
+            stride += coefficient if atom is axis else 0
+        elif isinstance(atom, FloorDiv | Mod):
+            inner = stride_along(atom.index, axis, lanes)
+            if inner is None or (inner != 0 and (inner < 0 or atom.divisor % (inner * lanes) != 0)):
+                return None
+            if isinstance(atom, Mod):
+                stride += inner * coefficient
+        elif axis in atom.expr.free_axes:
+            return None
+    return stride
+
+
+def power_of_two(value: int) -> int:
+    """The least power of two that is not less."""
+    return 1 << max(value - 1, 0).bit_length()
+
+
+class Planner:
+    """Decides for every loop of a tree; ``vector`` maps the id of a Loop or ReduceLoop to (axis, lanes)."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.vector: dict[int, tuple[Axis, int]] = {}
+        self.works: dict[int, Work] = {}
+
+    def plan(self, tree: Sequence[Node]) -> float:
+        """Fill ``vector``; returns the estimated cycles of one run."""
+        return self._scalar(work_of(tree, set()))
+
+    def native(self, work: Work) -> int:
+        return max(self.target.vector_bytes // work.max_width(), 1)
+
+    def _scalar(self, work: Work) -> float:
+        cost = work.ops + 1.0 * len(work.accesses)
+        return cost + sum(self._loop(node, inner) for node, inner, _ in work.children)
+
+    def _loop(self, node: Node, work: Work) -> float:
+        """The cost of a whole loop run from scalar code, choosing its form."""
+        self.works[id(node)] = work
+        if isinstance(node, Loop):
+            scalar = node.axis.extent * (self._scalar(work) + 1)
+            if node.axis.kind != "parallel" or not self._can_be_lanes(node.axis, work):
+                return scalar
+            vector = self._lanes_cost(node.axis, work)
+            if vector < scalar:
+                self.vector[id(node)] = (node.axis, self._lanes(node.axis, work, reduction=False))
+            return min(vector, scalar)
+        if isinstance(node, ReduceLoop):
+            return self._reduce(node, work)
+        assert isinstance(node, ScanLoop)
+        return node.axis.extent * (self._scalar(work) + 4)
+
+    def _reduce(self, node: ReduceLoop, work: Work) -> float:
+        rounds = math.prod(axis.extent for axis in node.axes)
+        levels = _levels(node, work)
+        scalar = 0.0
+        outer = 1
+        for axis, level in zip(node.axes, levels):
+            outer *= axis.extent
+            inner = [(n, w) for n, w, _ in level.children if n is not node]
+            scalar += outer * (level.ops + len(level.accesses) + 1 + sum(self._loop(n, w) for n, w in inner))
+        # A chain of dependent additions takes four cycles each.
+        scalar = max(scalar, 4.0 * rounds)
+        combiners = [reduce.attr[0] for reduce in (node.value, *node.siblings)]
+        if any(isinstance(c, Combiner) and not c.commutative for c in combiners):
+            return scalar
+        best, chosen = scalar, None
+        for axis in node.axes:
+            if axis.extent < 4:
+                continue
+            native = min(self.native(work), power_of_two(axis.extent))
+            steps = rounds / axis.extent * math.ceil(axis.extent / native)
+            cost = 8.0 + 3 * math.log2(native) * len(combiners)
+            outer = 1.0
+            for other, level in zip(node.axes, levels):
+                outer *= math.ceil(axis.extent / native) if other is axis else other.extent
+                children = sum(times * self._step(w, axis) for n, w, times in level.children if n is not node)
+                cost += outer * (self._accesses(level, axis, native) + level.ops + children)
+            cost = max(cost, steps)
+            if cost < best:
+                best, chosen = cost, axis
+        if chosen is not None:
+            self.vector[id(node)] = (chosen, self._lanes(chosen, work, reduction=True))
+        return best
+
+    def _can_be_lanes(self, axis: Axis, work: Work) -> bool:
+        """Every store must go to another place in every lane."""
+        if any(store and axis not in index_axes(index) for index, store in work.accesses):
+            return False
+        return all(self._can_be_lanes(axis, child) for _, child, _ in work.children)
+
+    def _lanes_cost(self, axis: Axis, work: Work) -> float:
+        native = min(self.native(work), power_of_two(axis.extent))
+        return math.ceil(axis.extent / native) * (self._step(work, axis) + 1)
+
+    def _step(self, work: Work, axis: Axis) -> float:
+        """One round of ``work`` for a vector along ``axis``, inner loops included."""
+        native = self.native(work)
+        cost = work.ops + self._accesses(work, axis, native)
+        return cost + sum(times * (self._step(child, axis) + 1) for _, child, times in work.children)
+
+    def _accesses(self, work: Work, axis: Axis, native: int) -> float:
+        cost = 0.0
+        lanes = min(native, power_of_two(axis.extent))
+        for index, store in work.accesses:
+            stride = stride_along(index, axis, native)
+            if stride == 0:
+                cost += 0.25
+            elif stride in (1, -1):
+                cost += 1.0
+            else:
+                cost += lanes * (_SCATTER if store else _GATHER)
+        return cost
+
+    def _lanes(self, axis: Axis, work: Work, reduction: bool) -> int:
+        """Lanes along the axis: several registers' worth where the body is small."""
+        native = self.native(work)
+        size = work.total_ops()
+        inner_loop = not reduction and bool(work.children)
+        if inner_loop and size <= 4:
+            factor = 8
+        else:
+            factor = 4 if size <= 10 else 2 if size <= 30 else 1
+        return max(1, min(native * factor, power_of_two(axis.extent)))
+
+
+def _levels(node: ReduceLoop, work: Work) -> list[Work]:
+    levels = [work]
+    while len(levels) < len(node.axes):
+        levels.append(next(inner for child, inner, _ in levels[-1].children if child is node))
+    return levels
+
+
+@dataclass(frozen=True)
+class Units:
+    """How a kernel is divided: units count ``axes`` (outermost first) and then blocks of the vector loop ``blocked``.
+
+    ``count`` is 1 and both are empty if the kernel is not divisible.
+    """
+
+    count: int
+    axes: tuple[Axis, ...] = ()
+    blocked: Loop | None = None
+    block: int = 0
+
+
+def divide(tree: Sequence[Node], planner: Planner) -> Units:
+    """Cut the outermost parallel loops into units, about ``WANTED_UNITS`` of them or more."""
+    loops = [node for node in tree if not isinstance(node, Let)]
+    if len(loops) != 1 or not isinstance(loops[0], Loop) or tree[-1] is not loops[0]:
+        return Units(1)
+    axes: list[Axis] = []
+    count = 1
+    node: Node = loops[0]
+    while isinstance(node, Loop) and node.axis.kind == "parallel" and count < WANTED_UNITS:
+        if id(node) in planner.vector:
+            axis, lanes = planner.vector[id(node)]
+            wanted = math.ceil(WANTED_UNITS / count)
+            block = math.ceil(math.ceil(axis.extent / wanted) / lanes) * lanes
+            if block >= axis.extent:
+                break
+            return Units(count * math.ceil(axis.extent / block), tuple(axes), node, block)
+        axes.append(node.axis)
+        count *= node.axis.extent
+        if len(node.body) != 1:
+            break
+        node = node.body[0]
+    return Units(count, tuple(axes))
+
+
+def seconds(cycles: float, bytes_moved: int) -> float:
+    """The time of so many cycles, or of moving the bytes, whichever is longer."""
+    return max(cycles, bytes_moved / _BYTES_PER_CYCLE) * _CYCLE

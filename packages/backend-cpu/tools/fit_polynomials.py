@@ -1,0 +1,128 @@
+"""Fit the polynomials of ``cotan_cpu.codegen.math`` and write them to ``math_tables.py``.
+
+Every table is a Chebyshev interpolant of a function that is smooth on its interval, computed with 60 digits and then
+rewritten in powers of the variable (lowest first). Run it after a change: python tools/fit_polynomials.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mpmath import mp, mpf
+
+mp.dps = 60
+Function = Callable[[Any], Any]
+
+
+def fit(function: Function, low: Any, high: Any, degree: int) -> list[Any]:
+    """Coefficients, lowest power first, of the interpolant at the Chebyshev nodes of [low, high]."""
+    low, high = mpf(low), mpf(high)
+    count = degree + 1
+    centre, radius = (low + high) / 2, (high - low) / 2
+    angles = [mp.pi * (2 * k + 1) / (2 * count) for k in range(count)]
+    values = [function(centre + radius * mp.cos(angle)) for angle in angles]
+    series = [2 * sum(v * mp.cos(j * a) for v, a in zip(values, angles)) / count for j in range(count)]
+    series[0] /= 2
+    before: list[Any] = [mpf(1)]
+    now: list[Any] = [-centre / radius, 1 / radius]
+    line = list(now)
+    total = [series[0]] + [mpf(0)] * degree
+    for k in range(1, count):
+        for power, coefficient in enumerate(now):
+            total[power] += series[k] * coefficient
+        following = [mpf(0)] * (len(now) + 1)
+        for power, coefficient in enumerate(now):
+            following[power] += 2 * line[0] * coefficient
+            following[power + 1] += 2 * line[1] * coefficient
+        for power, coefficient in enumerate(before):
+            following[power] -= coefficient
+        before, now = now, following
+    return total
+
+
+def taylor_safe(function: Function, at: Any = 0) -> Function:
+    """``function`` where its formula divides zero by zero at ``at``: a limit by a step of 1e-25."""
+
+    def safe(x: Any) -> Any:
+        with mp.workdps(120):
+            return function(x if abs(x - at) > mpf(10) ** -25 else at + mpf(10) ** -25)
+
+    return safe
+
+
+def odd(function: Function) -> Function:
+    """z -> (f(x)/x - 1)/z for z = x*x, f odd with slope 1."""
+    return taylor_safe(lambda z: (function(mp.sqrt(z)) / mp.sqrt(z) - 1) / z)
+
+
+def erf_inv_over_x(w: Any) -> Any:
+    """erf_inv(x)/x as a function of w = -log(1 - x*x)."""
+    with mp.workdps(90):
+        x = mp.sqrt(-mp.expm1(-w))
+        tail = mp.exp(-w) / (1 + x)
+        guess = mp.sqrt(w) * mpf("0.85") if w > 1 else x * mp.sqrt(mp.pi) / 2
+        root = mp.findroot(lambda y: mp.log(mp.erfc(y) / tail), guess)
+        return root / x
+
+
+HALF_LN2 = mp.log(2) / 2 + mpf("1e-4")
+QUARTER_PI2 = (mp.pi / 4 + mpf("1e-4")) ** 2
+TABLES: dict[str, tuple[Function, Any, Any, dict[str, int]]] = {
+    "exp": (taylor_safe(lambda r: (mp.expm1(r) - r) / r**2), -HALF_LN2, HALF_LN2, {"float": 4, "double": 10}),
+    "exp2": (taylor_safe(lambda r: mp.expm1(r * mp.log(2)) / r), -0.5, 0.5, {"float": 6, "double": 12}),
+    "log": (
+        taylor_safe(lambda f: (mp.log1p(f) - f + f * f / 2) / f**3),
+        mp.sqrt(mpf(1) / 2) - 1,
+        mp.sqrt(2) - 1,
+        {"float": 8},
+    ),
+    "log_ratio": (
+        taylor_safe(lambda z: (2 * mp.atanh(mp.sqrt(z)) / mp.sqrt(z) - 2) / z),
+        0,
+        (mp.sqrt(2) - 1) ** 4,
+        {"double": 8},
+    ),
+    "sin": (odd(mp.sin), 0, QUARTER_PI2, {"float": 3, "double": 7}),
+    "cos": (taylor_safe(lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2), 0, QUARTER_PI2, {"float": 3, "double": 7}),
+    "tanh": (odd(mp.tanh), 0, mpf("0.625") ** 2, {"float": 5, "double": 12}),
+    "sinh": (odd(mp.sinh), 0, 1, {"float": 3, "double": 8}),
+    "atan": (odd(mp.atan), 0, (mp.sqrt(2) - 1) ** 2, {"float": 5, "double": 13}),
+    "asin": (odd(mp.asin), 0, mpf("0.25"), {"float": 6, "double": 15}),
+    "erf": (taylor_safe(lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1), 0, 1, {"float": 7, "double": 14}),
+    "erf_tail": (lambda x: mp.log(mp.erfc(x)), mpf("0.99"), 4, {"float": 9}),
+    "erfcx": (
+        lambda t: (lambda x: mp.exp(x * x) * mp.erfc(x) * (1 + 2 * x))(4 * (1 + t) / (1 - t)),
+        (mpf("0.45") - 4) / (mpf("0.45") + 4),
+        mpf(24) / 32,
+        {"double": 22},
+    ),
+    "erf_inv_near": (taylor_safe(lambda s: erf_inv_over_x(s + mpf("3.125"))), mpf("-3.1249999"), mpf("3.125"), {"double": 23}),
+    "erf_inv_middle": (lambda s: erf_inv_over_x((s + mpf("3.25")) ** 2), -0.75, 0.75, {"double": 18}),
+    "erf_inv_far": (lambda s: erf_inv_over_x((s + 5) ** 2), -1, mpf("1.1"), {"double": 16}),
+    "lgamma": (
+        taylor_safe(taylor_safe(lambda t: mp.loggamma(2 + t) / (t * (1 + t))), -1),
+        -1,
+        1,
+        {"double": 30},
+    ),
+}
+
+
+def main() -> None:
+    out = ['"""Polynomial coefficients, lowest power first. Written by tools/fit_polynomials.py: change that, not this."""\n']
+    out.append("TABLES: dict[tuple[str, str], tuple[float, ...]] = {")
+    for name, (function, low, high, degrees) in TABLES.items():
+        for kind, degree in degrees.items():
+            values = [float(v) for v in fit(function, low, high, degree)]
+            out.append(f'    ("{name}", "{kind}"): (')
+            out.extend(f"        {value!r}," for value in values)
+            out.append("    ),")
+    out.append("}\n")
+    target = Path(__file__).resolve().parents[1] / "src/cotan_cpu/codegen/math_tables.py"
+    target.write_text("\n".join(out))
+
+
+if __name__ == "__main__":
+    main()
