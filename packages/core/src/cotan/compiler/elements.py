@@ -1,0 +1,233 @@
+"""Values as functions of an index: what a kernel rule says of one element, with its operands left open.
+
+An ``Op`` is one equation as the fuser sees it. ``op.elements(idx)`` asks the primitive's kernel rule for the elements at
+``idx``; in the answer, an operand's element is an open load whose slot is ``(variable, index tuple)``. Whether the
+variable becomes a buffer or is replaced by its own element is decided later. Knows no primitive by name.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan.dtypes import ExtendedDType, float0
+from cotan.ir.avals import ShapedArray, shaped
+from cotan.ir.index import ZERO, Atom, Axis, FloorDiv, Index, Mod, Value, axis_index, const_index, linear_index
+from cotan.ir.jaxpr import Atom as JaxprAtom
+from cotan.ir.jaxpr import Eqn, Literal, Var
+from cotan.ir.primitive import kernel
+from cotan.ir.scalar import Cumulative, Expr, Library, Operand, Scatter, const, make
+
+Idx = tuple[Index, ...]
+Rule = Callable[..., Any]
+SCALARS = frozenset(
+    np.dtype(t)
+    for t in ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
+)  # fmt: skip
+
+
+def physical(aval: ShapedArray) -> ShapedArray:
+    """How ``aval`` is stored: keys are arrays of their words."""
+    dtype = aval.dtype
+    return shaped(aval.shape + dtype.trailing, dtype.base) if isinstance(dtype, ExtendedDType) else aval
+
+
+def is_empty(aval: ShapedArray) -> bool:
+    """Whether there is nothing to compute: no elements, or elements without bytes."""
+    return 0 in aval.shape or aval.dtype == float0
+
+
+def has_scalars(aval: ShapedArray) -> bool:
+    """Whether kernels can deal with elements of this type."""
+    dtype = physical(aval).dtype
+    return dtype in SCALARS or dtype.name == "bfloat16" or aval.dtype == float0
+
+
+def iteration(shape: Sequence[int], name: str = "i") -> tuple[tuple[Axis, ...], Idx]:
+    """Fresh parallel loops over ``shape``, and the index tuple that they walk; loops of one step are left out."""
+    axes = tuple(Axis(f"{name}{n}", extent) for n, extent in enumerate(shape))
+    return tuple(axis for axis in axes if axis.extent != 1), tuple(map(axis_index, axes))
+
+
+def normal_index(idx: Sequence[Index | int], shape: Sequence[int]) -> Idx:
+    """``idx`` with ints as indices, and 0 where there is but one element."""
+    return tuple(
+        ZERO if extent == 1 else const_index(i) if isinstance(i, int) else i
+        for i, extent in zip(idx, shape, strict=True)
+    )
+
+
+def open_load(var: Var, idx: Sequence[Index | int]) -> Expr:
+    """The element of ``var`` at the physical index ``idx``, to be resolved later."""
+    aval = physical(var.aval)
+    index = normal_index(idx, aval.shape)
+    return make("load", aval.dtype, (), ((var, index), linear_index(index, aval.shape)))
+
+
+def literal_value(literal: Literal) -> Expr:
+    value = literal.val
+    return const(value.item() if isinstance(value, np.ndarray | np.generic) else value, literal.aval.dtype)
+
+
+def _operand(atom: JaxprAtom, words: Idx | None) -> Operand:
+    """``atom`` for a kernel rule; a key array shows its words if ``words`` is None, else only those at ``words``."""
+    if isinstance(atom, Literal):
+        value = literal_value(atom)
+        return Operand((), atom.aval.dtype, lambda idx: value)
+    if isinstance(atom.aval.dtype, ExtendedDType) and words is not None:
+        return Operand(atom.aval.shape, atom.aval.dtype, lambda idx: open_load(atom, (*idx, *words)))
+    aval = physical(atom.aval)
+    return Operand(aval.shape, aval.dtype, lambda idx: open_load(atom, idx))
+
+
+_wants_out: dict[Rule, bool] = {}
+
+
+def _call(rule: Rule, eqn: Eqn, idx: Idx) -> Any:
+    """What ``rule`` answers for the physical index ``idx`` of the result."""
+    out_dtype = eqn.outvars[0].aval.dtype
+    words: Idx | None = None
+    if isinstance(out_dtype, ExtendedDType) and any(isinstance(v.aval.dtype, ExtendedDType) for v in eqn.invars):
+        # Keys to keys: the rule moves whole keys, and so it says the same of each word.
+        n = len(out_dtype.trailing)
+        idx, words = idx[: len(idx) - n], idx[len(idx) - n :]
+    operands = [_operand(atom, words) for atom in eqn.invars]
+    wants = _wants_out.get(rule)
+    if wants is None:
+        wants = _wants_out[rule] = "out" in inspect.signature(rule).parameters
+    if wants:
+        avals = tuple(v.aval for v in eqn.outvars)
+        return rule(idx, *operands, out=avals if eqn.primitive.multiple_results else avals[0], **eqn.params)
+    return rule(idx, *operands, **eqn.params)
+
+
+class Op:
+    """One equation as the fuser sees it.
+
+    Attributes:
+      kind: 'map' (elements are expressions), 'cumulative', 'scatter', 'library', 'host'.
+      record: the rule's Cumulative, Scatter or Library.
+      axes, idx: its own loops over the result's shape and the index tuple that they walk.
+      eqn: the equation; ``operands`` the variables that a step that is no kernel reads.
+    """
+
+    __slots__ = ("_elements", "_memo", "axes", "eqn", "idx", "kind", "name", "outs", "position", "record")
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        outs: Sequence[Var],
+        elements: Callable[[Idx], tuple[Expr, ...]] | None,
+        eqn: Eqn | None = None,
+        record: Any = None,
+        space: tuple[tuple[Axis, ...], Idx] | None = None,
+        position: int = 0,
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.outs = tuple(outs)
+        self.eqn = eqn
+        self.record = record
+        self.position = position
+        self._elements = elements
+        self._memo: dict[Idx, tuple[Expr, ...]] = {}
+        self.axes, self.idx = space or iteration(physical(outs[0].aval).shape if outs else ())
+
+    def elements(self, idx: Idx) -> tuple[Expr, ...]:
+        """The elements of all results at ``idx`` (one index tuple for all: their shapes are equal)."""
+        found = self._memo.get(idx)
+        if found is None:
+            assert self._elements is not None
+            found = self._memo[idx] = self._elements(idx)
+        return found
+
+    def preset(self, idx: Idx, elements: tuple[Expr, ...]) -> None:
+        """Remember what the rule already said at ``idx``."""
+        self._memo[idx] = elements
+
+    def __repr__(self) -> str:
+        return f"Op({self.name}, {self.kind})"
+
+
+def as_expressions(answer: Any) -> tuple[Expr, ...]:
+    return tuple(answer) if isinstance(answer, tuple | list) else (answer,)
+
+
+def make_op(eqn: Eqn, position: int, supports_library: Any) -> Op | None:
+    """The Op of an equation; None if there is no kernel rule for it and it must be decomposed or left to the host."""
+    outs = eqn.outvars
+    if eqn.effects:
+        return Op(eqn.primitive.name, "host", outs, None, eqn, position=position)
+    if any(is_empty(v.aval) for v in outs) and all(is_empty(v.aval) for v in outs):
+        return Op(eqn.primitive.name, "empty", outs, None, eqn, position=position)
+    rule = kernel.get(eqn.primitive)
+    if rule is None or not all(has_scalars(v.aval) for v in (*eqn.invars, *outs)):
+        return None
+    space = iteration(physical(outs[0].aval).shape)
+    answer = _call(rule, eqn, space[1])
+    name = eqn.primitive.name
+
+    if isinstance(answer, Cumulative):
+        return Op(name, "cumulative", outs, None, eqn, answer, space, position)
+    if isinstance(answer, Scatter):
+        return Op(name, "scatter", outs, None, eqn, answer, space, position)
+    if isinstance(answer, Library):
+        if eqn.primitive in supports_library:
+            return Op(name, "library", outs, None, eqn, answer, space, position)
+        if answer.fallback is None:
+            return None
+
+        def by_loops(idx: Idx) -> tuple[Expr, ...]:
+            return as_expressions(_call(rule, eqn, idx).fallback())
+
+        op = Op(name, "map", outs, by_loops, eqn, None, space, position)
+        op.preset(space[1], as_expressions(answer.fallback()))
+        return op
+    op = Op(name, "map", outs, lambda idx: as_expressions(_call(rule, eqn, idx)), eqn, None, space, position)
+    op.preset(space[1], as_expressions(answer))
+    return op
+
+
+def index_values(index: Index) -> Iterator[Expr]:
+    """The scalar expressions inside ``index``."""
+    for atom, _ in index.terms:
+        yield from _atom_values(atom)
+
+
+def _atom_values(atom: Atom) -> Iterator[Expr]:
+    if isinstance(atom, Value):
+        yield atom.expr
+    elif isinstance(atom, FloorDiv | Mod):
+        yield from index_values(atom.index)
+
+
+def node_indices(node: Expr) -> tuple[Index, ...]:
+    """The indices that stand in ``node`` itself."""
+    if node.op == "load":
+        return (node.attr[1],)
+    if node.op == "index":
+        return (node.attr,)
+    if node.op == "guard":
+        return tuple(index for index, _, _ in node.attr)
+    return ()
+
+
+def inner_values(node: Expr) -> list[Expr]:
+    """The expressions inside the indices of ``node``."""
+    found: list[Expr] = []
+    for index in node_indices(node):
+        if any(not isinstance(atom, Axis) for atom, _ in index.terms):
+            found.extend(index_values(index))
+    return found
+
+
+def prefix(nest: tuple[Axis, ...], free: frozenset[Axis]) -> tuple[Axis, ...]:
+    """The loops of ``nest`` down to the last one that is in ``free``: where a value with these free axes is computed."""
+    for depth in range(len(nest), 0, -1):
+        if nest[depth - 1] in free:
+            return nest[:depth]
+    return ()

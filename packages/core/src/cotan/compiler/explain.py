@@ -1,0 +1,189 @@
+"""What a Program does, in words: its steps, what was fused into each kernel, and the loops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cotan.dtypes import short_name
+from cotan.ir.index import Index
+from cotan.ir.program import (
+    CopyStep,
+    HostStep,
+    Kernel,
+    KernelStep,
+    Let,
+    LibraryStep,
+    Loop,
+    Node,
+    Program,
+    ReduceLoop,
+    ScanLoop,
+    Step,
+    Store,
+)
+from cotan.ir.scalar import Expr
+
+_INFIX = {
+    "add": "+", "sub": "-", "mul": "*", "div": "/", "rem": "%", "and": "&", "or": "|", "xor": "^",
+    "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "shl": "<<", "shr_logical": ">>",
+    "shr_arithmetic": ">>",
+}  # fmt: skip
+_LONG = 400
+
+
+def explain(program: Program) -> str:
+    """The steps of ``program`` as text: kernels with their loops, library calls, host steps, and the memory they need."""
+    lines = [_header(program)]
+    total = len(program.steps)
+    for number, step in enumerate(program.steps, 1):
+        lines.append("")
+        lines.extend(_step(program, step, f"step {number} of {total}"))
+    if program.notes:
+        lines.append("")
+        lines.extend(f"note: {note}" for note in program.notes)
+    return "\n".join(lines)
+
+
+def _header(program: Program) -> str:
+    kinds = {KernelStep: "kernel", LibraryStep: "library call", HostStep: "host step", CopyStep: "copy"}
+    counts = {word: sum(type(s) is kind for s in program.steps) for kind, word in kinds.items()}
+    words = [f"{n} {word}{'s' if n != 1 and word != 'copy' else ''}" for word, n in counts.items() if n]
+    donated = sum(b.donated is not None for b in program.buffers)
+    took = f", {donated} results in place of donated arguments" if donated else ""
+    return f"program {program.name}: {', '.join(words) or 'no steps'}; workspace {_bytes(program.arena)}{took}"
+
+
+def _buffer(program: Program, number: int) -> str:
+    buffer = program.buffers[number]
+    kind = {"input": "in", "output": "out", "const": "const", "temp": "tmp"}[buffer.kind]
+    return f"{kind}{number}:{short_name(buffer.aval.dtype)}[{','.join(map(str, buffer.aval.shape))}]"
+
+
+def _step(program: Program, step: Step, head: str) -> list[str]:
+    if isinstance(step, KernelStep):
+        return _kernel(program, step, head)
+    if isinstance(step, CopyStep):
+        return [f"{head}   copy   {_buffer(program, step.source)} -> {_buffer(program, step.target)}"]
+    kind = "library call" if isinstance(step, LibraryStep) else "HOST (NumPy reference)"
+    results = ", ".join(_buffer(program, n) for n in step.results)
+    operands = ", ".join(_buffer(program, n) for n in step.operands)
+    return [f"{head}   {kind} {step.primitive}   {results} = {step.primitive}({operands})"]
+
+
+def _kernel(program: Program, step: KernelStep, head: str) -> list[str]:
+    kernel = step.kernel
+    read = sum(o.size * o.dtype.itemsize for o in kernel.operands if o.read)
+    written = sum(o.size * o.dtype.itemsize for o in kernel.operands if o.written)
+    place = ", in place" if kernel.in_place else ""
+    lines = [
+        f"{head}   kernel {kernel.name}   fused: {' '.join(kernel.fused)}",
+        f"    {_bytes(read)} read, {_bytes(written)} written{place}, {kernel.flops} operations",
+    ]
+    names = _Names(kernel, [_buffer(program, n).split(":")[0] for n in step.buffers])
+    lines.extend(f"    {n} = {_buffer(program, b)}" for n, b in zip(names.operands, step.buffers, strict=True))
+    lines.extend(_nodes(kernel.tree, names, "    "))
+    return lines
+
+
+class _Names:
+    """Short names for the operands and hoisted values of a kernel."""
+
+    def __init__(self, kernel: Kernel, operands: Sequence[str]) -> None:
+        self.operands = list(operands)
+        self.kernel = kernel
+        self.values: dict[Expr, str] = {}
+
+    def new(self, node: Expr) -> str:
+        name = self.values[node] = f"t{len(self.values)}"
+        return name
+
+    def element(self, slot: int, index: Index) -> str:
+        return f"{self.operands[slot]}[{index}]"
+
+    def text(self, node: Expr) -> str:
+        text = self._text(node)
+        return text if len(text) <= _LONG else f"{text[:_LONG]}..."
+
+    def _text(self, node: Expr, inside: bool = False) -> str:
+        if node in self.values:
+            return self.values[node]
+        if node.op == "project":
+            reduction = node.args[0]
+            name = self.values.get(reduction, "?")
+            return name if len(reduction.args) == 2 else f"{name}.{node.attr}"
+        if node.op == "const":
+            return str(node.attr)
+        if node.op == "index":
+            return f"({node.attr})"
+        if node.op == "load":
+            return self.element(*node.attr)
+        args = [self._text(a, True) for a in node.args]
+        # Long texts are cut anyway: don't build them in full.
+        args = [a if len(a) <= _LONG else f"{a[:_LONG]}..." for a in args]
+        if node.op in _INFIX:
+            text = f"{args[0]} {_INFIX[node.op]} {args[1]}"
+            return f"({text})" if inside else text
+        if node.op == "guard":
+            checks = " and ".join(f"{lo} <= {index} < {hi}" for index, lo, hi in node.attr)
+            return f"({args[0]} if {checks} else {args[1]})"
+        if node.op in ("cast", "bitcast"):
+            return f"{node.op}<{short_name(node.dtype)}>({args[0]})"
+        return f"{node.op}({', '.join(args)})"
+
+
+def _nodes(nodes: Sequence[Node], names: _Names, indent: str) -> list[str]:
+    lines: list[str] = []
+    for node in nodes:
+        if isinstance(node, Loop):
+            lines.append(f"{indent}{node.axis.kind} {node.axis} < {node.axis.extent}")
+            lines.extend(_nodes(node.body, names, indent + "  "))
+        elif isinstance(node, Let):
+            text = names.text(node.value)
+            lines.append(f"{indent}{names.new(node.value)} = {text}")
+        elif isinstance(node, Store):
+            checks = "".join(f" if {lo} <= {index} < {hi}" for index, lo, hi in node.conditions)
+            sign = "combine=" if node.combine is not None else "="
+            lines.append(f"{indent}{names.element(node.slot, node.index)} {sign} {names.text(node.value)}{checks}")
+        elif isinstance(node, ScanLoop):
+            lines.extend(_scan(node, names, indent))
+        else:
+            lines.extend(_reduction(node, names, indent))
+    return lines
+
+
+def _combiner(combiner: object) -> str:
+    return combiner if isinstance(combiner, str) else str(getattr(combiner, "name", combiner))
+
+
+def _reduction(node: ReduceLoop, names: _Names, indent: str) -> list[str]:
+    lines: list[str] = []
+    loops = ", ".join(f"{a} < {a.extent}" for a in node.axes)
+    depth = indent
+    for n, level in enumerate(node.levels):
+        if level:
+            lines.append(f"{depth}reduction {node.axes[n]} < {node.axes[n].extent}")
+            depth += "  "
+            lines.extend(_nodes(level, names, depth))
+    for value in (node.value, *node.siblings):
+        half = len(value.args) // 2
+        bodies = ", ".join(names.text(b) for b in value.args[half:])
+        lines.append(f"{depth}{names.new(value)} = {_combiner(value.attr[0])}  {loops}   {bodies}")
+    return lines
+
+
+def _scan(node: ScanLoop, names: _Names, indent: str) -> list[str]:
+    way = " backwards" if node.reverse else ""
+    lines = [f"{indent}sequential {node.axis} < {node.axis.extent}{way}, running {_combiner(node.combiner)}"]
+    lines.extend(_nodes(node.body, names, indent + "  "))
+    bodies = ", ".join(names.text(b) for b in node.bodies)
+    for slot, index, k in node.stores:
+        which = f".{k}" if len(node.bodies) > 1 else ""
+        lines.append(f"{indent}  {names.element(slot, index)} = {_combiner(node.combiner)}{which} of {bodies}")
+    return lines
+
+
+def _bytes(n: int) -> str:
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if n >= size:
+            return f"{n / size:.3g} {unit}"
+    return f"{n} B"

@@ -1,0 +1,392 @@
+"""Fusion: which values become buffers, which are substituted into their consumers, and which results share a kernel.
+
+Substitution is the only mechanism. A value is substituted unless recomputing it costs more than memory does: that is
+measured by how often its elements would be evaluated, each hoisted as far out of the loops as it can be, against how
+many elements it has. Afterwards results over one iteration space that read the same arrays, or one another at the same
+element, become several outputs of one kernel. Deterministic: everything follows the order of the equations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cotan.compiler.cost import HIDDEN, LAUNCH, READ, WRITE, Survey, steps, survey
+from cotan.compiler.elements import Idx, Op, literal_value, open_load
+from cotan.ir.index import Axis, axis_index, substitute
+from cotan.ir.jaxpr import Literal, Var
+from cotan.ir.scalar import Expr, Scatter, index_value
+
+MAX_NODES = 400
+"""A kernel's expressions grow to about this size; then values become buffers."""
+MAX_INDICES = 12
+"""A value that one kernel would read at more different indices than this becomes a buffer."""
+SERIAL = 4096.0
+"""A reduction of more work than this is done inside another kernel only if many iterations share it out."""
+ENOUGH_PARALLEL = 32
+
+Loops = tuple[Axis, ...]
+
+
+@dataclass
+class Estimate:
+    """What one element of a value costs if all that leads to it is substituted.
+
+    Attributes:
+      chain: position of an operation -> (its elements needed for one of this, at how many different indices).
+      leaves: variable in memory -> how many of its elements.
+    """
+
+    work: float
+    reads: float
+    nodes: int
+    chain: dict[int, tuple[float, int]]
+    leaves: dict[Var, float]
+
+    @property
+    def free(self) -> bool:
+        """Whether it needs no memory and next to no work (a broadcast constant)."""
+        return self.work <= 1.0 and not self.leaves
+
+
+@dataclass
+class Group:
+    """Map operations that share a kernel; the first has the deepest loops. Others walk a prefix of its axes."""
+
+    ops: list[Op]
+    reads: set[Var]
+    nodes: int
+
+    @property
+    def outs(self) -> set[Var]:
+        return {v for op in self.ops for v in op.outs}
+
+
+Unit = Group | Op
+"""A Group of map operations, or one operation of another kind."""
+
+
+@dataclass
+class Fusion:
+    """The result: units in an order in which they can run, and what is substituted."""
+
+    units: list[Unit]
+    reads: list[set[Var]]
+    """The variables in memory that each unit reads."""
+    inlined: dict[Var, Op]
+    """Variables without a buffer -> the operation that says what their elements are."""
+
+
+@dataclass
+class _State:
+    producer: dict[Var, Op]
+    forced: set[Var]
+    surveys: dict[int, Survey] = field(default_factory=dict)
+    local: dict[int, tuple[float, int]] = field(default_factory=dict)
+    estimates: dict[int, Estimate] = field(default_factory=dict)
+    roots: dict[int, Op] = field(default_factory=dict)
+    # variable -> (root's position, index tuple) -> loops in which it is evaluated there
+    accesses: dict[Var, dict[tuple[int, Idx], dict[Loops, None]]] = field(default_factory=dict)
+
+
+def fuse(ops: Sequence[Op], outputs: Sequence[Var]) -> Fusion:
+    """Decide for every operation, given the variables that must become buffers in any case."""
+    producer = {v: op for op in ops for v in op.outs}
+    state = _State(producer, set(outputs))
+    for op in ops:
+        if op.kind in ("library", "host"):
+            assert op.eqn is not None
+            state.forced.update(v for v in op.eqn.invars if isinstance(v, Var))
+    for op in ops:
+        if op.kind == "map":
+            _estimate(op, state)
+    _decide(ops, state)
+    return _collect(ops, state)
+
+
+def _is_leaf(var: Var, state: _State) -> bool:
+    op = state.producer.get(var)
+    return op is None or op.kind != "map" or var in state.forced
+
+
+def own_survey(op: Op, state: _State) -> Survey:
+    found = state.surveys.get(op.position)
+    if found is None:
+        found = state.surveys[op.position] = survey(op.elements(op.idx), op.axes)
+    return found
+
+
+def _estimate(op: Op, state: _State) -> None:
+    found = own_survey(op, state)
+    size = max(1, steps(op.axes))
+    # Sum over the indices at which one variable is read, but the larger one where several variables lead to the same.
+    by_var: dict[Var, tuple[float, dict[Idx, None]]] = {}
+    for var, idx, loops in found.loads:
+        times, indices = by_var.setdefault(var, (0.0, {}))
+        indices[idx] = None
+        by_var[var] = (times + steps(loops) / size, indices)
+    chain: dict[int, tuple[float, int]] = {}
+    leaves: dict[Var, float] = {}
+    for var, (times, indices) in by_var.items():
+        if _is_leaf(var, state):
+            leaves[var] = max(leaves.get(var, 0.0), times)
+            continue
+        known = state.estimates[state.producer[var].position]
+        for position, (t, copies) in known.chain.items():
+            old = chain.get(position, (0.0, 0))
+            chain[position] = (max(old[0], times * t), max(old[1], len(indices) * copies))
+        for leaf, t in known.leaves.items():
+            leaves[leaf] = max(leaves.get(leaf, 0.0), times * t)
+    chain[op.position] = (1.0, 1)
+    state.local[op.position] = (found.work / size, found.nodes)
+    work = sum(t * state.local[p][0] for p, (t, _) in chain.items())
+    nodes = sum(copies * state.local[p][1] for p, (_, copies) in chain.items())
+    if nodes > MAX_NODES and by_var:
+        state.forced.update(op.outs)
+    state.estimates[op.position] = Estimate(work, sum(leaves.values()), nodes, chain, leaves)
+
+
+def scattering(op: Op) -> tuple[list[Expr], Loops, tuple[Idx, Idx]]:
+    """The loops over a scatter's updates, all expressions in them, and the index tuples (updates, target)."""
+    record = op.record
+    assert isinstance(record, Scatter)
+    axes = tuple(Axis(f"u{n}", extent, "sequential") for n, extent in enumerate(record.extents))
+    update = tuple(map(axis_index, axes))
+    conditions, target = record.target(update)
+    exprs = [record.value(update)]
+    exprs.extend(index_value(index) for index in (*target, *(c[0] for c in conditions)))
+    return exprs, tuple(a for a in axes if a.extent != 1), (update, target)
+
+
+def _roots_of(op: Op) -> list[tuple[Sequence[Expr], Loops]]:
+    """The expressions that a kernel operation of any kind evaluates, with their loops."""
+    if op.kind == "map":
+        return [(op.elements(op.idx), op.axes)]
+    if op.kind == "cumulative":
+        scanned = op.idx[op.record.axis].terms
+        last = scanned[0][0] if scanned else None
+        nest = tuple(a for a in op.axes if a is not last) + tuple(a for a in op.axes if a is last)
+        return [(op.record.body(op.idx), nest)]
+    if op.kind == "scatter":
+        exprs, axes, _ = scattering(op)
+        return [([start_of(op)], op.axes), (exprs, axes)]
+    return []
+
+
+def start_of(op: Op) -> Expr:
+    """The element of a scatter's operand 0 from which its result starts."""
+    assert op.eqn is not None
+    start = op.eqn.invars[0]
+    if isinstance(start, Literal):
+        return literal_value(start)
+    return open_load(start, op.idx)
+
+
+def _decide(ops: Sequence[Op], state: _State) -> None:
+    for op in reversed(ops):
+        if op.kind == "map":
+            uses = _uses(op, state)
+            if not uses and not any(v in state.forced for v in op.outs):
+                continue
+            if not any(v in state.forced for v in op.outs) and _worth_inlining(op, uses, state):
+                _record_inlined(op, uses, state)
+                continue
+            _record(op, op, own_survey(op, state), state)
+        else:
+            for exprs, nest in _roots_of(op):
+                _record(op, op, survey(exprs, nest), state)
+        state.roots[op.position] = op
+
+
+def _uses(op: Op, state: _State) -> dict[tuple[int, Idx], dict[Loops, None]]:
+    if len(op.outs) == 1:
+        return state.accesses.get(op.outs[0], {})
+    merged: dict[tuple[int, Idx], dict[Loops, None]] = {}
+    for var in op.outs:
+        for key, loops in state.accesses.get(var, {}).items():
+            merged.setdefault(key, {}).update(loops)
+    return merged
+
+
+def _record(op: Op, root: Op, found: Survey, state: _State) -> None:
+    for var, idx, loops in found.loads:
+        state.accesses.setdefault(var, {}).setdefault((root.position, idx), {})[loops] = None
+
+
+def _record_inlined(op: Op, uses: dict[tuple[int, Idx], dict[Loops, None]], state: _State) -> None:
+    for (position, idx), nests in uses.items():
+        wanted = [
+            e for v, e in zip(op.outs, op.elements(idx), strict=True) if (position, idx) in state.accesses.get(v, ())
+        ]
+        root = state.roots[position]
+        for loops in nests:
+            found = own_survey(op, state) if idx == op.idx and loops == op.axes else survey(wanted, loops)
+            _record(op, root, found, state)
+
+
+def _worth_inlining(op: Op, uses: dict[tuple[int, Idx], dict[Loops, None]], state: _State) -> bool:
+    known = state.estimates[op.position]
+    if known.free:
+        return True
+    per_root: dict[int, int] = {}
+    times = 0
+    for (position, _), nests in uses.items():
+        per_root[position] = per_root.get(position, 0) + 1
+        times += sum(steps(loops) for loops in nests)
+    if max(per_root.values()) > MAX_INDICES or any(known.nodes * n > MAX_NODES for n in per_root.values()):
+        return False
+    if own_survey(op, state).reductions and not _reduction_fits(op, uses, state):
+        return False
+    size = steps(op.axes)
+    work = max(0.0, known.work - HIDDEN)
+    again = times * (work + READ * known.reads)
+    once = size * (known.work + READ * known.reads + WRITE) + times * READ + LAUNCH
+    return again <= once
+
+
+def _reduction_fits(op: Op, uses: dict[tuple[int, Idx], dict[Loops, None]], state: _State) -> bool:
+    """Whether a reduction may be done inside its consumers: there is parallel work enough, and its reads run along rows."""
+    known = state.estimates[op.position]
+    columns = reads_columns(op, state)
+    for (position, _), nests in uses.items():
+        deeper = len(state.roots[position].axes)
+        for loops in nests:
+            if known.work + known.reads > SERIAL and steps(loops) < ENOUGH_PARALLEL:
+                return False
+            if columns and len(loops) < deeper:
+                return False
+    return True
+
+
+def reads_columns(op: Op, state: _State) -> bool:
+    """Whether ``op`` reduces along an axis that is not contiguous while its own innermost axis is."""
+    if not op.axes:
+        return False
+    for reduction in own_survey(op, state).reductions:
+        half = len(reduction.args) // 2
+        last = reduction.attr[1][-1]
+        for node in reduction.args[half:]:
+            if node.op == "cast":
+                node = node.args[0]
+            if node.op == "load":
+                index = node.attr[1]
+                if index.coefficient(op.axes[-1]) == 1 and abs(index.coefficient(last)) > 1:
+                    return True
+    return False
+
+
+# --- which results share a kernel ---
+
+
+def _collect(ops: Sequence[Op], state: _State) -> Fusion:
+    inlined = {v: op for op in ops if op.kind == "map" and op.position not in state.roots for v in op.outs}
+    reads: dict[int, dict[Var, list[Idx]]] = {position: {} for position in state.roots}
+    for var, uses in state.accesses.items():
+        if var not in inlined:
+            for position, idx in uses:
+                reads[position].setdefault(var, []).append(idx)
+    units: list[Unit] = []
+    for op in ops:
+        if op.position not in state.roots and op.kind == "map":
+            continue
+        if op.kind != "map":
+            units.append(op)
+            continue
+        group = Group([op], set(reads[op.position]), state.estimates[op.position].nodes)
+        place = _home(group, units, reads, state)
+        if place is None:
+            units.append(group)
+    return Fusion(units, [_reads(unit, reads) for unit in units], inlined)
+
+
+_LOOK_BACK = 24
+
+
+def _home(group: Group, units: list[Unit], reads: dict[int, dict[Var, list[Idx]]], state: _State) -> int | None:
+    """Merge ``group`` (which would run last) into an earlier one if that pays; where it went."""
+    needed = group.reads
+    between: list[Unit] = []
+    for place in range(len(units) - 1, max(-1, len(units) - 1 - _LOOK_BACK), -1):
+        unit = units[place]
+        if isinstance(unit, Group) and _compatible(unit, group, reads, state):
+            made_between = {v for u in between for v in _outs(u)}
+            outs = unit.outs
+            if not (needed & made_between):
+                _merge(unit, group)
+                return place
+            if not any(outs & _reads(u, reads) for u in between):
+                _merge(unit, group)
+                units.append(units.pop(place))
+                return len(units) - 1
+        between.append(unit)
+    return None
+
+
+def _outs(unit: Unit) -> Sequence[Var] | set[Var]:
+    return unit.outs
+
+
+def _reads(unit: Unit, reads: dict[int, dict[Var, list[Idx]]]) -> set[Var]:
+    if isinstance(unit, Group):
+        return unit.reads
+    assert unit.eqn is not None
+    return {v for v in unit.eqn.invars if isinstance(v, Var)} | set(reads.get(unit.position, ()))
+
+
+def _merge(unit: Group, group: Group) -> None:
+    unit.reads = (unit.reads | group.reads) - unit.outs - group.outs
+    unit.nodes += group.nodes
+    if len(group.ops[0].axes) > len(unit.ops[0].axes):
+        unit.ops = [group.ops[0], *unit.ops, *group.ops[1:]]
+    else:
+        unit.ops.extend(group.ops)
+
+
+def _compatible(unit: Group, group: Group, reads: dict[int, dict[Var, list[Idx]]], state: _State) -> bool:
+    """Whether ``group`` may run in the loops of ``unit``, and gains by it."""
+    new = group.ops[0]
+    deep, shallow = (unit.ops[0], new) if len(unit.ops[0].axes) >= len(new.axes) else (new, unit.ops[0])
+    n = len(shallow.axes)
+    if [a.extent for a in deep.axes[:n]] != [a.extent for a in shallow.axes]:
+        return False
+    if unit.nodes + group.nodes > 2 * MAX_NODES:
+        return False
+    dependent = _same_element(unit, new, reads[new.position])
+    if dependent is False:
+        return False
+    if len(deep.axes) != n and not _shares_rows(unit, new, deep, n, state):
+        return False
+    if dependent:
+        return True
+    if new.axes == () and not dependent:
+        return steps(deep.axes) == 1 and bool(unit.reads & group.reads)
+    wide = steps(shallow.axes) // 4
+    return any(v in unit.reads and v.aval.size >= max(wide, 2) for v in group.reads)
+
+
+def _same_element(unit: Group, new: Op, reads: dict[Var, list[Idx]]) -> bool | None:
+    """None: ``new`` reads no result of ``unit``. True: it reads each only where it was just computed. False: elsewhere too."""
+    found: bool | None = None
+    for op in unit.ops:
+        for var in op.outs:
+            for idx in reads.get(var, ()):
+                n = min(len(op.axes), len(new.axes))
+                to_new = {a: axis_index(b) for a, b in zip(op.axes[:n], new.axes[:n], strict=True)}
+                if len(op.axes) > len(new.axes) or tuple(substitute(i, to_new) for i in op.idx) != idx:
+                    return False
+                found = True
+    return found
+
+
+def _shares_rows(unit: Group, new: Op, deep: Op, n: int, state: _State) -> bool:
+    """Whether results of fewer axes than ``deep`` belong into its outer loops: they reduce rows, and rows are many or small."""
+    outer = steps(deep.axes[:n])
+    for op in (*unit.ops, new):
+        if len(op.axes) == len(deep.axes):
+            continue
+        known = state.estimates[op.position]
+        if reads_columns(op, state) or not own_survey(op, state).reductions:
+            return False
+        if outer < ENOUGH_PARALLEL and known.work + known.reads > SERIAL:
+            return False
+    return steps(deep.axes[n:]) >= 8

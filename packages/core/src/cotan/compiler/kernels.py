@@ -1,0 +1,263 @@
+"""Kernels from units: open element expressions become loads and substituted elements, and the loop tree is derived."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cotan.compiler.cost import weight
+from cotan.compiler.elements import Op, index_values, normal_index, physical
+from cotan.compiler.fusion import Fusion, Group, scattering, start_of
+from cotan.compiler.guards import protect_reductions
+from cotan.compiler.legalize import HALF, convert, widen
+from cotan.compiler.rewrite import Rewriter
+from cotan.compiler.tree import Path, Root, derive, joined_loops, same_loops, topological
+from cotan.ir.index import Axis, Index, axis_index, linear_index
+from cotan.ir.jaxpr import Var
+from cotan.ir.program import Kernel, KernelOperand, Let, Loop, Node, ReduceLoop, ScanLoop, Store
+from cotan.ir.scalar import Expr
+
+
+@dataclass
+class Draft:
+    """A kernel with the variables that its operands are."""
+
+    kernel: Kernel
+    operands: tuple[Var, ...]
+    outs: tuple[Var, ...]
+
+
+class _Builder:
+    """One kernel in the making: operand slots, and expressions resolved to loads of them."""
+
+    def __init__(self, fusion: Fusion, axes: dict[Axis, Index]) -> None:
+        self.fusion = fusion
+        self.slots: dict[Var, int] = {}
+        self.computed: dict[Var, tuple[tuple[Index, ...], Expr]] = {}
+        self.rewrite = Rewriter(axes, self._source, self._slot)
+        self.names: dict[str, None] = {}
+
+    def _slot(self, slot: object) -> int:
+        var = slot[0]  # type: ignore[index]
+        return self.slot(var)
+
+    def slot(self, var: Var) -> int:
+        return self.slots.setdefault(var, len(self.slots))
+
+    def _source(self, node: Expr) -> Expr | None:
+        var, idx = node.attr[0]
+        op = self.fusion.inlined.get(var)
+        if op is not None:
+            self.names.setdefault(op.name)
+            return op.elements(idx)[op.outs.index(var)]
+        computed = self.computed.get(var)
+        if computed is None:
+            return None
+        at, expr = computed
+        if tuple(map(self.rewrite.index, idx)) != tuple(map(self.rewrite.index, at)):
+            raise AssertionError(f"a kernel reads {var} at {idx}, but computes it at {at}")
+        return expr
+
+    def finish(self, name: str, roots: Sequence[Root], outs: Sequence[Var]) -> Draft:
+        """Simplify the loops, derive the tree, and say what the operands are."""
+        sizes = [physical(v.aval).size for v in self.slots]
+        roots = _rewritten(roots, same_loops([(r.exprs, r.path) for r in roots]))
+        safe = iter(protect_reductions([e for r in roots for e in r.exprs], sizes))
+        roots = [_with_exprs(r, tuple(next(safe) for _ in r.exprs)) for r in roots]
+        exprs = [e for r in roots for e in r.exprs]
+        nests = [max((r.path for r in roots), key=len)]
+        roots = _rewritten(roots, joined_loops(nests, exprs, [i for r in roots for i in _indices(r)]))
+        tree = derive(roots, sizes)
+        order = topological([e for r in roots for e in r.exprs])
+        read = {node.attr[0] for node in order if node.op == "load"} | _inner_reads(roots)
+        combined = {r.node.slot for r in roots if isinstance(r.node, Store) and r.node.combine is not None}
+        written = {self.slots[v] for v in outs}
+        operands = tuple(
+            KernelOperand(aval.shape, aval.dtype, slot in written, slot in read or slot in combined)
+            for v, slot in self.slots.items()
+            for aval in (physical(v.aval),)
+        )
+        moved = sum(physical(v.aval).nbytes for v in self.slots)
+        kernel = Kernel(name, operands, tree, tuple(self.names), _flops(tree, 1), moved)
+        return Draft(kernel, tuple(self.slots), tuple(outs))
+
+
+def _indices(root: Root) -> list[Index]:
+    step = root.node
+    if isinstance(step, ScanLoop):
+        return [index for _, index, _ in step.stores]
+    return [step.index, *(index for index, _, _ in step.conditions)]
+
+
+def _inner_reads(roots: Sequence[Root]) -> set[int]:
+    values = [e for r in roots for i in _indices(r) for e in index_values(i)]
+    return {node.attr[0] for node in topological(values) if node.op == "load"}
+
+
+def _with_exprs(root: Root, exprs: tuple[Expr, ...]) -> Root:
+    step = root.node
+    if isinstance(step, ScanLoop):
+        return Root(
+            root.path, exprs, ScanLoop(step.axis, step.combiner, step.inits, exprs, step.stores, step.reverse, ())
+        )
+    return Root(root.path, exprs, Store(step.slot, step.index, exprs[0], step.conditions, step.combine))
+
+
+def _rewritten(roots: Sequence[Root], axes: dict[Axis, Index]) -> list[Root]:
+    """``roots`` with loops replaced."""
+    if not axes:
+        return list(roots)
+    rewrite = Rewriter(axes)
+    new: list[Root] = []
+    for root in roots:
+        kept = [next(iter(axes[a].terms))[0] if a in axes and axes[a].terms else a for a in root.path]
+        path = tuple(a for a, old in zip(kept, root.path, strict=True) if old not in axes or axes[old].terms)
+        exprs = tuple(map(rewrite, root.exprs))
+        step = root.node
+        node: Store | ScanLoop
+        if isinstance(step, ScanLoop):
+            stores = tuple((slot, rewrite.index(index), k) for slot, index, k in step.stores)
+            node = ScanLoop(step.axis, step.combiner, step.inits, exprs, stores, step.reverse, ())
+        else:
+            conditions = tuple((rewrite.index(i), lo, hi) for i, lo, hi in step.conditions)
+            node = Store(step.slot, rewrite.index(step.index), exprs[0], conditions, step.combine)
+        new.append(Root(path, exprs, node))  # type: ignore[arg-type]
+    return new
+
+
+def group_kernel(group: Group, fusion: Fusion, number: int) -> Draft:
+    """The kernel of map operations that share loops."""
+    deep = group.ops[0]
+    axes: dict[Axis, Index] = {}
+    for op in group.ops[1:]:
+        axes.update((a, axis_index(b)) for a, b in zip(op.axes, deep.axes, strict=False))
+    builder = _Builder(fusion, axes)
+    ops = sorted(group.ops, key=lambda op: op.position)
+    outs = [v for op in ops for v in op.outs]
+    for op in ops:
+        for var, expr in zip(op.outs, op.elements(op.idx), strict=True):
+            builder.computed[var] = (op.idx, expr)
+    roots: list[Root] = []
+    for op in ops:
+        builder.names.setdefault(op.name)
+        path = deep.axes[: len(op.axes)]
+        for var, expr in zip(op.outs, op.elements(op.idx), strict=True):
+            index = builder.rewrite.index(linear_index(op.idx, physical(var.aval).shape))
+            value = builder.rewrite(expr)
+            roots.append(Root(path, (value,), Store(builder.slot(var), index, value)))
+    return builder.finish(f"k{number}_{'_'.join(dict.fromkeys(op.name for op in ops))}", roots, outs)
+
+
+def cumulative_kernel(op: Op, fusion: Fusion, number: int) -> Draft:
+    """The kernel of a running reduction: parallel loops around a sequential one."""
+    record = op.record
+    scanned = op.idx[record.axis].terms
+    old = scanned[0][0] if scanned else None
+    shape = physical(op.outs[0].aval).shape
+    axis = Axis("s", shape[record.axis], "sequential")
+    builder = _Builder(fusion, {old: axis_index(axis)} if isinstance(old, Axis) else {})
+    builder.names.setdefault(op.name)
+    path = (*(a for a in op.axes if a is not old), axis)
+    bodies = tuple(map(builder.rewrite, record.body(op.idx)))
+    bodies = tuple(map(widen, bodies))
+    index = builder.rewrite.index(linear_index(op.idx, shape))
+    stores = tuple((builder.slot(v), index, k) for k, v in enumerate(op.outs))
+    inits = tuple(widen(builder.rewrite(init)) for init in record.inits)
+    step = ScanLoop(axis, record.combiner, inits, bodies, stores, record.reverse)
+    return builder.finish(f"k{number}_{op.name}", [Root(path, bodies, step)], op.outs)
+
+
+def start_kernel(op: Op, fusion: Fusion, number: int) -> Draft:
+    """The kernel that writes what a scatter starts from."""
+    builder = _Builder(fusion, {})
+    value = builder.rewrite(start_of(op))
+    builder.names.setdefault(op.name)
+    [out] = op.outs
+    index = linear_index(op.idx, physical(out.aval).shape)
+    root = Root(op.axes, (value,), Store(builder.slot(out), index, value))
+    return builder.finish(f"k{number}_{op.name}_start", [root], op.outs)
+
+
+def scatter_kernel(op: Op, fusion: Fusion, number: int) -> Draft:
+    """The kernel that combines a scatter's updates into its result, which already holds what it starts from."""
+    record = op.record
+    exprs, axes, (update, target) = scattering(op)
+    conditions = tuple(record.target(update)[0])
+    private = set(axes) if record.unique else _private(axes, target)
+    kinds = {a: axis_index(Axis(a.name, a.extent, "parallel")) for a in axes if a in private}
+    builder = _Builder(fusion, kinds)
+    builder.names.setdefault(op.name)
+    [out] = op.outs
+    shape = physical(out.aval).shape
+    value = builder.rewrite(exprs[0])
+    checks = []
+    for index, lo, hi in conditions:
+        index = builder.rewrite.index(index)
+        if not (lo <= index.range[0] and index.range[1] < hi):
+            checks.append((index, lo, hi))
+    index = builder.rewrite.index(linear_index(normal_index(target, shape), shape))
+    store = Store(builder.slot(out), index, value, tuple(checks), _combination(record.combine, out.aval.dtype))
+    renamed = [next(iter(kinds[a].terms))[0] if a in kinds else a for a in axes]
+    path = tuple(a for a in renamed if isinstance(a, Axis))
+    # Sequential loops stay in their order; parallel ones may go inside, where they are contiguous.
+    path = tuple(sorted(path, key=lambda a: a.kind == "parallel")) if not record.unique else path
+    return builder.finish(f"k{number}_{op.name}", [Root(path, (value,), store)], op.outs)
+
+
+def _combination(combine: Any, dtype: Any) -> Any:
+    """``combine`` on elements of ``dtype``, made legal."""
+    if combine is None or dtype not in HALF:
+        return combine
+    return lambda old, new: convert(combine(widen(old), widen(new)), dtype)
+
+
+def _private(axes: Path, target: Sequence[Index]) -> set[Axis]:
+    """The loops whose steps write different elements whatever the other loops do."""
+    private: set[Axis] = set()
+    for index in target:
+        if len(index.terms) == 1 and isinstance(index.terms[0][0], Axis):
+            private.add(index.terms[0][0])
+    return private & set(axes)
+
+
+def _flops(nodes: Sequence[Node], times: int) -> int:
+    """Operations of a tree, each counted once per scope."""
+    total = 0
+    for node in nodes:
+        if isinstance(node, Loop):
+            total += _flops(node.body, times * node.axis.extent)
+        elif isinstance(node, Let):
+            total += times * _operations((node.value,))
+        elif isinstance(node, Store):
+            total += times * (_operations((node.value,)) + (node.combine is not None))
+        elif isinstance(node, ScanLoop):
+            inside = times * node.axis.extent
+            total += _flops(node.body, inside) + inside * (_operations(node.bodies) + len(node.bodies))
+        else:
+            total += _reduction_flops(node, times)
+    return total
+
+
+def _reduction_flops(node: ReduceLoop, times: int) -> int:
+    total = 0
+    for axis, level in zip(node.axes, node.levels, strict=True):
+        times *= axis.extent
+        total += _flops(level, times)
+    bodies = [a for r in (node.value, *node.siblings) for a in r.args[len(r.args) // 2 :]]
+    return total + times * (_operations(bodies) + len(bodies))
+
+
+def _operations(exprs: Sequence[Expr]) -> int:
+    """Operations in ``exprs``, not counting those inside reductions."""
+    seen: set[Expr] = set()
+    stack = list(exprs)
+    total = 0
+    while stack:
+        node = stack.pop()
+        if node in seen or node.op == "reduce":
+            continue
+        seen.add(node)
+        total += weight(node.op) > 0
+        stack.extend(node.args)
+    return total

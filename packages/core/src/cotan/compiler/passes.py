@@ -1,0 +1,165 @@
+"""Passes over jaxprs before fusion: inline calls, remove equations that nobody reads, merge equal ones, fold constants.
+
+Effectful equations are never touched. A call is inlined if its primitive has a rule in the ``program`` table, which gives
+the closed jaxpr that stands for the equation. ``decompose_jaxpr`` rewrites a program in terms of fewer primitives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan.errors import UnsupportedError
+from cotan.ir.avals import ShapedArray
+from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+from cotan.ir.primitive import Primitive, decompose, program
+from cotan.transforms.prune import prune
+from cotan.transforms.stage import stage_to_jaxpr
+
+FOLD_LIMIT = 1024
+"""Results of more bytes are not computed while compiling."""
+
+
+def optimise(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """The same program, inlined, without dead and without double equations; small constants are literals."""
+    flat = _Flattener(_inlined)
+    outs = flat.run(closed, closed.jaxpr.invars)
+    jaxpr = Jaxpr(
+        flat.constvars, closed.jaxpr.invars, merge_equal(flat.eqns, outs), outs,
+        name=closed.jaxpr.name, arg_names=closed.jaxpr.arg_names,
+    )  # fmt: skip
+    return ClosedJaxpr(*prune(jaxpr, flat.consts))
+
+
+Expansion = Callable[[Eqn], ClosedJaxpr | None]
+
+
+def _inlined(eqn: Eqn) -> ClosedJaxpr | None:
+    rule = program.get(eqn.primitive)
+    return None if rule is None else rule(**eqn.params)
+
+
+class _Flattener:
+    """Copies programs into one list of equations, replacing equations by programs that stand for them."""
+
+    def __init__(self, expand: Expansion) -> None:
+        self.expand = expand
+        self.eqns: list[Eqn] = []
+        self.constvars: list[Var] = []
+        self.consts: list[Any] = []
+        # id -> (what stands for it, the value, which keeps the id valid)
+        self._const_of: dict[int, tuple[Atom, Any]] = {}
+
+    def constant(self, value: Any, aval: ShapedArray) -> Atom:
+        """What stands for a constant: a literal if it is a scalar, else a variable, one for each object."""
+        found = self._const_of.get(id(value))
+        if found is None:
+            atom: Atom
+            if aval.shape == () and isinstance(value, bool | int | float | np.generic | np.ndarray):
+                atom = Literal(value, aval)
+            else:
+                atom = Var(aval)
+                self.constvars.append(atom)
+                self.consts.append(value)
+            found = self._const_of[id(value)] = (atom, value)
+        return found[0]
+
+    def run(self, closed: ClosedJaxpr, args: Sequence[Atom], inner: bool = False) -> list[Atom]:
+        """Append the equations of ``closed`` at ``args``; its results. ``inner``: with variables of its own."""
+        jaxpr = closed.jaxpr
+        env: dict[Var, Atom] = dict(zip(jaxpr.invars, args, strict=True))
+        for var, value in zip(jaxpr.constvars, closed.consts, strict=True):
+            env[var] = self.constant(value, var.aval)
+
+        def read(atom: Atom) -> Atom:
+            return atom if isinstance(atom, Literal) else env[atom]
+
+        for eqn in jaxpr.eqns:
+            invars = tuple(map(read, eqn.invars))
+            program = self.expand(eqn)
+            if program is not None:
+                env.update(zip(eqn.outvars, self.run(program, invars, inner=True), strict=True))
+                continue
+            # A program may be inlined more than once.
+            outvars = tuple(Var(v.aval) for v in eqn.outvars) if inner else eqn.outvars
+            env.update(zip(eqn.outvars, outvars, strict=True))
+            self.eqns.append(eqn.replace(invars=invars, outvars=outvars))
+        return [read(v) for v in jaxpr.outvars]
+
+
+def merge_equal(eqns: Iterable[Eqn], outs: list[Atom]) -> list[Eqn]:
+    """``eqns`` without those that compute again what an earlier one did; ``outs`` changes accordingly."""
+    env: dict[Var, Atom] = {}
+    seen: dict[tuple[Any, ...], tuple[Var, ...]] = {}
+    kept: list[Eqn] = []
+
+    def read(atom: Atom) -> Atom:
+        return env.get(atom, atom) if isinstance(atom, Var) else atom
+
+    for eqn in eqns:
+        if env and any(v in env for v in eqn.invars if isinstance(v, Var)):
+            eqn = eqn.replace(invars=tuple(map(read, eqn.invars)))
+        if not eqn.effects:
+            key = (eqn.primitive, tuple(map(_atom_key, eqn.invars)), tuple(eqn.params.items()))
+            try:
+                earlier = seen.setdefault(key, eqn.outvars)
+            except TypeError:  # a parameter that has no hash
+                earlier = eqn.outvars
+            if earlier is not eqn.outvars:
+                env.update(zip(eqn.outvars, earlier, strict=True))
+                continue
+        kept.append(eqn)
+    outs[:] = map(read, outs)
+    return kept
+
+
+def _atom_key(atom: Atom) -> Any:
+    if isinstance(atom, Var):
+        return atom
+    value = np.asarray(atom.val, None if atom.aval.dtype.kind == "extended" else atom.aval.dtype)
+    return (value.tobytes(), atom.aval)
+
+
+def trace_decomposition(eqn: Eqn) -> ClosedJaxpr | None:
+    """The program of simpler primitives that stands for ``eqn``; None if it has none."""
+    rule = decompose.get(eqn.primitive)
+    if rule is None or eqn.effects:
+        return None
+
+    def flat(*args: Any) -> Sequence[Any]:
+        results = rule(*args, **eqn.params)
+        return results if eqn.primitive.multiple_results else [results]
+
+    avals = [v.aval for v in eqn.invars]
+    return ClosedJaxpr(*stage_to_jaxpr(flat, avals, name=eqn.primitive.name))
+
+
+def decompose_jaxpr(closed: ClosedJaxpr, supported: Container[Primitive]) -> ClosedJaxpr:
+    """``closed`` in terms of the ``supported`` primitives alone.
+
+    Calls are inlined; any other primitive that is not supported is replaced by its ``decompose`` rule, again and again.
+
+    Raises:
+      UnsupportedError: a primitive is neither supported nor has a decomposition; the message names it.
+    """
+
+    def expand(eqn: Eqn) -> ClosedJaxpr | None:
+        if eqn.primitive in supported:
+            return None
+        inner = _inlined(eqn) or trace_decomposition(eqn)
+        if inner is None:
+            raise UnsupportedError(
+                "this backend",
+                f"the primitive `{eqn.primitive}`, which cannot be decomposed: the backend must lower it",
+            )
+        return inner
+
+    flat = _Flattener(expand)
+    outs = flat.run(closed, closed.jaxpr.invars)
+    jaxpr = Jaxpr(
+        flat.constvars, closed.jaxpr.invars, merge_equal(flat.eqns, outs), outs,
+        name=closed.jaxpr.name, arg_names=closed.jaxpr.arg_names,
+    )  # fmt: skip
+    return ClosedJaxpr(*prune(jaxpr, flat.consts))

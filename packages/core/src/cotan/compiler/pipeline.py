@@ -1,0 +1,199 @@
+"""The way from a jaxpr to a Program: passes, operations, fusion, kernels, plan."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan.compiler.elements import Op, has_scalars, is_empty, make_op, physical
+from cotan.compiler.fusion import Fusion, Group, fuse
+from cotan.compiler.kernels import Draft, cumulative_kernel, group_kernel, scatter_kernel, start_kernel
+from cotan.compiler.passes import optimise, trace_decomposition
+from cotan.compiler.plan import Sources, StepDraft, plan
+from cotan.compiler.split import split_reductions
+from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Literal, Var
+from cotan.ir.primitive import Primitive, alias, decompose, kernel, reference
+from cotan.ir.program import HostStep, LibraryStep, Program
+
+
+def compile_to_program(
+    closed: ClosedJaxpr,
+    *,
+    supports_library: Container[Primitive] = (),
+    donated: Sequence[bool] = (),
+    name: str = "",
+) -> Program:
+    """Compile a jaxpr for a backend that runs kernels.
+
+    Args:
+      closed: the program. Its effectful equations keep their order.
+      supports_library: the primitives for which the backend has library calls.
+      donated: for each argument, whether a result may take over its memory.
+      name: what the program is called.
+
+    Raises:
+      MissingRuleError: a primitive has neither a kernel rule nor a decomposition nor a reference.
+    """
+    return _Compilation(closed, supports_library, donated, name or closed.jaxpr.name or "program").program()
+
+
+class _Compilation:
+    def __init__(
+        self, closed: ClosedJaxpr, supports_library: Container[Primitive], donated: Sequence[bool], name: str
+    ) -> None:
+        self.closed = optimise(closed)
+        self.inputs = self.closed.jaxpr.invars
+        self.supports_library = supports_library
+        self.donated = tuple(donated) or (False,) * len(self.inputs)
+        self.name = name
+        self.consts: dict[Var, Any] = dict(zip(self.closed.jaxpr.constvars, self.closed.consts, strict=True))
+        self.ops: list[Op] = []
+        self.renamed: dict[Var, Atom] = {}
+        self.literals: dict[int, tuple[Var, Literal]] = {}
+        self.steps: list[StepDraft] = []
+        self.shared: dict[Var, Var] = {}
+        self.updated: dict[Var, Var] = {}
+        self.notes: list[str] = []
+
+    def program(self) -> Program:
+        for eqn in self.closed.eqns:
+            self._add(eqn)
+        outputs = [self._as_var(self._read(atom)) for atom in self.closed.jaxpr.outvars]
+        self.ops = split_reductions(self.ops)
+        fusion = fuse(self.ops, outputs)
+        self._emit(fusion, outputs)
+        results = [self._own_output(v) for v in outputs]
+        sources = Sources(self.name, self.inputs, self.donated, self.consts, results, self.shared, self.updated)
+        return plan(self.steps, sources, self.notes)
+
+    # --- equations to operations ---
+
+    def _read(self, atom: Atom) -> Atom:
+        while isinstance(atom, Var) and atom in self.renamed:
+            atom = self.renamed[atom]
+        return atom
+
+    def _add(self, eqn: Eqn) -> None:
+        """Make an Op of ``eqn``, or of the equations that it decomposes into."""
+        if any(isinstance(v, Var) and v in self.renamed for v in eqn.invars):
+            eqn = eqn.replace(invars=tuple(map(self._read, eqn.invars)))
+        op = make_op(eqn, len(self.ops), self.supports_library)
+        if op is None:
+            inner = trace_decomposition(eqn) if reference.get(eqn.primitive) is None or self._decomposes(eqn) else None
+            if inner is not None:
+                self._add_program(optimise(inner), eqn)
+                return
+            reference[eqn.primitive]  # raises if there is none
+            self.notes.append(f"{eqn.primitive} runs on the host, by its NumPy reference")
+            op = self._step_op("host", eqn)
+        elif op.kind in ("library", "host"):
+            op = self._step_op(op.kind, eqn)
+        elif op.kind == "map" and len(op.outs) == 1:
+            same = _identity(op)
+            if same is not None:
+                self.renamed[op.outs[0]] = same
+                return
+        self.ops.append(op)
+
+    def _decomposes(self, eqn: Eqn) -> bool:
+        """Whether kernels can hold all values of ``eqn``, so that its decomposition runs in kernels."""
+        return (
+            kernel.get(eqn.primitive) is None
+            and eqn.primitive in decompose
+            and all(has_scalars(v.aval) for v in (*eqn.invars, *eqn.outvars))
+        )
+
+    def _add_program(self, inner: ClosedJaxpr, eqn: Eqn) -> None:
+        jaxpr = inner.jaxpr
+        self.consts.update(zip(jaxpr.constvars, inner.consts, strict=True))
+        self.renamed.update(zip(jaxpr.invars, eqn.invars, strict=True))
+        for each in jaxpr.eqns:
+            self._add(each)
+        self.renamed.update(zip(eqn.outvars, map(self._read, jaxpr.outvars), strict=True))
+
+    def _step_op(self, kind: str, eqn: Eqn) -> Op:
+        """A step that is no kernel reads buffers only, scalars too."""
+        eqn = eqn.replace(invars=tuple(self._as_var(v) for v in eqn.invars))
+        return Op(eqn.primitive.name, kind, eqn.outvars, None, eqn, position=len(self.ops))
+
+    def _as_var(self, atom: Atom) -> Var:
+        if isinstance(atom, Var):
+            return atom
+        found = self.literals.get(id(atom))
+        if found is None:
+            var = Var(atom.aval)
+            self.consts[var] = np.asarray(atom.val, physical(atom.aval).dtype)
+            found = self.literals[id(atom)] = (var, atom)
+        return found[0]
+
+    # --- units to steps ---
+
+    def _emit(self, fusion: Fusion, outputs: Sequence[Var]) -> None:
+        last: dict[Var, int] = dict.fromkeys(outputs, len(fusion.units))
+        for n, reads in enumerate(fusion.reads):
+            for var in reads:
+                last[var] = max(n, last.get(var, n))
+        kernels = 0
+        for n, unit in enumerate(fusion.units):
+            if isinstance(unit, Group):
+                self._kernel(group_kernel(unit, fusion, kernels))
+            elif unit.kind == "cumulative":
+                self._kernel(cumulative_kernel(unit, fusion, kernels))
+            elif unit.kind == "scatter":
+                self._scatter(unit, fusion, kernels, n, last, outputs)
+            elif unit.kind in ("library", "host"):
+                eqn = unit.eqn
+                assert eqn is not None
+                operands = tuple(v for v in eqn.invars if isinstance(v, Var))
+                step = LibraryStep if unit.kind == "library" else HostStep
+                payload = (step, eqn.primitive, eqn.params)
+                self.steps.append(StepDraft(payload, (*operands, *eqn.outvars), operands, eqn.outvars))
+            kernels += 1
+
+    def _kernel(self, draft: Draft) -> None:
+        reads = tuple(v for v, o in zip(draft.operands, draft.kernel.operands, strict=True) if o.read)
+        self.steps.append(StepDraft(draft.kernel, draft.operands, reads, draft.outs))
+
+    def _scatter(
+        self, op: Op, fusion: Fusion, number: int, n: int, last: dict[Var, int], outputs: Sequence[Var]
+    ) -> None:
+        assert op.eqn is not None
+        update = scatter_kernel(op, fusion, number)
+        start = op.eqn.invars[0]
+        [out] = op.outs
+        rule = alias.get(op.eqn.primitive)
+        start_is_buffer = isinstance(start, Var) and start not in fusion.inlined
+        if isinstance(start, Var) and start_is_buffer:
+            dying = last.get(start, n) == n and start not in self.consts and start not in update.operands
+            given = start in self.inputs
+            mine = not given or (self.donated[self.inputs.index(start)] and out in outputs)
+            if rule is not None and dying and mine:
+                (self.updated if given else self.shared)[out] = start
+            else:
+                self.steps.append(StepDraft(None, (start, out), (start,), (out,)))
+        else:
+            self._kernel(start_kernel(op, fusion, number))
+        self._kernel(update)
+
+    def _own_output(self, var: Var) -> Var:
+        """Results are arguments or buffers of their own; a constant is copied."""
+        if var in self.consts or (is_empty(var.aval) and var not in self.inputs):
+            out = Var(var.aval)
+            if not is_empty(var.aval):
+                self.steps.append(StepDraft(None, (var, out), (var,), (out,)))
+            return out
+        return var
+
+
+def _identity(op: Op) -> Var | None:
+    """The variable that the result of ``op`` equals, element for element, in the same shape."""
+    [element] = op.elements(op.idx)
+    if element.op != "load":
+        return None
+    var, idx = element.attr[0]
+    [out] = op.outs
+    if var.aval.shape == out.aval.shape and var.aval.dtype == out.aval.dtype and idx == op.idx:
+        return var  # type: ignore[no-any-return]
+    return None

@@ -1,0 +1,311 @@
+"""The loop tree of a kernel, derived: every reduction and every shared value stands where its free loops are bound.
+
+What a printer of ``Kernel.tree`` may rely on:
+
+* Nodes of one body run in order. A ``Loop`` over a 'parallel' axis may run its iterations in any order, at once, or in
+  vectors; a 'sequential' one runs in order. Parallel loops of a kernel are nested one in the other, outermost first
+  (``Loop, Loop, ...``); a body holds at most one inner ``Loop``, and it comes last. A kernel without loops (all its
+  results are scalars) has only Lets, ReduceLoops and Stores at the top. No loop has one step, none has zero.
+* What stands in the top body before its one ``Loop`` does little work, so that every thread may repeat it.
+* ``Let(value)`` computes the node ``value`` at that place; ``ReduceLoop(value, ...)`` computes the reduce node ``value``
+  and all ``siblings``: read a state with the node ``project(k, reduce)``. Inside expressions further in, or later in the
+  same body, these very nodes (``is``) stand for the value and must not be computed again. Whatever else an expression
+  holds is computed where the expression stands. Every reduce node of a tree has a ReduceLoop before its first use, in a
+  body that encloses it: a printer never meets an unknown reduce node inside an expression.
+* ``ReduceLoop``: states start at ``value.args[:k]`` (``inits``, neutral), and for every combination of ``axes``
+  (outermost first) become ``combine(states, value.args[k:])``. Combiners are associative; named ones and those with
+  ``commutative`` may be combined in any order, which reductions over floats should use for several accumulators.
+  ``levels[n]`` are the nodes to run inside of axis n, before axis n + 1 begins or, in the last one, before combining.
+  They hold Lets and ReduceLoops.
+* ``ScanLoop``: ``axis`` is sequential; with ``reverse`` it runs from extent - 1 down to 0. In each step run ``body``, then
+  states = combine(states, bodies), then for each (slot, index, k) of ``stores`` write state k, converted to the slot's
+  dtype. A ScanLoop is the last node of its body.
+* Every index of a load or store is linear, row-major, in elements, and simplified; adjacent loops that all indices walk
+  contiguously have been joined, so that an elementwise kernel over contiguous arrays has one loop.
+* Every load is in bounds wherever it is evaluated. Of a ``guard`` only one branch is evaluated: loads in ``then`` may be
+  out of bounds where a condition fails, loads in ``otherwise`` where all hold, and must not be done there. (Lets and
+  ReduceLoops that were taken out of a guard are in bounds everywhere.)
+* ``Store``: where ``conditions`` hold (lo <= index < hi), write ``value``, whose dtype is the operand's; with
+  ``combine`` write ``combine(old, value)``, in the order of sequential loops. Different iterations of parallel loops
+  write different elements.
+* Written operands share memory with no other operand, except the pairs in ``Kernel.in_place``: there every load has the
+  index of the store, so that an element is read and written by the same iteration, the load first. A slot that is read
+  and written itself occurs only with ``Store.combine``.
+* dtypes of nodes: bool, (u)int8..64, float32, float64. float16 and bfloat16 occur only as the dtype of loads, of casts
+  from and to float32, and of bitcasts; a cast to them rounds to nearest even, and must round.
+* Nodes are shared: print each once per scope (inside ``then`` and ``otherwise`` of a guard is a scope of its own).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cotan.compiler.elements import index_values, inner_values, node_indices
+from cotan.ir.index import ZERO, Axis, FloorDiv, Index, Mod, axis_index
+from cotan.ir.program import Let, Loop, Node, ReduceLoop, ScanLoop, Store
+from cotan.ir.scalar import Expr
+
+Path = tuple[Axis, ...]
+_TRIVIAL = frozenset({"const", "index", "project"})
+
+
+@dataclass(frozen=True)
+class Root:
+    """Something that a kernel does at the innermost of the loops ``path``: a Store, or the step of a ScanLoop."""
+
+    path: Path
+    exprs: tuple[Expr, ...]
+    node: Store | ScanLoop
+
+
+def topological(roots: Sequence[Expr]) -> list[Expr]:
+    """All nodes under ``roots``, every node after what it uses."""
+    done: dict[Expr, None] = {}
+    stack: list[Expr] = list(reversed(roots))
+    entered: set[Expr] = set()
+    while stack:
+        node = stack[-1]
+        if node in done:
+            stack.pop()
+        elif node in entered:
+            stack.pop()
+            done[node] = None
+        else:
+            entered.add(node)
+            needed = node.args if node.op not in ("load", "index", "guard") else (*node.args, *inner_values(node))
+            stack.extend(n for n in reversed(needed) if n not in done)
+    return list(done)
+
+
+def derive(roots: Sequence[Root], sizes: Sequence[int]) -> tuple[Node, ...]:
+    """The tree. ``sizes[slot]`` is the number of elements of each operand, for what may be taken out of guards."""
+    return _Derivation(roots, sizes).tree()
+
+
+@dataclass
+class _Place:
+    """Where a node's value is wanted: the loops, and whether outside of every guard."""
+
+    wanted: dict[Path, bool]
+    home: Path
+    let: bool = False
+
+
+class _Derivation:
+    def __init__(self, roots: Sequence[Root], sizes: Sequence[int]) -> None:
+        self.roots = roots
+        self.order = topological([e for root in roots for e, _ in _values(root)])
+        self.depth = reduction_depth(self.order)
+        self.unsafe = unsafe_nodes(self.order, sizes)
+        self.places: dict[Expr, _Place] = {}
+        self.paths: dict[Axis, Path] = {}
+        for root in roots:
+            for n, axis in enumerate(root.path):
+                self.paths[axis] = root.path[: n + 1]
+
+    def _home(self, node: Expr) -> Path:
+        longest: Path = ()
+        for axis in node.free_axes:
+            path = self.paths[axis]
+            if len(path) > len(longest):
+                longest = path
+        return longest
+
+    def _want(self, node: Expr, path: Path, open_: bool) -> None:
+        place = self.places.get(node)
+        if place is None:
+            place = self.places[node] = _Place({}, self._home(node))
+        place.wanted[path] = place.wanted.get(path, False) or open_
+
+    def _place_all(self) -> None:
+        """From the results inwards: decide where each node is computed, and pass on where its arguments are wanted."""
+        for root in self.roots:
+            for expr, path in _values(root):
+                self._want(expr, path, True)
+        for node in reversed(self.order):
+            place = self.places[node]
+            home, wanted = place.home, place.wanted
+            if node.op == "reduce":
+                self._place_reduction(node, home)
+                continue
+            deeper = any(len(path) > len(home) for path in wanted)
+            open_ = any(wanted.values())
+            if deeper and node.op not in _TRIVIAL and (open_ or node not in self.unsafe):
+                place.let = True
+                # Inside of a Let nothing is under the guards outside of it.
+                wanted = {home: True}
+            for path, is_open in wanted.items():
+                for arg in node.args:
+                    self._want(arg, path, is_open and node.op != "guard")
+                for value in inner_values(node):
+                    self._want(value, path, is_open)
+
+    def _place_reduction(self, node: Expr, home: Path) -> None:
+        axes = node.attr[1]
+        for n, axis in enumerate(axes):
+            self.paths[axis] = home + axes[: n + 1]
+        half = len(node.args) // 2
+        for arg in node.args[:half]:
+            self._want(arg, home, True)
+        for arg in node.args[half:]:
+            self._want(arg, home + axes, True)
+
+    def tree(self) -> tuple[Node, ...]:
+        self._place_all()
+        bodies: dict[Path, list[Node]] = {}
+        joint: dict[tuple[Path, tuple[Axis, ...]], int] = {}
+        # A value that needs n reductions one after the other stands after all reductions that need n - 1.
+        for node in sorted(self.order, key=lambda n: (self.depth[n], n.op != "reduce")):
+            place = self.places[node]
+            if place.let:
+                bodies.setdefault(place.home, []).append(Let(node))
+            elif node.op == "reduce":
+                self._emit_reduction(node, place.home, bodies, joint)
+        for root in self.roots:
+            bodies.setdefault(root.path, [])
+        for root in self.roots:
+            step = root.node
+            if isinstance(step, ScanLoop):
+                inner = tuple(bodies.pop(root.path, ()))
+                outer = bodies.setdefault(root.path[:-1], [])
+                outer.append(
+                    ScanLoop(step.axis, step.combiner, step.inits, step.bodies, step.stores, step.reverse, inner)
+                )
+            else:
+                bodies[root.path].append(step)
+        return self._nest(bodies)
+
+    def _emit_reduction(
+        self, node: Expr, home: Path, bodies: dict[Path, list[Node]], joint: dict[tuple[Path, Path], int]
+    ) -> None:
+        axes: tuple[Axis, ...] = node.attr[1]
+        body = bodies.setdefault(home, [])
+        inside = tuple(tuple(bodies.pop(home + axes[: n + 1], ())) for n in range(len(axes)))
+        if (home, axes) in joint:
+            first = body[joint[home, axes]]
+            assert isinstance(first, ReduceLoop)
+            levels = tuple((*old, *more) for old, more in zip(first.levels, inside, strict=True))
+            body[joint[home, axes]] = ReduceLoop(first.value, axes, levels, (*first.siblings, node))
+            return
+        joint[home, axes] = len(body)
+        body.append(ReduceLoop(node, axes, inside))
+
+    def _nest(self, bodies: dict[Path, list[Node]]) -> tuple[Node, ...]:
+        """Put each loop's body into the body around it, the deepest first."""
+        for path in sorted((p for p in bodies if p), key=len, reverse=True):
+            for depth in range(len(path), 0, -1):
+                inner = bodies.pop(path[:depth], None)
+                if inner is None:
+                    break
+                bodies.setdefault(path[: depth - 1], []).append(Loop(path[depth - 1], tuple(inner)))
+        return tuple(bodies.get((), ()))
+
+
+def _values(root: Root) -> list[tuple[Expr, Path]]:
+    """All that ``root`` wants computed, and in which loops."""
+    step = root.node
+    values = [(e, root.path) for e in root.exprs]
+    if isinstance(step, ScanLoop):
+        values.extend((e, root.path[:-1]) for e in step.inits)
+    else:
+        indices = (step.index, *(index for index, _, _ in step.conditions))
+        values.extend((e, root.path) for index in indices for e in index_values(index))
+    return values
+
+
+def reduction_depth(order: Sequence[Expr]) -> dict[Expr, int]:
+    """How many reductions, each needing the one before, stand under each node (itself included)."""
+    depth: dict[Expr, int] = {}
+    for node in order:
+        below = max((depth[n] for n in (*node.args, *inner_values(node))), default=0)
+        depth[node] = below + (node.op == "reduce")
+    return depth
+
+
+def unsafe_nodes(order: Sequence[Expr], sizes: Sequence[int]) -> set[Expr]:
+    """The nodes that hold a load which is not in bounds for every value of its loops."""
+    unsafe: set[Expr] = set()
+    for node in order:
+        if node.op == "load":
+            slot, index = node.attr
+            lo, hi = index.range
+            if lo < 0 or hi >= sizes[slot]:
+                unsafe.add(node)
+        if any(n in unsafe for n in node.args) or any(n in unsafe for n in inner_values(node)):
+            unsafe.add(node)
+    return unsafe
+
+
+def joined_loops(nests: Sequence[Sequence[Axis]], exprs: Sequence[Expr], indices: Sequence[Index]) -> dict[Axis, Index]:
+    """Loops to replace so that adjacent ones, walked contiguously by every index, become one.
+
+    ``nests`` are the kernel's chains of loops, outermost first; those of the reductions in ``exprs`` are added.
+    """
+    order = topological(exprs)
+    used: dict[Index, None] = dict.fromkeys(indices)
+    chains = [tuple(nest) for nest in nests]
+    for node in order:
+        used.update(dict.fromkeys(node_indices(node)))
+        if node.op == "reduce":
+            chains.append(node.attr[1])
+    new: dict[Axis, Index] = {}
+    for chain in chains:
+        if len(chain) < 2:
+            continue
+        run = [chain[-1]]
+        for axis in reversed(chain[:-1]):
+            if axis.kind == run[-1].kind and all(_contiguous(index, axis, run[-1]) for index in used):
+                run.append(axis)
+                continue
+            _join(run, new)
+            run = [axis]
+        _join(run, new)
+    return new
+
+
+def _contiguous(index: Index, outer: Axis, inner: Axis) -> bool:
+    a = b = 0
+    for atom, coefficient in index.terms:
+        if atom is outer:
+            a = coefficient
+        elif atom is inner:
+            b = coefficient
+        elif isinstance(atom, FloorDiv | Mod) and not _contiguous(atom.index, outer, inner):
+            return False
+    return a == b * inner.extent
+
+
+def _join(run: list[Axis], new: dict[Axis, Index]) -> None:
+    """``run``: loops from the innermost outwards that become one."""
+    if len(run) < 2:
+        return
+    extent = 1
+    for axis in run:
+        extent *= axis.extent
+    joined = Axis(run[-1].name, extent, run[-1].kind)
+    new[run[0]] = axis_index(joined)
+    new.update(dict.fromkeys(run[1:], ZERO))
+
+
+def same_loops(roots: Sequence[tuple[Sequence[Expr], Path]]) -> dict[Axis, Index]:
+    """Loops to replace so that independent reductions over equal extents, at the same place, share loops."""
+    order = topological([e for exprs, _ in roots for e in exprs])
+    reductions = [node for node in order if node.op == "reduce"]
+    if len(reductions) < 2:
+        return {}
+    depth = reduction_depth(order)
+    paths: dict[Axis, Path] = {a: path[: n + 1] for _, path in roots for n, a in enumerate(path)}
+    homes: dict[Expr, Path] = {}
+    for node in reversed(reductions):
+        homes[node] = max((paths[a] for a in node.free_axes), key=len, default=())
+        for n, axis in enumerate(node.attr[1]):
+            paths[axis] = homes[node] + node.attr[1][: n + 1]
+    new: dict[Axis, Index] = {}
+    leaders: dict[tuple[int, Path, tuple[int, ...]], Path] = {}
+    for node in reductions:
+        axes = node.attr[1]
+        leader = leaders.setdefault((depth[node], homes[node], tuple(a.extent for a in axes)), axes)
+        if leader is not axes:
+            new.update(zip(axes, map(axis_index, leader), strict=True))
+    return new
