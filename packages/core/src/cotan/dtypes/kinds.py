@@ -272,11 +272,11 @@ def itemsize_bits(dtype: Any) -> int:
     """
     d = as_dtype(dtype)
     if isinstance(d, ExtendedDType) or d == float0:
-        return d.itemsize * 8
+        return int(d.itemsize) * 8
     if d == bool_:
         return 1
     if d in complex_types:
-        return d.itemsize * 8
+        return int(d.itemsize) * 8
     return int(finfo(d).bits if issubdtype(d, np.floating) else iinfo(d).bits)
 
 

@@ -165,11 +165,13 @@ def dtype(x: Any) -> DType:
     >>> dtype(1.0), dtype(np.ones(2)), dtype("int64")
     (dtype('float32'), dtype('float32'), dtype('int32'))
     """
-    return _typed(x)[0] if x is not None else _refuse(x)
+    if x is None:
+        raise _no_dtype(x)
+    return _typed(x)[0]
 
 
-def _refuse(x: Any) -> Any:
-    raise TypeError(f"{where()}: a value of type {type(x).__name__} has no dtype; give an array, a scalar or a dtype")
+def _no_dtype(x: Any) -> TypeError:
+    return TypeError(f"{where()}: a value of type {type(x).__name__} has no dtype; give an array, a scalar or a dtype")
 
 
 def _typed(x: Any) -> tuple[DType, bool]:
@@ -195,7 +197,7 @@ def _typed_slow(x: Any) -> tuple[DType, bool]:
         return SCALAR_DEFAULTS[base](), base is not bool
     if isinstance(x, type | str | np.dtype | ExtendedDType) or hasattr(x, "dtype"):
         return kinds.canonicalize_dtype(x if isinstance(x, type | str) else getattr(x, "dtype", x)), False
-    return _refuse(x)
+    raise _no_dtype(x)
 
 
 _results: dict[tuple[Any, ...], tuple[DType, bool]] = {}
@@ -284,6 +286,9 @@ def promote_types(a: Any, b: Any) -> DType:
     return kinds.as_dtype(_least_upper_bound(nodes, strict, config.enable_x64))
 
 
+_NEVER_OVERFLOWS = 60000  # in any floating dtype for which NumPy warns of overflow
+
+
 def coerce_scalar(x: Any, fun_name: str, dtype: Any = None) -> np.ndarray[Any, Any]:
     """A Python scalar as a 0-d NumPy array of ``dtype`` (default: that of its kind).
 
@@ -297,12 +302,15 @@ def coerce_scalar(x: Any, fun_name: str, dtype: Any = None) -> np.ndarray[Any, A
     """
     default = SCALAR_DEFAULTS[next(t for t in (bool, int, float, complex) if isinstance(x, t))]()
     target = default if dtype is None else dtype
-    try:
+    if abs(x) < _NEVER_OVERFLOWS:
         value = np.array(x, default)
+        return value if target == default else value.astype(target)
+    try:
+        with np.errstate(all="ignore"):  # not entered for every scalar, since it takes as long as all the rest
+            return np.array(x, default).astype(target)
     except OverflowError:
         more = "" if config.enable_x64 else "; for wider integers turn 64-bit types on (cotan.enable_x64)"
         raise OverflowError(
             f"{where()}: {fun_name}: the Python int {x} does not fit the integer dtype {default}{more}, or give a "
             "NumPy scalar or an array of the dtype you mean"
         ) from None
-    return value if target == default else value.astype(target)

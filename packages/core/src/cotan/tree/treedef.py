@@ -1,8 +1,8 @@
 """Taking pytrees apart into leaves and a structure, and putting them together again.
 
 A structure is held as nested plain tuples, its *spec*: ``LEAF``, or ``(type, data, *child specs)``; building, hashing
-and comparing them is then C code. Structures made of tuples, lists, None and dicts with text keys are kept and shared, so
-that a repeated flatten returns the identical ``PyTreeDef``. Knows nothing of arrays.
+and comparing them is then C code. Structures made of tuples, lists, None and dicts with text keys are kept and shared,
+so that a repeated flatten returns the identical ``PyTreeDef``. Knows nothing of arrays.
 """
 
 from __future__ import annotations
