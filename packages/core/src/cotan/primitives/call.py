@@ -104,6 +104,10 @@ def _call_rules(primitive: Primitive) -> None:
     def effects(*, jaxpr: ClosedJaxpr, **params: Any) -> Any:
         return jaxpr.effects
 
+    @tables.program(primitive)
+    def program(*, jaxpr: ClosedJaxpr, **params: Any) -> ClosedJaxpr:
+        return jaxpr
+
     @tables.dce(primitive)
     def dce(eqn: Eqn, used: tuple[bool, ...]) -> Eqn | None:
         if not any(used) and not eqn.effects:

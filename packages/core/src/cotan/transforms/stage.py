@@ -149,6 +149,7 @@ def stage_to_jaxpr(
     name: str = "",
     arg_names: Sequence[str] = (),
     by: str = "jit",
+    place: str = "",
 ) -> tuple[Jaxpr, list[Any]]:
     """Record ``fun_flat`` (flat arrays to a sequence of arrays) at the given avals.
 
@@ -156,11 +157,12 @@ def stage_to_jaxpr(
       name: the function's name, for messages and the printer.
       arg_names: the user's names of the arguments, for messages.
       by: the transform that asks, for messages.
+      place: where the function was defined, for messages.
 
     Returns:
       The jaxpr and the values of its constvars, which may be tracers of outer traces.
     """
-    described = f"{by} (of `{name}`)" if name else by
+    described = f"{by} (`{name}`{', ' if place else ''}{place})" if name else by
     with new_trace(StageTrace(current_trace(), described, arg_names)) as trace:
         outs = fun_flat(*[trace.new_arg(aval) for aval in in_avals])
         return trace.to_jaxpr(outs, name)  # type: ignore[no-any-return]

@@ -1,0 +1,29 @@
+"""What users call to transform functions: argument handling, pytrees and messages; no mathematics."""
+
+from cotan.api.autodiff import grad, hessian, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
+from cotan.api.checkpoint import checkpoint, checkpoint_name, checkpoint_policies, remat
+from cotan.api.jit import block_until_ready, clear_caches, jit
+from cotan.api.tracing import ShapeDtypeStruct, eval_shape, make_jaxpr
+from cotan.api.vmap import vmap
+
+__all__ = [
+    "ShapeDtypeStruct",
+    "block_until_ready",
+    "checkpoint",
+    "checkpoint_name",
+    "checkpoint_policies",
+    "clear_caches",
+    "eval_shape",
+    "grad",
+    "hessian",
+    "jacfwd",
+    "jacrev",
+    "jit",
+    "jvp",
+    "linearize",
+    "make_jaxpr",
+    "remat",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]

@@ -1,0 +1,551 @@
+"""Derivatives for users: jvp, vjp, linearize, grad, value_and_grad, jacfwd, jacrev, hessian.
+
+Argument handling, pytrees and messages. The mathematics is in the primitives' rules, the machinery in ``transforms``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan import dtypes
+from cotan.api.flat import (
+    FlatFunction,
+    Function,
+    check_argument_leaves,
+    check_callable,
+    copy_identity,
+    lift_leaf,
+)
+from cotan.api.vmap import vmap
+from cotan.errors import where
+from cotan.ir.avals import ShapedArray, get_aval, is_array_like, shaped, tangent_aval
+from cotan.ir.evaluate import eval_jaxpr
+from cotan.ir.jaxpr import Jaxpr
+from cotan.primitives.arithmetic import add
+from cotan.primitives.cast import convert_element_type
+from cotan.primitives.compare import eq
+from cotan.primitives.shape import iota, reshape
+from cotan.primitives.slice import slice
+from cotan.structural import Zero, instantiate, zeros_like_aval
+from cotan.transforms.jvp import jvp_flat
+from cotan.transforms.partial_eval import linearize_flat
+from cotan.transforms.prune import prune
+from cotan.transforms.transpose import backward_pass
+from cotan.tree import Partial, PyTreeDef, keystr, tree_flatten, tree_flatten_with_path, tree_structure
+from cotan.tree.calling import ArgNames, argnums_partial, fun_name, normalize_argnums
+
+Argnums = int | Sequence[int]
+
+
+# ---- Forward mode
+
+
+def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:
+    """The value of ``fun`` and its derivative in one direction.
+
+    Args:
+      primals: the positional arguments, each an array or a pytree of arrays.
+      tangents: the direction: of the same structure, shapes and dtypes (``float0`` for integer arguments).
+      has_aux: whether ``fun`` returns a pair, whose second part is returned as it is.
+
+    Returns:
+      ``(out, tangent of out)``, and the aux part if there is one.
+
+    Raises:
+      TypeError: the structures or dtypes do not match, or something is not an array.
+      ValueError: a tangent has another shape than its primal.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> y, dy = cotan.jvp(cnp.square, (3.0,), (1.0,))
+    >>> float(y), float(dy)
+    (9.0, 6.0)
+    """
+    check_callable("jvp", fun)
+    for what, given in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(given, tuple | list):
+            raise TypeError(
+                f"{where()}: jvp: {what} must be a tuple or list of arguments, got a {type(given).__name__}"
+            )
+    args = tuple(primals)
+    leaves, tree = tree_flatten((args, {}))
+    names = ArgNames(fun, tree)
+    check_argument_leaves("jvp", fun, leaves, names)
+    directions = _tangent_leaves(fun, leaves, tree, names, tuple(tangents))
+    flat = FlatFunction("jvp", fun, tree, has_aux)
+    outs, out_tangents = jvp_flat(flat, list(map(lift_leaf, leaves)), directions)
+    outs, aux = flat.split(outs)
+    moved = [lift_leaf(instantiate(t)) if _has_tangent(t) else instantiate(t) for t in flat.split(out_tangents)[0]]
+    result = (flat.out_tree.unflatten(outs), flat.out_tree.unflatten(moved))
+    return (*result, flat.aux(aux)) if has_aux else result
+
+
+def _has_tangent(t: Any) -> bool:
+    return bool((t.aval if type(t) is Zero else get_aval(t)).dtype != dtypes.float0)
+
+
+def _tangent_leaves(
+    fun: Function, leaves: Sequence[Any], tree: PyTreeDef, names: ArgNames, tangents: tuple[Any, ...]
+) -> list[Any]:
+    """The leaves of ``tangents``, checked against the arguments; those of integers become symbolic zeros."""
+    given, given_tree = tree_flatten((tangents, {}))
+    if given_tree != tree:
+        shown = [t.children()[0] for t in (tree, given_tree)]
+        raise TypeError(
+            f"{where()}: jvp of `{fun_name(fun)}`: primals and tangents must have the same structure, got {shown[0]} and "
+            f"{shown[1]}"
+        )
+    checked: list[Any] = []
+    for k, (x, t) in enumerate(zip(leaves, given, strict=True)):
+        expected = tangent_aval(get_aval(x))
+        problem = _mismatch(t, expected)
+        if problem:
+            raise problem[0](
+                f"{where()}: jvp of `{fun_name(fun)}`: the tangent of argument `{names[k]}` must be {expected.short()}, "
+                f"got {problem[1]}"
+            )
+        checked.append(Zero(expected) if expected.dtype == dtypes.float0 else lift_leaf(t))
+    return checked
+
+
+def _mismatch(x: Any, expected: ShapedArray) -> tuple[type[Exception], str] | None:
+    """Why ``x`` is no tangent or cotangent of type ``expected``: the exception for it, and what it is; None if it is."""
+    if not is_array_like(x):
+        return TypeError, f"a {type(x).__name__}"
+    if getattr(x, "dtype", None) == dtypes.float0:
+        aval = shaped(np.shape(x), dtypes.float0)
+    else:
+        aval = get_aval(x)
+    if aval.shape != expected.shape:
+        return ValueError, aval.short()
+    return None if aval.dtype == expected.dtype else (TypeError, aval.short())
+
+
+class _Pushforward:
+    """The linear part of a linearised function, as aux data of a pytree: compared by identity."""
+
+    def __init__(self, fun: Function, jaxpr: Jaxpr, in_tree: PyTreeDef, out_tree: PyTreeDef, zeros: Any) -> None:
+        self.fun, self.jaxpr, self.in_tree, self.out_tree, self.zeros = fun, jaxpr, in_tree, out_tree, zeros
+
+    def __call__(self, residuals: list[Any], *tangents: Any) -> Any:
+        leaves, tree = tree_flatten(tangents)
+        name = fun_name(self.fun)
+        if tree != self.in_tree:
+            raise TypeError(
+                f"{where()}: the linear function of `{name}` takes tangents of structure {self.in_tree}, got {tree}"
+            )
+        for var, t in zip(self.jaxpr.invars, leaves, strict=True):
+            problem = _mismatch(t, var.aval)
+            if problem:
+                raise problem[0](
+                    f"{where()}: the linear function of `{name}` takes a tangent {var.aval.short()}, got {problem[1]}"
+                )
+        results = iter(eval_jaxpr(self.jaxpr, residuals, *leaves))
+        moved = [instantiate(z) if type(z) is Zero else next(results) for z in self.zeros]
+        return self.out_tree.unflatten([lift_leaf(t) if _has_tangent(t) else t for t in moved])
+
+
+def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """The value of ``fun`` and its derivative at a point, as a linear function of tangents.
+
+    ``fun`` is run once; the linear function may be called many times.
+
+    Returns:
+      ``(out, f_jvp)`` where ``f_jvp(*tangents)`` gives the tangent of ``out``; then the aux part if there is one.
+
+    Raises:
+      TypeError: an argument is not an array.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> y, f_jvp = cotan.linearize(cnp.square, 3.0)
+    >>> float(f_jvp(1.0)), float(f_jvp(2.0))
+    (6.0, 12.0)
+    """
+    check_callable("linearize", fun)
+    leaves, tree = tree_flatten((primals, {}))
+    check_argument_leaves("linearize", fun, leaves, ArgNames(fun, tree))
+    flat = FlatFunction("linearize", fun, tree, has_aux)
+    lin = linearize_flat(flat, list(map(lift_leaf, leaves)))
+    outs, aux = flat.split(lin.outs)
+    count = sum(not zero for zero in lin.out_zeros[: len(outs)])
+    jaxpr, residuals = prune(lin.jaxpr.replace(outvars=lin.jaxpr.outvars[:count]), lin.residuals)
+    zeros = [
+        Zero(tangent_aval(get_aval(y))) if zero else None
+        for y, zero in zip(outs, lin.out_zeros[: len(outs)], strict=True)
+    ]
+    f_jvp = Partial(_Pushforward(fun, jaxpr, tree.children()[0], flat.out_tree, zeros), residuals)
+    out = flat.out_tree.unflatten(outs)
+    return (out, f_jvp, flat.aux(aux)) if has_aux else (out, f_jvp)
+
+
+# ---- Reverse mode
+
+
+class _Pullback:
+    """The transposed linear part of a function, as aux data of a pytree: compared by identity."""
+
+    def __init__(
+        self, fun: Function, jaxpr: Jaxpr, in_tree: PyTreeDef, out_tree: PyTreeDef, avals: Any, zeros: Any
+    ) -> None:
+        self.fun, self.jaxpr, self.in_tree, self.out_tree = fun, jaxpr, in_tree, out_tree
+        self.avals, self.zeros = avals, zeros
+
+    def __call__(self, residuals: list[Any], ct: Any) -> Any:
+        leaves, tree = tree_flatten(ct)
+        name = fun_name(self.fun)
+        if tree != self.out_tree:
+            raise TypeError(
+                f"{where()}: the vjp function of `{name}` takes one cotangent of the structure of its result, "
+                f"{self.out_tree}, got {tree}"
+            )
+        for k, (aval, leaf) in enumerate(zip(self.avals, leaves, strict=True)):
+            problem = _mismatch(leaf, aval)
+            if problem:
+                path = keystr(tree_flatten_with_path(ct)[0][k][0])
+                raise problem[0](
+                    f"{where()}: the vjp function of `{name}` takes a cotangent {aval.short()}"
+                    f"{' at ' + path if path else ''}, got {problem[1]}"
+                )
+        cts = [lift_leaf(leaf) for leaf, zero in zip(leaves, self.zeros, strict=True) if not zero]
+        back = backward_pass(self.jaxpr, residuals, cts)
+        return self.in_tree.unflatten(list(map(_cotangent, back)))
+
+
+def _cotangent(ct: Any) -> Any:
+    """A cotangent as users get it: an Array, or NumPy zeros of dtype float0 for an integer argument."""
+    if type(ct) is Zero and ct.aval.dtype == dtypes.float0:
+        return np.zeros(ct.aval.shape, dtypes.float0)
+    return lift_leaf(instantiate(ct))
+
+
+def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """The value of ``fun`` and its reverse-mode derivative at a point, as a function of cotangents.
+
+    Returns:
+      ``(out, vjp_fun)`` where ``vjp_fun(ct)`` gives a tuple of cotangents, one per argument, for a cotangent ``ct`` of the
+      structure, shapes and dtypes of ``out``; then the aux part if there is one. ``vjp_fun`` is a pytree.
+
+    Raises:
+      TypeError: an argument is not an array.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> y, vjp_fun = cotan.vjp(cnp.multiply, 3.0, 4.0)
+    >>> [float(ct) for ct in vjp_fun(1.0)]
+    [4.0, 3.0]
+    """
+    check_callable("vjp", fun)
+    leaves, tree = tree_flatten((primals, {}))
+    check_argument_leaves("vjp", fun, leaves, ArgNames(fun, tree))
+    flat = FlatFunction("vjp", fun, tree, has_aux)
+    lin = linearize_flat(flat, list(map(lift_leaf, leaves)))
+    outs, aux = flat.split(lin.outs)
+    zeros = lin.out_zeros[: len(outs)]
+    jaxpr, residuals = prune(lin.jaxpr.replace(outvars=lin.jaxpr.outvars[: zeros.count(False)]), lin.residuals)
+    avals = [tangent_aval(get_aval(y)) for y in outs]
+    vjp_fun = Partial(_Pullback(fun, jaxpr, tree.children()[0], flat.out_tree, avals, zeros), residuals)
+    out = flat.out_tree.unflatten(outs)
+    return (out, vjp_fun, flat.aux(aux)) if has_aux else (out, vjp_fun)
+
+
+def value_and_grad(
+    fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False, allow_int: bool = False
+) -> Function:
+    """A function that computes both ``fun`` and its gradient.
+
+    Args:
+      fun: returns a real scalar (with ``has_aux`` a pair of it and anything else).
+      argnums: the positional argument, or arguments, to differentiate.
+      has_aux: whether ``fun`` returns a pair.
+      holomorphic: whether ``fun`` is promised to be holomorphic; then arguments and result are complex.
+      allow_int: whether integer arguments are accepted; their gradients have dtype ``float0``.
+
+    Returns:
+      A function of the arguments of ``fun`` that returns ``(value, gradient)``, where the gradient has the structure of
+      the argument (a tuple of such if ``argnums`` is a sequence) and value is ``(value, aux)`` with ``has_aux``.
+
+    Raises:
+      TypeError: (when called) an argument to differentiate is not a floating-point array, or the result no real scalar.
+
+    >>> import cotan
+    >>> value, gradient = cotan.value_and_grad(lambda x: x * x)(3.0)
+    >>> float(value), float(gradient)
+    (9.0, 6.0)
+    """
+    return _gradient("value_and_grad", fun, argnums, has_aux, holomorphic, allow_int, lambda out, grads: (out, grads))
+
+
+def grad(
+    fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False, allow_int: bool = False
+) -> Function:
+    """A function that computes the gradient of ``fun``; see ``value_and_grad`` for the arguments.
+
+    Returns:
+      A function that returns the gradient; with ``has_aux`` the pair ``(gradient, aux)``.
+
+    Raises:
+      TypeError: (when called) an argument to differentiate is not a floating-point array, or the result no real scalar.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> float(cotan.grad(cnp.tanh)(0.0))
+    1.0
+    >>> float(cotan.grad(cotan.grad(lambda x: x**3))(2.0))
+    12.0
+    """
+    if has_aux:
+        return _gradient("grad", fun, argnums, True, holomorphic, allow_int, lambda out, grads: (grads, out[1]))
+    return _gradient("grad", fun, argnums, False, holomorphic, allow_int, lambda out, grads: grads)
+
+
+def _gradient(
+    api: str,
+    fun: Function,
+    argnums: Argnums,
+    has_aux: bool,
+    holomorphic: bool,
+    allow_int: bool,
+    result: Callable[[Any, Any], Any],
+) -> Function:
+    check_callable(api, fun)
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        leaves, flat = _chosen_arguments(api, fun, argnums, args, kwargs, has_aux, holomorphic, allow_int)
+        lin = linearize_flat(flat, leaves)
+        outs, aux = flat.split(lin.outs)
+        aval = _check_output(api, fun, outs, flat.out_tree, holomorphic)
+        value = lift_leaf(outs[0])
+        if lin.out_zeros[0]:
+            back: list[Any] = [Zero(tangent_aval(get_aval(x))) for x in leaves]
+        else:
+            jaxpr = lin.jaxpr.replace(outvars=lin.jaxpr.outvars[:1])
+            back = backward_pass(jaxpr, lin.residuals, [_one(aval)])
+        grads = _unwrap(flat, list(map(_cotangent, back)), argnums)
+        return result((value, flat.aux(aux)) if has_aux else value, grads)
+
+    return copy_identity(gradient, fun, api)
+
+
+def _one(aval: ShapedArray) -> Any:
+    """The cotangent of a scalar result: 1, of its type."""
+    one: Any = np.ones((), aval.dtype)
+    return one.item() if aval.weak_type else one
+
+
+def _check_inputs(
+    api: str, fun: Function, leaves: Sequence[Any], names: ArgNames, holomorphic: bool, allow_int: bool
+) -> None:
+    for k, leaf in enumerate(leaves):
+        if not is_array_like(leaf):
+            problem = f"is a {type(leaf).__name__}, not an array. Leave it out of argnums if it is not data."
+        else:
+            dtype = get_aval(leaf).dtype
+            if holomorphic:
+                if dtypes.issubdtype(dtype, np.complexfloating):
+                    continue
+                problem = f"has dtype {dtypes.short_name(dtype)}; with holomorphic=True arguments must be complex."
+            elif api == "jacfwd" and dtypes.issubdtype(dtype, np.complexfloating):
+                problem = "is complex; pass holomorphic=True if the function is holomorphic, or use jacrev."
+            elif allow_int or dtypes.issubdtype(dtype, np.inexact):
+                continue
+            else:
+                problem = (
+                    f"has dtype {dtypes.short_name(dtype)}, but derivatives exist for floating-point arguments only. "
+                    "Convert it to float, leave it out of argnums, or pass allow_int=True."
+                )
+        raise TypeError(f"{where()}: {api} of `{fun_name(fun)}`: argument `{names[k]}` {problem}")
+
+
+def _check_output(api: str, fun: Function, outs: Sequence[Any], tree: PyTreeDef, holomorphic: bool) -> ShapedArray:
+    name = fun_name(fun)
+    if len(outs) != 1 or tree != tree_structure(0):
+        raise TypeError(
+            f"{where()}: {api} of `{name}`: gradients are defined for functions that return one scalar, but the result has "
+            f"the structure {tree}. Return the scalar only, or (scalar, other things) with has_aux=True."
+        )
+    aval = get_aval(outs[0])
+    if aval.shape:
+        raise TypeError(
+            f"{where()}: {api} of `{name}`: gradients are defined for functions that return a scalar, but the result has "
+            f"shape {aval.shape}. Reduce it (with .sum() or .mean()), or use jacrev, jacfwd or vjp."
+        )
+    wanted: Any = np.complexfloating if holomorphic else np.floating
+    if not dtypes.issubdtype(aval.dtype, wanted):
+        kind = "complex (holomorphic=True)" if holomorphic else "real and floating-point"
+        more = "" if holomorphic else " For a holomorphic function pass holomorphic=True."
+        raise TypeError(
+            f"{where()}: {api} of `{name}`: the result must be {kind}, but has dtype {dtypes.short_name(aval.dtype)}."
+            f"{more if dtypes.issubdtype(aval.dtype, np.complexfloating) else ''}"
+        )
+    return aval
+
+
+# ---- Jacobians
+
+
+def jacfwd(fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Function:
+    """A function that computes the Jacobian of ``fun``, column by column in forward mode.
+
+    Cheaper than ``jacrev`` where the argument is not larger than the result.
+
+    Args:
+      argnums: the positional argument, or arguments, to differentiate.
+      has_aux: whether ``fun`` returns a pair ``(result, aux)``; then the Jacobian comes with aux.
+      holomorphic: whether ``fun`` is promised to be holomorphic.
+
+    Returns:
+      A function whose result has the structure of the result of ``fun``, at each leaf the structure of the argument, and
+      arrays of shape ``result.shape + argument.shape``.
+
+    Raises:
+      TypeError: (when called) an argument to differentiate is not floating-point.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> cotan.jacfwd(lambda x: cnp.stack([x[0] * x[1], x[1]]))(cnp.array([2.0, 3.0]))
+    Array([[3., 2.],
+           [0., 1.]], dtype=float32)
+    """
+    check_callable("jacfwd", fun)
+
+    def jacobian(*args: Any, **kwargs: Any) -> Any:
+        leaves, flat = _chosen_arguments("jacfwd", fun, argnums, args, kwargs, has_aux, holomorphic)
+
+        def push(*tangents: Any) -> tuple[list[Any], list[Any]]:
+            outs, moved = jvp_flat(flat, leaves, list(tangents))
+            outs, aux = flat.split(outs)
+            _check_results("jacfwd", fun, outs, holomorphic)
+            return [instantiate(t) for t in flat.split(moved)[0]], aux
+
+        columns, aux = vmap(push, out_axes=(-1, None))(*_standard_basis(leaves))
+        rows = [_cut(column, leaves, len(get_aval(column).shape) - 1) for column in columns]
+        jac = flat.out_tree.unflatten([_unwrap(flat, row, argnums) for row in rows])
+        return (jac, flat.aux(aux)) if has_aux else jac
+
+    return copy_identity(jacobian, fun, "jacfwd")
+
+
+def jacrev(
+    fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False, allow_int: bool = False
+) -> Function:
+    """A function that computes the Jacobian of ``fun``, row by row in reverse mode; see ``jacfwd``.
+
+    Cheaper than ``jacfwd`` where the argument is larger than the result.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> cotan.jacrev(lambda x: cnp.stack([x[0] * x[1], x[1]]))(cnp.array([2.0, 3.0]))
+    Array([[3., 2.],
+           [0., 1.]], dtype=float32)
+    """
+    check_callable("jacrev", fun)
+
+    def jacobian(*args: Any, **kwargs: Any) -> Any:
+        leaves, flat = _chosen_arguments("jacrev", fun, argnums, args, kwargs, has_aux, holomorphic, allow_int)
+        lin = linearize_flat(flat, leaves)
+        outs, aux = flat.split(lin.outs)
+        _check_results("jacrev", fun, outs, holomorphic)
+        zeros = lin.out_zeros[: len(outs)]
+        jaxpr = lin.jaxpr.replace(outvars=lin.jaxpr.outvars[: zeros.count(False)])
+
+        inexact = [tangent_aval(get_aval(x)).dtype != dtypes.float0 for x in leaves]
+
+        def pull(*cts: Any) -> list[Any]:
+            given = [ct for ct, zero in zip(cts, zeros, strict=True) if not zero]
+            back = backward_pass(jaxpr, lin.residuals, given)
+            return [instantiate(ct) for ct, n in zip(back, inexact, strict=True) if n]
+
+        rows = iter(vmap(pull)(*_standard_basis(outs)))
+        by_argument = [
+            _cut(next(rows), outs, 0) if n else [np.zeros((*np.shape(y), *np.shape(x)), dtypes.float0) for y in outs]
+            for x, n in zip(leaves, inexact, strict=True)
+        ]
+        by_result = zip(*by_argument, strict=True) if by_argument else [()] * len(outs)
+        jac = flat.out_tree.unflatten([_unwrap(flat, list(row), argnums) for row in by_result])
+        return (jac, flat.aux(aux)) if has_aux else jac
+
+    return copy_identity(jacobian, fun, "jacrev")
+
+
+def hessian(fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Function:
+    """A function that computes the Hessian of ``fun``: forward mode over reverse mode. See ``jacfwd``.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> cotan.hessian(lambda x: x[0] ** 2 * x[1])(cnp.array([2.0, 3.0]))
+    Array([[6., 4.],
+           [4., 0.]], dtype=float32)
+    """
+    inner = jacrev(fun, argnums, has_aux=has_aux, holomorphic=holomorphic)
+    return jacfwd(inner, argnums, has_aux=has_aux, holomorphic=holomorphic)
+
+
+def _chosen_arguments(
+    api: str,
+    fun: Function,
+    argnums: Argnums,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    has_aux: bool,
+    holomorphic: bool,
+    allow_int: bool = False,
+) -> tuple[list[Any], FlatFunction]:
+    """The leaves of the arguments to differentiate, checked, and ``fun`` as a flat function of them."""
+    numbers = normalize_argnums(argnums, len(args), f"{where()}: {api} of `{fun_name(fun)}`")
+    partial, chosen = argnums_partial(fun, numbers, args)
+    leaves, tree = tree_flatten((chosen, {}))
+    _check_inputs(api, fun, leaves, ArgNames(fun, tree, numbers), holomorphic, allow_int)
+    flat = FlatFunction(api, functools.partial(partial, **kwargs) if kwargs else partial, tree, has_aux)
+    return list(map(lift_leaf, leaves)), flat
+
+
+def _check_results(api: str, fun: Function, outs: Sequence[Any], holomorphic: bool) -> None:
+    for y in outs:
+        dtype = get_aval(y).dtype
+        if dtypes.issubdtype(dtype, np.complexfloating if holomorphic else np.floating):
+            continue
+        if dtypes.issubdtype(dtype, np.complexfloating):
+            advice = "pass holomorphic=True if the function is holomorphic, or take its real and imaginary parts"
+        else:
+            advice = "return what has no derivative as aux (has_aux=True)"
+        kind = "complex (holomorphic=True)" if holomorphic else "real and floating-point"
+        raise TypeError(
+            f"{where()}: {api} of `{fun_name(fun)}`: the result must be {kind}, but has dtype "
+            f"{dtypes.short_name(dtype)}; {advice}"
+        )
+
+
+def _unwrap(flat: FlatFunction, per_leaf: list[Any], argnums: Argnums) -> Any:
+    """What was computed for each leaf, in the structure of the differentiated arguments."""
+    by_argument = flat.in_tree.unflatten(per_leaf)[0]
+    return by_argument if isinstance(argnums, Sequence) else by_argument[0]
+
+
+def _standard_basis(leaves: Sequence[Any]) -> list[Any]:
+    """For each leaf the unit directions of all leaves together, along a new first axis."""
+    avals = [get_aval(x) for x in leaves]
+    total = sum(a.size for a in avals)
+    basis: list[Any] = []
+    offset = 0
+    for aval in avals:
+        if aval.size:
+            rows, columns = (iota(np.dtype(np.int32), (total, aval.size), axis) for axis in (0, 1))
+            units = convert_element_type(eq(rows, add(columns, offset)), aval.dtype)
+            basis.append(reshape(units, (total, *aval.shape)))
+        else:
+            basis.append(zeros_like_aval(shaped((total, *aval.shape), aval.dtype)))
+        offset += aval.size
+    return basis
+
+
+def _cut(stacked: Any, leaves: Sequence[Any], axis: int) -> list[Any]:
+    """``stacked``, whose ``axis`` runs over the elements of all leaves, as one array per leaf with its axes there."""
+    pieces: list[Any] = []
+    start = 0
+    for leaf in leaves:
+        aval = get_aval(leaf)
+        shape = get_aval(stacked).shape
+        lower = tuple(start if k == axis else 0 for k in range(len(shape)))
+        upper = tuple(start + aval.size if k == axis else n for k, n in enumerate(shape))
+        piece = slice(stacked, lower, upper)
+        pieces.append(reshape(piece, (*shape[:axis], *aval.shape, *shape[axis + 1 :])))
+        start += aval.size
+    return pieces

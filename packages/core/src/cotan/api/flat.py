@@ -1,0 +1,123 @@
+"""From users' functions of pytrees to flat functions of arrays and back, with checks in the user's terms.
+
+No transform is known here, and no mathematics.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cotan.errors import format_frame, where
+from cotan.ir.avals import get_aval, is_array_like
+from cotan.ir.trace import Tracer
+from cotan.runtime.dispatch import lift
+from cotan.tree import PyTreeDef, keystr, tree_flatten, tree_flatten_with_path
+from cotan.tree.calling import ArgNames, fun_name
+
+Function = Callable[..., Any]
+
+
+def fun_place(fun: Function) -> str:
+    """Where ``fun`` was defined, as ``train.py:60``; empty if that is not known."""
+    code = getattr(inspect.unwrap(fun), "__code__", None)
+    return "" if code is None else format_frame((code.co_filename, code.co_firstlineno, "<module>"))
+
+
+def check_callable(api: str, fun: Any) -> None:
+    if not callable(fun):
+        raise TypeError(f"{where()}: {api} takes a function to transform, got a {type(fun).__name__}")
+
+
+def copy_identity(wrapper: Function, fun: Function, api: str) -> Function:
+    """Give ``wrapper`` the name, documentation and signature of ``fun``."""
+    name = fun_name(fun)
+    wrapper.__name__ = name if api == "jit" else f"{api}({name})"
+    wrapper.__qualname__ = getattr(fun, "__qualname__", name)
+    wrapper.__module__ = getattr(fun, "__module__", __name__)
+    wrapper.__doc__ = getattr(fun, "__doc__", None)
+    wrapper.__wrapped__ = fun  # type: ignore[attr-defined]
+    return wrapper
+
+
+def lift_leaf(x: Any) -> Any:
+    """``x`` as an Array, unless it is traced."""
+    return x if isinstance(x, Tracer) else lift(x)
+
+
+def check_argument_leaves(api: str, fun: Function, leaves: Sequence[Any], names: ArgNames) -> None:
+    """Raise TypeError for the first leaf of the arguments that is not an array, naming it."""
+    if all(map(is_array_like, leaves)):
+        return
+    for name, leaf in zip(names, leaves, strict=True):
+        if not is_array_like(leaf):
+            advice = "mark it as static (static_argnums or static_argnames)" if api == "jit" else "close over it"
+            raise TypeError(
+                f"{where()}: {api} of `{fun_name(fun)}`: argument `{name}` is a {type(leaf).__name__}, not an array. "
+                f"Arguments must be arrays, scalars or pytrees of them; {advice} if it is not data."
+            )
+
+
+def check_result_leaves(api: str, fun: Function, out: Any, leaves: Sequence[Any]) -> None:
+    """Raise TypeError for the first leaf of a result that is not an array, naming it."""
+    if all(map(is_array_like, leaves)):
+        return
+    for path, leaf in tree_flatten_with_path(out)[0]:
+        if not is_array_like(leaf):
+            at = f" at {keystr(path)}" if path else ""
+            raise TypeError(
+                f"{where()}: {api} of `{fun_name(fun)}`: the function returned a {type(leaf).__name__}{at} of its "
+                "result, which is not an array. Return arrays, scalars or pytrees of them."
+            )
+
+
+class FlatFunction:
+    """``fun`` as a function of the leaves of ``(args, kwargs)``, returning the leaves of its result.
+
+    ``out_tree`` is known after a call. With ``has_aux`` the function returns a pair, whose second part may hold anything:
+    its leaves that are arrays come after those of the first part, and ``aux`` puts it together again.
+    """
+
+    __slots__ = ("_aux_leaves", "_aux_tree", "api", "fun", "has_aux", "in_tree", "out_tree")
+    out_tree: PyTreeDef
+
+    def __init__(self, api: str, fun: Function, in_tree: PyTreeDef, has_aux: bool = False) -> None:
+        self.api = api
+        self.fun = fun
+        self.in_tree = in_tree
+        self.has_aux = has_aux
+
+    def __call__(self, *leaves: Any) -> list[Any]:
+        args, kwargs = self.in_tree.unflatten(leaves)
+        out = self.fun(*args, **kwargs)
+        if not self.has_aux:
+            outs, self.out_tree = tree_flatten(out)
+            check_result_leaves(self.api, self.fun, out, outs)
+            return outs
+        if not (isinstance(out, tuple | list) and len(out) == 2):
+            raise TypeError(
+                f"{where()}: {self.api} of `{fun_name(self.fun)}` with has_aux=True: the function must return a pair "
+                f"(result, aux), got {_described(out)}"
+            )
+        main, aux = out
+        outs, self.out_tree = tree_flatten(main)
+        check_result_leaves(self.api, self.fun, main, outs)
+        self._aux_leaves, self._aux_tree = tree_flatten(aux)
+        return outs + [x for x in self._aux_leaves if is_array_like(x)]
+
+    def split(self, flat: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """The part of ``flat`` (one value per result leaf) that belongs to the result, and that of aux."""
+        count = self.out_tree.num_leaves
+        return list(flat[:count]), list(flat[count:])
+
+    def aux(self, values: Sequence[Any]) -> Any:
+        """The aux result with its arrays replaced by ``values``."""
+        fresh = iter(values)
+        return self._aux_tree.unflatten([next(fresh) if is_array_like(x) else x for x in self._aux_leaves])
+
+
+def _described(x: Any) -> str:
+    if isinstance(x, tuple | list):
+        return f"a {type(x).__name__} of length {len(x)}"
+    return f"an array {get_aval(x).short()}" if is_array_like(x) else f"a {type(x).__name__}"

@@ -1,0 +1,143 @@
+"""What a function would do, without doing it: its jaxpr, and the types of its results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cotan import dtypes
+from cotan.api.arguments import Argnums, bind_static, resolve_options
+from cotan.api.flat import Function, check_argument_leaves, check_callable, copy_identity
+from cotan.api.programs import Program, trace_program
+from cotan.ir.avals import ShapedArray, get_aval, is_array_like, shaped
+from cotan.ir.jaxpr import ClosedJaxpr
+from cotan.tree import tree_flatten
+
+
+class ShapeDtypeStruct:
+    """The shape and dtype of an array, without data; what ``eval_shape`` returns, and takes.
+
+    >>> ShapeDtypeStruct((2, 3), "float32")
+    ShapeDtypeStruct(shape=(2, 3), dtype=float32)
+    """
+
+    __slots__ = ("dtype", "shape", "sharding", "weak_type")
+
+    def __init__(self, shape: Any, dtype: Any, *, weak_type: bool = False, sharding: Any = None) -> None:
+        if dtype is None:
+            raise ValueError("ShapeDtypeStruct: dtype must not be None")
+        self.shape = tuple(int(n) for n in shape)
+        self.dtype = dtypes.as_dtype(dtype)
+        self.weak_type = weak_type
+        self.sharding = sharding
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return shaped(self.shape, self.dtype).size
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a ShapeDtypeStruct without axes")
+        return self.shape[0]
+
+    def _fields(self) -> tuple[Any, ...]:
+        return (self.shape, self.dtype, self.weak_type, self.sharding)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ShapeDtypeStruct) and self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __repr__(self) -> str:
+        more = ", weak_type=True" if self.weak_type else ""
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={getattr(self.dtype, 'name', self.dtype)}{more})"
+
+
+def _struct_of(aval: ShapedArray) -> ShapeDtypeStruct:
+    return ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
+
+
+def _aval_of(x: Any) -> ShapedArray | None:
+    """The abstract value of an array or of anything that has a shape and a dtype; None if ``x`` has none."""
+    if is_array_like(x):
+        return get_aval(x)
+    shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
+    if not isinstance(shape, tuple) or dtype is None:
+        return None
+    return shaped(shape, dtypes.canonicalize_dtype(dtype), bool(getattr(x, "weak_type", False)))
+
+
+def _trace(api: str, fun: Function, static_argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
+    check_callable(api, fun)
+    options = resolve_options(api, fun, static_argnums, None)
+    bound = bind_static(api, fun, options, args, kwargs)
+    leaves, in_tree = tree_flatten(bound.dynamic)
+    avals = [_aval_of(x) for x in leaves]
+    known = [a for a in avals if a is not None]
+    if len(known) < len(leaves):
+        check_argument_leaves(api, fun, leaves, bound.names(fun, in_tree))
+    return trace_program(api, fun, options, bound, in_tree, known)
+
+
+def make_jaxpr(fun: Function, static_argnums: Argnums = None, return_shape: bool = False) -> Function:
+    """A function that traces ``fun`` and returns the program, instead of running it.
+
+    Args:
+      static_argnums: positions of arguments that are Python values, not data.
+      return_shape: whether to return also the structure of the result, as ``eval_shape`` does.
+
+    Returns:
+      A function that takes what ``fun`` takes (arrays may be given as ``ShapeDtypeStruct``) and returns a closed jaxpr.
+
+    Raises:
+      TypeError: (when called) an argument or result is not an array.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> cotan.make_jaxpr(lambda x: cnp.sin(x) * 2)(1.0)
+    { lambda a:~f32[] . let
+        b:~f32[] = sin a
+        c:~f32[] = mul b 2.0:~f32[]
+      in (c,) }
+    """
+    check_callable("make_jaxpr", fun)
+
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        program = _trace("make_jaxpr", fun, static_argnums, args, kwargs)
+        jaxpr, outer = program.closed.jaxpr, len(program.outer)
+        closed = ClosedJaxpr(
+            jaxpr.replace(
+                constvars=jaxpr.invars[:outer] + jaxpr.constvars,
+                invars=jaxpr.invars[outer:],
+                arg_names=jaxpr.arg_names[outer:],
+            ),
+            program.outer + program.closed.consts,
+        )
+        if not return_shape:
+            return closed
+        return closed, program.out_tree.unflatten(map(_struct_of, closed.out_avals))
+
+    return copy_identity(traced, fun, "make_jaxpr")
+
+
+def eval_shape(fun: Function, *args: Any, **kwargs: Any) -> Any:
+    """Shapes and dtypes of the result of ``fun``, without computing it.
+
+    Args:
+      args, kwargs: its arguments: arrays, or anything with a ``shape`` and a ``dtype``.
+
+    Returns:
+      The result's pytree with a ``ShapeDtypeStruct`` for each array.
+
+    Raises:
+      TypeError: an argument or result is not an array.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> cotan.eval_shape(cnp.matmul, cotan.ShapeDtypeStruct((2, 3), "float32"), cnp.ones((3, 4)))
+    ShapeDtypeStruct(shape=(2, 4), dtype=float32)
+    """
+    program = _trace("eval_shape", fun, None, args, kwargs)
+    return program.out_tree.unflatten(map(_struct_of, program.closed.out_avals))
