@@ -2,13 +2,12 @@
 
 from cotan.api.autodiff import grad, hessian, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
 from cotan.api.checkpoint import checkpoint, checkpoint_name, checkpoint_policies, remat
-from cotan.api.jit import block_until_ready, clear_caches, jit
+from cotan.api.jit import clear_caches, jit
 from cotan.api.tracing import ShapeDtypeStruct, eval_shape, make_jaxpr
 from cotan.api.vmap import vmap
 
 __all__ = [
     "ShapeDtypeStruct",
-    "block_until_ready",
     "checkpoint",
     "checkpoint_name",
     "checkpoint_policies",

@@ -6,7 +6,6 @@ their types alone, and nothing else stands on that road.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import MethodType
 from typing import Any
 
@@ -18,9 +17,10 @@ from cotan.ir.evaluate import eval_closed
 from cotan.ir.trace import Tracer, current_trace, escaped, eval_trace
 from cotan.primitives.call import call
 from cotan.runtime.array import Array
-from cotan.runtime.compile import compiled_for
+from cotan.runtime import compile as compiling
+from cotan.runtime import dispatch
 from cotan.transforms.cache import clear as clear_transformed
-from cotan.tree import leaf_treedef, tree_leaves
+from cotan.tree import leaf_treedef
 from cotan.tree.calling import fun_name
 
 
@@ -76,7 +76,7 @@ class JitFunction:
         for x in leaves:
             if isinstance(x, Tracer):
                 raise escaped(x)
-        compiled = compiled_for(program.closed, leaves, program.donated, self.__name__)
+        compiled = compiling.compile_closed(program.closed, leaves, program.donated, self.__name__)
         outs = compiled(leaves)
         if not kwargs and not bound.key and len(leaves) == len(args) and all(type(x) is Array for x in args):
             tree = None if program.out_tree == leaf_treedef else program.out_tree
@@ -132,17 +132,5 @@ def clear_caches() -> None:
     """Forget all traced and transformed programs; the next call of a jitted function traces it again."""
     clear_programs()
     clear_transformed()
-
-
-def block_until_ready(tree: Any) -> Any:
-    """Wait until all arrays of a pytree are computed; returns the pytree.
-
-    >>> import cotan, cotan.numpy as cnp
-    >>> cotan.block_until_ready({"x": cnp.ones(2)})
-    {'x': Array([1., 1.], dtype=float32)}
-    """
-    for leaf in tree_leaves(tree):
-        wait: Callable[[], Any] | None = getattr(leaf, "block_until_ready", None)
-        if wait is not None and not isinstance(leaf, Tracer):
-            wait()
-    return tree
+    compiling.clear_cache()
+    dispatch.clear_cache()

@@ -1,7 +1,7 @@
 """Calls: jit, rematerialisation, and what marks values for it.
 
-``jit`` and ``remat`` hold a closed jaxpr; their rules transform that jaxpr, and the transformed ones are kept weakly with
-it, so that nothing is traced twice. Nothing here knows how programs are compiled or scheduled.
+``jit`` and ``remat`` hold a closed jaxpr; their rules transform that jaxpr, and the transformed ones are kept weakly
+with it, so that nothing is traced twice. Nothing here knows how programs are compiled or scheduled.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from cotan.ir.rules import none
 from cotan.ir.trace import enter_trace, leave_trace
 from cotan.primitives.define import unary
 from cotan.primitives.operands import ANY
+from cotan.runtime.compile import run_closed
 from cotan.structural import UndefinedPrimal, Zero
 from cotan.transforms.batch import AxisData, batch_jaxpr
-from cotan.transforms.jvp import jvp_jaxpr
+from cotan.transforms.jvp import jvp_jaxpr, zero_tangent
 from cotan.transforms.partial_eval import PartialTrace, partial_eval_jaxpr
 from cotan.transforms.prune import prune_closed
 from cotan.transforms.remat import partial_eval_remat
@@ -71,7 +72,8 @@ def _call_rules(primitive: Primitive) -> None:
         given = [t for t in tangents if type(t) is not Zero]
         results = primitive.bind(*primals, *given, **_transformed(params, closed))
         outs, moved = results[: len(out_nonzero)], iter(results[len(out_nonzero) :])
-        return outs, [next(moved) if n else Zero(tangent_aval(get_aval(x))) for x, n in zip(outs, out_nonzero, strict=True)]
+        zeros = map(zero_tangent, outs)
+        return outs, [next(moved) if n else zero for zero, n in zip(zeros, out_nonzero, strict=True)]
 
     @tables.transpose(primitive)
     def transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
@@ -168,8 +170,6 @@ def _merge(mask: Sequence[bool], known: Sequence[Any], unknown: Sequence[Any]) -
 
 @tables.eager(jit_p)
 def _jit_eager(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-    from cotan.runtime.compile import run_closed
-
     return run_closed(params["jaxpr"], args, donated=params["donated"], name=params["name"])
 
 
