@@ -110,7 +110,7 @@ _UNARY: dict[str, Any] = {
     "erf": _special("erf"),
     "erfc": _special("erfc"),
     "erf_inv": _special("erfinv"),
-    "lgamma": _special("gammaln"),
+    "lgamma": lambda x: np.inf if np.isneginf(x) else _special("gammaln")(x),
     "digamma": _special("digamma"),
     "is_finite": np.isfinite,
     "not": np.invert,

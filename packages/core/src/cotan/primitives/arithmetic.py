@@ -10,7 +10,7 @@ import numpy as np
 
 from cotan.ir import primitive as tables
 from cotan.ir import scalar
-from cotan.ir.avals import ShapedArray, get_aval, shaped
+from cotan.ir.avals import ShapedArray, get_aval, shaped, tangent_aval
 from cotan.primitives import define
 from cotan.primitives.compare import eq, ge, gt, lt, select
 from cotan.primitives.define import NOT_LINEAR, binary, first_order, unary
@@ -32,7 +32,7 @@ from cotan.primitives.operands import (
     scalar_of,
     shape_of,
 )
-from cotan.structural import add_any_p, broadcast_in_dim, convert_element_type
+from cotan.structural import Zero, add_any_p, broadcast_in_dim, convert_element_type
 
 # ---- Sums and products
 
@@ -221,6 +221,8 @@ def _integer_power_decomposed(x: Any, y: int) -> Any:
 
 
 def _integer_power_jvp(t: Any, x: Any, out: Any, *, y: int) -> Any:
+    if y == 0:
+        return Zero(tangent_aval(get_aval(out)))
     return mul(t, mul(integer_pow(x, y - 1), y))
 
 

@@ -21,6 +21,7 @@ from cotan.primitives.operands import (
     INEXACT,
     INTEGER,
     Dtypes,
+    move_axis,
     quiet,
     unsigned_of,
 )
@@ -146,16 +147,15 @@ define.zero_derivative(bitcast_convert_type_p)
 @tables.batch(bitcast_convert_type_p)
 def _(axis: Any, args: Sequence[Any], dims: Sequence[int], *, new_dtype: Any) -> Any:
     # The last axis has a meaning of its own, so the mapped one must not be last.
-    x = define.move_axis(args[0], dims[0], 0)
+    x = move_axis(args[0], dims[0], 0)
     return bitcast_convert_type_p.bind(x, new_dtype=new_dtype), 0
 
 
 @tables.reference(bitcast_convert_type_p)
 def _(x: Any, *, new_dtype: Any) -> Any:
-    x = np.ascontiguousarray(x) if x.ndim else x
-    if x.dtype.itemsize > new_dtype.itemsize:
-        return x[..., None].view(new_dtype).copy()
-    return x.view(new_dtype).reshape(x.shape if x.dtype.itemsize == new_dtype.itemsize else x.shape[:-1]).copy()
+    parts = x.dtype.itemsize // new_dtype.itemsize
+    shape = x.shape if parts == 1 else (*x.shape, parts) if parts else x.shape[:-1]
+    return np.array(x, order="C").reshape(-1).view(new_dtype).reshape(shape)
 
 
 @tables.kernel(bitcast_convert_type_p)

@@ -61,6 +61,11 @@ def _shift_arithmetic(x: Any, y: Any) -> Any:
     return np.right_shift(x.view(signed), y.view(signed)).view(x.dtype)
 
 
+def _shift_arithmetic_element(x: Any, y: Any) -> Any:
+    signed = np.dtype(f"i{x.dtype.itemsize}")
+    return scalar.bitcast(scalar.shr_arithmetic(scalar.bitcast(x, signed), scalar.bitcast(y, signed)), x.dtype)
+
+
 shift_left_p, shift_left = binary(
     "shift_left", INTEGER, reference=np.left_shift, kernel=scalar.shl, exact=True,
     does="x * 2**y, dropping what does not fit.",
@@ -70,7 +75,7 @@ shift_right_logical_p, shift_right_logical = binary(
     does="Shift right, filling with zeros.",
 )  # fmt: skip
 shift_right_arithmetic_p, shift_right_arithmetic = binary(
-    "shift_right_arithmetic", INTEGER, reference=_shift_arithmetic, kernel=scalar.shr_arithmetic, exact=True,
+    "shift_right_arithmetic", INTEGER, reference=_shift_arithmetic, kernel=_shift_arithmetic_element, exact=True,
     does="Shift right, filling with the sign.",
 )  # fmt: skip
 

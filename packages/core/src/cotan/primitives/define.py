@@ -360,7 +360,7 @@ def compare(
     name: str, accepts: Dtypes, *, reference: Function, kernel: Function, does: str
 ) -> tuple[Primitive, Function]:
     """An elementwise comparison: a bool for two operands, with zero derivative."""
-    return binary(name, accepts, reference=reference, kernel=kernel, result=np.dtype(np.bool_), exact=True, does=does)
+    return binary(name, accepts, reference=reference, kernel=kernel, result=BOOLEAN, does=does)
 
 
 def _describe(function: Function, primitive: Primitive, words: str, public: str = "") -> Function:

@@ -206,7 +206,8 @@ def align(axis: Any, args: Sequence[Any], dims: Sequence[int | None]) -> tuple[l
             full, place = shape, dim
             break
     else:
-        full, place = (axis.size, *max(shapes, key=len)), 0
+        whole = next(shape for shape, dim in zip(shapes, dims, strict=True) if dim is None and len(shape) == rank)
+        full, place = (axis.size, *whole), 0
     others = tuple(k for k in range(rank + 1) if k != place)
     operands: list[Any] = []
     for x, shape, dim in zip(args, shapes, dims, strict=True):

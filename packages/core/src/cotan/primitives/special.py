@@ -255,13 +255,14 @@ def _lgamma(o: Any, x: Any) -> Any:
     mirrored = o.sub(o.sub(o.const(math.log(math.pi), x), o.log(sine)), value)
     value = o.select(left, mirrored, value)
     infinite = o.const(math.inf, x)
-    return o.select(o.eq(o.abs(x), infinite), infinite, value)
+    pole = o.bit_or(o.bit_and(left, o.eq(fraction, o.const(0, x))), o.eq(o.abs(x), infinite))
+    return o.select(pole, infinite, value)
 
 
 def _digamma(o: Any, x: Any) -> Any:
     left = o.lt(x, o.const(0.5, x))
     z = o.select(left, o.sub(o.const(1, x), x), x)
-    value = o.mul(z, o.const(0, x))
+    value = o.const(0, x)
     for _ in range(8):
         low = o.lt(z, o.const(8, x))
         step = o.select(low, o.div(o.const(1, x), z), o.const(0, x))
@@ -278,12 +279,20 @@ def _digamma(o: Any, x: Any) -> Any:
     mirrored = o.sub(value, slope)
     value = o.select(left, mirrored, value)
     # On the negative integers it has no limit, at 0 only one from each side.
-    undefined = o.select(o.eq(x, o.const(0, x)), o.const(-math.inf, x), o.const(math.nan, x))
+    undefined = o.select(o.eq(x, o.const(0, x)), o.div(o.const(-1, x), x), o.const(math.nan, x))
     return o.select(o.bit_and(left, pole), undefined, value)
 
 
+_gammaln = _as_reference(_lgamma, "gammaln")
+
+
+def _lgamma_of_arrays(x: Any) -> Any:
+    # SciPy gives minus infinity at minus infinity; the logarithm of |gamma| is nowhere that.
+    return np.where(np.isneginf(x), x.dtype.type(np.inf), _gammaln(x))
+
+
 lgamma_p, lgamma = unary(
-    "lgamma", FLOAT, reference=_as_reference(_lgamma, "gammaln"), kernel=scalar.lgamma,
+    "lgamma", FLOAT, reference=_lgamma_of_arrays, kernel=scalar.lgamma,
     jvp=lambda t, x, y: mul(t, digamma(x)), decompose=_as_decomposition(_lgamma),
     does="The logarithm of the absolute value of the gamma function.",
 )  # fmt: skip
