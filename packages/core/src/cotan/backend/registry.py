@@ -161,6 +161,11 @@ def _aliases(item: Found) -> tuple[str, ...]:
     return item.entry.aliases if item.entry is not None else ()
 
 
+def discovery() -> object:
+    """What discovery has found: the identical object until the next ``reset``; None while nothing was looked for."""
+    return _state.found
+
+
 def get_backend(name: str | None = None) -> Backend:
     """The backend of that name or alias, opened; the default one for None.
 

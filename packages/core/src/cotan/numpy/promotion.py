@@ -33,7 +33,7 @@ def check_arraylike(fun_name: str, *args: Any) -> None:
 
 def lift(x: Any) -> Any:
     """``x`` if it is an Array, a tracer, a NumPy array or a Python scalar; objects with ``__array__`` are converted."""
-    return x if isinstance(x, Tracer | SCALARS) or is_array_like(x) else np.asarray(x)
+    return x if isinstance(x, (Tracer, *SCALARS)) or is_array_like(x) else np.asarray(x)
 
 
 def scalar_of(x: Any, dtype: Any, weak: bool, fun_name: str) -> Any:

@@ -1,0 +1,380 @@
+"""NumPy's operators and methods for Arrays and traced arrays: one set, attached to both.
+
+Operators on operands of one type, or on a float array and a number, go to the primitive at once; all others through the
+functions of ``cotan.numpy``, which promote. Nothing is computed here.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from cotan import dtypes, lax
+from cotan.errors import where
+from cotan.ir.trace import Tracer, slots
+from cotan.numpy import contractions, manipulation, reductions, selection, ufuncs
+from cotan.numpy.promotion import normalize_axis
+from cotan.runtime.array import Array
+from cotan.runtime.devices import device_put
+
+Function = Callable[..., Any]
+
+# ---- Operators
+
+_NUMBERS = frozenset({bool, int, float, complex})
+_REAL = frozenset({bool, int, float})
+_FLOATS = frozenset({np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16), dtypes.bfloat16})
+_INTS = frozenset(map(np.dtype, (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)))
+_ARITHMETIC = _FLOATS | _INTS
+
+
+def _accepts(other: Any) -> bool:
+    """Whether an operator takes ``other``; of all else Python asks whether it can do the operation itself."""
+    return type(other) in _NUMBERS or isinstance(other, Array | Tracer | np.ndarray | np.generic | int | float | complex)
+
+
+def _binary(name: str, function: Function, at_once: Function | None = None, of: frozenset[Any] = _ARITHMETIC) -> Function:
+    """``self op other``; ``at_once`` does it for operands of one type in ``of``, and for a float array and a number."""
+
+    def op(self: Any, other: Any) -> Any:
+        if at_once is not None:
+            aval = self.aval
+            dtype = aval.dtype
+            if type(other) in _REAL:
+                if dtype in _FLOATS:
+                    return at_once(self, other)
+            elif dtype in of and isinstance(other, Array) and other.aval is aval:
+                return at_once(self, other)
+        return function(self, other) if _accepts(other) else NotImplemented
+
+    op.__name__ = op.__qualname__ = f"__{name}__"
+    return op
+
+
+def _reflected(name: str, function: Function, at_once: Function | None = None) -> Function:
+    """``other op self``, where ``other`` is no Array."""
+
+    def op(self: Any, other: Any) -> Any:
+        if at_once is not None and type(other) in _REAL and self.aval.dtype in _FLOATS:
+            return at_once(other, self)
+        return function(other, self) if _accepts(other) else NotImplemented
+
+    op.__name__ = op.__qualname__ = f"__r{name}__"
+    return op
+
+
+def _unary(name: str, function: Function) -> Function:
+    def op(self: Any) -> Any:
+        return function(self)
+
+    op.__name__ = op.__qualname__ = f"__{name}__"
+    return op
+
+
+def _getitem(self: Any, index: Any) -> Any:
+    from cotan.numpy import indexing
+
+    return indexing.getitem(self, index)
+
+
+def _at(self: Any) -> Any:
+    from cotan.numpy import indexing
+
+    return indexing.at(self)
+
+
+def _length(self: Any) -> int:
+    """The extent of the first axis."""
+    if not self.shape:
+        raise TypeError(f"{where()}: len() of an array of no dimensions ({self.aval.short()})")
+    return int(self.shape[0])
+
+
+def _iterate(self: Any) -> Iterator[Any]:
+    """The arrays along the first axis."""
+    if not self.shape:
+        raise TypeError(f"{where()}: iteration over an array of no dimensions ({self.aval.short()})")
+    return (lax.index_in_dim(self, k, 0, keepdims=False) for k in range(self.shape[0]))
+
+
+def _reversed(self: Any) -> Iterator[Any]:
+    return iter(manipulation.flip(self, 0))
+
+
+def _contains(self: Any, item: Any) -> bool:
+    return bool(reductions.any(ufuncs.equal(self, item)))
+
+
+def _round(self: Any, ndigits: int | None = None) -> Any:
+    return ufuncs.round(self, 0 if ndigits is None else ndigits)
+
+
+def _power(self: Any, other: Any, modulo: Any = None) -> Any:
+    if modulo is not None:
+        return NotImplemented
+    return ufuncs.power(self, other) if _accepts(other) else NotImplemented
+
+
+_BINARY: dict[str, tuple[Any, ...]] = {
+    "add": (ufuncs.add, lax.add),
+    "sub": (ufuncs.subtract, lax.sub),
+    "mul": (ufuncs.multiply, lax.mul),
+    "truediv": (ufuncs.true_divide, lax.div, _FLOATS),
+    "floordiv": (ufuncs.floor_divide,),
+    "mod": (ufuncs.remainder,),
+    "divmod": (ufuncs.divmod,),
+    "matmul": (contractions.matmul,),
+    "and": (ufuncs.bitwise_and, None),
+    "or": (ufuncs.bitwise_or, None),
+    "xor": (ufuncs.bitwise_xor, None),
+    "lshift": (ufuncs.left_shift, None),
+    "rshift": (ufuncs.right_shift, None),
+}
+_COMPARISONS = {
+    "eq": (ufuncs.equal, lax.eq),
+    "ne": (ufuncs.not_equal, lax.ne),
+    "lt": (ufuncs.less, lax.lt),
+    "le": (ufuncs.less_equal, lax.le),
+    "gt": (ufuncs.greater, lax.gt),
+    "ge": (ufuncs.greater_equal, lax.ge),
+}
+_UNARY = {
+    "neg": ufuncs.negative,
+    "pos": ufuncs.positive,
+    "abs": ufuncs.absolute,
+    "invert": ufuncs.bitwise_not,
+}
+
+
+def _operators() -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "__pow__": _power,
+        "__rpow__": _reflected("pow", ufuncs.power),
+        "__len__": _length,
+        "__iter__": _iterate,
+        "__reversed__": _reversed,
+        "__contains__": _contains,
+        "__round__": _round,
+        "__getitem__": _getitem,
+    }
+    for name, how in _BINARY.items():
+        found[f"__{name}__"] = _binary(name, *how)
+        found[f"__r{name}__"] = _reflected(name, *how[:2])
+    for name, how in _COMPARISONS.items():
+        found[f"__{name}__"] = _binary(name, *how)
+    for name, function in _UNARY.items():
+        found[f"__{name}__"] = _unary(name, function)
+    return found
+
+
+# ---- Methods
+
+
+def _first_is_self(function: Function) -> Function:
+    """A function of ``cotan.numpy`` as a method."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__name__ = method.__qualname__ = function.__name__
+    method.__doc__ = f"As ``cotan.numpy.{function.__name__}`` of this array."
+    return method
+
+
+def _ints(args: tuple[Any, ...]) -> Any:
+    """``x.reshape(2, 3)`` and ``x.reshape((2, 3))`` mean the same."""
+    return args[0] if len(args) == 1 and (args[0] is None or not _is_int(args[0])) else args
+
+
+def _is_int(x: Any) -> bool:
+    try:
+        operator.index(x)
+    except TypeError:
+        return False
+    return True
+
+
+def _reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
+    """The same elements in another shape; one extent may be -1.
+
+    Raises:
+      TypeError: the number of elements differs.
+    """
+    return manipulation.reshape(self, _ints(shape), order, copy=copy)
+
+
+def _transpose(self: Any, *axes: Any) -> Any:
+    """The array with its axes reversed, or in the given order."""
+    return manipulation.transpose(self, _ints(axes) if axes else None)
+
+
+def _astype(self: Any, dtype: Any, copy: bool = False, device: Any = None) -> Any:
+    """The values converted to ``dtype``. Floats become integers by truncation, and saturate."""
+    return manipulation.astype(self, dtype, copy=copy, device=device)
+
+
+def _copy(self: Any) -> Any:
+    """An array of equal value in memory of its own, which stays when this one is deleted or donated."""
+    return lax.copy(self)
+
+
+def _flatten(self: Any, order: str = "C") -> Any:
+    """All elements in one dimension."""
+    return manipulation.ravel(self, order)
+
+
+def _clip(self: Any, min: Any = None, max: Any = None) -> Any:
+    """The values limited to min..max."""
+    return ufuncs.clip(self, min, max)
+
+
+def _view(self: Any, dtype: Any = None) -> Any:
+    """The elements' bits read as another dtype; the last axis grows or shrinks if its width differs.
+
+    Raises:
+      TypeError: the widths do not fit the last axis.
+    """
+    if dtype is None:
+        return self
+    target = dtypes.check_user_dtype(dtype, "view")
+    if self.dtype == target:
+        return self
+    if self.dtype == np.bool_ or target == np.bool_:
+        raise TypeError(f"{where()}: view: booleans have no bits to be read otherwise; use astype")
+    have, want = self.dtype.itemsize, target.itemsize
+    if have == want:
+        return lax.bitcast_convert_type(self, target)
+    if not self.shape:
+        raise TypeError(f"{where()}: view: an array of no dimensions has no axis that could change ({have} to {want} bytes)")
+    if have > want:
+        parts = lax.bitcast_convert_type(self, target)
+        return manipulation.reshape(parts, (*self.shape[:-1], self.shape[-1] * (have // want)))
+    ratio = want // have
+    if self.shape[-1] % ratio:
+        raise TypeError(
+            f"{where()}: view: the last axis has {self.shape[-1]} elements of {have} bytes, which are no whole number "
+            f"of {target.name} elements"
+        )
+    grouped = manipulation.reshape(self, (*self.shape[:-1], self.shape[-1] // ratio, ratio))
+    return lax.bitcast_convert_type(grouped, target)
+
+
+def _to_device(self: Any, device: Any, *, stream: Any = None) -> Any:
+    """This array on another device."""
+    if stream is not None:
+        raise NotImplementedError("to_device: streams are the backend's own affair; leave `stream` out")
+    return device_put(self, device)
+
+
+def _choose(self: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
+    """From each of ``choices`` the element that this array of integers names."""
+    if out is not None:
+        raise NotImplementedError("choose: arrays are immutable; leave `out` out")
+    if mode not in ("wrap", "clip"):
+        raise ValueError(f"{where()}: choose: mode must be 'wrap' or 'clip', got {mode!r}: values cannot raise errors")
+    options = manipulation.broadcast_arrays(self, *choices)
+    index = options[0] % len(options[1:]) if mode == "wrap" else ufuncs.clip(options[0], 0, len(options) - 2)
+    stacked = manipulation.stack(options[1:])
+    return selection.take_along_axis(stacked, index[None], axis=0)[0]
+
+
+def _searchsorted(self: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan") -> Any:
+    """Where the elements of ``v`` would be inserted into this sorted array."""
+    return selection.searchsorted(self, v, side, sorter, method=method)
+
+
+def _sort(self: Any, axis: int | None = -1, *, stable: bool = True, descending: bool = False) -> Any:
+    """A sorted copy; NaN comes last."""
+    return selection.sort(self, axis, stable=stable, descending=descending)
+
+
+def _argsort(self: Any, axis: int | None = -1, *, stable: bool = True, descending: bool = False) -> Any:
+    """The indices that sort the array."""
+    return selection.argsort(self, axis, stable=stable, descending=descending)
+
+
+def _compress(self: Any, condition: Any, axis: int | None = None) -> Any:
+    """The elements (along ``axis``) where ``condition`` holds, which must be known while tracing."""
+    return selection.compress(condition, self, axis)
+
+
+def _mT(self: Any) -> Any:
+    """The matrix transpose: the last two axes exchanged."""
+    return manipulation.matrix_transpose(self)
+
+
+def _split_axis(self: Any, axis: int = 0) -> tuple[Any, ...]:
+    """The arrays along ``axis``."""
+    axis = normalize_axis(axis, self.ndim, "unstack")
+    return tuple(manipulation.unstack(self, axis=axis))
+
+
+def _namespace(self: Any, *, api_version: str | None = None) -> Any:
+    """The module of functions that go with arrays: ``cotan.numpy``."""
+    import cotan.numpy
+
+    if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
+        raise ValueError(f"there is no version {api_version!r} of the array API standard here")
+    return cotan.numpy
+
+
+_FUNCTIONS: tuple[Function, ...] = (
+    reductions.all, reductions.any, reductions.argmax, reductions.argmin, reductions.cumprod, reductions.cumsum,
+    reductions.max, reductions.mean, reductions.min, reductions.prod, reductions.ptp, reductions.std, reductions.sum,
+    reductions.var,
+    manipulation.diagonal, manipulation.ravel, manipulation.repeat, manipulation.squeeze, manipulation.swapaxes,
+    manipulation.trace,
+    selection.nonzero, selection.take,
+    contractions.dot,
+    ufuncs.conjugate, ufuncs.round,
+)  # fmt: skip
+
+_METHODS: dict[str, Any] = {
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "astype": _astype,
+    "copy": _copy,
+    "clone": _copy,
+    "flatten": _flatten,
+    "clip": _clip,
+    "view": _view,
+    "to_device": _to_device,
+    "choose": _choose,
+    "searchsorted": _searchsorted,
+    "sort": _sort,
+    "argsort": _argsort,
+    "compress": _compress,
+    "conj": _first_is_self(ufuncs.conjugate),
+    "_unstack": _split_axis,
+    "__array_namespace__": _namespace,
+    "T": property(lambda self: manipulation.transpose(self), doc="The array with its axes reversed."),
+    "mT": property(_mT, doc="The matrix transpose: the last two axes exchanged."),
+    "real": property(lambda self: ufuncs.real(self), doc="The real part."),
+    "imag": property(lambda self: ufuncs.imag(self), doc="The imaginary part."),
+    "flat": property(lambda self: manipulation.ravel(self), doc="All elements in one dimension."),
+    "at": property(_at, doc="Indexed updates: ``x.at[i].set(y)``, ``.add``, ``.get`` ..."),
+}
+
+
+def _assign(self: Any, index: Any, value: Any) -> None:
+    raise TypeError(
+        f"{where()}: traced arrays are immutable: instead of x[i] = y write x = x.at[i].set(y), and instead of x[i] += y "
+        "write x = x.at[i].add(y)"
+    )
+
+
+def attach(cls: type) -> None:
+    """Give a class of arrays the operators and methods."""
+    for name, method in (*_operators().items(), *_METHODS.items()):
+        setattr(cls, name, method)
+    for function in _FUNCTIONS:
+        setattr(cls, function.__name__, _first_is_self(function))
+
+
+attach(Array)
+attach(Tracer)
+Tracer.__setitem__ = _assign  # type: ignore[attr-defined]
+slots.operators = Array

@@ -1,0 +1,267 @@
+"""Compiled programs: from a closed jaxpr to something that is called with values and returns Arrays.
+
+Compilation happens once per jaxpr (by identity), donation and device; programs live as long as their jaxpr. Which door of
+the backend a program goes through is decided here, and nowhere else. Knows no primitive and no backend by name.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+from weakref import WeakKeyDictionary, ref
+
+import numpy as np
+
+from cotan import dtypes
+from cotan.backend import Backend, CompileOptions, Device, Executable
+from cotan.config import config
+from cotan.errors import where
+from cotan.ir.avals import ShapedArray
+from cotan.ir.evaluate import eval_closed
+from cotan.ir.jaxpr import ClosedJaxpr
+from cotan.ir.trace import eval_trace, set_current_trace
+from cotan.runtime.array import Array
+from cotan.runtime.devices import chosen_device, move
+from cotan.runtime.host import check_nans, lift_to
+
+Buffers = list[Any]
+
+
+def _references(x: Array) -> int:
+    return sys.getrefcount(x._buffer)
+
+
+def _references_of_an_unshared_one() -> int:
+    x = Array.__new__(Array)
+    x._buffer = object()  # type: ignore[assignment]
+    return _references(x)
+
+
+_UNSHARED = _references_of_an_unshared_one()
+
+
+class _OnDevice:
+    """A program on one device."""
+
+    __slots__ = ("call", "device", "executable")
+
+    def __init__(self, device: Device, executable: Executable | None, call: Callable[[Sequence[Any]], Buffers]) -> None:
+        self.device = device
+        self.executable = executable
+        self.call = call
+
+
+class Compiled:
+    """A program that runs where its arguments are.
+
+    ``compiled(args)`` takes Arrays, NumPy arrays or scalars of the program's argument types and returns a list of Arrays.
+    It compiles when it first meets a device; keep the jaxpr alive as long as that may happen.
+    """
+
+    __slots__ = ("_closed", "_fast", "_lock", "_on", "donated", "donates", "in_avals", "name", "out_aval", "out_avals")
+
+    def __init__(self, closed: ClosedJaxpr, donated: tuple[bool, ...], name: str) -> None:
+        self._closed = ref(closed)
+        self._lock = threading.Lock()
+        self._on: dict[Device, _OnDevice] = {}
+        # The device met last, and how to run there: one tuple, so that threads never see half of it.
+        self._fast: tuple[Any, Any] = (None, None)
+        self.in_avals = closed.in_avals
+        self.out_avals = closed.out_avals
+        self.out_aval = self.out_avals[0] if len(self.out_avals) == 1 else None
+        self.donated = donated or (False,) * len(self.in_avals)
+        self.donates = any(self.donated)
+        self.name = name
+
+    def __call__(self, args: Sequence[Any]) -> list[Array]:
+        device, call = self._fast
+        committed = False
+        buffers = []
+        for x in args:
+            if type(x) is not Array or x._device is not device:
+                return self._slow_call(args)
+            buffer = x._buffer
+            if buffer is None:
+                return self._slow_call(args)
+            if x._committed:
+                committed = True
+            buffers.append(buffer)
+        if self.donates or config.debug_nans or not (committed or (args and config.default_device is None)):
+            return self._slow_call(args)
+        results = call(buffers)
+        out_aval = self.out_aval
+        if out_aval is not None:
+            return [Array(out_aval, results[0], device, committed)]
+        return [Array(aval, b, device, committed) for aval, b in zip(self.out_avals, results)]
+
+    def _slow_call(self, args: Sequence[Any]) -> list[Array]:
+        """The way for arguments that must be converted or moved first, and for donation."""
+        if len(args) != len(self.in_avals):
+            raise TypeError(f"{where()}: `{self.name}` was compiled for {len(self.in_avals)} arrays, got {len(args)}")
+        given = [x for x in args if type(x) is Array]
+        for x in given:
+            if x._buffer is None:
+                raise self._deleted(args)
+        what = f"jit of `{self.name}`" if self.name else "a compiled program"
+        device = chosen_device(given, what)
+        committed = any(x._committed for x in given)
+        held = [self._argument(x, aval, device) for x, aval in zip(args, self.in_avals)]
+        program = self.on(device)
+        if self.donates:
+            results = self._donating(program, args, held)
+        else:
+            results = program.call([x._buffer for x in held])
+        self._fast = (device, program.call)
+        arrays = [Array(aval, b, device, committed) for aval, b in zip(self.out_avals, results, strict=True)]
+        if config.debug_nans:
+            check_nans(arrays, what)
+        return arrays
+
+    def _deleted(self, args: Sequence[Any]) -> Exception:
+        position = next(k for k, x in enumerate(args) if type(x) is Array and x._buffer is None)
+        closed = self._closed()
+        names = closed.jaxpr.arg_names if closed is not None else ()
+        named = f" `{names[position]}`" if position < len(names) and names[position] else f" {position}"
+        error = args[position]._deleted()
+        return type(error)(f"argument{named} of `{self.name}`: {error}")
+
+    @staticmethod
+    def _argument(x: Any, aval: ShapedArray, device: Device) -> Array:
+        if type(x) is not Array:
+            return lift_to(x, device, aval)
+        return x if x._device is device else move(x, device)
+
+    def _donating(self, program: _OnDevice, args: Sequence[Any], held: list[Array]) -> Buffers:
+        """Run, giving up the donated arguments' memory where nothing else holds it."""
+        self._check_donated_once(args)
+        # A buffer that a second Array holds must stay; so must one that is a plain argument as well.
+        plain = {id(x._buffer) for x, given in zip(held, self.donated) if not given}
+        gone = tuple(
+            given and (x is not arg or (id(x._buffer) not in plain and _references(x) <= _UNSHARED))
+            for x, arg, given in zip(held, args, self.donated)
+        )
+        if program.executable is None:
+            results = program.call([x._buffer for x in held])
+        else:
+            results = program.executable.run([x._buffer for x in held], gone)
+        for x, given in zip(args, self.donated):
+            if given and type(x) is Array:
+                x.delete()
+        return results
+
+    def _check_donated_once(self, args: Sequence[Any]) -> None:
+        seen: dict[int, int] = {}
+        for position, (x, given) in enumerate(zip(args, self.donated)):
+            if given and type(x) is Array:
+                first = seen.setdefault(id(x._buffer), position)
+                if first != position:
+                    raise ValueError(
+                        f"{where()}: `{self.name}` donates the same array twice, as arguments {first} and {position} "
+                        "(counting arrays); pass a copy (x.copy()) for one of them, or do not donate it"
+                    )
+
+    def on(self, device: Device) -> _OnDevice:
+        """The program on ``device``, compiled at the first call."""
+        found = self._on.get(device)
+        if found is None:
+            with self._lock:
+                found = self._on.get(device)
+                if found is None:
+                    closed = self._closed()
+                    if closed is None:
+                        raise RuntimeError(f"the program `{self.name}` is gone; keep its jaxpr while it is used")
+                    found = self._on[device] = _compile(closed, device, self.donated, self.name)
+        return found
+
+    def executable(self, device: Device) -> Executable | None:
+        """The backend's executable on ``device``; None where the backend runs operation by operation."""
+        return self.on(device).executable
+
+
+def _compile(closed: ClosedJaxpr, device: Device, donated: tuple[bool, ...], name: str) -> _OnDevice:
+    backend = device.backend
+    door = backend.capabilities.door
+    if door == "eager":
+        return _OnDevice(device, None, _one_by_one(closed, device))
+    options = CompileOptions(device, donated if backend.capabilities.donation else (), name)
+    executable = backend.compile(_for_door(closed, backend, door, options), options)
+    call = executable.fast_call if executable.fast_call is not None else executable.run
+    return _OnDevice(device, executable, call)
+
+
+def _for_door(closed: ClosedJaxpr, backend: Backend, door: str, options: CompileOptions) -> Any:
+    from cotan.compiler import compile_to_program, decompose_jaxpr
+
+    with set_current_trace(eval_trace):
+        if door == "program":
+            plain = decompose_jaxpr(closed, backend.lowerings().native)
+            return ClosedJaxpr(plain.jaxpr, [_stored(value) for value in plain.consts])
+        program = compile_to_program(
+            closed, supports_library=backend.lowerings().library, donated=options.donated, name=options.name
+        )
+        if any(type(value) is Array for value in program.consts.values()):
+            program = replace(program, consts={number: _stored(value) for number, value in program.consts.items()})
+        return program
+
+
+def _stored(value: Any) -> Any:
+    """A constant as backends take it: random keys as their words, all else as it is."""
+    return value._words() if type(value) is Array and dtypes.is_extended(value.aval.dtype) else value
+
+
+def _one_by_one(closed: ClosedJaxpr, device: Device) -> Callable[[Sequence[Any]], Buffers]:
+    """Equation by equation, for backends that have eager rules only."""
+
+    def call(buffers: Sequence[Any]) -> Buffers:
+        args = [Array(aval, buffer, device, True) for aval, buffer in zip(closed.in_avals, buffers, strict=True)]
+        with set_current_trace(eval_trace):
+            outs = eval_closed(closed, *args)
+        arrays = [lift_to(x, device, aval) if type(x) is not Array else x for x, aval in zip(outs, closed.out_avals)]
+        return [x._live() if x._device is device else move(x, device)._live() for x in arrays]
+
+    return call
+
+
+# ---- The cache
+
+_compiled: WeakKeyDictionary[ClosedJaxpr, dict[tuple[Any, ...], Compiled]] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def compile_closed(
+    closed: ClosedJaxpr, args: Sequence[Any] = (), donated: Sequence[bool] = (), name: str = ""
+) -> Compiled:
+    """The compiled form of ``closed``, made once for each choice of ``donated``.
+
+    Args:
+      closed: the program. The cache holds it weakly: keep it as long as the result is used.
+      args: arguments it is about to be called with; it is compiled for their device now. Without any, at the first call.
+      donated: for each argument, whether a call gives up its memory.
+      name: what messages call it.
+
+    Raises:
+      BackendUnavailableError: no backend is installed.
+    """
+    mask = tuple(donated) if any(donated) else ()
+    with _lock:
+        known = _compiled.get(closed)
+        if known is None:
+            known = _compiled[closed] = {}
+        compiled = known.get(mask)
+        if compiled is None:
+            compiled = known[mask] = Compiled(closed, mask, name or closed.jaxpr.name)
+    return compiled
+
+
+def run_closed(closed: ClosedJaxpr, args: Sequence[Any], *, donated: Sequence[bool] = (), name: str = "") -> list[Any]:
+    """Compile ``closed``, or find it compiled, and run it; a list of Arrays."""
+    return compile_closed(closed, args, donated, name)(args)
+
+
+def clear_cache() -> None:
+    """Forget all compiled programs."""
+    with _lock:
+        _compiled.clear()

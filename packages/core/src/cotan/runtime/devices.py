@@ -1,0 +1,295 @@
+"""Devices as users see them: which there are, how values get there and back, and where new arrays go.
+
+Knows backends through the registry only, and no operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cotan.backend import Device, get_backend, registry
+from cotan.backend import default_backend as _default_backend
+from cotan.config import config
+from cotan.errors import where
+from cotan.ir.trace import Tracer
+from cotan.runtime.array import Array
+from cotan.runtime.host import from_words, lift_to
+from cotan.tree import tree_flatten, tree_flatten_with_path, tree_leaves, tree_map, tree_unflatten
+
+
+@dataclass(frozen=True)
+class SingleDeviceSharding:
+    """All of an array on one device."""
+
+    device: Device
+
+    @property
+    def device_set(self) -> set[Device]:
+        """The devices that hold a part of the array."""
+        return {self.device}
+
+    is_fully_replicated = True
+    is_fully_addressable = True
+
+    def __repr__(self) -> str:
+        return f"SingleDeviceSharding(device={self.device!r})"
+
+
+# ---- Which devices there are
+
+
+def devices(backend: str | None = None) -> list[Device]:
+    """The devices of a backend (by name), or of the default one.
+
+    Raises:
+      BackendUnavailableError: it is not installed or cannot be used here; the message says what to install.
+
+    >>> import cotan
+    >>> cotan.devices("cpu")[0]
+    CpuDevice(id=0)
+    """
+    return (_default_backend() if backend is None else _backend(backend, "devices")).devices()
+
+
+def _backend(name: Any, fun_name: str) -> Any:
+    if not isinstance(name, str):
+        raise TypeError(f"{where()}: {fun_name}: backend is a name such as 'cpu', not {name!r}")
+    return get_backend(name)
+
+
+def local_devices(process_index: int | None = None, backend: str | None = None) -> list[Device]:
+    """The devices of this process: all of them, as there is one process.
+
+    Raises:
+      ValueError: ``process_index`` is not 0.
+    """
+    if process_index not in (None, 0):
+        raise ValueError(f"{where()}: local_devices: there is one process, number 0; got process_index={process_index!r}")
+    return devices(backend)
+
+
+def device_count(backend: str | None = None) -> int:
+    """How many devices ``devices(backend)`` gives."""
+    return len(devices(backend))
+
+
+def local_device_count(backend: str | None = None) -> int:
+    """How many devices this process has."""
+    return len(devices(backend))
+
+
+def process_index(backend: str | None = None) -> int:
+    """The number of this process among those that compute together: 0."""
+    return 0
+
+
+def process_count(backend: str | None = None) -> int:
+    """How many processes compute together: 1."""
+    return 1
+
+
+def default_backend() -> str:
+    """The name of the backend that is used where none is asked for.
+
+    Raises:
+      BackendUnavailableError: no backend is installed, or none can be used here.
+    """
+    return _default_backend().name
+
+
+# ---- Where values go
+
+
+_primary: tuple[Any, Device] | None = None
+
+
+def _primary_device() -> Device:
+    """Device 0 of the default backend; remembered while configuration and discovery stay the same."""
+    global _primary
+    state = (config.platform, config.backends, registry.discovery())
+    known = _primary
+    if known is not None and known[0] == state and state[2] is not None:
+        return known[1]
+    device = _default_backend().devices()[0]
+    _primary = ((*state[:2], registry.discovery()), device)
+    return device
+
+
+def new_array_device() -> Device:
+    """The device that new arrays are put on: ``config.default_device``, else the first of the default backend."""
+    wanted = config.default_device
+    return _primary_device() if wanted is None else as_device(wanted, "config.default_device")
+
+
+def as_device(like: Any, fun_name: str = "device_put") -> Device:
+    """The device that a Device, a SingleDeviceSharding or a platform's name means.
+
+    Raises:
+      TypeError: it is none of these.
+    """
+    if isinstance(like, Device):
+        return like
+    if isinstance(like, SingleDeviceSharding):
+        return like.device
+    if isinstance(like, str):
+        return get_backend(like).devices()[0]
+    raise TypeError(
+        f"{where()}: {fun_name} takes a device (one of cotan.devices()), a SingleDeviceSharding or the name of a "
+        f"platform, not {like!r}"
+    )
+
+
+def committed_device(arrays: Iterable[Array], what: str) -> Device | None:
+    """The device that the user chose for some of ``arrays``, or None.
+
+    Raises:
+      ValueError: it is not one device.
+    """
+    found: Device | None = None
+    for x in arrays:
+        if x._committed and x._device is not found:
+            if found is not None:
+                raise ValueError(
+                    f"{where()}: {what} got arrays that were put on different devices, {found} and {x._device}; "
+                    "bring them to one with cotan.device_put"
+                )
+            found = x._device
+    return found
+
+
+def chosen_device(arrays: Sequence[Any], what: str = "the operation") -> Device:
+    """Where an operation on ``arrays`` runs: where one is committed to, else ``config.default_device``, else where
+    the first one is, else where new arrays go."""
+    found = committed_device(arrays, what)
+    if found is not None:
+        return found
+    if config.default_device is None and arrays:
+        return arrays[0]._device  # type: ignore[no-any-return]
+    return new_array_device()
+
+
+def move(x: Array, device: Device, committed: bool = False) -> Array:
+    """``x`` on another device."""
+    return Array(x.aval, x._live().copy_to(device), device, committed)
+
+
+def _put_leaf(x: Any, device: Device | None) -> Any:
+    if isinstance(x, Tracer):
+        return x
+    if type(x) is not Array:
+        array = lift_to(x, new_array_device() if device is None else device)
+        array._committed = device is not None
+        return array
+    if device is None or (x._committed and x._device is device):
+        x._live()
+        return x
+    if x._device is device:
+        # The buffer is shared; donation sees that, and copies.
+        return Array(x.aval, x._live(), device, True)
+    return move(x, device, committed=True)
+
+
+def device_put(x: Any, device: Any = None, *, donate: bool = False, may_alias: bool | None = None) -> Any:
+    """Bring arrays to a device.
+
+    Args:
+      x: a pytree of arrays, NumPy arrays and scalars. Traced arrays are returned as they are.
+      device: a device, a ``SingleDeviceSharding``, a platform's name, or a pytree of these that matches ``x`` (or is a
+        prefix of it). Results are committed to it: operations on them run there. None: the default device, and
+        results are not committed.
+      donate: whether the given arrays may be deleted.
+      may_alias: False asks for a copy even where the array is there already.
+
+    Returns:
+      A pytree like ``x`` of Arrays.
+
+    Raises:
+      TypeError: a leaf is no array; the message names it.
+
+    >>> import cotan, numpy as np
+    >>> x = cotan.device_put(np.arange(3), cotan.devices("cpu")[0])
+    >>> x, x.committed
+    (Array([0, 1, 2], dtype=int32), True)
+    """
+    leaves, tree = tree_flatten(x)
+    targets: list[Any] = [None] * len(leaves)
+    if device is not None:
+        targets = _targets(x, device, len(leaves))
+    try:
+        results = [_put_leaf(leaf, target) for leaf, target in zip(leaves, targets, strict=True)]
+    except TypeError:
+        _refuse_leaf(x)
+        raise
+    for position, (leaf, result) in enumerate(zip(leaves, results, strict=True)):
+        if type(leaf) is not Array:
+            continue
+        if donate and result is not leaf:
+            leaf.delete()
+        elif may_alias is False and result._buffer is leaf._buffer:
+            committed = result._committed
+            results[position] = _copied(result)
+            results[position]._committed = committed
+    return tree_unflatten(tree, results)
+
+
+def _copied(x: Array) -> Array:
+    return Array(x.aval, x._device.put(x._words()), x._device, x._committed)
+
+
+def _targets(x: Any, device: Any, count: int) -> list[Device]:
+    if isinstance(device, Device | SingleDeviceSharding | str):
+        return [as_device(device)] * count
+    found: list[Device] = []
+    tree_map(lambda like, part: found.extend([as_device(like)] * len(tree_leaves(part))), device, x)
+    return found
+
+
+def _refuse_leaf(x: Any) -> None:
+    """Name the leaf of ``x`` that is no array."""
+    from cotan.ir.avals import is_array_like
+    from cotan.tree import keystr
+
+    for path, leaf in tree_flatten_with_path(x)[0]:
+        if not is_array_like(leaf):
+            at = f" at x{keystr(path)}" if path else ""
+            raise TypeError(
+                f"{where()}: device_put takes arrays, numbers and pytrees of them, and got a "
+                f"{type(leaf).__name__}{at}"
+            ) from None
+
+
+def device_get(x: Any) -> Any:
+    """A pytree like ``x`` with its Arrays as NumPy arrays on the host (read-only where memory is shared).
+
+    Raises:
+      TypeError: a leaf is traced, or an array of random keys.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> cotan.device_get({"a": cnp.ones(2)})
+    {'a': array([1., 1.], dtype=float32)}
+    """
+    return tree_map(lambda leaf: np.asarray(leaf) if isinstance(leaf, Array) else leaf, x)
+
+
+def block_until_ready(x: Any) -> Any:
+    """Wait for all arrays of a pytree to be computed; raises what went wrong. Returns ``x``.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> cotan.block_until_ready([cnp.ones(1)])
+    [Array([1.], dtype=float32)]
+    """
+    for leaf in tree_leaves(x):
+        if type(leaf) is Array:
+            leaf.block_until_ready()
+        elif not isinstance(leaf, Tracer) and hasattr(leaf, "block_until_ready"):
+            leaf.block_until_ready()
+    return x
+
+
+def unpickled(words: np.ndarray[Any, Any], aval: Any) -> Array:
+    """The Array that was pickled, on the device where new arrays go."""
+    return from_words(words, aval, new_array_device())

@@ -1,0 +1,265 @@
+"""Eager dispatch: how a primitive runs at once.
+
+Finds the device, looks up the abstract result, and goes through the door that the backend opens: its eager rules, or a
+program of one equation. Fills the slot ``ir.trace.slots.eager``. Knows no primitive and no backend by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan import dtypes
+from cotan.backend import Buffer, Device
+from cotan.config import config
+from cotan.errors import UnsupportedError, where
+from cotan.ir.avals import ShapedArray, get_aval, shaped
+from cotan.ir.effects import no_effects
+from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
+from cotan.ir.primitive import Primitive, abstract, batch, decompose, effects
+from cotan.ir.primitive import eager as eager_rules
+from cotan.ir.rules import MissingRuleError
+from cotan.ir.trace import Tracer, escaped, eval_trace, set_current_trace, slots
+from cotan.runtime.array import Array
+from cotan.runtime.compile import run_closed
+from cotan.runtime.devices import chosen_device, committed_device, move, new_array_device
+from cotan.runtime.host import check_nans, lift_to
+from cotan.transforms.batch import AxisData
+
+_MEMO_LIMIT = 8192
+
+
+class _Entry:
+    """What is known of a primitive at given abstract operands and parameters.
+
+    Attributes:
+      operands: the abstract operands; held so that their ids, which are part of the key, stay theirs.
+      outs: the abstract results.
+      out: the only one, or None.
+      keys: whether whole random keys are moved, which is done word by word.
+      programs: exact parameters -> this one equation as a program, for backends without eager rules.
+    """
+
+    __slots__ = ("keys", "operands", "out", "outs", "programs")
+
+    def __init__(self, operands: tuple[ShapedArray, ...], outs: tuple[ShapedArray, ...], single: bool) -> None:
+        self.operands = operands
+        self.outs = outs
+        self.out = outs[0] if single else None
+        self.keys = any(map(_is_keys, operands)) and any(map(_is_keys, outs))
+        self.programs: dict[tuple[Any, ...], ClosedJaxpr] = {}
+
+
+_memo: dict[tuple[Any, ...], _Entry] = {}
+_decomposed: set[tuple[str, Primitive]] = set()  # (backend, primitive without an eager rule there)
+
+
+def _is_keys(aval: ShapedArray) -> bool:
+    return dtypes.is_extended(aval.dtype)
+
+
+def eager(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    """Run ``primitive`` now on Arrays, NumPy arrays and scalars; an Array, or a list of them."""
+    buffers: list[Any] = []
+    ids: list[Any] = [primitive]
+    device: Any = None
+    committed = False
+    for x in args:
+        if type(x) is not Array:
+            return _eager_lifted(primitive, args, params)
+        buffer = x._buffer
+        if buffer is None:
+            raise x._deleted()
+        buffers.append(buffer)
+        ids.append(id(x.aval))
+        if x._device is not device:
+            if device is not None:
+                return _eager_moved(primitive, args, params)
+            device = x._device
+        if x._committed:
+            committed = True
+    if device is None or (not committed and config.default_device is not None):
+        wanted = chosen_device(args)
+        if device is not None and wanted is not device:
+            return _eager_moved(primitive, args, params)
+        device = wanted
+    if params:
+        ids.append(tuple(params.items()))
+    key = tuple(ids)
+    try:
+        entry = _memo[key]
+    except KeyError:
+        if primitive.higher_order:
+            return _higher_order(primitive, args, params)
+        entry = _new_entry(primitive, args, params, key)
+    out = entry.out
+    if entry.keys or not device.backend.capabilities.eager or config.debug_nans or _decomposed:
+        results = _by_other_ways(primitive, args, buffers, params, entry, device, committed)
+        return results if out is None else results[0]
+    try:
+        done = device.backend.eager(primitive, buffers, params, entry.outs, device)
+    except (UnsupportedError, MissingRuleError):
+        results = _without_rule(primitive, args, params, entry, device)
+        return results if out is None else results[0]
+    if out is not None:
+        return Array(out, done[0], device, committed)
+    return [Array(aval, buffer, device, committed) for aval, buffer in zip(entry.outs, done, strict=True)]
+
+
+def _eager_lifted(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    """Operands that are no Arrays become such, beside the others if these have a device."""
+    if primitive.higher_order:
+        return _higher_order(primitive, args, params)
+    device = chosen_device([x for x in args if type(x) is Array])
+    return eager(primitive, [x if type(x) is Array else lift_to(x, device) for x in args], params)
+
+
+def _eager_moved(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    """Operands on several devices go to the one that some of them are committed to."""
+    device = committed_device(args, primitive.name) or chosen_device(args)
+    return eager(primitive, [x if x._device is device else move(x, device) for x in args], params)
+
+
+def _higher_order(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    for x in args:
+        if isinstance(x, Tracer):
+            raise escaped(x)
+    return eager_rules[primitive](args, params)
+
+
+def _new_entry(primitive: Primitive, args: Sequence[Any], params: dict[str, Any], key: tuple[Any, ...]) -> _Entry:
+    operands = tuple(x.aval for x in args)
+    outs = abstract[primitive](*operands, **params)
+    single = not primitive.multiple_results
+    entry = _Entry(operands, (outs,) if single else tuple(outs), single)
+    if len(_memo) >= _MEMO_LIMIT:
+        _memo.clear()
+    _memo[key] = entry
+    return entry
+
+
+def clear_cache() -> None:
+    """Forget remembered abstract results and one-equation programs."""
+    _memo.clear()
+    _decomposed.clear()
+
+
+# ---- The ways that are not the usual one
+
+
+def _by_other_ways(
+    primitive: Primitive,
+    args: Sequence[Array],
+    buffers: Sequence[Buffer],
+    params: dict[str, Any],
+    entry: _Entry,
+    device: Device,
+    committed: bool,
+) -> list[Any]:
+    backend = device.backend
+    if entry.keys:
+        return _move_keys(primitive, args, params, entry)
+    if not backend.capabilities.eager or (backend.name, primitive) in _decomposed:
+        return _without_rule(primitive, args, params, entry, device)
+    try:
+        done = backend.eager(primitive, buffers, params, entry.outs, device)
+    except (UnsupportedError, MissingRuleError):
+        return _without_rule(primitive, args, params, entry, device)
+    results = [Array(aval, buffer, device, committed) for aval, buffer in zip(entry.outs, done, strict=True)]
+    if config.debug_nans:
+        check_nans(results, f"`{primitive}`")
+    return results
+
+
+def _without_rule(
+    primitive: Primitive, args: Sequence[Array], params: dict[str, Any], entry: _Entry, device: Device
+) -> list[Any]:
+    """Run what the backend cannot run at once: as a program, or, where it has eager rules only, decomposed."""
+    capabilities = device.backend.capabilities
+    if capabilities.kernels or capabilities.program:
+        key = _exactly(params)
+        held = entry.programs.get(key)
+        if held is None:
+            held = entry.programs[key] = _one_equation(primitive, params, entry)
+        results: list[Any] = run_closed(held, args, name=primitive.name)
+        return results
+    if primitive not in decompose:
+        raise UnsupportedError(device.backend.name, f"the primitive `{primitive}`", hint="It is one that backends must know")
+    _decomposed.add((device.backend.name, primitive))
+    with set_current_trace(eval_trace):
+        found = decompose[primitive](*args, **params)
+    return list(found) if primitive.multiple_results else [found]
+
+
+def _exactly(params: dict[str, Any]) -> tuple[Any, ...]:
+    """A key that tells 0, 0.0, -0.0 and False apart: they are equal, and do not compute the same."""
+    return tuple(
+        repr(value) if isinstance(value, int | float | complex | np.generic) else None for value in params.values()
+    )
+
+
+def _one_equation(primitive: Primitive, params: dict[str, Any], entry: _Entry) -> ClosedJaxpr:
+    operands = [Var(aval) for aval in entry.operands]
+    results = [Var(aval) for aval in entry.outs]
+    rule = effects.get(primitive)
+    eqn = Eqn(primitive, operands, results, params, rule(**params) if rule else no_effects)
+    return ClosedJaxpr(Jaxpr((), operands, [eqn], results, name=primitive.name))
+
+
+def _move_keys(primitive: Primitive, args: Sequence[Array], params: dict[str, Any], entry: _Entry) -> list[Any]:
+    """Keys to keys: a primitive that moves whole keys moves their words alike, so it is mapped over the words."""
+    key_type = next(aval.dtype for aval in entry.operands if _is_keys(aval))
+    words = [_retyped(x, _words_aval(x.aval)) if _is_keys(x.aval) else x for x in args]
+    axes = len(key_type.trailing)
+    dims = [len(x.aval.shape) if _is_keys(x.aval) else None for x in args]
+    rule: Callable[..., Any] = batch[primitive]
+    if axes != 1:
+        raise UnsupportedError("every", f"keys of {axes} axes of words")
+    with set_current_trace(eval_trace):
+        outs, places = rule(AxisData(None, key_type.trailing[0]), words, dims, **params)
+        if not primitive.multiple_results:
+            outs, places = [outs], [places]
+        return [
+            _retyped(_words_last(x, place, key_type.trailing), aval) if _is_keys(aval) else x
+            for x, place, aval in zip(outs, places, entry.outs, strict=True)
+        ]
+
+
+def _words_last(x: Any, place: int | None, trailing: tuple[int, ...]) -> Any:
+    from cotan.structural import broadcast_in_dim, transpose
+
+    rank = len(x.shape)
+    if place is None:
+        return broadcast_in_dim(x, x.shape + trailing, tuple(range(rank)))
+    return x if place == rank - 1 else transpose(x, (*(k for k in range(rank) if k != place), place))
+
+
+def _words_aval(aval: ShapedArray) -> ShapedArray:
+    return shaped(aval.shape + aval.dtype.trailing, aval.dtype.base)
+
+
+def _retyped(x: Array, aval: ShapedArray) -> Array:
+    """The same buffer under another type. Only for operands and results of one operation, never for users."""
+    return Array(aval, x._live(), x._device, x._committed)
+
+
+# ---- Values from the host
+
+
+def lift(x: Any) -> Array:
+    """``x`` as an Array on the device where new arrays go; an Array itself.
+
+    Raises:
+      TypeError: ``x`` is no Array, NumPy array or number.
+      UnexpectedTracerError: ``x`` is a tracer that has leaked.
+
+    >>> from cotan.runtime.dispatch import lift
+    >>> lift(1.5)
+    Array(1.5, dtype=float32, weak_type=True)
+    """
+    return x if type(x) is Array else lift_to(x, new_array_device())
+
+
+slots.eager = eager

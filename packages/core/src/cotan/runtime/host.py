@@ -1,0 +1,79 @@
+"""Values from the host: numbers and NumPy arrays become Arrays, and a check for NaN.
+
+Knows no operation; see ``devices`` for what users call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan import dtypes
+from cotan.backend import Device
+from cotan.errors import where
+from cotan.ir.avals import ShapedArray, get_aval, shaped
+from cotan.ir.trace import Tracer, escaped
+from cotan.runtime.array import Array
+
+_DEFAULTS: dict[type, Callable[[], Any]] = {
+    int: dtypes.default_int,
+    float: dtypes.default_float,
+    complex: dtypes.default_complex,
+}
+
+
+def lift_to(x: Any, device: Device, aval: ShapedArray | None = None) -> Array:
+    """A number or NumPy array as an Array on ``device``; of type ``aval``, if that is given.
+
+    Raises:
+      TypeError: ``x`` is no array or number.
+      OverflowError: a Python int that the default int dtype does not hold.
+      UnexpectedTracerError: ``x`` is a tracer that has leaked.
+    """
+    default = _DEFAULTS.get(type(x))
+    if default is not None:
+        if type(x) is int:
+            dtypes.coerce_scalar(x)  # raises if it does not fit
+        if aval is None:
+            aval = shaped((), default(), True)
+        return Array(aval, device.put(np.array(x, aval.dtype), copy=False), device)
+    if type(x) is Array:
+        return x
+    if isinstance(x, Tracer):
+        raise escaped(x)
+    if aval is None:
+        aval = get_aval(x)
+    value = np.asarray(x)
+    dtype = aval.dtype
+    if dtype == dtypes.float0:
+        raise TypeError(
+            f"{where()}: an array of dtype float0 (the derivative of integers or booleans) cannot be computed with; "
+            "use cotan.numpy.zeros(x.shape)"
+        )
+    if value.dtype == dtype:
+        return Array(aval, device.put(value), device)
+    with np.errstate(all="ignore"):
+        return Array(aval, device.put(value.astype(dtype, order="C"), copy=False), device)
+
+
+def from_words(words: np.ndarray[Any, Any], aval: ShapedArray, device: Device) -> Array:
+    """An Array of type ``aval`` with the given stored value (for random keys: their words), as pickling needs it.
+
+    Dtypes that do not exist now (64-bit ones, when these are off) become those that do.
+    """
+    if not dtypes.is_extended(aval.dtype):
+        dtype = dtypes.canonicalize_dtype(aval.dtype)
+        words = np.asarray(words, dtype)
+        aval = shaped(aval.shape, dtype, aval.weak_type)
+    return Array(aval, device.put(words), device)
+
+
+def check_nans(results: Sequence[Any], what: str) -> None:
+    """Raise FloatingPointError if a result holds NaN (``config.debug_nans``)."""
+    for x in results:
+        if dtypes.issubdtype(x.aval.dtype, np.inexact):
+            value = np.asarray(x)
+            if not bool(np.all(value == value)):
+                raise FloatingPointError(f"{where()}: {what} gave NaN (cotan.config.debug_nans is on)")
