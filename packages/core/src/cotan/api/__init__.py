@@ -1,7 +1,8 @@
 """What users call to transform functions: argument handling, pytrees and messages; no mathematics."""
 
-from cotan.api.autodiff import grad, hessian, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
+from cotan.api.autodiff import grad, jvp, linearize, value_and_grad, vjp
 from cotan.api.checkpoint import checkpoint, checkpoint_name, checkpoint_policies, remat
+from cotan.api.jacobian import hessian, jacfwd, jacrev
 from cotan.api.jit import clear_caches, jit
 from cotan.api.tracing import ShapeDtypeStruct, eval_shape, make_jaxpr
 from cotan.api.vmap import vmap

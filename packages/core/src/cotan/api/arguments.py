@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from cotan.errors import where
 from cotan.tree import PyTreeDef, tree_structure
-from cotan.tree.calling import ArgNames, check_hashable, fun_name, positional_names, resolve_argnums
+from cotan.tree.calling import ArgNames, check_hashable, positional_names, resolve_argnums
 
 Argnums = int | Sequence[int] | None
 Argnames = str | Iterable[str] | None
@@ -46,7 +45,7 @@ def resolve_options(
     both = {*static[0]} & {*donated[0]} or {*static[1]} & {*donated[1]}
     if both:
         raise ValueError(
-            f"{where()}: {api} of `{fun_name(fun)}`: argument {', '.join(sorted(map(str, both)))} is both static and "
+            f"{subject(api, fun)}: argument {', '.join(sorted(map(str, both)))} is both static and "
             "donated; a static argument is a Python value and has no buffer to give up"
         )
     return Options(*static, *donated, inline)
@@ -109,9 +108,10 @@ def bind_static(api: str, fun: Any, options: Options, args: tuple[Any, ...], kwa
     static_args = {k: args[k] for k in sorted(chosen) if 0 <= k < len(args)}
     static_kwargs = {name: kwargs[name] for name in sorted(kwargs) if name in options.static_argnames}
     key: list[tuple[int | str, Static]] = []
-    for label, value in (*static_args.items(), *static_kwargs.items()):
+    given: list[tuple[int | str, Any]] = [*static_args.items(), *static_kwargs.items()]
+    for label, value in given:
         name = label if isinstance(label, str) else positional_names(fun, len(args))[label]
-        check_hashable(value, name, f"{where()}: {api} of `{fun_name(fun)}`")
+        check_hashable(value, name, subject(api, fun))
         key.append((label, Static(value)))
     positions = tuple(k for k in range(len(args)) if k not in static_args)
     dynamic = tuple(args[k] for k in positions), {k: v for k, v in kwargs.items() if k not in static_kwargs}

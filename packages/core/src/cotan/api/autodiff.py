@@ -1,4 +1,4 @@
-"""Derivatives for users: jvp, vjp, linearize, grad, value_and_grad, jacfwd, jacrev, hessian.
+"""Derivatives for users: jvp, vjp, linearize, grad, value_and_grad.
 
 Argument handling, pytrees and messages. The mathematics is in the primitives' rules, the machinery in ``transforms``.
 """
@@ -19,18 +19,13 @@ from cotan.api.flat import (
     check_callable,
     copy_identity,
     lift_leaf,
+    subject,
 )
-from cotan.api.vmap import vmap
 from cotan.errors import where
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, shaped, tangent_aval
 from cotan.ir.evaluate import eval_jaxpr
 from cotan.ir.jaxpr import Jaxpr
-from cotan.primitives.arithmetic import add
-from cotan.primitives.cast import convert_element_type
-from cotan.primitives.compare import eq
-from cotan.primitives.shape import iota, reshape
-from cotan.primitives.slice import slice
-from cotan.structural import Zero, instantiate, zeros_like_aval
+from cotan.structural import Zero, instantiate
 from cotan.transforms.jvp import jvp_flat
 from cotan.transforms.partial_eval import linearize_flat
 from cotan.transforms.prune import prune
@@ -95,8 +90,7 @@ def _tangent_leaves(
     if given_tree != tree:
         shown = [t.children()[0] for t in (tree, given_tree)]
         raise TypeError(
-            f"{where()}: jvp of `{fun_name(fun)}`: primals and tangents must have the same structure, got {shown[0]} and "
-            f"{shown[1]}"
+            f"{subject('jvp', fun)}: primals and tangents must have the same structure, got {shown[0]} and {shown[1]}"
         )
     checked: list[Any] = []
     for k, (x, t) in enumerate(zip(leaves, given, strict=True)):
@@ -104,15 +98,15 @@ def _tangent_leaves(
         problem = _mismatch(t, expected)
         if problem:
             raise problem[0](
-                f"{where()}: jvp of `{fun_name(fun)}`: the tangent of argument `{names[k]}` must be {expected.short()}, "
-                f"got {problem[1]}"
+                f"{subject('jvp', fun)}: the tangent of argument `{names[k]}` must be "
+                f"{expected.short()}, got {problem[1]}"
             )
         checked.append(Zero(expected) if expected.dtype == dtypes.float0 else lift_leaf(t))
     return checked
 
 
 def _mismatch(x: Any, expected: ShapedArray) -> tuple[type[Exception], str] | None:
-    """Why ``x`` is no tangent or cotangent of type ``expected``: the exception for it, and what it is; None if it is."""
+    """The exception for an ``x`` that is no (co)tangent of type ``expected``, and what it is; None if it is one."""
     if not is_array_like(x):
         return TypeError, f"a {type(x).__name__}"
     if getattr(x, "dtype", None) == dtypes.float0:
@@ -225,8 +219,8 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """The value of ``fun`` and its reverse-mode derivative at a point, as a function of cotangents.
 
     Returns:
-      ``(out, vjp_fun)`` where ``vjp_fun(ct)`` gives a tuple of cotangents, one per argument, for a cotangent ``ct`` of the
-      structure, shapes and dtypes of ``out``; then the aux part if there is one. ``vjp_fun`` is a pytree.
+      ``(out, vjp_fun)`` where ``vjp_fun(ct)`` gives a tuple of cotangents, one per argument, for a cotangent ``ct`` of
+      the structure, shapes and dtypes of ``out``; then the aux part if there is one. ``vjp_fun`` is a pytree.
 
     Raises:
       TypeError: an argument is not an array.
@@ -311,7 +305,7 @@ def _gradient(
     check_callable(api, fun)
 
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        leaves, flat = _chosen_arguments(api, fun, argnums, args, kwargs, has_aux, holomorphic, allow_int)
+        leaves, flat = chosen_arguments(api, fun, argnums, args, kwargs, has_aux, holomorphic, allow_int)
         lin = linearize_flat(flat, leaves)
         outs, aux = flat.split(lin.outs)
         aval = _check_output(api, fun, outs, flat.out_tree, holomorphic)
@@ -321,7 +315,7 @@ def _gradient(
         else:
             jaxpr = lin.jaxpr.replace(outvars=lin.jaxpr.outvars[:1])
             back = backward_pass(jaxpr, lin.residuals, [_one(aval)])
-        grads = _unwrap(flat, list(map(_cotangent, back)), argnums)
+        grads = in_argument_tree(flat, list(map(_cotangent, back)), argnums)
         return result((value, flat.aux(aux)) if has_aux else value, grads)
 
     return copy_identity(gradient, fun, api)
@@ -354,20 +348,20 @@ def _check_inputs(
                     f"has dtype {dtypes.short_name(dtype)}, but derivatives exist for floating-point arguments only. "
                     "Convert it to float, leave it out of argnums, or pass allow_int=True."
                 )
-        raise TypeError(f"{where()}: {api} of `{fun_name(fun)}`: argument `{names[k]}` {problem}")
+        raise TypeError(f"{subject(api, fun)}: argument `{names[k]}` {problem}")
 
 
 def _check_output(api: str, fun: Function, outs: Sequence[Any], tree: PyTreeDef, holomorphic: bool) -> ShapedArray:
-    name = fun_name(fun)
+    who = subject(api, fun)
     if len(outs) != 1 or tree != tree_structure(0):
         raise TypeError(
-            f"{where()}: {api} of `{name}`: gradients are defined for functions that return one scalar, but the result has "
+            f"{who}: gradients are defined for functions that return one scalar, but the result has "
             f"the structure {tree}. Return the scalar only, or (scalar, other things) with has_aux=True."
         )
     aval = get_aval(outs[0])
     if aval.shape:
         raise TypeError(
-            f"{where()}: {api} of `{name}`: gradients are defined for functions that return a scalar, but the result has "
+            f"{who}: gradients are defined for functions that return a scalar, but the result has "
             f"shape {aval.shape}. Reduce it (with .sum() or .mean()), or use jacrev, jacfwd or vjp."
         )
     wanted: Any = np.complexfloating if holomorphic else np.floating
@@ -375,110 +369,16 @@ def _check_output(api: str, fun: Function, outs: Sequence[Any], tree: PyTreeDef,
         kind = "complex (holomorphic=True)" if holomorphic else "real and floating-point"
         more = "" if holomorphic else " For a holomorphic function pass holomorphic=True."
         raise TypeError(
-            f"{where()}: {api} of `{name}`: the result must be {kind}, but has dtype {dtypes.short_name(aval.dtype)}."
+            f"{who}: the result must be {kind}, but has dtype {dtypes.short_name(aval.dtype)}."
             f"{more if dtypes.issubdtype(aval.dtype, np.complexfloating) else ''}"
         )
     return aval
 
 
-# ---- Jacobians
+# ---- The arguments to differentiate, for gradients and Jacobians
 
 
-def jacfwd(fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Function:
-    """A function that computes the Jacobian of ``fun``, column by column in forward mode.
-
-    Cheaper than ``jacrev`` where the argument is not larger than the result.
-
-    Args:
-      argnums: the positional argument, or arguments, to differentiate.
-      has_aux: whether ``fun`` returns a pair ``(result, aux)``; then the Jacobian comes with aux.
-      holomorphic: whether ``fun`` is promised to be holomorphic.
-
-    Returns:
-      A function whose result has the structure of the result of ``fun``, at each leaf the structure of the argument, and
-      arrays of shape ``result.shape + argument.shape``.
-
-    Raises:
-      TypeError: (when called) an argument to differentiate is not floating-point.
-
-    >>> import cotan, cotan.numpy as cnp
-    >>> cotan.jacfwd(lambda x: cnp.stack([x[0] * x[1], x[1]]))(cnp.array([2.0, 3.0]))
-    Array([[3., 2.],
-           [0., 1.]], dtype=float32)
-    """
-    check_callable("jacfwd", fun)
-
-    def jacobian(*args: Any, **kwargs: Any) -> Any:
-        leaves, flat = _chosen_arguments("jacfwd", fun, argnums, args, kwargs, has_aux, holomorphic)
-
-        def push(*tangents: Any) -> tuple[list[Any], list[Any]]:
-            outs, moved = jvp_flat(flat, leaves, list(tangents))
-            outs, aux = flat.split(outs)
-            _check_results("jacfwd", fun, outs, holomorphic)
-            return [instantiate(t) for t in flat.split(moved)[0]], aux
-
-        columns, aux = vmap(push, out_axes=(-1, None))(*_standard_basis(leaves))
-        rows = [_cut(column, leaves, len(get_aval(column).shape) - 1) for column in columns]
-        jac = flat.out_tree.unflatten([_unwrap(flat, row, argnums) for row in rows])
-        return (jac, flat.aux(aux)) if has_aux else jac
-
-    return copy_identity(jacobian, fun, "jacfwd")
-
-
-def jacrev(
-    fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False, allow_int: bool = False
-) -> Function:
-    """A function that computes the Jacobian of ``fun``, row by row in reverse mode; see ``jacfwd``.
-
-    Cheaper than ``jacfwd`` where the argument is larger than the result.
-
-    >>> import cotan, cotan.numpy as cnp
-    >>> cotan.jacrev(lambda x: cnp.stack([x[0] * x[1], x[1]]))(cnp.array([2.0, 3.0]))
-    Array([[3., 2.],
-           [0., 1.]], dtype=float32)
-    """
-    check_callable("jacrev", fun)
-
-    def jacobian(*args: Any, **kwargs: Any) -> Any:
-        leaves, flat = _chosen_arguments("jacrev", fun, argnums, args, kwargs, has_aux, holomorphic, allow_int)
-        lin = linearize_flat(flat, leaves)
-        outs, aux = flat.split(lin.outs)
-        _check_results("jacrev", fun, outs, holomorphic)
-        zeros = lin.out_zeros[: len(outs)]
-        jaxpr = lin.jaxpr.replace(outvars=lin.jaxpr.outvars[: zeros.count(False)])
-
-        inexact = [tangent_aval(get_aval(x)).dtype != dtypes.float0 for x in leaves]
-
-        def pull(*cts: Any) -> list[Any]:
-            given = [ct for ct, zero in zip(cts, zeros, strict=True) if not zero]
-            back = backward_pass(jaxpr, lin.residuals, given)
-            return [instantiate(ct) for ct, n in zip(back, inexact, strict=True) if n]
-
-        rows = iter(vmap(pull)(*_standard_basis(outs)))
-        by_argument = [
-            _cut(next(rows), outs, 0) if n else [np.zeros((*np.shape(y), *np.shape(x)), dtypes.float0) for y in outs]
-            for x, n in zip(leaves, inexact, strict=True)
-        ]
-        by_result = zip(*by_argument, strict=True) if by_argument else [()] * len(outs)
-        jac = flat.out_tree.unflatten([_unwrap(flat, list(row), argnums) for row in by_result])
-        return (jac, flat.aux(aux)) if has_aux else jac
-
-    return copy_identity(jacobian, fun, "jacrev")
-
-
-def hessian(fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Function:
-    """A function that computes the Hessian of ``fun``: forward mode over reverse mode. See ``jacfwd``.
-
-    >>> import cotan, cotan.numpy as cnp
-    >>> cotan.hessian(lambda x: x[0] ** 2 * x[1])(cnp.array([2.0, 3.0]))
-    Array([[6., 4.],
-           [4., 0.]], dtype=float32)
-    """
-    inner = jacrev(fun, argnums, has_aux=has_aux, holomorphic=holomorphic)
-    return jacfwd(inner, argnums, has_aux=has_aux, holomorphic=holomorphic)
-
-
-def _chosen_arguments(
+def chosen_arguments(
     api: str,
     fun: Function,
     argnums: Argnums,
@@ -489,7 +389,7 @@ def _chosen_arguments(
     allow_int: bool = False,
 ) -> tuple[list[Any], FlatFunction]:
     """The leaves of the arguments to differentiate, checked, and ``fun`` as a flat function of them."""
-    numbers = normalize_argnums(argnums, len(args), f"{where()}: {api} of `{fun_name(fun)}`")
+    numbers = normalize_argnums(argnums, len(args), f"{subject(api, fun)}")
     partial, chosen = argnums_partial(fun, numbers, args)
     leaves, tree = tree_flatten((chosen, {}))
     _check_inputs(api, fun, leaves, ArgNames(fun, tree, numbers), holomorphic, allow_int)
@@ -497,55 +397,7 @@ def _chosen_arguments(
     return list(map(lift_leaf, leaves)), flat
 
 
-def _check_results(api: str, fun: Function, outs: Sequence[Any], holomorphic: bool) -> None:
-    for y in outs:
-        dtype = get_aval(y).dtype
-        if dtypes.issubdtype(dtype, np.complexfloating if holomorphic else np.floating):
-            continue
-        if dtypes.issubdtype(dtype, np.complexfloating):
-            advice = "pass holomorphic=True if the function is holomorphic, or take its real and imaginary parts"
-        else:
-            advice = "return what has no derivative as aux (has_aux=True)"
-        kind = "complex (holomorphic=True)" if holomorphic else "real and floating-point"
-        raise TypeError(
-            f"{where()}: {api} of `{fun_name(fun)}`: the result must be {kind}, but has dtype "
-            f"{dtypes.short_name(dtype)}; {advice}"
-        )
-
-
-def _unwrap(flat: FlatFunction, per_leaf: list[Any], argnums: Argnums) -> Any:
+def in_argument_tree(flat: FlatFunction, per_leaf: list[Any], argnums: Argnums) -> Any:
     """What was computed for each leaf, in the structure of the differentiated arguments."""
     by_argument = flat.in_tree.unflatten(per_leaf)[0]
     return by_argument if isinstance(argnums, Sequence) else by_argument[0]
-
-
-def _standard_basis(leaves: Sequence[Any]) -> list[Any]:
-    """For each leaf the unit directions of all leaves together, along a new first axis."""
-    avals = [get_aval(x) for x in leaves]
-    total = sum(a.size for a in avals)
-    basis: list[Any] = []
-    offset = 0
-    for aval in avals:
-        if aval.size:
-            rows, columns = (iota(np.dtype(np.int32), (total, aval.size), axis) for axis in (0, 1))
-            units = convert_element_type(eq(rows, add(columns, offset)), aval.dtype)
-            basis.append(reshape(units, (total, *aval.shape)))
-        else:
-            basis.append(zeros_like_aval(shaped((total, *aval.shape), aval.dtype)))
-        offset += aval.size
-    return basis
-
-
-def _cut(stacked: Any, leaves: Sequence[Any], axis: int) -> list[Any]:
-    """``stacked``, whose ``axis`` runs over the elements of all leaves, as one array per leaf with its axes there."""
-    pieces: list[Any] = []
-    start = 0
-    for leaf in leaves:
-        aval = get_aval(leaf)
-        shape = get_aval(stacked).shape
-        lower = tuple(start if k == axis else 0 for k in range(len(shape)))
-        upper = tuple(start + aval.size if k == axis else n for k, n in enumerate(shape))
-        piece = slice(stacked, lower, upper)
-        pieces.append(reshape(piece, (*shape[:axis], *aval.shape, *shape[axis + 1 :])))
-        start += aval.size
-    return pieces

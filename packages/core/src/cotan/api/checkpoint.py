@@ -1,4 +1,4 @@
-"""checkpoint for users: functions whose derivative recomputes values in the backward pass, and policies of what to keep."""
+"""checkpoint for users: derivatives that recompute values in the backward pass, and policies of what they keep."""
 
 from __future__ import annotations
 

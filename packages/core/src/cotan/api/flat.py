@@ -25,6 +25,11 @@ def fun_place(fun: Function) -> str:
     return "" if code is None else format_frame((code.co_filename, code.co_firstlineno, "<module>"))
 
 
+def subject(api: str, fun: Function) -> str:
+    """How messages begin: ``train.py:12, in step: grad of `loss```."""
+    return f"{where()}: {api} of `{fun_name(fun)}`"
+
+
 def check_callable(api: str, fun: Any) -> None:
     if not callable(fun):
         raise TypeError(f"{where()}: {api} takes a function to transform, got a {type(fun).__name__}")
@@ -54,7 +59,7 @@ def check_argument_leaves(api: str, fun: Function, leaves: Sequence[Any], names:
         if not is_array_like(leaf):
             advice = "mark it as static (static_argnums or static_argnames)" if api == "jit" else "close over it"
             raise TypeError(
-                f"{where()}: {api} of `{fun_name(fun)}`: argument `{name}` is a {type(leaf).__name__}, not an array. "
+                f"{subject(api, fun)}: argument `{name}` is a {type(leaf).__name__}, not an array. "
                 f"Arguments must be arrays, scalars or pytrees of them; {advice} if it is not data."
             )
 
@@ -67,7 +72,7 @@ def check_result_leaves(api: str, fun: Function, out: Any, leaves: Sequence[Any]
         if not is_array_like(leaf):
             at = f" at {keystr(path)}" if path else ""
             raise TypeError(
-                f"{where()}: {api} of `{fun_name(fun)}`: the function returned a {type(leaf).__name__}{at} of its "
+                f"{subject(api, fun)}: the function returned a {type(leaf).__name__}{at} of its "
                 "result, which is not an array. Return arrays, scalars or pytrees of them."
             )
 
@@ -75,8 +80,8 @@ def check_result_leaves(api: str, fun: Function, out: Any, leaves: Sequence[Any]
 class FlatFunction:
     """``fun`` as a function of the leaves of ``(args, kwargs)``, returning the leaves of its result.
 
-    ``out_tree`` is known after a call. With ``has_aux`` the function returns a pair, whose second part may hold anything:
-    its leaves that are arrays come after those of the first part, and ``aux`` puts it together again.
+    ``out_tree`` is known after a call. With ``has_aux`` the function returns a pair, whose second part may hold
+    anything: its leaves that are arrays come after those of the first part, and ``aux`` puts it together again.
     """
 
     __slots__ = ("_aux_leaves", "_aux_tree", "api", "fun", "has_aux", "in_tree", "out_tree")
@@ -97,7 +102,7 @@ class FlatFunction:
             return outs
         if not (isinstance(out, tuple | list) and len(out) == 2):
             raise TypeError(
-                f"{where()}: {self.api} of `{fun_name(self.fun)}` with has_aux=True: the function must return a pair "
+                f"{subject(self.api, self.fun)} with has_aux=True: the function must return a pair "
                 f"(result, aux), got {_described(out)}"
             )
         main, aux = out

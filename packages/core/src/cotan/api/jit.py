@@ -1,7 +1,7 @@
 """jit for users: programs run as a whole, reached fast.
 
-The first call of a kind goes through flattening and the table of programs; a later one with plain Arrays is looked up by
-their types alone, and nothing else stands on that road.
+The first call of a kind goes through flattening and the table of programs; a later one with plain Arrays is looked up
+by their types alone, and nothing else stands on that road.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from cotan.config import config
 from cotan.ir.evaluate import eval_closed
 from cotan.ir.trace import Tracer, current_trace, escaped, eval_trace
 from cotan.primitives.call import call
-from cotan.runtime.array import Array
 from cotan.runtime import compile as compiling
 from cotan.runtime import dispatch
+from cotan.runtime.array import Array
 from cotan.transforms.cache import clear as clear_transformed
 from cotan.tree import leaf_treedef
 from cotan.tree.calling import fun_name
@@ -96,8 +96,8 @@ def jit(
 ) -> Any:
     """A function that does what ``fun`` does, as one compiled program.
 
-    ``fun`` is run on tracers once for each kind of arguments (structure, shapes, dtypes, static values); what it does with
-    arrays is recorded and compiled. It should be pure: whatever else it does happens only while it is traced.
+    ``fun`` is run on tracers once for each kind of arguments (structure, shapes, dtypes, static values); what it does
+    with arrays is recorded and compiled. It should be pure: whatever else it does happens only while it is traced.
 
     Args:
       fun: the function; without it the result is a decorator with these options.

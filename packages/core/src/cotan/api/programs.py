@@ -1,8 +1,8 @@
 """Traced functions: which program belongs to a call of a function, and where it is kept.
 
 A program is found by static arguments, structure and types of the others, configuration, and named axes in scope. It
-lives as long as the user's function, holds none of its arguments, and is shared by all that trace the same function with
-the same options.
+lives as long as the user's function, holds none of its arguments, and is shared by all that trace the same function
+with the same options.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""vmap for users: which axes are mapped, and messages where they do not fit. The machinery is in ``transforms.batch``."""
+"""vmap for users: which axes are mapped, and messages where they do not fit. The machinery is ``transforms.batch``."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cotan.api.flat import (
     check_callable,
     copy_identity,
     lift_leaf,
+    subject,
 )
-from cotan.errors import where
 from cotan.ir.avals import get_aval
 from cotan.transforms.batch import AxisData, batch_flat, matchaxis
 from cotan.tree import flatten_axes, keystr, tree_flatten, tree_flatten_with_path, tree_leaves, tree_structure
-from cotan.tree.calling import ArgNames, fun_name
+from cotan.tree.calling import ArgNames
 
 Dim = int | None
 
@@ -39,9 +39,9 @@ def vmap(
 
     Args:
       fun: a function of one example.
-      in_axes: which axis of each positional argument holds the examples: an int, None (the argument is the same for all),
-        or a sequence of such, one per argument, where a pytree that is a prefix of the argument says it leaf by leaf.
-        Keyword arguments are always mapped over axis 0.
+      in_axes: which axis of each positional argument holds the examples: an int, None (the argument is the same for
+        all), or a sequence of such, one per argument, where a pytree that is a prefix of the argument says it leaf by
+        leaf. Keyword arguments are always mapped over axis 0.
       out_axes: where the axis goes in the result; a prefix of its structure. None needs a result that does not vary.
       axis_name: a name of the axis, for collective operations.
       axis_size: the number of examples, needed only if no argument is mapped.
@@ -60,7 +60,7 @@ def vmap(
         in_axes = tuple(in_axes)
     if not (in_axes is None or isinstance(in_axes, tuple) or _is_axis(in_axes)):
         raise TypeError(
-            f"{where()}: vmap of `{fun_name(fun)}`: in_axes must be an int, None or a sequence with one entry per "
+            f"{subject('vmap', fun)}: in_axes must be an int, None or a sequence with one entry per "
             f"positional argument, got {in_axes!r}"
         )
     _check_axes("in_axes", fun, in_axes)
@@ -69,7 +69,7 @@ def vmap(
     def mapped(*args: Any, **kwargs: Any) -> Any:
         if isinstance(in_axes, tuple) and len(in_axes) != len(args):
             raise ValueError(
-                f"{where()}: vmap of `{fun_name(fun)}`: in_axes has {len(in_axes)} entries, but the function was called "
+                f"{subject('vmap', fun)}: in_axes has {len(in_axes)} entries, but the function was called "
                 f"with {len(args)} positional arguments; give one entry per argument"
             )
         leaves, tree = tree_flatten((args, kwargs))
@@ -82,7 +82,7 @@ def vmap(
         values = [x if d is None else lift_leaf(x) for x, d in zip(leaves, dims, strict=True)]
         outs, out_dims = batch_flat(call, axis, dims, values)
         result = call.out_tree.unflatten(outs)
-        targets = flatten_axes(f"{where()}: vmap of `{fun_name(fun)}`: out_axes", call.out_tree, out_axes)
+        targets = flatten_axes(f"{subject('vmap', fun)}: out_axes", call.out_tree, out_axes)
         placed = [
             _place(fun, result, k, x, d, t, size)
             for k, (x, d, t) in enumerate(zip(outs, out_dims, targets, strict=True))
@@ -99,16 +99,14 @@ def _is_axis(axis: Any) -> bool:
 def _check_axes(what: str, fun: Function, axes: Any) -> None:
     for axis in tree_leaves(axes, is_leaf=_is_none):
         if axis is not None and not _is_axis(axis):
-            raise TypeError(
-                f"{where()}: vmap of `{fun_name(fun)}`: {what} must hold ints and None, got {axis!r} in {axes!r}"
-            )
+            raise TypeError(f"{subject('vmap', fun)}: {what} must hold ints and None, got {axis!r} in {axes!r}")
 
 
 def _in_dims(
     fun: Function, in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Any], names: ArgNames
 ) -> list[Dim]:
     """The mapped axis of each leaf of the arguments, non-negative."""
-    dims: list[Dim] = flatten_axes(f"{where()}: vmap of `{fun_name(fun)}`: in_axes", tree_structure(args), in_axes)
+    dims: list[Dim] = flatten_axes(f"{subject('vmap', fun)}: in_axes", tree_structure(args), in_axes)
     dims += [0] * len(tree_leaves(kwargs))
     for k, (x, axis) in enumerate(zip(leaves, dims, strict=True)):
         if axis is None:
@@ -116,7 +114,7 @@ def _in_dims(
         shape = get_aval(x).shape
         if not -len(shape) <= axis < len(shape):
             raise ValueError(
-                f"{where()}: vmap of `{fun_name(fun)}`: cannot map argument `{names[k]}` over axis {axis}: it has shape "
+                f"{subject('vmap', fun)}: cannot map argument `{names[k]}` over axis {axis}: it has shape "
                 f"{shape}. Use None in in_axes for an argument that is the same for all examples."
             )
         dims[k] = axis % len(shape)
@@ -134,7 +132,7 @@ def _axis_size(
         return found.pop()
     if not found:
         raise ValueError(
-            f"{where()}: vmap of `{fun_name(fun)}`: no argument is mapped, so the number of examples is not known. Map at "
+            f"{subject('vmap', fun)}: no argument is mapped, so the number of examples is not known. Map at "
             "least one argument (in_axes), or give axis_size."
         )
     common = Counter(n for n in sizes if n is not None).most_common(1)
@@ -146,7 +144,7 @@ def _axis_size(
     ]
     origin = "axis_size" if axis_size is not None else "others"
     raise ValueError(
-        f"{where()}: vmap of `{fun_name(fun)}`: the mapped axes must have one size, got {sorted(found)}: "
+        f"{subject('vmap', fun)}: the mapped axes must have one size, got {sorted(found)}: "
         f"{'; '.join(lines)}; {origin} {'is' if axis_size is not None else 'have'} {usual}"
     )
 
@@ -163,4 +161,4 @@ def _place(fun: Function, result: Any, k: int, x: Any, dim: Dim, target: Dim, si
             return matchaxis(size, dim, target % ndim, x)
         problem = f"has {ndim} axes with the mapped one, but out_axes says {target}"
     path = keystr(tree_flatten_with_path(result)[0][k][0])
-    raise ValueError(f"{where()}: vmap of `{fun_name(fun)}`: the result{' at ' + path if path else ''} {problem}")
+    raise ValueError(f"{subject('vmap', fun)}: the result{' at ' + path if path else ''} {problem}")
