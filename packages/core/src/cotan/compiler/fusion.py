@@ -251,7 +251,9 @@ def _reduction_fits(op: Op, uses: dict[tuple[int, Idx], dict[Loops, None]], stat
     for (position, _), nests in uses.items():
         deeper = len(state.roots[position].axes)
         for loops in nests:
-            if known.work + known.reads > SERIAL and steps(loops) < ENOUGH_PARALLEL:
+            # With no loops further in, the consumer is as parallel as a kernel of its own would be.
+            alone = len(loops) >= deeper
+            if known.work + known.reads > SERIAL and steps(loops) < ENOUGH_PARALLEL and not alone:
                 return False
             if columns and len(loops) < deeper:
                 return False

@@ -1,7 +1,8 @@
-"""The way from a jaxpr to a Program: passes, operations, fusion, kernels, plan."""
+"""The way from a jaxpr to a Program: passes, operations, fusion, n, plan."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from cotan.compiler.passes import optimise, trace_decomposition
 from cotan.compiler.plan import Sources, StepDraft, plan
 from cotan.compiler.split import split_reductions
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Literal, Var
-from cotan.ir.primitive import Primitive, alias, decompose, kernel, reference
+from cotan.ir.primitive import Primitive, alias, decompose, kernel, permute, reference
 from cotan.ir.program import HostStep, LibraryStep, Program
 
 
@@ -56,6 +57,10 @@ class _Compilation:
         self.shared: dict[Var, Var] = {}
         self.updated: dict[Var, Var] = {}
         self.notes: list[str] = []
+        # result -> (what it is a permutation of, the permutation)
+        self.permuted: dict[Var, tuple[Var, tuple[int, ...]]] = {}
+        self.uses = Counter(v for eqn in self.closed.eqns for v in eqn.invars if isinstance(v, Var))
+        self.uses.update(v for v in self.closed.jaxpr.outvars if isinstance(v, Var))
 
     def program(self) -> Program:
         for eqn in self.closed.eqns:
@@ -89,13 +94,55 @@ class _Compilation:
             self.notes.append(f"{eqn.primitive} runs on the host, by its NumPy reference")
             op = self._step_op("host", eqn)
         elif op.kind in ("library", "host"):
-            op = self._step_op(op.kind, eqn)
+            op = self._step_op(op.kind, self._with_operands_permuted(eqn) if op.kind == "library" else eqn)
         elif op.kind == "map" and len(op.outs) == 1:
             same = _identity(op)
             if same is not None:
                 self.renamed[op.outs[0]] = same
                 return
+            permutation = permutation_of(op)
+            if permutation is not None:
+                self.permuted[op.outs[0]] = permutation
+                if self._permuted_at_source(op, *permutation):
+                    return
         self.ops.append(op)
+
+    def _with_operands_permuted(self, eqn: Eqn) -> Eqn:
+        """``eqn`` reading what its operands are permutations of, where its primitive can."""
+        rule = permute.get(eqn.primitive)
+        if rule is None:
+            return eqn
+        for n, atom in enumerate(eqn.invars):
+            if isinstance(atom, Var) and atom in self.permuted:
+                source, permutation = self.permuted[atom]
+                found = rule([v.aval.ndim for v in eqn.invars], n, permutation, **eqn.params)
+                if found is not None:
+                    order, params = found
+                    invars = [source if k == n else v for k, v in enumerate(eqn.invars)]
+                    eqn = eqn.replace(invars=tuple(invars[k] for k in order), params=params)
+        return eqn
+
+    def _permuted_at_source(self, op: Op, source: Var, permutation: tuple[int, ...]) -> bool:
+        """Let the library call that makes ``source`` give its result permuted, if nobody else reads it."""
+        if self.uses.get(source) != 1:
+            return False
+        for n in range(len(self.ops) - 1, -1, -1):
+            maker = self.ops[n]
+            if source in maker.outs:
+                break
+        else:
+            return False
+        eqn = maker.eqn
+        rule = permute.get(eqn.primitive) if eqn is not None and maker.kind == "library" else None
+        if eqn is None or rule is None:
+            return False
+        found = rule([v.aval.ndim for v in eqn.invars], None, permutation, **eqn.params)
+        if found is None:
+            return False
+        order, params = found
+        eqn = eqn.replace(invars=tuple(eqn.invars[k] for k in order), outvars=op.outs, params=params)
+        self.ops[n] = Op(maker.name, "library", op.outs, None, eqn, position=n)
+        return True
 
     def _decomposes(self, eqn: Eqn) -> bool:
         """Whether kernels can hold all values of ``eqn``, so that its decomposition runs in kernels."""
@@ -135,14 +182,13 @@ class _Compilation:
         for n, reads in enumerate(fusion.reads):
             for var in reads:
                 last[var] = max(n, last.get(var, n))
-        kernels = 0
         for n, unit in enumerate(fusion.units):
             if isinstance(unit, Group):
-                self._kernel(group_kernel(unit, fusion, kernels))
+                self._kernel(group_kernel(unit, fusion, n))
             elif unit.kind == "cumulative":
-                self._kernel(cumulative_kernel(unit, fusion, kernels))
+                self._kernel(cumulative_kernel(unit, fusion, n))
             elif unit.kind == "scatter":
-                self._scatter(unit, fusion, kernels, n, last, outputs)
+                self._scatter(unit, fusion, n, last, outputs)
             elif unit.kind in ("library", "host"):
                 eqn = unit.eqn
                 assert eqn is not None
@@ -150,17 +196,16 @@ class _Compilation:
                 step = LibraryStep if unit.kind == "library" else HostStep
                 payload = (step, eqn.primitive, eqn.params)
                 self.steps.append(StepDraft(payload, (*operands, *eqn.outvars), operands, eqn.outvars))
-            kernels += 1
 
     def _kernel(self, draft: Draft) -> None:
         reads = tuple(v for v, o in zip(draft.operands, draft.kernel.operands, strict=True) if o.read)
         self.steps.append(StepDraft(draft.kernel, draft.operands, reads, draft.outs))
 
     def _scatter(
-        self, op: Op, fusion: Fusion, number: int, n: int, last: dict[Var, int], outputs: Sequence[Var]
+        self, op: Op, fusion: Fusion, n: int, last: dict[Var, int], outputs: Sequence[Var]
     ) -> None:
         assert op.eqn is not None
-        update = scatter_kernel(op, fusion, number)
+        update = scatter_kernel(op, fusion, n)
         start = op.eqn.invars[0]
         [out] = op.outs
         rule = alias.get(op.eqn.primitive)
@@ -174,7 +219,7 @@ class _Compilation:
             else:
                 self.steps.append(StepDraft(None, (start, out), (start,), (out,)))
         else:
-            self._kernel(start_kernel(op, fusion, number))
+            self._kernel(start_kernel(op, fusion, n))
         self._kernel(update)
 
     def _own_output(self, var: Var) -> Var:
@@ -185,6 +230,22 @@ class _Compilation:
                 self.steps.append(StepDraft(None, (var, out), (var,), (out,)))
             return out
         return var
+
+
+def permutation_of(op: Op) -> tuple[Var, tuple[int, ...]] | None:
+    """(x, permutation) if the result of ``op`` is ``transpose(x, permutation)``."""
+    [element] = op.elements(op.idx)
+    if element.op != "load":
+        return None
+    var, idx = element.attr[0]
+    [out] = op.outs
+    if var.aval.dtype != out.aval.dtype or var.aval.ndim != out.aval.ndim or 1 in var.aval.shape:
+        return None
+    try:
+        permutation = tuple(idx.index(i) for i in op.idx)
+    except ValueError:
+        return None
+    return (var, permutation) if sorted(permutation) == list(range(len(idx))) else None
 
 
 def _identity(op: Op) -> Var | None:

@@ -16,7 +16,7 @@ import numpy as np
 from cotan import dtypes
 from cotan.ir import scalar
 from cotan.ir.avals import Shape, ShapedArray, get_aval, shaped
-from cotan.ir.primitive import abstract, batch, cost, decompose, kernel, reference
+from cotan.ir.primitive import abstract, batch, cost, decompose, kernel, permute, reference
 from cotan.primitives.arithmetic import mul
 from cotan.primitives.compare import ne
 from cotan.primitives.define import bilinear, first_order
@@ -327,6 +327,44 @@ def _dot_decompose(
     if dtype == BOOLEAN:
         return ne(out, np.int32(0))
     return convert_element_type(out, dtype) if wide != dtype else out
+
+
+@permute(dot_general_p)
+def _dot_permute(
+    ranks: Sequence[int],
+    operand: int | None,
+    permutation: Shape,
+    *,
+    dimension_numbers: DotDimensionNumbers,
+    precision: Any,
+    **params: Any,
+) -> tuple[tuple[int, ...], dict[str, Any]] | None:
+    """Operand ``operand`` is ``transpose(x, permutation)``, or (None) the result is to be permuted: (operands, params)
+    that take x as it is, or give the permuted result at once; None where the axes do not allow it."""
+    (left, right), (left_batch, right_batch) = dimension_numbers
+    order: tuple[int, ...] = (0, 1)
+    if operand is not None:
+        sides = [(left, left_batch), (right, right_batch)]
+        contract, batches = sides[operand]
+        free = [permutation[d] for d in _free(ranks[operand], contract, batches)]
+        if free != sorted(free):
+            return None
+        sides[operand] = (tuple(permutation[d] for d in contract), tuple(permutation[d] for d in batches))
+        (left, left_batch), (right, right_batch) = sides
+    else:
+        n, rows = len(left_batch), ranks[0] - len(left) - len(left_batch)
+        first, rest = permutation[:n], permutation[n:]
+        start, end = n + rows, ranks[0] + ranks[1] - 2 * len(left) - n
+        if sorted(first) != list(range(n)):
+            return None
+        left_batch, right_batch = tuple(left_batch[k] for k in first), tuple(right_batch[k] for k in first)
+        if rest == (*range(start, end), *range(n, start)):
+            order = (1, 0)
+            left, right, left_batch, right_batch = right, left, right_batch, left_batch
+            precision = None if precision is None else precision[::-1]
+        elif rest != tuple(range(n, end)):
+            return None
+    return order, {"dimension_numbers": ((left, right), (left_batch, right_batch)), "precision": precision, **params}
 
 
 @cost(dot_general_p)
