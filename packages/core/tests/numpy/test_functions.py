@@ -1,0 +1,298 @@
+"""cotan.numpy against NumPy: one table of calls, run eagerly and jitted; then promotion, derivatives and bad input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cotan
+import cotan.numpy as cnp
+
+RNG = np.random.default_rng(0)
+F = RNG.standard_normal((3, 4)).astype(np.float32)
+P = np.abs(F) + np.float32(0.1)
+U = np.clip(F / 3, -0.95, 0.95).astype(np.float32)
+I = RNG.integers(-9, 9, (3, 4)).astype(np.int32)
+J = np.where(I == 0, 3, I).astype(np.int32)
+B = F > 0
+C = (F + 1j * F[::-1]).astype(np.complex64)
+V = np.array([3, 1, 2, 2, 5], np.float32)
+W = np.array([0.5, -1.0, 2.0], np.float32)
+NANS = np.array([1.0, np.nan, -np.inf, 3.0, np.inf], np.float32)
+Q = RNG.standard_normal((2, 3, 4)).astype(np.float32)
+EMPTY = np.zeros((0, 3), np.float32)
+
+# name -> calls: positional arguments, then keywords. Arrays are traced under jit, all else is static.
+UNARY_CALLS = [
+    (F, "negative positive absolute fabs sign floor ceil trunc rint exp exp2 expm1 sin cos tan arctan sinh cosh tanh"),
+    (F, "arcsinh square cbrt isfinite isinf isnan signbit deg2rad rad2deg logical_not sinc reciprocal fix"),
+    (P, "sqrt log log2 log10 log1p"),
+    (U, "arcsin arccos arctanh"),
+    (I, "negative absolute sign square invert floor isfinite bitwise_count"),
+    (B, "logical_not invert absolute"),
+    (C, "real imag conj angle absolute exp square negative isfinite"),
+    (NANS, "isnan isinf isfinite sign floor isposinf isneginf nan_to_num"),
+]
+BINARY_CALLS = [
+    (F, P, "add subtract multiply divide maximum minimum arctan2 hypot copysign fmod remainder floor_divide logaddexp"),
+    (F, P, "logaddexp2 nextafter equal not_equal less less_equal greater greater_equal fmax fmin heaviside"),
+    (P, F, "power float_power"),
+    (I, J, "add subtract multiply maximum minimum remainder fmod floor_divide bitwise_and bitwise_or bitwise_xor gcd"),
+    (I, J, "equal less greater_equal lcm logical_and logical_or logical_xor"),
+    (np.abs(I), np.abs(J) % 5, "left_shift right_shift power"),
+    (B, ~B[::-1], "add multiply maximum minimum logical_and logical_or logical_xor bitwise_and not_equal"),
+    (F, W[:, None], "add multiply divide less"),
+    (C, C[:, ::-1], "add subtract multiply divide equal"),
+]
+CALLS = [
+    *[(name, (x,), {}) for x, names in UNARY_CALLS for name in names.split()],
+    *[(name, (x, y), {}) for x, y, names in BINARY_CALLS for name in names.split()],
+    *[(name, (F,), {}) for name in "sum prod max min mean var std argmax argmin all any ptp median cumsum".split()],
+    *[(name, (F,), {"axis": 1}) for name in "sum prod max min mean var std argmax argmin ptp cumprod cumsum sort".split()],
+    *[(name, (Q,), {"axis": (0, 2), "keepdims": True}) for name in "sum prod max min mean var std".split()],
+    *[(name, (F,), {"axis": -1, "keepdims": True}) for name in "argmax argmin median any".split()],
+    *[(name, (NANS,), {}) for name in "nansum max min argmax sort argsort nanmax nanmin".split()],
+    ("nanmean", (np.where(B, F, np.nan).astype(np.float32),), {"axis": 0}),
+    ("nanvar", (np.where(B, F, np.nan).astype(np.float32),), {}),
+    ("sum", (EMPTY,), {"axis": 0}),
+    ("prod", (EMPTY,), {}),
+    ("max", (F,), {"axis": 0, "initial": 0.5}),
+    ("sum", (F,), {"where": B, "axis": 1}),
+    ("mean", (F,), {"where": B}),
+    ("max", (F,), {"where": B, "initial": -9.0}),
+    ("var", (F,), {"axis": 0, "ddof": 1}),
+    ("average", (F,), {"axis": 0, "weights": W}),
+    ("count_nonzero", (I,), {"axis": 1}),
+    ("quantile", (F, 0.3), {"axis": 1}),
+    ("quantile", (F, np.array([0.1, 0.9], np.float32)), {}),
+    ("percentile", (F, 40.0), {"axis": 0, "method": "lower"}),
+    ("reshape", (F, (2, -1)), {}),
+    ("reshape", (F, (4, 3)), {"order": "F"}),
+    ("ravel", (Q,), {}),
+    ("transpose", (Q,), {}),
+    ("transpose", (Q, (1, 0, 2)), {}),
+    ("swapaxes", (Q, 0, -1), {}),
+    ("moveaxis", (Q, 0, 2), {}),
+    ("rollaxis", (Q, 2), {}),
+    ("expand_dims", (F, (0, 3)), {}),
+    ("squeeze", (F[None, :, None],), {}),
+    ("broadcast_to", (W[:, None], (3, 4)), {}),
+    ("concatenate", ([F, I],), {}),
+    ("concatenate", ([F, F],), {"axis": None}),
+    ("stack", ([F, P],), {"axis": -1}),
+    ("vstack", ([W, W],), {}),
+    ("hstack", ([W, V],), {}),
+    ("dstack", ([F, P],), {}),
+    ("column_stack", ([W, W],), {}),
+    ("split", (Q, 2), {"axis": 2}),
+    ("split", (V, [1, 3]), {}),
+    ("array_split", (V, 3), {}),
+    ("flip", (Q,), {"axis": (0, 2)}),
+    ("flip", (F,), {}),
+    ("rot90", (F,), {}),
+    ("rot90", (F, 3), {}),
+    ("roll", (F, 5), {}),
+    ("roll", (F, 1), {"axis": 1}),
+    ("tile", (F, (2, 1, 3)), {}),
+    ("repeat", (F, 2), {"axis": 1}),
+    ("repeat", (V, np.array([0, 1, 2, 0, 1])), {}),
+    ("pad", (F, ((1, 2), (0, 3))), {}),
+    ("pad", (F, 1), {"mode": "reflect"}),
+    ("pad", (V, (2, 1)), {"mode": "wrap"}),
+    ("pad", (V, (2, 1)), {"mode": "edge"}),
+    ("append", (F, F[:1]), {"axis": 0}),
+    ("diagonal", (Q, 1, 1, 2), {}),
+    ("diag", (W, 1), {}),
+    ("diag", (F,), {}),
+    ("trace", (F,), {}),
+    ("tril", (F, -1), {}),
+    ("triu", (F, 1), {}),
+    ("eye", (3, 4, 1), {"dtype": np.float32}),
+    ("tri", (3, 4, -1), {"dtype": np.float32}),
+    ("arange", (2, 11, 3), {"dtype": np.int32}),
+    ("linspace", (0.0, 3.0, 7), {"dtype": np.float32}),
+    ("linspace", (1.0, 2.0, 4), {"endpoint": False, "dtype": np.float32}),
+    ("logspace", (0.0, 2.0, 5), {"dtype": np.float32}),
+    ("geomspace", (1.0, 256.0, 9), {"dtype": np.float32}),
+    ("zeros_like", (I,), {}),
+    ("full_like", (I, 7), {}),
+    ("full", ((2, 2), 3.5), {"dtype": np.float32}),
+    ("meshgrid", (W, V), {}),
+    ("meshgrid", (W, V), {"indexing": "ij", "sparse": True}),
+    ("dot", (F, F.T), {}),
+    ("dot", (W, F), {}),
+    ("dot", (Q, F.T), {}),
+    ("matmul", (Q, F.T), {}),
+    ("matmul", (Q, np.swapaxes(Q, 1, 2)), {}),
+    ("matmul", (W, Q[0]), {}),
+    ("matmul", (W, Q), {}),
+    ("matmul", (Q[0].T, W), {}),
+    ("inner", (F, F), {}),
+    ("outer", (W, V), {}),
+    ("vdot", (C, C), {}),
+    ("vecdot", (F, P), {}),
+    ("kron", (F, W), {}),
+    ("tensordot", (Q, Q, ([0, 1], [0, 1])), {}),
+    ("tensordot", (Q, F.T), {"axes": 1}),
+    ("einsum", ("ij,kj->ik", F, P), {}),
+    ("einsum", ("bij,bkj->bik", Q, Q), {}),
+    ("einsum", ("ii->i", F[:, :3]), {}),
+    ("einsum", ("bij,j,kj->bk", Q, F[0], P), {}),
+    ("einsum", ("ij->", F), {}),
+    ("cross", (F[:, :3], P[:, :3]), {}),
+    ("convolve", (V, W), {}),
+    ("convolve", (V, W), {"mode": "same"}),
+    ("convolve", (W, V), {"mode": "valid"}),
+    ("where", (B, F, 0.0), {}),
+    ("select", ([B, I > 2], [F, P]), {"default": -1.0}),
+    ("clip", (F, -0.5, 0.5), {}),
+    ("take", (F, np.array([2, 0, -1])), {"axis": 1}),
+    ("take_along_axis", (F, np.argsort(F, axis=1)), {"axis": 1}),
+    ("sort", (F,), {"axis": 0}),
+    ("sort", (F,), {"axis": None}),
+    ("argsort", (F,), {"axis": 0}),
+    ("lexsort", ([np.round(F[0]), F[1]],), {}),
+    ("searchsorted", (np.sort(V), np.array([0.0, 2.0, 2.5, 9.0], np.float32)), {}),
+    ("searchsorted", (np.sort(V), np.array([2.0, np.nan], np.float32)), {"side": "right"}),
+    ("digitize", (V, np.array([1.0, 2.0, 4.0], np.float32)), {}),
+    ("digitize", (V, np.array([4.0, 2.0, 1.0], np.float32)), {"right": True}),
+    ("isin", (I, np.array([1, 2, -3])), {}),
+    ("isclose", (F, F + np.float32(1e-6)), {}),
+    ("allclose", (F, F), {}),
+    ("array_equal", (F, F), {}),
+    ("diff", (V,), {}),
+    ("diff", (F,), {"n": 2, "axis": 0}),
+    ("interp", (np.array([0.0, 1.5, 9.0], np.float32), np.array([1.0, 2.0, 3.0], np.float32), W), {}),
+    ("trapezoid", (F,), {"dx": 0.5}),
+    ("polyval", (W, V), {}),
+    ("round", (F, 1), {}),
+    ("modf", (F,), {}),
+    ("divmod", (F, P), {}),
+    ("unravel_index", (np.array([5, 11]), (3, 4)), {}),
+    ("atleast_2d", (W,), {}),
+    ("atleast_3d", (F,), {}),
+    ("broadcast_arrays", (W[:, None], F), {}),
+    ("indices", ((2, 3),), {"dtype": np.int32}),
+]
+KNOWN_VALUES_ONLY = [
+    ("nonzero", (B,), {}),
+    ("argwhere", (B,), {}),
+    ("flatnonzero", (B,), {}),
+    ("unique", (I,), {}),
+    ("unique", (I,), {"return_counts": True, "return_inverse": True}),
+    ("bincount", (np.abs(I[0]),), {}),
+    ("extract", (B, F), {}),
+]
+
+
+def compare(found, expected):
+    if isinstance(expected, tuple | list):
+        assert len(found) == len(expected)
+        for a, b in zip(found, expected, strict=True):
+            compare(a, b)
+        return
+    found, expected = np.asarray(found), np.asarray(expected)
+    assert found.shape == expected.shape
+    canonical = cotan.dtypes.canonicalize_dtype(expected.dtype)
+    if canonical.kind == expected.dtype.kind and expected.dtype.kind in "fc":
+        assert found.dtype.kind == expected.dtype.kind
+    else:
+        assert found.dtype.kind in ("i", "u") if expected.dtype.kind in "iu" else found.dtype == canonical
+    np.testing.assert_allclose(found, expected, rtol=3e-6, atol=3e-6)
+
+
+def oracle(name, args, kwargs):
+    with np.errstate(all="ignore"):
+        return getattr(np, name)(*args, **kwargs)
+
+
+def _is_array(x):
+    return isinstance(x, np.ndarray)
+
+
+@pytest.mark.parametrize(("name", "args", "kwargs"), CALLS + KNOWN_VALUES_ONLY, ids=lambda x: x if isinstance(x, str) else "")
+def test_eager_equals_numpy(name, args, kwargs):
+    compare(getattr(cnp, name)(*args, **kwargs), oracle(name, args, kwargs))
+
+
+STATIC_ARRAYS = {"repeat"}
+
+
+@pytest.mark.parametrize(("name", "args", "kwargs"), CALLS, ids=lambda x: x if isinstance(x, str) else "")
+def test_jitted_equals_numpy(name, args, kwargs):
+    traced = [_is_array(x) and name not in STATIC_ARRAYS for x in args]
+
+    def call(*arrays):
+        given = iter(arrays)
+        return getattr(cnp, name)(*(next(given) if t else x for x, t in zip(args, traced, strict=True)), **kwargs)
+
+    found = cotan.jit(call)(*(x for x, t in zip(args, traced, strict=True) if t))
+    compare(found, oracle(name, args, kwargs))
+
+
+def test_half_precision_means_do_not_overflow():
+    assert float(cnp.mean(cnp.full((70000,), 2.0, np.float16))) == 2.0
+
+
+@pytest.mark.parametrize("name", ["sum", "prod"])
+@pytest.mark.parametrize(("dtype", "expected"), [("int8", "int32"), ("uint8", "uint32"), ("bool", "int32"), ("float16", "float16")])
+def test_sums_of_narrow_integers_widen(name, dtype, expected):
+    assert getattr(cnp, name)(cnp.ones(3, dtype)).dtype == expected
+
+
+def test_cumsum_keeps_narrow_integers():
+    assert cnp.cumsum(cnp.ones(3, np.int8)).dtype == np.int8
+
+
+def test_sizes_under_jit_by_size_arguments():
+    found = cotan.jit(lambda x: cnp.nonzero(x, size=3, fill_value=-1))(np.array([0, 5, 0, 7]))
+    np.testing.assert_array_equal(found[0], [1, 3, -1])
+    np.testing.assert_array_equal(cotan.jit(lambda x: cnp.unique(x, size=4, fill_value=9))(np.array([3, 1, 3])), [1, 3, 9, 9])
+    np.testing.assert_array_equal(cotan.jit(lambda x: cnp.bincount(x, length=4))(np.array([1, 1, 3])), [0, 2, 0, 1])
+
+
+@pytest.mark.parametrize("jitted", [False, True])
+def test_power_of_integers_by_arrays(jitted):
+    a, b = np.array([2, 3, -2, 0, 1, -1], np.int32), np.array([5, 4, 3, 0, -2, -3], np.int32)
+    power = cotan.jit(cnp.power) if jitted else cnp.power
+    np.testing.assert_array_equal(power(a, b), [32, 81, -8, 1, 1, -1])
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: cnp.sin([1.0, 2.0]), TypeError, "sin needs arrays or scalars, got list at position 0"),
+        (lambda: cnp.add(np.ones(2), "a"), TypeError, "add needs arrays or scalars, got str at position 1"),
+        (lambda: cnp.add(np.ones(2), np.ones(3)), TypeError, r"add got incompatible shapes for broadcasting: \(2,\), \(3,\)"),
+        (lambda: cnp.sum(np.ones((2, 2)), axis=2), ValueError, "sum: axis 2 is out of range for an array of 2 dimensions"),
+        (lambda: cnp.sum(np.ones(2), axis=(0, 0)), ValueError, "repeated axis"),
+        (lambda: cnp.sum(np.ones(2), axis="x"), TypeError, "sum: axis must be an integer"),
+        (lambda: cnp.max(np.ones((0,))), ValueError, "zero-size reduction"),
+        (lambda: cnp.sum(np.ones(2), out=np.ones(())), TypeError, "arrays are immutable"),
+        (lambda: cnp.reshape(np.ones(6), (4, 2)), TypeError, r"cannot reshape an array of shape \(6,\) \(size 6\) into \(4, 2\)"),
+        (lambda: cnp.reshape(np.ones(6), (-1, -1)), ValueError, "only one extent may be -1"),
+        (lambda: cnp.squeeze(np.ones((2, 1)), 0), ValueError, "squeeze: axis 0"),
+        (lambda: cnp.concatenate([]), ValueError, "concatenate needs at least one array"),
+        (lambda: cnp.stack([np.ones(2), np.ones(3)]), ValueError, "all arrays must have one shape"),
+        (lambda: cnp.matmul(np.ones((2, 3)), np.ones((2, 3))), TypeError, "matmul: the last axis of the first operand"),
+        (lambda: cnp.matmul(np.ones(3), 2.0), ValueError, "matmul does not take scalars"),
+        (lambda: cnp.dot(np.ones((2, 3)), np.ones((2, 3))), TypeError, "dot: shapes"),
+        (lambda: cnp.array([[1, 2], [3]]), ValueError, "ragged"),
+        (lambda: cnp.array(["a"]), TypeError, "a value of type str is not a number"),
+        (lambda: cnp.array(object()), TypeError, "a value of type object is not a number"),
+        (lambda: cnp.zeros((2, -1)), ValueError, "negative extent"),
+        (lambda: cnp.zeros((2, 1.5)), TypeError, "a shape must consist of integers"),
+        (lambda: cnp.split(np.ones(5), 2), ValueError, "no division into 2 equal pieces"),
+        (lambda: cnp.take(np.ones(3), np.ones(2)), TypeError, "indices must be integers"),
+        (lambda: cnp.broadcast_to(np.ones(3), (2, 2)), ValueError, "does not broadcast"),
+        (lambda: cnp.where(np.ones(2), np.ones(2)), ValueError, "give both x and y, or neither"),
+        (lambda: cnp.linspace(0, 1, -1), ValueError, "must not be negative"),
+        (lambda: cnp.pad(np.ones(3), -1), ValueError, "widths must not be negative"),
+        (lambda: cnp.einsum("ij,jk->ik", np.ones((2, 3)), np.ones((2, 3))), ValueError, "einsum"),
+        (lambda: cotan.jit(lambda x: cnp.nonzero(x))(np.ones(3)), cotan.errors.ConcretizationTypeError, "size="),
+        (lambda: cotan.jit(lambda n: cnp.zeros(n))(3), TypeError, "static"),
+    ],
+)
+def test_bad_input(call, error, text):
+    with pytest.raises(error, match=text):
+        call()
