@@ -223,6 +223,8 @@ class Config(threading.local):
     num_threads: int | None
     compilation_cache_dir: str | None
     host_fallback: bool
+    plain_dispatch: bool
+    """Whether nothing asks operations for more than to run where their operands are (see ``_DISPATCH``). Derived."""
     _key: tuple[Hashable, ...]
 
     def trace_key(self) -> Hashable:
@@ -246,7 +248,7 @@ class Config(threading.local):
         value = _checked(flag, value)
         with _lock:
             setattr(Config, flag.name, value)
-            if flag.traced:
+            if flag.traced or flag.name in _DISPATCH:
                 _refresh_keys()
 
     def override(self, **values: Any) -> _Override:
@@ -309,20 +311,31 @@ def _key_of(local: dict[str, Any]) -> tuple[Hashable, ...]:
     return _keys.setdefault(key, key)
 
 
+# Flags that every operation would have to read; one derived attribute says whether all have their defaults.
+_DISPATCH = ("default_device", "debug_nans")
+_DERIVED = ("_key", "plain_dispatch")
+
+
+def _derive(local: dict[str, Any]) -> tuple[tuple[Hashable, ...], bool]:
+    plain = not any(local[name] if name in local else getattr(Config, name) for name in _DISPATCH)
+    return _key_of(local), plain
+
+
 def _refresh_key(local: dict[str, Any]) -> None:
     with _lock:
-        if len(local) > ("_key" in local):
-            local["_key"] = _key_of(local)
+        for name in _DERIVED:
+            local.pop(name, None)
+        if local:
+            local.update(zip(_DERIVED, _derive(local), strict=True))
             _overriding[id(local)] = local
         else:
-            local.pop("_key", None)
             _overriding.pop(id(local), None)
 
 
 def _refresh_keys() -> None:
-    Config._key = _key_of({})
+    Config._key, Config.plain_dispatch = _derive({})
     for local in _overriding.values():
-        local["_key"] = _key_of(local)
+        local.update(zip(_DERIVED, _derive(local), strict=True))
 
 
 for _declared in flags.values():

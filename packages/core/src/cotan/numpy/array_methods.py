@@ -15,7 +15,7 @@ import numpy as np
 from cotan import dtypes, lax
 from cotan.errors import where
 from cotan.ir.trace import Tracer, slots
-from cotan.numpy import contractions, manipulation, reductions, selection, ufuncs
+from cotan.numpy import contractions, indexing, manipulation, reductions, selection, ufuncs
 from cotan.numpy.promotion import normalize_axis
 from cotan.runtime.array import Array
 from cotan.runtime.devices import device_put
@@ -66,24 +66,14 @@ def _reflected(name: str, function: Function, at_once: Function | None = None) -
     return op
 
 
-def _unary(name: str, function: Function) -> Function:
+def _unary(name: str, function: Function, at_once: Function | None = None) -> Function:
     def op(self: Any) -> Any:
+        if at_once is not None and self.aval.dtype in _ARITHMETIC:
+            return at_once(self)
         return function(self)
 
     op.__name__ = op.__qualname__ = f"__{name}__"
     return op
-
-
-def _getitem(self: Any, index: Any) -> Any:
-    from cotan.numpy import indexing
-
-    return indexing.getitem(self, index)
-
-
-def _at(self: Any) -> Any:
-    from cotan.numpy import indexing
-
-    return indexing.at(self)
 
 
 def _length(self: Any) -> int:
@@ -133,7 +123,7 @@ _BINARY: dict[str, tuple[Any, ...]] = {
     "lshift": (ufuncs.left_shift, None),
     "rshift": (ufuncs.right_shift, None),
 }
-_COMPARISONS = {
+_COMPARISONS: dict[str, tuple[Any, ...]] = {
     "eq": (ufuncs.equal, lax.eq),
     "ne": (ufuncs.not_equal, lax.ne),
     "lt": (ufuncs.less, lax.lt),
@@ -141,11 +131,11 @@ _COMPARISONS = {
     "gt": (ufuncs.greater, lax.gt),
     "ge": (ufuncs.greater_equal, lax.ge),
 }
-_UNARY = {
-    "neg": ufuncs.negative,
-    "pos": ufuncs.positive,
-    "abs": ufuncs.absolute,
-    "invert": ufuncs.bitwise_not,
+_UNARY: dict[str, tuple[Any, ...]] = {
+    "neg": (ufuncs.negative, lax.neg),
+    "pos": (ufuncs.positive,),
+    "abs": (ufuncs.absolute,),
+    "invert": (ufuncs.bitwise_not,),
 }
 
 
@@ -158,15 +148,15 @@ def _operators() -> dict[str, Any]:
         "__reversed__": _reversed,
         "__contains__": _contains,
         "__round__": _round,
-        "__getitem__": _getitem,
+        "__getitem__": indexing.getitem,
     }
     for name, how in _BINARY.items():
         found[f"__{name}__"] = _binary(name, *how)
         found[f"__r{name}__"] = _reflected(name, *how[:2])
     for name, how in _COMPARISONS.items():
         found[f"__{name}__"] = _binary(name, *how)
-    for name, function in _UNARY.items():
-        found[f"__{name}__"] = _unary(name, function)
+    for name, how in _UNARY.items():
+        found[f"__{name}__"] = _unary(name, *how)
     return found
 
 
@@ -355,7 +345,7 @@ _METHODS: dict[str, Any] = {
     "real": property(lambda self: ufuncs.real(self), doc="The real part."),
     "imag": property(lambda self: ufuncs.imag(self), doc="The imaginary part."),
     "flat": property(lambda self: manipulation.ravel(self), doc="All elements in one dimension."),
-    "at": property(_at, doc="Indexed updates: ``x.at[i].set(y)``, ``.add``, ``.get`` ..."),
+    "at": property(lambda self: indexing.IndexUpdateHelper(self), doc="Indexed updates: ``x.at[i].set(y)``, ``.add``, ``.get`` ..."),
 }
 
 

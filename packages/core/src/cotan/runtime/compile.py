@@ -89,7 +89,7 @@ class Compiled:
             if x._committed:
                 committed = True
             buffers.append(buffer)
-        if self.donates or config.debug_nans or not (committed or (args and config.default_device is None)):
+        if self.donates or not buffers or not config.plain_dispatch:
             return self._slow_call(args)
         results = call(buffers)
         out_aval = self.out_aval

@@ -80,7 +80,8 @@ def eager(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> 
             device = x._device
         if x._committed:
             committed = True
-    if device is None or (not committed and config.default_device is not None):
+    plain = config.plain_dispatch
+    if device is None or not (plain or committed):
         wanted = chosen_device(args)
         if device is not None and wanted is not device:
             return _eager_moved(primitive, args, params)
@@ -95,11 +96,12 @@ def eager(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> 
             return _higher_order(primitive, args, params)
         entry = _new_entry(primitive, args, params, key)
     out = entry.out
-    if entry.keys or not device.backend.capabilities.eager or config.debug_nans or _decomposed:
+    backend = device.backend
+    if entry.keys or not backend.capabilities.eager or not plain or _decomposed:
         results = _by_other_ways(primitive, args, buffers, params, entry, device, committed)
         return results if out is None else results[0]
     try:
-        done = device.backend.eager(primitive, buffers, params, entry.outs, device)
+        done = backend.eager(primitive, buffers, params, entry.outs, device)
     except (UnsupportedError, MissingRuleError):
         results = _without_rule(primitive, args, params, entry, device)
         return results if out is None else results[0]
@@ -109,11 +111,34 @@ def eager(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> 
 
 
 def _eager_lifted(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
-    """Operands that are no Arrays become such, beside the others if these have a device."""
+    """Operands that are no Arrays become such, beside the first Array if there is one."""
     if primitive.higher_order:
         return _higher_order(primitive, args, params)
-    device = chosen_device([x for x in args if type(x) is Array])
-    return eager(primitive, [x if type(x) is Array else lift_to(x, device) for x in args], params)
+    for x in args:
+        if type(x) is Array:
+            device = x._device
+            break
+    else:
+        device = new_array_device()
+    return eager(primitive, [x if type(x) is Array else _operand(x, device) for x in args], params)
+
+
+_scalars: dict[tuple[Any, ...], Array] = {}
+
+
+def _operand(x: Any, device: Device) -> Array:
+    """A value from the host as an operand. Numbers are remembered: loops use the same ones again and again."""
+    kind = type(x)
+    if kind is not float and kind is not int:
+        return lift_to(x, device)
+    key = (id(device), kind, x if x else repr(x), config.enable_x64)  # 0.0 == -0.0, but they are not the same operand
+    found = _scalars.get(key)
+    if found is None:
+        found = lift_to(x, device)
+        if len(_scalars) >= _MEMO_LIMIT:
+            _scalars.clear()
+        _scalars[key] = found
+    return found
 
 
 def _eager_moved(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
@@ -143,6 +168,7 @@ def _new_entry(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]
 def clear_cache() -> None:
     """Forget remembered abstract results and one-equation programs."""
     _memo.clear()
+    _scalars.clear()
     _decomposed.clear()
 
 
