@@ -1,7 +1,7 @@
 """The table of operators: sample calls of every primitive, from which its tests are made.
 
 A family's samples stand in ``samples_<family>.py`` beside this file; ``OPERATORS`` holds them all. A primitive without
-an entry fails ``test_matrix``. ``eager`` runs a primitive by its reference and holds it to its abstract rule, so that the
+an entry fails ``test_matrix``. ``eager`` runs a primitive by its reference and holds it to its abstract rule, so that
 rules can be tested without any backend.
 """
 
@@ -42,7 +42,7 @@ class Operator:
 
     Attributes:
       samples: calls that are run, mapped and decomposed.
-      oracle: an independent implementation: ``(*args, **params) -> array`` (or a list of arrays); floating operands come
+      oracle: an independent implementation: ``(*args, **params) -> array`` (or a list of them); floating operands come
         in float64 and complex ones in complex128.
       grads: float64 calls at which derivatives are compared with numerical ones.
       tolerance: relative error in units of the dtype's eps.
@@ -105,7 +105,23 @@ def edges(dtype: Any) -> np.ndarray:
         found = [info.min, info.min + 1, -1, 0, 1, 2, 7, info.max - 1, info.max]
         return np.array(sorted({int(v) for v in found if info.min <= v <= info.max})).astype(dtype)
     info = dtypes.finfo(dtype)
-    found = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.5, -2.5, info.tiny, info.max, info.min, info.eps]
+    found = [
+        np.nan,
+        np.inf,
+        -np.inf,
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        0.5,
+        -0.5,
+        2.5,
+        -2.5,
+        info.tiny,
+        info.max,
+        info.min,
+        info.eps,
+    ]
     with np.errstate(all="ignore"):
         return np.array([float(v) for v in found]).astype(dtype)
 
@@ -131,11 +147,13 @@ def unary_samples(kinds: Iterable[Any], low: float = -2.0, high: float = 2.0, **
 def binary_samples(
     kinds: Iterable[Any], low: float = -2.0, high: float = 2.0, *, with_edges: bool = True
 ) -> list[Sample]:
-    """For each dtype two matrices and all pairs of edges; also scalars, mixed with an array and not, and no elements."""
+    """For each dtype two matrices and all pairs of edges; also scalars, mixed with an array or not; no elements."""
     found = []
     for dtype in kinds:
         found.append(
-            Sample((values(2, 3, dtype=dtype, low=low, high=high), values(2, 3, dtype=dtype, low=low, high=high, seed=1)))
+            Sample(
+                (values(2, 3, dtype=dtype, low=low, high=high), values(2, 3, dtype=dtype, low=low, high=high, seed=1))
+            )
         )
         if with_edges and not dtypes.issubdtype(dtype, np.complexfloating) and np.dtype(dtype) != np.bool_:
             edge = edges(dtype)
@@ -204,7 +222,7 @@ def _checked(primitive: Primitive, found: Any, aval: Any) -> Any:
 
 
 def assert_close(found: Any, wanted: Any, units: float | None, what: str = "") -> None:
-    """Equal shapes and dtypes, and values within ``units`` eps of the dtype relative to the largest of 1e-3 and the value.
+    """Equal shapes and dtypes, and values within ``units`` eps, relative to the larger of 1e-3 and the value.
 
     NaN equals NaN; None asks for equal bits (but for the signs of NaN).
     """

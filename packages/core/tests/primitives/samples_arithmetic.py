@@ -73,12 +73,19 @@ operator(p.sub_p, binary_samples(NUMBERS, 0), oracle=either(lambda a, b: a - b, 
 operator(p.mul_p, binary_samples(NUMBERS, 0), oracle=either(lambda a, b: a * b, np.multiply), grads=PAIRS, tolerance=2)
 operator(p.div_p, binary_samples(NUMBERS, 1, 5), oracle=either(quotient, np.divide), grads=PAIRS, tolerance=4)
 operator(
-    p.rem_p, binary_samples((*FLOATS, *SIGNED, *UNSIGNED), 1, 9), oracle=either(remainder, np.fmod), tolerance=0,
+    p.rem_p,
+    binary_samples((*FLOATS, *SIGNED, *UNSIGNED), 1, 9),
+    oracle=either(remainder, np.fmod),
+    tolerance=0,
     grads=[grads(X * 5, Y), grads(X * 5, S), grads(S, Y)],
-)  # fmt: skip
+)
 operator(p.add_any_p, [Sample((X, Y)), Sample((C, D))], oracle=np.add, grads=[grads(X, Y), grads(C, D)], tolerance=1)
-operator(p.max_p, binary_samples((*FLOATS, *SIGNED, *UNSIGNED, np.bool_), 0), oracle=np.maximum, tolerance=0, grads=PAIRS[:3])
-operator(p.min_p, binary_samples((*FLOATS, *SIGNED, *UNSIGNED, np.bool_), 0), oracle=np.minimum, tolerance=0, grads=PAIRS[:3])
+operator(
+    p.max_p, binary_samples((*FLOATS, *SIGNED, *UNSIGNED, np.bool_), 0), oracle=np.maximum, tolerance=0, grads=PAIRS[:3]
+)
+operator(
+    p.min_p, binary_samples((*FLOATS, *SIGNED, *UNSIGNED, np.bool_), 0), oracle=np.minimum, tolerance=0, grads=PAIRS[:3]
+)
 operator(p.square_p, unary_samples(NUMBERS, low=0), grads=[grads(X), grads(C)])
 operator(p.sign_p, unary_samples((*FLOATS, *SIGNED, *UNSIGNED), low=0), oracle=np.sign, tolerance=0)
 operator(p.abs_p, unary_samples((*INEXACT, *SIGNED, *UNSIGNED), low=0), oracle=np.abs, grads=[grads(X), grads(C)])
@@ -86,20 +93,24 @@ operator(p.floor_p, unary_samples(FLOATS), oracle=np.floor, tolerance=0, grads=[
 operator(p.ceil_p, unary_samples(FLOATS), oracle=np.ceil, tolerance=0, grads=[grads(X)])
 operator(
     p.round_p,
-    [*unary_samples(FLOATS, rounding_method=RoundingMethod.AWAY_FROM_ZERO),
-     *unary_samples(FLOATS, rounding_method=RoundingMethod.TO_NEAREST_EVEN)],
+    [
+        *unary_samples(FLOATS, rounding_method=RoundingMethod.AWAY_FROM_ZERO),
+        *unary_samples(FLOATS, rounding_method=RoundingMethod.TO_NEAREST_EVEN),
+    ],
     oracle=lambda x, rounding_method: np.rint(x) if rounding_method else np.copysign(np.floor(np.abs(x) + 0.5), x),
-    tolerance=0, grads=[grads(X, rounding_method=RoundingMethod.AWAY_FROM_ZERO)],
-)  # fmt: skip
+    tolerance=0,
+    grads=[grads(X, rounding_method=RoundingMethod.AWAY_FROM_ZERO)],
+)
 operator(p.is_finite_p, unary_samples(FLOATS), oracle=np.isfinite)
 operator(p.nextafter_p, binary_samples((np.float32, np.float64)), kernel_tolerance=None)
 operator(
     p.integer_pow_p,
     [sample for y in (0, 1, 2, 3, 5, 8) for sample in unary_samples((*FLOATS[:2], np.complex64, np.int32), y=y)]
     + [sample for y in (-1, -2, -3) for sample in unary_samples((*FLOATS[:2], np.complex64), y=y)],
-    oracle=lambda x, y: (x if x.dtype.kind in "fc" else x.astype(np.int64)) ** y, tolerance=8,
+    oracle=lambda x, y: (x if x.dtype.kind in "fc" else x.astype(np.int64)) ** y,
+    tolerance=8,
     grads=[grads(POSITIVE, y=y) for y in (-2, -1, 0, 1, 2, 3, 7)],
-)  # fmt: skip
+)
 operator(p.sqrt_p, unary_samples(INEXACT, 0, 3), oracle=np.sqrt, grads=[grads(POSITIVE), grads(C)], tolerance=2)
 operator(p.rsqrt_p, unary_samples(INEXACT, 0.2, 3), oracle=lambda x: 1 / np.sqrt(x), grads=[grads(POSITIVE)])
 operator(p.cbrt_p, unary_samples(FLOATS), oracle=np.cbrt, grads=[grads(X)])
@@ -107,27 +118,43 @@ BASES = [Sample((values(3, dtype=np.float32, low=-2, high=2), np.array([0, 3, -2
 operator(
     p.pow_p,
     # NumPy takes the square root for a scalar exponent of 0.5, which differs from a power at -inf: no edges.
-    [*binary_samples((*FLOATS, np.complex64), 0.2, 3, with_edges=False),
-     *binary_samples((*SIGNED, *UNSIGNED), 0, 5), *BASES],
-    oracle=lambda x, y: exact_integers(integer_power)(x, y) if x.dtype.kind in "iu" else np.power(x, y), tolerance=16,
+    [
+        *binary_samples((*FLOATS, np.complex64), 0.2, 3, with_edges=False),
+        *binary_samples((*SIGNED, *UNSIGNED), 0, 5),
+        *BASES,
+    ],
+    oracle=lambda x, y: exact_integers(integer_power)(x, y) if x.dtype.kind in "iu" else np.power(x, y),
+    tolerance=16,
     grads=[grads(POSITIVE, Y), grads(POSITIVE, S), grads(S, Y), grads(X, np.array([[0, 1, 2], [3, -1, -2]]))],
-)  # fmt: skip
+)
 operator(
     p.clamp_p,
-    [Sample((np.float32(-1), values(2, 3), np.float32(1))), Sample((values(4), values(4, seed=1), values(4, seed=2))),
-     Sample((np.float32(-1), edges(np.float32), np.float32(1))), Sample((np.int32(0), edges(np.int32), np.int32(5)))],
-    oracle=lambda low, x, high: np.minimum(np.maximum(x, low), high), tolerance=0,
+    [
+        Sample((np.float32(-1), values(2, 3), np.float32(1))),
+        Sample((values(4), values(4, seed=1), values(4, seed=2))),
+        Sample((np.float32(-1), edges(np.float32), np.float32(1))),
+        Sample((np.int32(0), edges(np.int32), np.int32(5))),
+    ],
+    oracle=lambda low, x, high: np.minimum(np.maximum(x, low), high),
+    tolerance=0,
     grads=[grads(np.float64(-1), X, np.float64(1)), grads(X - 1, Y, X + 1)],
-)  # fmt: skip
+)
 operator(
-    p.complex_p, binary_samples((np.float32, np.float64)), oracle=lambda x, y: np.stack([x, y], -1).view(complex)[..., 0]
-    if x.shape == y.shape else x + 1j * y, tolerance=0, grads=[grads(X, Y), grads(X, S)],
-)  # fmt: skip
+    p.complex_p,
+    binary_samples((np.float32, np.float64)),
+    oracle=lambda x, y: np.stack([x, y], -1).view(complex)[..., 0] if x.shape == y.shape else x + 1j * y,
+    tolerance=0,
+    grads=[grads(X, Y), grads(X, S)],
+)
 operator(p.real_p, unary_samples((np.complex64, np.complex128)), oracle=np.real, tolerance=0, grads=[grads(C)])
 operator(p.imag_p, unary_samples((np.complex64, np.complex128)), oracle=np.imag, tolerance=0, grads=[grads(C)])
 operator(
     p.conj_p,
-    [*unary_samples([np.complex64], input_dtype=np.dtype(np.complex64)), *unary_samples([np.float32], input_dtype=np.dtype(np.float32))],
-    oracle=lambda x, input_dtype: np.conj(x), tolerance=0,
+    [
+        *unary_samples([np.complex64], input_dtype=np.dtype(np.complex64)),
+        *unary_samples([np.float32], input_dtype=np.dtype(np.float32)),
+    ],
+    oracle=lambda x, input_dtype: np.conj(x),
+    tolerance=0,
     grads=[grads(C, input_dtype=C.dtype), grads(X, input_dtype=X.dtype)],
-)  # fmt: skip
+)

@@ -8,5 +8,13 @@ from primitives.operator_table import grads, operator, unary_samples, values
 from cotan.primitives import call
 
 X = values(2, 3, dtype=np.float64)
-operator(call.optimization_barrier_p, unary_samples((np.float32, np.int32)), oracle=np.array, tolerance=0, grads=[grads(X)])
-operator(call.name_p, unary_samples((np.float32,), name="x"), oracle=lambda x, name: x, tolerance=0, grads=[grads(X, name="x")])
+operator(
+    call.optimization_barrier_p, unary_samples((np.float32, np.int32)), oracle=np.array, tolerance=0, grads=[grads(X)]
+)
+operator(
+    call.name_p,
+    unary_samples((np.float32,), name="x"),
+    oracle=lambda x, name: x,
+    tolerance=0,
+    grads=[grads(X, name="x")],
+)

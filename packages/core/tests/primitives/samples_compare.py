@@ -28,8 +28,13 @@ X, Y = values(2, 3, dtype=np.float64), values(2, 3, dtype=np.float64, seed=1)
 C = values(2, 3, dtype=np.complex128)
 
 for _name, _ufunc in (
-    ("eq", np.equal), ("ne", np.not_equal), ("lt", np.less), ("le", np.less_equal), ("gt", np.greater), ("ge", np.greater_equal)
-):  # fmt: skip
+    ("eq", np.equal),
+    ("ne", np.not_equal),
+    ("lt", np.less),
+    ("le", np.less_equal),
+    ("gt", np.greater),
+    ("ge", np.greater_equal),
+):
     _kinds = (*ORDERED, np.complex64) if _name in ("eq", "ne") else ORDERED
     operator(getattr(compare, f"{_name}_p"), binary_samples(_kinds, 0), oracle=_ufunc, grads=[grads(X, Y)])
 
@@ -44,10 +49,13 @@ def by_integers(function: Any) -> Any:
     def oracle(x: Any, *amounts: Any) -> Any:
         width = 8 * x.dtype.itemsize
         mask = (1 << width) - 1
-        out = []
-        for items in zip(*(np.ravel(z).tolist() for z in np.broadcast_arrays(x, *amounts)), strict=True):
-            out.append(int(function(items[0], items[0] & mask, *(a & mask for a in items[1:]), width)) & mask)
-        return np.array(out, f"u{x.dtype.itemsize}").reshape(np.broadcast_shapes(x.shape, *(a.shape for a in amounts))).view(x.dtype)
+        rows = zip(*(np.ravel(z).tolist() for z in np.broadcast_arrays(x, *amounts)), strict=True)
+        out = [int(function(value, value & mask, *(n & mask for n in rest), width)) & mask for value, *rest in rows]
+        return (
+            np.array(out, f"u{x.dtype.itemsize}")
+            .reshape(np.broadcast_shapes(x.shape, *(a.shape for a in amounts)))
+            .view(x.dtype)
+        )
 
     return oracle
 
@@ -83,19 +91,44 @@ def chosen(which: Any, *cases: Any) -> Any:
 
 operator(
     compare.select_n_p,
-    [Sample((WHICH, X, Y)), Sample((np.bool_(True), X, Y)), Sample((WHICH, np.float32(1), np.float32(2))),
-     Sample((WHICH, C, C + 1)), Sample((WHICH, WHICH, ~WHICH)), Sample((WHICH, X, np.float64(3))),
-     Sample((WHICH, values(2, 3, dtype=dtypes.bfloat16), values(2, 3, dtype=dtypes.bfloat16, seed=1))),
-     Sample((NUMBER, X, Y, X * Y)), Sample((np.int32(7), X, Y, X * Y)), Sample((np.array([True, False]), *np.full((2, 2), np.nan)))],
+    [
+        Sample((WHICH, X, Y)),
+        Sample((np.bool_(True), X, Y)),
+        Sample((WHICH, np.float32(1), np.float32(2))),
+        Sample((WHICH, C, C + 1)),
+        Sample((WHICH, WHICH, ~WHICH)),
+        Sample((WHICH, X, np.float64(3))),
+        Sample((WHICH, values(2, 3, dtype=dtypes.bfloat16), values(2, 3, dtype=dtypes.bfloat16, seed=1))),
+        Sample((NUMBER, X, Y, X * Y)),
+        Sample((np.int32(7), X, Y, X * Y)),
+        Sample((np.array([True, False]), *np.full((2, 2), np.nan))),
+    ],
     oracle=chosen,
-    grads=[grads(WHICH, X, Y), grads(np.bool_(False), X, Y), grads(WHICH, X, np.float64(2)), grads(NUMBER, X, Y, X * Y),
-           grads(np.bool_(True), X, np.float64(2)), grads(WHICH, C, C * 2)],
+    grads=[
+        grads(WHICH, X, Y),
+        grads(np.bool_(False), X, Y),
+        grads(WHICH, X, np.float64(2)),
+        grads(NUMBER, X, Y, X * Y),
+        grads(np.bool_(True), X, np.float64(2)),
+        grads(WHICH, C, C * 2),
+    ],
     kernel_tolerance=None,
-)  # fmt: skip
+)
 
 # ---- Casts
 
-KINDS = (np.bool_, np.int8, np.int32, np.int64, np.uint8, np.uint32, np.float16, dtypes.bfloat16, np.float32, np.float64)
+KINDS = (
+    np.bool_,
+    np.int8,
+    np.int32,
+    np.int64,
+    np.uint8,
+    np.uint32,
+    np.float16,
+    dtypes.bfloat16,
+    np.float32,
+    np.float64,
+)
 
 
 def converted(x: Any, new_dtype: Any, weak_type: bool) -> Any:
@@ -122,19 +155,33 @@ def converted(x: Any, new_dtype: Any, weak_type: bool) -> Any:
 LARGE = np.array([3e9, -3e9, 1e20, -1e20, 255.5, 256.0, -0.9, 0.9, 127.9, 2147483520.0, 4294967040.0], np.float32)
 operator(
     cast.convert_element_type_p,
-    [Sample((values(2, 3, dtype=source, low=0, high=9),), {"new_dtype": np.dtype(target), "weak_type": False})
-     for source in (*KINDS, np.complex64) for target in (*KINDS, np.complex64)]
-    + [Sample((edges(source),), {"new_dtype": np.dtype(target), "weak_type": False})
-       for source in (np.int32, np.uint8, np.int64, np.float32, np.float64, np.float16, dtypes.bfloat16) for target in KINDS
-       # A double that rounds to a float32 half-way is rounded twice by no one but the oracle.
-       if not (source in (np.float64, np.int64, np.int32) and target in (np.float16, dtypes.bfloat16))]
-    + [Sample((x,), {"new_dtype": np.dtype(target), "weak_type": False}) for target in (np.int8, np.int32, np.int64, np.uint8, np.uint32)
-       for x in (LARGE, LARGE.astype(np.float64))]
+    [
+        Sample((values(2, 3, dtype=source, low=0, high=9),), {"new_dtype": np.dtype(target), "weak_type": False})
+        for source in (*KINDS, np.complex64)
+        for target in (*KINDS, np.complex64)
+    ]
+    + [
+        Sample((edges(source),), {"new_dtype": np.dtype(target), "weak_type": False})
+        for source in (np.int32, np.uint8, np.int64, np.float32, np.float64, np.float16, dtypes.bfloat16)
+        for target in KINDS
+        # A double that rounds to a float32 half-way is rounded twice by no one but the oracle.
+        if not (source in (np.float64, np.int64, np.int32) and target in (np.float16, dtypes.bfloat16))
+    ]
+    + [
+        Sample((x,), {"new_dtype": np.dtype(target), "weak_type": False})
+        for target in (np.int8, np.int32, np.int64, np.uint8, np.uint32)
+        for x in (LARGE, LARGE.astype(np.float64))
+    ]
     + [Sample((np.float32(2.5),), {"new_dtype": np.dtype(np.int32), "weak_type": False})],
-    oracle=converted, tolerance=1, kernel_tolerance=None,
-    grads=[grads(X, new_dtype=np.dtype(np.complex128), weak_type=False), grads(C, new_dtype=np.dtype(np.float64), weak_type=False),
-           grads(X, new_dtype=np.dtype(np.int32), weak_type=False)],
-)  # fmt: skip
+    oracle=converted,
+    tolerance=1,
+    kernel_tolerance=None,
+    grads=[
+        grads(X, new_dtype=np.dtype(np.complex128), weak_type=False),
+        grads(C, new_dtype=np.dtype(np.float64), weak_type=False),
+        grads(X, new_dtype=np.dtype(np.int32), weak_type=False),
+    ],
+)
 
 
 def by_bytes(x: Any, new_dtype: Any) -> Any:
@@ -149,11 +196,18 @@ BITS = values(2, 4, dtype=np.uint32, low=0, high=2**32 - 1)
 operator(
     cast.bitcast_convert_type_p,
     [Sample((BITS,), {"new_dtype": np.dtype(kind)}) for kind in (np.int32, np.float32, np.uint8, np.int16, np.uint32)]
-    + [Sample((values(2, 4, dtype=np.uint8, low=0, high=255),), {"new_dtype": np.dtype(kind)}) for kind in (np.int8, np.uint32, np.float32)]
-    + [Sample((values(3, 2, dtype=np.int32, low=-9, high=9),), {"new_dtype": np.dtype(np.int64)}),
-       Sample((np.uint32(7),), {"new_dtype": np.dtype(np.uint16)}), Sample((BITS[:0],), {"new_dtype": np.dtype(np.uint8)})],
-    oracle=by_bytes, kernel_tolerance=None,
-)  # fmt: skip
+    + [
+        Sample((values(2, 4, dtype=np.uint8, low=0, high=255),), {"new_dtype": np.dtype(kind)})
+        for kind in (np.int8, np.uint32, np.float32)
+    ]
+    + [
+        Sample((values(3, 2, dtype=np.int32, low=-9, high=9),), {"new_dtype": np.dtype(np.int64)}),
+        Sample((np.uint32(7),), {"new_dtype": np.dtype(np.uint16)}),
+        Sample((BITS[:0],), {"new_dtype": np.dtype(np.uint8)}),
+    ],
+    oracle=by_bytes,
+    kernel_tolerance=None,
+)
 
 
 def reduced(x: Any, exponent_bits: int, mantissa_bits: int) -> Any:
@@ -164,11 +218,19 @@ def reduced(x: Any, exponent_bits: int, mantissa_bits: int) -> Any:
     return np.where(np.abs(out) < float(dtypes.finfo(kind).tiny), np.copysign(0.0, out), out)
 
 
-SPREAD = values(50, dtype=np.float32, low=-3, high=3) * np.float32(10.0) ** values(50, dtype=np.int32, low=-7, high=6, seed=1)
+SPREAD = values(50, dtype=np.float32, low=-3, high=3) * np.float32(10.0) ** values(
+    50, dtype=np.int32, low=-7, high=6, seed=1
+)
 operator(
     cast.reduce_precision_p,
-    [Sample((x,), {"exponent_bits": e, "mantissa_bits": m}) for e, m in ((8, 7), (5, 10), (8, 23)) for x in (edges(np.float32), SPREAD)]
+    [
+        Sample((x,), {"exponent_bits": e, "mantissa_bits": m})
+        for e, m in ((8, 7), (5, 10), (8, 23))
+        for x in (edges(np.float32), SPREAD)
+    ]
     + [Sample((values(3, dtype=np.float64),), {"exponent_bits": 8, "mantissa_bits": 23})],
-    oracle=reduced, tolerance=0, kernel_tolerance=None,
-)  # fmt: skip
+    oracle=reduced,
+    tolerance=0,
+    kernel_tolerance=None,
+)
 operator(cast.stop_gradient_p, unary_samples((*INEXACT, np.int32)), oracle=np.array, tolerance=0)

@@ -78,10 +78,14 @@ function(t.asinh_p, m.asinh, -3, 3, np.arcsinh, tolerance=6)
 function(t.acosh_p, m.acosh, 1.1, 5, np.arccosh, tolerance=8)
 function(t.atanh_p, m.atanh, -0.9, 0.9, np.arctanh, tolerance=8)
 operator(
-    t.atan2_p, binary_samples(FLOATS, 0.2, 3), oracle=np.arctan2,
-    grads=[grads(values(2, 3, dtype=np.float64), values(2, 3, dtype=np.float64, seed=1)),
-           grads(values(2, 3, dtype=np.float64), np.float64(0.7))],
-)  # fmt: skip
+    t.atan2_p,
+    binary_samples(FLOATS, 0.2, 3),
+    oracle=np.arctan2,
+    grads=[
+        grads(values(2, 3, dtype=np.float64), values(2, 3, dtype=np.float64, seed=1)),
+        grads(values(2, 3, dtype=np.float64), np.float64(0.7)),
+    ],
+)
 
 
 def special(primitive: Any, oracle: Any, low: float, high: float, at: Any, *, tolerance: float, kernel: float) -> None:
@@ -98,9 +102,13 @@ def special(primitive: Any, oracle: Any, low: float, high: float, at: Any, *, to
             return float(oracle(mpmath.mpf(float(x))))
 
     operator(
-        primitive, samples, oracle=lambda x: np.array([one(v) for v in np.ravel(x)]).reshape(x.shape), tolerance=tolerance,
-        kernel_tolerance=kernel, grads=[smooth(2, 3, low=max(low, -2.2), high=min(high, 3)), smooth(3, low=0.55, high=0.95)],
-    )  # fmt: skip
+        primitive,
+        samples,
+        oracle=lambda x: np.array([one(v) for v in np.ravel(x)]).reshape(x.shape),
+        tolerance=tolerance,
+        kernel_tolerance=kernel,
+        grads=[smooth(2, 3, low=max(low, -2.2), high=min(high, 3)), smooth(3, low=0.55, high=0.95)],
+    )
 
 
 inf, nan = np.inf, np.nan

@@ -1,4 +1,4 @@
-"""Every primitive has a rule, or an explicit reason for none, in every table; and an entry in the table of operators."""
+"""Every primitive has a rule, or an explicit reason for none, in every table; and samples."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def slope(function: Any, x: Any) -> Any:
         (cast.stop_gradient, 0.5, 0.0),
         (lambda x: a.mul(x, cast.stop_gradient(x)), 3.0, 3.0),
     ],
-)  # fmt: skip
+)
 def test_derivatives_at_kinks_and_ties(function: Any, at: float, wanted: float) -> None:
     np.testing.assert_equal(slope(function, at), wanted)
 
@@ -92,9 +92,7 @@ def test_integers_divide_by_zero_without_warning() -> None:
 
 def test_floats_become_integers_by_saturation() -> None:
     x = np.array([np.nan, np.inf, -np.inf, 300.7, -300.7, 2.9, -2.9], np.float32)
-    np.testing.assert_array_equal(
-        cast.convert_element_type(x, np.int32), [0, 2**31 - 1, -(2**31), 300, -300, 2, -2]
-    )
+    np.testing.assert_array_equal(cast.convert_element_type(x, np.int32), [0, 2**31 - 1, -(2**31), 300, -300, 2, -2])
     np.testing.assert_array_equal(cast.convert_element_type(x, np.uint8), [0, 255, 0, 255, 0, 2, 0])
     np.testing.assert_array_equal(cast.convert_element_type(x, np.int8), [0, 127, -128, 127, -128, 2, -2])
 
@@ -110,7 +108,15 @@ def test_rounding_at_the_half() -> None:
 def test_no_reference_warns() -> None:
     """Warnings are errors here: what is not finite is a value like any other."""
     x = edges(np.float32)
-    for function in (transcendental.exp, transcendental.log, a.sqrt, a.rsqrt, special.erf_inv, transcendental.logistic, special.lgamma):
+    for function in (
+        transcendental.exp,
+        transcendental.log,
+        a.sqrt,
+        a.rsqrt,
+        special.erf_inv,
+        transcendental.logistic,
+        special.lgamma,
+    ):
         function(x)
     a.mul(x, x)
     a.div(x, np.zeros_like(x))
@@ -160,7 +166,7 @@ def test_top_k_of_ties_and_nans() -> None:
         ((0xFFFFFFFF, 0xFFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF), (0x1CB996FC, 0xBB002BE7)),
         ((0x243F6A88, 0x85A308D3), (0x13198A2E, 0x03707344), (0xC4923A9C, 0x483DF7A0)),
     ],
-)  # fmt: skip
+)
 def test_threefry_gives_the_published_vectors(counter: Any, key: Any, wanted: Any) -> None:
     operands = [np.uint32(v) for v in (*key, *counter)]
     assert [int(x) for x in random_bits.threefry2x32(*operands)] == list(wanted)
@@ -214,12 +220,32 @@ def test_large_python_integers() -> None:
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: a.add(np.ones(2), np.ones(3)), TypeError, r"add got incompatible shapes for broadcasting: \(2,\), \(3,\)"),
-        (lambda: a.add(np.ones(2), np.ones(2, np.int32)), TypeError, "add requires operands of equal dtypes, got float64, int32"),
-        (lambda: a.add(np.ones(2, np.int32), 1.5), TypeError, "add requires operands of equal dtypes, got int32, float64"),
+        (
+            lambda: a.add(np.ones(2), np.ones(3)),
+            TypeError,
+            r"add got incompatible shapes for broadcasting: \(2,\), \(3,\)",
+        ),
+        (
+            lambda: a.add(np.ones(2), np.ones(2, np.int32)),
+            TypeError,
+            "add requires operands of equal dtypes, got float64, int32",
+        ),
+        (
+            lambda: a.add(np.ones(2, np.int32), 1.5),
+            TypeError,
+            "add requires operands of equal dtypes, got int32, float64",
+        ),
         (lambda: a.add(np.ones(2, bool), np.ones(2, bool)), TypeError, "add does not accept dtype bool"),
-        (lambda: transcendental.sin(np.ones(2, np.int32)), TypeError, "sin does not accept dtype int32; it takes floating"),
-        (lambda: compare.lt(np.ones(2, complex), np.ones(2, complex)), TypeError, "lt does not accept dtype complex128"),
+        (
+            lambda: transcendental.sin(np.ones(2, np.int32)),
+            TypeError,
+            "sin does not accept dtype int32; it takes floating",
+        ),
+        (
+            lambda: compare.lt(np.ones(2, complex), np.ones(2, complex)),
+            TypeError,
+            "lt does not accept dtype complex128",
+        ),
         (lambda: a.add([1, 2], np.ones(2)), TypeError, "list"),
         (lambda: reduce.reduce_sum(np.ones(2), (1,)), ValueError, "reduce_sum"),
         (lambda: reduce.reduce_max(np.ones(2), (0, 0)), ValueError, "reduce_max got an axis twice"),
@@ -232,13 +258,17 @@ def test_large_python_integers() -> None:
         (lambda: a.clamp(np.ones(2), np.ones(3), 1.0), TypeError, "clamp: `min` must be a scalar or have the shape"),
         (lambda: a.integer_pow(np.ones(2, np.int32), -1), TypeError, "integers cannot be raised to the negative power"),
         (lambda: cast.bitcast_convert_type(np.ones(3, np.uint8), np.uint32), ValueError, "the last axis"),
-        (lambda: cast.bitcast_convert_type(np.ones(3, complex), np.uint32), TypeError, "does not accept dtype complex128"),
+        (
+            lambda: cast.bitcast_convert_type(np.ones(3, complex), np.uint32),
+            TypeError,
+            "does not accept dtype complex128",
+        ),
         (lambda: random_bits.threefry2x32(*[np.ones(2)] * 4), TypeError, "threefry2x32 does not accept dtype float64"),
         (lambda: random_bits.random_wrap(np.ones(3, np.uint32)), TypeError, "random_wrap: key words must be uint32"),
         (lambda: random_bits.random_unwrap(np.ones(3)), TypeError, "random_unwrap takes typed keys"),
         (lambda: cast.reduce_precision(np.float32(1), 0, 3), ValueError, "exponent_bits must be positive"),
     ],
-)  # fmt: skip
+)
 def test_refusals_name_the_function_and_the_argument(call: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         call()

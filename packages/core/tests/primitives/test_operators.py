@@ -153,8 +153,10 @@ def test_vmap_is_a_loop(op: Operator) -> None:
         if not sample.args or any(isinstance(x, Keys) for x in sample.args):
             continue
         patterns = [[0] * len(sample.args), [np.ndim(x) for x in sample.args]]
-        patterns += [[1 if k == n and np.ndim(sample.args[n]) else 0 if k == n else None for k in range(len(sample.args))]
-                     for n in range(len(sample.args))]  # fmt: skip
+        patterns += [
+            [1 if k == n and np.ndim(sample.args[n]) else 0 if k == n else None for k in range(len(sample.args))]
+            for n in range(len(sample.args))
+        ]
         for dims in patterns:
             args = [x if d is None else stacked(x, d, size) for x, d in zip(sample.args, dims, strict=True)]
             function = flat(op.primitive, sample.params)
@@ -208,12 +210,16 @@ def test_jvp_agrees_with_differences(op: Operator) -> None:
             outs, out_tangents = jvp_flat(function, list(sample.args), tangents)
             h = 1e-6
             up, down = (
-                function(*(x if t is None else np.asarray(x + s * h * t) for x, t in zip(sample.args, active, strict=True)))
+                function(
+                    *(x if t is None else np.asarray(x + s * h * t) for x, t in zip(sample.args, active, strict=True))
+                )
                 for s in (1, -1)
             )
             for out, t, a, b in zip(outs, out_tangents, up, down, strict=True):
                 if inexact(out):
-                    np.testing.assert_allclose(dense(t), (np.asarray(a) - np.asarray(b)) / (2 * h), rtol=2e-5, atol=2e-6)
+                    np.testing.assert_allclose(
+                        dense(t), (np.asarray(a) - np.asarray(b)) / (2 * h), rtol=2e-5, atol=2e-6
+                    )
                 else:
                     assert isinstance(t, Zero)
 
@@ -236,7 +242,9 @@ def test_reverse_is_the_transpose_of_forward(op: Operator) -> None:
         cts = [rng.standard_normal(v.aval.shape).astype(v.aval.dtype) for v in linearized.jaxpr.outvars]
         back = backward_pass(linearized.jaxpr, linearized.residuals, cts)
         used = [(ct, t) for ct, t in zip(back, ts, strict=True) if t is not None]
-        np.testing.assert_allclose(pairing(cts, forward), pairing([c for c, _ in used], [t for _, t in used]), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(
+            pairing(cts, forward), pairing([c for c, _ in used], [t for _, t in used]), rtol=1e-9, atol=1e-9
+        )
 
 
 @pytest.mark.parametrize("op", cases(lambda op: op.grads))
@@ -246,11 +254,15 @@ def test_second_derivatives_agree_with_differences(op: Operator) -> None:
         ts, ss = directions(sample, 4), directions(sample, 5)
         places = [k for k, t in enumerate(ts) if t is not None]
 
-        def slope(*xs: Any, function: Any = function, sample: Sample = sample, ts: Any = ts, places: Any = places) -> Any:
+        def slope(
+            *xs: Any, function: Any = function, sample: Sample = sample, ts: Any = ts, places: Any = places
+        ) -> Any:
             args = list(sample.args)
             for k, x in zip(places, xs, strict=True):
                 args[k] = x
-            outs, out_tangents = jvp_flat(function, args, [as_tangent(x, t) for x, t in zip(sample.args, ts, strict=True)])
+            outs, out_tangents = jvp_flat(
+                function, args, [as_tangent(x, t) for x, t in zip(sample.args, ts, strict=True)]
+            )
             return [t for out, t in zip(outs, out_tangents, strict=True) if inexact(out) and not isinstance(t, Zero)]
 
         xs, dxs = [sample.args[k] for k in places], [ss[k] for k in places]

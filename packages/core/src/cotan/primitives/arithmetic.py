@@ -36,9 +36,7 @@ from cotan.structural import Zero, add_any_p, broadcast_in_dim, convert_element_
 
 # ---- Sums and products
 
-neg_p, neg = unary(
-    "neg", NUMBER, reference=np.negative, kernel=scalar.neg, transpose=lambda ct, x: neg(ct), does="-x."
-)
+neg_p, neg = unary("neg", NUMBER, reference=np.negative, kernel=scalar.neg, transpose=lambda ct, x: neg(ct), does="-x.")
 add_p, add = binary(
     "add", NUMBER, reference=np.add, kernel=scalar.add, jvp=(lambda t, *_: t, lambda t, *_: t),
     transpose=(lambda ct, x, y: ct, lambda ct, x, y: ct), does="x + y.",

@@ -73,9 +73,7 @@ def _cumulative(
         return shaped(x.shape, dtype, x.weak_type)
 
     if is_linear:
-        define.linear(primitive)(
-            lambda ct, x, *, axis, reverse: primitive.bind(ct, axis=axis, reverse=not reverse)
-        )
+        define.linear(primitive)(lambda ct, x, *, axis, reverse: primitive.bind(ct, axis=axis, reverse=not reverse))
     else:
         define.jvp_by_decomposition(primitive, decomposition)
 

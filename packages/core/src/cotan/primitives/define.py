@@ -534,4 +534,3 @@ _FLOAT32 = np.dtype(np.float32)
 def wide_dtype(dtype: Any) -> Any:
     """The dtype in which sums of ``dtype`` are formed: float32 for narrower floats."""
     return _FLOAT32 if dtype.itemsize < 4 and dtype in FLOAT else dtype
-

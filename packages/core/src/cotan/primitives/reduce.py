@@ -185,15 +185,41 @@ reduce_xor_p, reduce_xor = reducer(
 
 # ---- argmax, argmin: the first of equal elements; NaN wins
 
+State = Sequence[Any]
 
-def _arg(
-    name: str, better: Any, better_element: Any, reference: Callable[..., Any], worst: Callable[[Any], Any]
-) -> tuple[Any, Callable[..., Any]]:
-    """The primitive that finds the index of the best element along ``axes``, a tuple of one axis."""
-    primitive = first_order(name)
 
-    def function(operand: Any, axis: int, index_dtype: Any = np.int32) -> Any:
-        return primitive.bind(operand, axes=(axis,), index_dtype=dtypes.canonicalize_dtype(index_dtype))
+def _better_element(better: Callable[[Any, Any], Any]) -> Callable[[State, State], list[Any]]:
+    """Of two states (value, index) in a kernel, the better one."""
+
+    def combine(a: State, b: State) -> list[Any]:
+        (x, i), (y, j) = a, b
+        first, same = better(x, y), scalar.eq(x, y)
+        if x.dtype in FLOAT:
+            x_nan, y_nan = scalar.ne(x, x), scalar.ne(y, y)
+            first = scalar.or_(first, scalar.and_(x_nan, scalar.not_(y_nan)))
+            same = scalar.or_(same, scalar.and_(x_nan, y_nan))
+        first = scalar.or_(first, scalar.and_(same, scalar.lt(i, j)))
+        return [scalar.select(first, x, y), scalar.select(first, i, j)]
+
+    return combine
+
+
+def _better(better: Callable[[Any, Any], Any]) -> Callable[[State, State], list[Any]]:
+    """The same, of arrays."""
+
+    def combine(a: State, b: State) -> list[Any]:
+        (x, i), (y, j) = a, b
+        x_nan, y_nan = ne(x, x), ne(y, y)
+        first = bitwise_or(better(x, y), bitwise_and(x_nan, eq(y, y)))
+        same = bitwise_or(eq(x, y), bitwise_and(x_nan, y_nan))
+        first = bitwise_or(first, bitwise_and(same, lt(i, j)))
+        return [select(first, x, y), select(first, i, j)]
+
+    return combine
+
+
+def _arg_abstract(primitive: Any) -> None:
+    name = primitive.name
 
     @tables.abstract(primitive)
     def _(x: ShapedArray, *, axes: tuple[int, ...], index_dtype: Any) -> ShapedArray:
@@ -207,6 +233,20 @@ def _arg(
             raise ValueError(f"{name} of an empty axis: axis {axes[0]} of an array of shape {x.shape}")
         return shaped(shape, index_dtype)
 
+
+def _arg(
+    name: str,
+    what: str,
+    *,
+    better: Callable[[Any, Any], Any],
+    better_element: Callable[[Any, Any], Any],
+    reference: Callable[..., Any],
+    worst: Callable[[Any], Any],
+) -> tuple[Any, Callable[..., Any]]:
+    """The primitive that finds the index of the best element along ``axes``, a tuple of one axis."""
+    primitive = first_order(name)
+    combiner = scalar.Combiner(name, _better_element(better_element))
+    _arg_abstract(primitive)
     define.zero_derivative(primitive)
     define.reducer_batch(primitive)
 
@@ -219,48 +259,31 @@ def _arg(
 
     @tables.kernel(primitive)
     def _(i: Any, x: scalar.Operand, *, axes: tuple[int, ...], index_dtype: Any) -> Any:
-        extent = x.shape[axes[0]]
         inits = [scalar.const(worst(x.dtype), x.dtype), scalar.const(dtypes.iinfo(index_dtype).max, index_dtype)]
-        combiner = scalar.Combiner(name, _combine_elements)
 
         def body(r: Any) -> list[Any]:
             return [x[merge(i, (r,), axes)], scalar.index_value(r, index_dtype)]
 
-        return scalar.reduce(combiner, [extent], inits, body)[1]
-
-    def _combine_elements(a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
-        (x, i), (y, j) = a, b
-        first = better_element(x, y)
-        same = scalar.eq(x, y)
-        if x.dtype in FLOAT:
-            x_nan, y_nan = scalar.ne(x, x), scalar.ne(y, y)
-            first = scalar.or_(first, scalar.and_(x_nan, scalar.not_(y_nan)))
-            same = scalar.or_(same, scalar.and_(x_nan, y_nan))
-        first = scalar.or_(first, scalar.and_(same, scalar.lt(i, j)))
-        return [scalar.select(first, x, y), scalar.select(first, i, j)]
-
-    def _combine(a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
-        (x, i), (y, j) = a, b
-        x_nan, y_nan = ne(x, x), ne(y, y)
-        first = bitwise_or(better(x, y), bitwise_and(x_nan, eq(y, y)))
-        same = bitwise_or(eq(x, y), bitwise_and(x_nan, y_nan))
-        first = bitwise_or(first, bitwise_and(same, lt(i, j)))
-        return [select(first, x, y), select(first, i, j)]
+        return scalar.reduce(combiner, [x.shape[axes[0]]], inits, body)[1]
 
     @tables.decompose(primitive)
     def _(x: Any, *, axes: tuple[int, ...], index_dtype: Any) -> Any:
         places = broadcasted_iota(index_dtype, shape_of(x), axes[0])
-        return fold([x, places], axes, [worst(dtype_of(x)), 0], _combine)[1]
+        return fold([x, places], axes, [worst(dtype_of(x)), 0], _better(better))[1]
 
     tables.cost[primitive] = lambda ins, outs, **params: (3 * ins[0].size, ins[0].nbytes + outs[0].nbytes)
+
+    def function(operand: Any, axis: int, index_dtype: Any = np.int32) -> Any:
+        return primitive.bind(operand, axes=(axis,), index_dtype=dtypes.canonicalize_dtype(index_dtype))
+
     function.__name__ = function.__qualname__ = name
     function.__doc__ = (
-        f"The index of the {'largest' if name == 'argmax' else 'smallest'} element along ``axis``: the first one of "
-        "equals, or the first NaN.\n\n  Takes an array of any real dtype; gives ``index_dtype``, without the axis. "
-        "Raises ValueError where the axis is empty or out of range."
+        f"The index of the {what} element along ``axis``: the first one of equals, or the first NaN.\n\n"
+        "  Takes an array of any real dtype; gives ``index_dtype``, without the axis. Raises ValueError where the axis "
+        "is empty or out of range."
     )
     return primitive, function
 
 
-argmax_p, argmax = _arg("argmax", gt, scalar.gt, np.argmax, lowest)
-argmin_p, argmin = _arg("argmin", lt, scalar.lt, np.argmin, highest)
+argmax_p, argmax = _arg("argmax", "largest", better=gt, better_element=scalar.gt, reference=np.argmax, worst=lowest)
+argmin_p, argmin = _arg("argmin", "smallest", better=lt, better_element=scalar.lt, reference=np.argmin, worst=highest)

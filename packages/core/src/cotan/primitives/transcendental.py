@@ -16,9 +16,7 @@ _LOG2 = math.log(2.0)
 
 # ---- Exponentials and logarithms
 
-exp_p, exp = unary(
-    "exp", INEXACT, reference=np.exp, kernel=scalar.exp, jvp=lambda t, x, y: mul(t, y), does="e**x."
-)
+exp_p, exp = unary("exp", INEXACT, reference=np.exp, kernel=scalar.exp, jvp=lambda t, x, y: mul(t, y), does="e**x.")
 exp2_p, exp2 = unary(
     "exp2", INEXACT, reference=np.exp2, kernel=scalar.exp2, jvp=lambda t, x, y: mul(t, mul(y, _LOG2)), does="2**x."
 )
