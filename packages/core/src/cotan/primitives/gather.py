@@ -245,10 +245,10 @@ def _gather_reference(
     geometry = _windows(x.shape, indices.shape, dimension_numbers, slice_sizes)
     view = geometry.view(x)
     points = geometry.points(indices)
-    if len(points) == 1:
-        out = view.take(points[0], 0)
+    if points:
+        out = np.asarray(view.take(points[0], 0) if len(points) == 1 else view[points])
     else:
-        out = view[points] if points else np.broadcast_to(view, geometry.batch + view.shape).copy()
+        out = np.broadcast_to(view, geometry.batch + view.shape).copy()
     if mode is GatherScatterMode.FILL_OR_DROP:
         inside = geometry.inside(indices)
         if inside is not None:

@@ -1,0 +1,480 @@
+"""Indexing: ``x[index]`` and the functional updates ``x.at[index]`` with NumPy's meanings.
+
+Known integers and slices become static slices, single traced integers a dynamic slice, and index arrays a gather or
+scatter. Reading out of bounds clamps, writing there does nothing, unless a mode says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan import dtypes, errors
+from cotan.ir.avals import get_aval, is_array_like, shaped
+from cotan.ir.trace import Tracer
+from cotan.numpy.index_expression import (
+    Array,
+    Entry,
+    Flag,
+    Layout,
+    Range,
+    Scalar,
+    Shape,
+    is_identity,
+    layout,
+    parse,
+)
+from cotan.primitives import arithmetic, scatter
+from cotan.primitives.gather import GatherDimensionNumbers, gather
+from cotan.primitives.operands import PYTHON_SCALARS
+from cotan.primitives.scatter import ScatterDimensionNumbers
+from cotan.primitives.shape import concatenate, expand_dims, reshape, rev, squeeze
+from cotan.primitives.slice import as_indices, dynamic_slice, dynamic_update_slice, slice, wrap_negative
+from cotan.primitives.windows import GatherScatterMode
+from cotan.structural import broadcast_in_dim, convert_element_type
+
+CLIP, FILL_OR_DROP = GatherScatterMode.CLIP, GatherScatterMode.FILL_OR_DROP
+PROMISE, ONE_HOT = GatherScatterMode.PROMISE_IN_BOUNDS, GatherScatterMode.ONE_HOT
+
+
+def getitem(x: Any, index: Any) -> Any:
+    """``x[index]``, for an Array or tracer ``x``.
+
+    Index arrays out of bounds are clamped (negative indices count from the end first).
+
+    Raises:
+      TypeError, IndexError: see ``index_expression.parse``; also an element of an axis of extent 0.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.arange(5)[1:4:2]
+    Array([1, 3], dtype=int32)
+    """
+    return read(x, parse(x.shape, index), PROMISE)
+
+
+# ---- Reading --------------------------------------------------------------------------------------------------------
+
+
+def read(
+    x: Any, entries: list[Entry], mode: GatherScatterMode, *, fill_value: Any = None, wrap: bool = True, **flags: bool
+) -> Any:
+    """The elements of ``x`` that the entries name."""
+    shape = x.shape
+    out = layout(entries)
+    clamps = mode in (PROMISE, CLIP)
+    named = [e for e in entries if isinstance(e, Scalar | Array)]
+    if 0 in out.shape and any(shape[e.axis] == 0 for e in named):
+        return reshape(x, out.shape)  # nothing of nothing
+    for entry in named:
+        if shape[entry.axis] == 0:
+            raise IndexError(f"{errors.where()}: index is out of bounds for axis {entry.axis} with size 0")
+    scalars = [e for e in named if isinstance(e, Scalar)]
+    inside = all(0 <= _wrapped(e.value, shape[e.axis], wrap) < shape[e.axis] for e in scalars)
+    arrays = [e for e in named if isinstance(e, Array)]
+    flat = not out.common and not any(isinstance(e, Flag) for e in entries)
+    if (clamps or inside) and (flat and (clamps or not arrays)):
+        return _read_slices(x, entries, out, wrap)
+    if not (clamps or inside):  # known integers that lie outside are for the mode to deal with
+        entries = [_as_array(e, shape[e.axis], wrap) if isinstance(e, Scalar) else e for e in entries]
+        arrays = [e for e in entries if isinstance(e, Array)]
+    return _read_arrays(x, entries, arrays, out, mode, fill_value, wrap, flags)
+
+
+def _wrapped(value: int, extent: int, wrap: bool) -> int:
+    return value + extent if wrap and value < 0 else value
+
+
+def _as_array(entry: Scalar, extent: int, wrap: bool) -> Array:
+    """A known integer as an index array of rank 0; what lies outside becomes -1 or the extent."""
+    place = min(max(_wrapped(entry.value, extent, wrap), -1), extent)
+    return Array(entry.axis, np.asarray(place - extent if wrap and place < 0 else place, np.int32))
+
+
+def _cut(x: Any, entries: Sequence[Entry], wrap: bool) -> Any:
+    """``x`` sliced by ranges and known integers, with all axes."""
+    shape = x.shape
+    starts, limits, steps, backwards = [0] * len(shape), list(shape), [1] * len(shape), []
+    for entry in entries:
+        if isinstance(entry, Scalar):
+            extent = shape[entry.axis]
+            place = min(max(_wrapped(entry.value, extent, wrap), 0), extent - 1)
+            starts[entry.axis], limits[entry.axis] = place, place + 1
+        elif isinstance(entry, Range):
+            first, last = entry.start, entry.start + (entry.count - 1) * entry.step
+            if entry.count == 0:
+                first, last = 0, -1
+            elif entry.step < 0:
+                backwards.append(entry.axis)
+                first, last = last, first
+            starts[entry.axis], limits[entry.axis] = first, last + 1
+            steps[entry.axis] = abs(entry.step) if entry.count > 1 else 1
+    if (starts, limits) != ([0] * len(shape), list(shape)) or any(step != 1 for step in steps):
+        x = slice(x, starts, limits, steps)
+    return rev(x, [axis for axis in backwards if x.shape[axis] > 1]) if backwards else x
+
+
+def _read_slices(x: Any, entries: Sequence[Entry], out: Layout, wrap: bool) -> Any:
+    """No index arrays but traced scalars: slices."""
+    x = _cut(x, entries, wrap)
+    gone = [e.axis for e in entries if isinstance(e, Scalar | Array)]
+    moving = {e.axis: e.value for e in entries if isinstance(e, Array)}
+    if moving:
+        sizes = tuple(1 if axis in moving else n for axis, n in enumerate(x.shape))
+        starts = [_scalar_start(moving[axis], wrap) if axis in moving else 0 for axis in range(x.ndim)]
+        x = dynamic_slice(x, starts, sizes)
+    if gone:
+        x = squeeze(x, gone)
+    return expand_dims(x, out.new) if out.new else x
+
+
+def _scalar_start(index: Any, wrap: bool) -> Any:
+    """A start for ``dynamic_slice``, which counts negative ones from the end unless they are unsigned."""
+    if wrap or dtypes.issubdtype(get_aval(index).dtype, np.unsignedinteger):
+        return index
+    return arithmetic.max(index, get_aval(index).dtype.type(0))
+
+
+def _read_arrays(
+    x: Any,
+    entries: Sequence[Entry],
+    arrays: Sequence[Array],
+    out: Layout,
+    mode: GatherScatterMode,
+    fill_value: Any,
+    wrap: bool,
+    flags: dict[str, bool],
+) -> Any:
+    x = _cut(x, entries, wrap)
+    dropped = tuple(e.axis for e in entries if isinstance(e, Scalar | Array))
+    axes = tuple(e.axis for e in arrays)
+    places = tuple(range(len(out.common)))
+    indices = _stack([(_index_array(e, x.shape[e.axis], wrap), places) for e in arrays], out.common)
+    kept = out.kept
+    numbers = GatherDimensionNumbers(
+        offset_dims=tuple(place for place, axis in enumerate(kept) if isinstance(axis, Range)),
+        collapsed_slice_dims=tuple(sorted(dropped)),
+        start_index_map=axes,
+    )
+    sizes = tuple(1 if axis in dropped else n for axis, n in enumerate(x.shape))
+    fill = {} if mode in (PROMISE, CLIP) else {"fill_value": fill_value}
+    x = gather(x, indices, numbers, sizes, mode=mode, **fill, **flags)
+    return expand_dims(x, out.new) if out.new else x
+
+
+def _index_array(entry: Array, extent: int, wrap: bool) -> Any:
+    """The entry's indices with the negative ones wrapped: a NumPy array if known, else at least 32 bits wide."""
+    index = entry.value
+    if isinstance(index, np.ndarray):
+        if wrap and index.dtype.kind == "i":
+            index = np.where(index < 0, index.astype(np.int64) + extent, index)
+        wide = dtypes.canonicalize_dtype(np.int64)
+        info = np.iinfo(wide)
+        within = np.clip(index, max(info.min, np.iinfo(index.dtype).min), min(info.max, np.iinfo(index.dtype).max))
+        return within.astype(wide if extent > np.iinfo(np.int32).max else _int32_or(within))
+    index = as_indices(index)
+    return wrap_negative(index, extent) if wrap else index
+
+
+def _int32_or(index: np.ndarray) -> Any:
+    """int32 if it holds the values, else their own dtype."""
+    info = np.iinfo(np.int32)
+    fits = index.size == 0 or (index.min() >= info.min and index.max() <= info.max)
+    return np.dtype(np.int32) if fits else index.dtype
+
+
+def _stack(components: Sequence[tuple[Any, Sequence[int]]], shape: Shape) -> Any:
+    """Pairs (index array, places of its last axes in ``shape``) as one array ``shape + (components,)``."""
+    if all(isinstance(index, np.ndarray) for index, _ in components):
+        known = [_spread_known(index, shape, places) for index, places in components]
+        return np.stack(known, axis=-1) if known else np.zeros((*shape, 0), np.int32)
+    dtype: Any = None
+    for index, _ in components:
+        own = get_aval(index).dtype
+        dtype = own if dtype is None else dtypes.promote_types(dtype, own)
+    columns = []
+    for index, places in components:
+        if isinstance(index, np.ndarray):
+            columns.append(_spread_known(index.astype(dtype), shape, places)[..., None])
+            continue
+        index = index if get_aval(index).dtype == dtype else convert_element_type(index, dtype)
+        have = len(get_aval(index).shape)
+        columns.append(broadcast_in_dim(index, (*shape, 1), tuple(places[len(places) - have :])))
+    return concatenate(columns, len(shape))
+
+
+def _spread_known(index: np.ndarray, shape: Shape, places: Sequence[int]) -> np.ndarray:
+    wide = [1] * len(shape)
+    for place, n in zip(places[len(places) - index.ndim :], index.shape, strict=True):
+        wide[place] = n
+    return np.broadcast_to(index.reshape(wide), shape)
+
+
+# ---- Writing --------------------------------------------------------------------------------------------------------
+
+
+def write(
+    x: Any,
+    entries: list[Entry],
+    values: Any,
+    operation: Callable[..., Any],
+    mode: GatherScatterMode,
+    *,
+    wrap: bool = True,
+    unique_indices: bool = False,
+    indices_are_sorted: bool = False,
+) -> Any:
+    """``x`` with ``values`` written to, or combined with, the elements that the entries name."""
+    shape = x.shape
+    out = layout(entries)
+    values = _updates(x, values, out)
+    named = [e for e in entries if isinstance(e, Scalar | Array)]
+    if 0 in out.shape or any(shape[e.axis] == 0 for e in named):
+        return x
+    if operation is scatter.scatter and (simple := _simple_starts(entries, shape, wrap)) is not None:
+        return dynamic_update_slice(x, reshape(values, _window_shape(entries, shape)), simple)
+    masks = {e.mask for e in named if isinstance(e, Array) and e.shape}
+    if not masks or (len(masks) == 1 and None not in masks):  # one window, or the places of one mask
+        unique_indices = True
+    indices, numbers = _scatter_plan(entries, shape, out, wrap)
+    flags = {"unique_indices": unique_indices, "indices_are_sorted": indices_are_sorted}
+    return operation(x, indices, values, numbers, mode=mode, **flags)
+
+
+def _updates(x: Any, values: Any, out: Layout) -> Any:
+    """The values in the operand's dtype and the result's shape, without new axes."""
+    dtype = get_aval(x).dtype
+    if isinstance(values, list | tuple):
+        raise TypeError(
+            f"{errors.where()}: .at[] updates need an array or a scalar, got a {type(values).__name__}; "
+            "make an array of it first: cotan.numpy.array(...)"
+        )
+    if not (isinstance(values, Tracer) or is_array_like(values)):
+        values = np.asarray(values)
+    _check_cast(dtype, values)
+    if type(values) in PYTHON_SCALARS and isinstance(dtype, np.dtype):
+        values = dtypes.coerce_scalar(values, ".at[]", dtype)
+    aval = get_aval(values)
+    if aval.dtype != dtype:
+        values = convert_element_type(values, dtype)
+    have = tuple(aval.shape)
+    try:
+        fits = tuple(np.broadcast_shapes(have, out.shape)) == out.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{errors.where()}: an update of shape {have} does not broadcast to the indexed part of the array, "
+            f"which has shape {out.shape}"
+        )
+    missing = len(out.shape) - len(have)
+    drop = [place - missing for place in out.new if place >= missing]
+    if drop:
+        values = squeeze(values, drop) if have else values
+        have = tuple(get_aval(values).shape)
+    kept = tuple(n for place, n in enumerate(out.shape) if place not in out.new)
+    if have == kept:
+        return values
+    return broadcast_in_dim(values, kept, tuple(range(len(kept) - len(have), len(kept))))
+
+
+def _check_cast(dtype: Any, values: Any) -> None:
+    """Warn where writing loses the kind or width of the values."""
+    source = get_aval(values).dtype
+    if source == dtype:
+        return
+    if not (isinstance(dtype, np.dtype) and isinstance(source, np.dtype)):
+        raise TypeError(
+            f"{errors.where()}: cannot write {dtypes.short_name(source)} to an array of {dtypes.short_name(dtype)}"
+        )
+    common, _ = dtypes.lattice_result_type(shaped((), dtype), values)
+    if common != dtype:
+        errors.warn(
+            f"an update of dtype {source} does not fit into an array of dtype {dtype} and is cast to it; "
+            "convert it explicitly with .astype",
+            FutureWarning,
+        )
+
+
+def _simple_starts(entries: Sequence[Entry], shape: Shape, wrap: bool) -> list[int] | None:
+    """Where the written window begins, if it is one window that is known to be inside."""
+    starts = []
+    for entry in entries:
+        if isinstance(entry, Array | Flag):
+            return None
+        if isinstance(entry, Range):
+            if entry.step != 1 and entry.count > 1:
+                return None
+            starts.append(entry.start)
+        elif isinstance(entry, Scalar):
+            place = _wrapped(entry.value, shape[entry.axis], wrap)
+            if not 0 <= place < shape[entry.axis]:
+                return None
+            starts.append(place)
+    return starts
+
+
+def _window_shape(entries: Sequence[Entry], shape: Shape) -> Shape:
+    return tuple(e.count if isinstance(e, Range) else 1 for e in entries if isinstance(e, Range | Scalar))
+
+
+def _scatter_plan(
+    entries: Sequence[Entry], shape: Shape, out: Layout, wrap: bool
+) -> tuple[Any, ScatterDimensionNumbers]:
+    """Index vectors and dimension numbers. Slices with steps are index arrays of an axis of their own."""
+    kept = out.kept
+    strided = [axis for axis in kept if isinstance(axis, Range) and axis.step != 1]
+    window = tuple(p for p, axis in enumerate(kept) if isinstance(axis, Range) and axis.step == 1)
+    batch = [axis for axis in kept if not (isinstance(axis, Range) and axis.step == 1)]
+    batch_shape = tuple(axis.count if isinstance(axis, Range) else out.common[axis[1]] for axis in batch)
+    array_places = [p for p, axis in enumerate(batch) if not isinstance(axis, Range)]
+    components: list[tuple[int, Any, Sequence[int]]] = []
+    for entry in entries:
+        if isinstance(entry, Array):
+            components.append((entry.axis, _index_array(entry, shape[entry.axis], wrap), array_places))
+        elif isinstance(entry, Scalar):
+            place = _wrapped(entry.value, shape[entry.axis], wrap)
+            components.append((entry.axis, np.asarray(min(max(place, -1), shape[entry.axis]), np.int32), array_places))
+        elif isinstance(entry, Range) and entry.step != 1:
+            steps = np.arange(entry.count, dtype=np.int32) * np.int32(entry.step) + np.int32(entry.start)
+            components.append((entry.axis, steps, [batch.index(entry)]))
+        elif isinstance(entry, Range) and not is_identity(entry, shape):
+            components.append((entry.axis, np.asarray(entry.start, np.int32), array_places))
+    inserted = sorted(e.axis for e in entries if isinstance(e, Scalar | Array) or e in strided)
+    numbers = ScatterDimensionNumbers(
+        update_window_dims=window,
+        inserted_window_dims=tuple(inserted),
+        scatter_dims_to_operand_dims=tuple(axis for axis, _, _ in components),
+    )
+    return _stack([(index, places) for _, index, places in components], batch_shape), numbers
+
+
+# ---- x.at -----------------------------------------------------------------------------------------------------------
+
+
+class IndexUpdateHelper:
+    """``x.at``: index it to say which elements to read or update.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.zeros(3).at[1].set(5.0)
+    Array([0., 5., 0.], dtype=float32)
+    """
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __getitem__(self, index: Any) -> IndexUpdateRef:
+        return IndexUpdateRef(self.array, index)
+
+    def __repr__(self) -> str:
+        return f"IndexUpdateHelper({self.array!r})"
+
+
+class IndexUpdateRef:
+    """``x.at[index]``: methods that give an array with the indexed elements changed; ``x`` itself stays as it is.
+
+    All take ``indices_are_sorted`` and ``unique_indices`` (promises that may make them faster), ``mode`` ('drop', the
+    default for updates: elements out of bounds are left alone; 'clip'; 'promise_in_bounds'; for ``get``, which clamps
+    by default, also 'fill') and ``wrap_negative_indices``. If one element is set several times, the last value stays.
+    """
+
+    __slots__ = ("array", "index")
+
+    def __init__(self, array: Any, index: Any) -> None:
+        self.array = array
+        self.index = index
+
+    def __repr__(self) -> str:
+        return f"IndexUpdateRef({self.array!r}, {self.index!r})"
+
+    def get(
+        self,
+        *,
+        indices_are_sorted: bool = False,
+        unique_indices: bool = False,
+        mode: str | GatherScatterMode | None = None,
+        fill_value: Any = None,
+        wrap_negative_indices: bool = True,
+    ) -> Any:
+        """The indexed elements, with a say about those out of bounds.
+
+        >>> import cotan.numpy as cnp
+        >>> cnp.arange(3.0).at[5].get(mode='fill', fill_value=-1)
+        Array(-1., dtype=float32)
+        """
+        chosen = PROMISE if mode is None else GatherScatterMode.from_any(mode)
+        if chosen is ONE_HOT:
+            chosen, fill_value = FILL_OR_DROP, 0
+        return read(
+            self.array,
+            parse(self.array.shape, self.index),
+            chosen,
+            fill_value=fill_value,
+            wrap=wrap_negative_indices,
+            unique_indices=unique_indices,
+            indices_are_sorted=indices_are_sorted,
+        )
+
+    def _write(
+        self,
+        x: Any,
+        operation: Callable[..., Any],
+        values: Any,
+        mode: Any = None,
+        wrap_negative_indices: bool = True,
+        **flags: bool,
+    ) -> Any:
+        chosen = GatherScatterMode.from_any(mode)
+        entries = parse(self.array.shape, self.index)
+        return write(x, entries, values, operation, chosen, wrap=wrap_negative_indices, **flags)
+
+    def set(self, values: Any, **options: Any) -> Any:
+        """``x[index] = values``."""
+        return self._write(self.array, scatter.scatter, values, **options)
+
+    def add(self, values: Any, **options: Any) -> Any:
+        """``x[index] += values``, also for elements named several times."""
+        return self._write(self.array, scatter.scatter_add, values, **options)
+
+    def subtract(self, values: Any, **options: Any) -> Any:
+        """``x[index] -= values``."""
+        values = -values if type(values) in PYTHON_SCALARS else arithmetic.neg(values)
+        return self._write(self.array, scatter.scatter_add, values, **options)
+
+    def multiply(self, values: Any, **options: Any) -> Any:
+        """``x[index] *= values``."""
+        return self._write(self.array, scatter.scatter_mul, values, **options)
+
+    mul = multiply
+
+    def divide(self, values: Any, **options: Any) -> Any:
+        """``x[index] /= values``; integers give floats."""
+        from cotan.numpy.ufuncs import true_divide
+
+        return true_divide(self.array, self._write(_ones(self.array), scatter.scatter_mul, values, **options))
+
+    def power(self, values: Any, **options: Any) -> Any:
+        """``x[index] **= values``."""
+        from cotan.numpy.ufuncs import power
+
+        return power(self.array, self._write(_ones(self.array), scatter.scatter_mul, values, **options))
+
+    def min(self, values: Any, **options: Any) -> Any:
+        """``x[index] = minimum(x[index], values)``."""
+        return self._write(self.array, scatter.scatter_min, values, **options)
+
+    def max(self, values: Any, **options: Any) -> Any:
+        """``x[index] = maximum(x[index], values)``."""
+        return self._write(self.array, scatter.scatter_max, values, **options)
+
+    def apply(self, function: Callable[[Any], Any], **options: Any) -> Any:
+        """``x[index] = function(x[index])``, once for each index."""
+        return self.set(function(self.get(wrap_negative_indices=options.get("wrap_negative_indices", True))), **options)
+
+
+def _ones(x: Any) -> Any:
+    aval = get_aval(x)
+    return broadcast_in_dim(np.ones((), aval.dtype), aval.shape, ())
