@@ -73,8 +73,17 @@ def _ulps(found, expected, floor):
     return np.max(distance / np.spacing(np.maximum(np.abs(expected), np.float32(floor))), initial=0)
 
 
-# The samplers through log, tan or erf_inv are within this many ulps of max(|x|, 1e-3) of the stored values.
-ULPS = {"cauchy": 16, "logistic": 8, "laplace": 4, "exponential": 4, "gumbel": 8, "truncated_normal": 8}
+# How far the samplers through log, tan or erf_inv may be from the stored values: so many ulps of max(|x|, floor). The floor
+# is 1 where the last step cancels (the logarithm of a number near 1), or where the stored values were made with a fused
+# multiply-add in the uniform numbers.
+ULPS = {
+    "cauchy": (16, 1e-3),
+    "exponential": (4, 1e-3),
+    "gumbel": (4, 1.0),
+    "laplace": (4, 1.0),
+    "logistic": (4, 1.0),
+    "truncated_normal": (4, 1.0),
+}
 
 
 @pytest.mark.parametrize("typed", [False, True])
@@ -99,7 +108,8 @@ def test_stored_values(fn, typed):
             if "sha256" in case:
                 assert hashlib.sha256(found.tobytes()).hexdigest() == case["sha256"], case
         else:
-            assert _ulps(part, expected, 1e-3) <= ULPS.get(fn, 4), case
+            most, floor = ULPS.get(fn, (4, 1e-3))
+            assert _ulps(part, expected, floor) <= most, case
 
 
 @pytest.mark.parametrize("partitionable", [True, False])

@@ -296,9 +296,8 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     if bins.size == 0:
         return lax.full(manipulation.shape(x), 0, dtypes.default_int())
     side = "left" if right else "right"
-    other = "right" if right else "left"
     rising = searchsorted(bins, x, side)
-    falling = ufuncs.subtract(bins.size, searchsorted(lax.rev(bins, (0,)), x, other))
+    falling = ufuncs.subtract(bins.size, searchsorted(lax.rev(bins, (0,)), x, side))
     return where(ufuncs.greater_equal(bins[-1], bins[0]), rising, falling)
 
 

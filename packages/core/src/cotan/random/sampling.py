@@ -334,7 +334,7 @@ def laplace(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
     """Standard Laplace."""
     dtype = _float_dtype(dtype, "laplace")
     u = uniform(key, shape, dtype, minval=-1.0 + float(dtypes.finfo(dtype).epsneg), maxval=1.0)
-    return -cnp.sign(u) * cnp.log1p(-cnp.abs(u))
+    return cnp.sign(u) * cnp.log1p(-cnp.abs(u))
 
 
 def logistic(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
