@@ -58,6 +58,21 @@ class Root:
     exprs: tuple[Expr, ...]
     node: Store | ScanLoop
 
+    def indices(self) -> list[Index]:
+        """The indices that stand in the step itself."""
+        step = self.node
+        if isinstance(step, ScanLoop):
+            return [index for _, index, _ in step.stores]
+        return [step.index, *(index for index, _, _ in step.conditions)]
+
+    def values(self) -> list[tuple[Expr, Path]]:
+        """All that the step wants computed, and in which loops."""
+        values = [(e, self.path) for e in self.exprs]
+        values.extend((e, self.path) for index in self.indices() for e in index_values(index))
+        if isinstance(self.node, ScanLoop):
+            values.extend((e, self.path[:-1]) for e in self.node.inits)
+        return values
+
 
 def topological(roots: Sequence[Expr]) -> list[Expr]:
     """All nodes under ``roots``, every node after what it uses."""
@@ -95,7 +110,7 @@ class _Place:
 class _Derivation:
     def __init__(self, roots: Sequence[Root], sizes: Sequence[int]) -> None:
         self.roots = roots
-        self.order = topological([e for root in roots for e, _ in _values(root)])
+        self.order = topological([e for root in roots for e, _ in root.values()])
         self.depth = reduction_depth(self.order)
         self.unsafe = unsafe_nodes(self.order, sizes)
         self.places: dict[Expr, _Place] = {}
@@ -121,7 +136,7 @@ class _Derivation:
     def _place_all(self) -> None:
         """From the results inwards: decide where each node is computed, and pass on where its arguments are wanted."""
         for root in self.roots:
-            for expr, path in _values(root):
+            for expr, path in root.values():
                 self._want(expr, path, True)
         for node in reversed(self.order):
             place = self.places[node]
@@ -202,18 +217,6 @@ class _Derivation:
         return tuple(bodies.get((), ()))
 
 
-def _values(root: Root) -> list[tuple[Expr, Path]]:
-    """All that ``root`` wants computed, and in which loops."""
-    step = root.node
-    values = [(e, root.path) for e in root.exprs]
-    if isinstance(step, ScanLoop):
-        values.extend((e, root.path[:-1]) for e in step.inits)
-    else:
-        indices = (step.index, *(index for index, _, _ in step.conditions))
-        values.extend((e, root.path) for index in indices for e in index_values(index))
-    return values
-
-
 def reduction_depth(order: Sequence[Expr]) -> dict[Expr, int]:
     """How many reductions, each needing the one before, stand under each node (itself included)."""
     depth: dict[Expr, int] = {}
@@ -242,7 +245,7 @@ def joined_loops(nests: Sequence[Sequence[Axis]], exprs: Sequence[Expr], indices
 
     ``nests`` are the kernel's chains of loops, outermost first; those of the reductions in ``exprs`` are added.
     """
-    order = topological(exprs)
+    order = topological([*exprs, *(value for index in indices for value in index_values(index))])
     used: dict[Index, None] = dict.fromkeys(indices)
     chains = [tuple(nest) for nest in nests]
     for node in order:
@@ -288,14 +291,14 @@ def _join(run: list[Axis], new: dict[Axis, Index]) -> None:
     new.update(dict.fromkeys(run[1:], ZERO))
 
 
-def same_loops(roots: Sequence[tuple[Sequence[Expr], Path]]) -> dict[Axis, Index]:
+def same_loops(roots: Sequence[Root]) -> dict[Axis, Index]:
     """Loops to replace so that independent reductions over equal extents, at the same place, share loops."""
-    order = topological([e for exprs, _ in roots for e in exprs])
+    order = topological([e for root in roots for e, _ in root.values()])
     reductions = [node for node in order if node.op == "reduce"]
     if len(reductions) < 2:
         return {}
     depth = reduction_depth(order)
-    paths: dict[Axis, Path] = {a: path[: n + 1] for _, path in roots for n, a in enumerate(path)}
+    paths: dict[Axis, Path] = {a: root.path[: n + 1] for root in roots for n, a in enumerate(root.path)}
     homes: dict[Expr, Path] = {}
     for node in reversed(reductions):
         homes[node] = max((paths[a] for a in node.free_axes), key=len, default=())
