@@ -118,15 +118,24 @@ def _result_dtype(result: Any, dtype: Any) -> Any:
     return dtype if result is None else result(dtype) if callable(result) else result
 
 
+_KNOWN_LIMIT = 4096
+
+
 def elementwise_abstract(primitive: Primitive, accepts: Dtypes, result: Any = None) -> None:
     """The type of an elementwise primitive of operands of equal dtypes."""
     name = primitive.name
+    known: dict[tuple[ShapedArray, ...], ShapedArray] = {}
 
     @tables.abstract(primitive)
     def rule(*avals: ShapedArray, **params: Any) -> ShapedArray:
-        first = avals[0]
-        if result is None and first.dtype in accepts and avals.count(first) == len(avals):
-            return first
+        aval = known.get(avals)
+        if aval is None:
+            if len(known) >= _KNOWN_LIMIT:
+                known.clear()
+            aval = known[avals] = infer(avals)
+        return aval
+
+    def infer(avals: Sequence[ShapedArray]) -> ShapedArray:
         dtype = elementwise_dtype(name, accepts, avals)
         shape = elementwise_shape(name, avals)
         if result is not None:
@@ -196,24 +205,47 @@ def elementwise_batch(primitive: Primitive) -> None:
         return (out, [dim] * len(out)) if primitive.multiple_results else (out, dim)
 
 
+def _unary_ufunc(function: np.ufunc) -> Function:
+    def rule(x: Any, **params: Any) -> Any:
+        out = quiet(function, x)
+        return out if type(out) is np.ndarray else np.asarray(out)
+
+    return rule
+
+
+def _binary_ufunc(function: np.ufunc) -> Function:
+    def rule(x: Any, y: Any, **params: Any) -> Any:
+        out = quiet(function, x, y)
+        return out if type(out) is np.ndarray else np.asarray(out)
+
+    return rule
+
+
+def _plain(function: Function) -> Function:
+    def rule(*args: Any, **params: Any) -> Any:
+        out = function(*args, **params)
+        return out if type(out) is np.ndarray else np.asarray(out)
+
+    return rule
+
+
+def _quiet(function: Function) -> Function:
+    def rule(*args: Any, **params: Any) -> Any:
+        out = quiet(function, *args, **params)
+        return out if type(out) is np.ndarray else np.asarray(out)
+
+    return rule
+
+
 def elementwise_reference(primitive: Primitive, function: Function, *, exact: bool = False) -> None:
     """Register a NumPy function of arrays. It runs without floating-point warnings unless ``exact`` says it has none.
 
     The rule has an attribute ``ufunc``: the NumPy ufunc that it is, or None; backends may call that with ``out=``.
     """
-    if exact:
-
-        def rule(*args: Any, **params: Any) -> Any:
-            out = function(*args, **params)
-            return out if type(out) is np.ndarray else np.asarray(out)
-
-    else:
-
-        def rule(*args: Any, **params: Any) -> Any:
-            out = quiet(function, *args, **params)
-            return out if type(out) is np.ndarray else np.asarray(out)
-
-    rule.ufunc = function if isinstance(function, np.ufunc) else None  # type: ignore[attr-defined]
+    rule: Any = _plain(function) if exact else _quiet(function)
+    if isinstance(function, np.ufunc):
+        rule = _unary_ufunc(function) if function.nin == 1 else _binary_ufunc(function)
+    rule.ufunc = function if isinstance(function, np.ufunc) else None
     tables.reference[primitive] = rule
 
 

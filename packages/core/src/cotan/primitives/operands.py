@@ -119,18 +119,37 @@ def scalar_of(value: Any, dtype: Any) -> Any:
     Raises:
       OverflowError: an integer that the default integer dtype does not hold.
     """
-    rank = _RANK[type(value)]
-    if dtype in INTEGER:
-        return _int_of(int(value), dtype) if rank <= 1 else value
-    if dtype in FLOAT:
-        if rank == 3:
-            return value
-        value = float(value)
-        return value if dtype == dtypes.default_float() else quiet(np.asarray(value).astype, dtype)[()]
-    if dtype in COMPLEX:
-        value = complex(value)
-        return value if dtype == dtypes.default_complex() else quiet(np.asarray(value).astype, dtype)[()]
+    key = (type(value), dtype)
+    convert = _conversions.get(key)
+    if convert is None:
+        convert = _conversions[key] = _conversion(*key)
+    return convert(value, dtype)
+
+
+_conversions: dict[tuple[type, Any], Callable[[Any, Any], Any]] = {}
+
+
+def _conversion(kind: type, dtype: Any) -> Callable[[Any, Any], Any]:
+    rank = _RANK[kind]
+    if dtype in INTEGER and rank <= 1:
+        return _int_of
+    if dtype in FLOAT and rank <= 2:
+        return _float_of
+    return _complex_of if dtype in COMPLEX else _unchanged
+
+
+def _unchanged(value: Any, dtype: Any) -> Any:
     return value
+
+
+def _float_of(value: Any, dtype: Any) -> Any:
+    value = float(value)
+    return value if dtype == dtypes.default_float() else quiet(np.asarray(value).astype, dtype)[()]
+
+
+def _complex_of(value: Any, dtype: Any) -> Any:
+    value = complex(value)
+    return value if dtype == dtypes.default_complex() else quiet(np.asarray(value).astype, dtype)[()]
 
 
 def lift_all(*operands: Any) -> tuple[Any, ...]:
@@ -145,11 +164,12 @@ def lift_all(*operands: Any) -> tuple[Any, ...]:
     return tuple(kind(x) for x in operands)
 
 
-def _int_of(value: int, dtype: Any) -> Any:
+def _int_of(value: Any, dtype: Any) -> Any:
+    value = int(value)
     default = dtypes.default_int()
-    limits = np.iinfo(default)
     if dtype == default:
-        if not limits.min <= value <= limits.max:
+        bound = 1 << (8 * default.itemsize - 1)
+        if not -bound <= value < bound:
             raise OverflowError(f"the Python integer {value} does not fit in {default}; use cotan.enable_x64")
         return value
     if not -(2**63) <= value < 2**64:
