@@ -98,9 +98,9 @@ TABLES: dict[str, tuple[Function, Any, Any, dict[str, int]]] = {
         mpf(24) / 32,
         {"double": 22},
     ),
-    "erf_inv_near": (taylor_safe(lambda s: erf_inv_over_x(s + mpf("3.125"))), mpf("-3.1249999"), mpf("3.125"), {"double": 23}),
-    "erf_inv_middle": (lambda s: erf_inv_over_x((s + mpf("3.25")) ** 2), -0.75, 0.75, {"double": 18}),
-    "erf_inv_far": (lambda s: erf_inv_over_x((s + 5) ** 2), -1, mpf("1.1"), {"double": 16}),
+    "erf_inv_near": (lambda s: erf_inv_over_x(s + mpf("3.125")), mpf("-3.1249999"), mpf("3.125"), {"double": 26}),
+    "erf_inv_middle": (lambda s: erf_inv_over_x((s + mpf("3.25")) ** 2), -0.75, 0.75, {"double": 21}),
+    "erf_inv_far": (lambda s: erf_inv_over_x((s + 5) ** 2), -1, mpf("1.1"), {"double": 19}),
     "lgamma": (
         taylor_safe(taylor_safe(lambda t: mp.loggamma(2 + t) / (t * (1 + t))), -1),
         -1,
@@ -110,9 +110,35 @@ TABLES: dict[str, tuple[Function, Any, Any, dict[str, int]]] = {
 }
 
 
+def parts(value: Any, *bits: int) -> list[Any]:
+    """``value`` as a sum of numbers of so many bits, each the rest of those before it."""
+    found = []
+    for count in bits:
+        mantissa, exponent = mp.frexp(value)
+        piece = mp.ldexp(mp.nint(mp.ldexp(mantissa, count)), int(exponent) - count)
+        found.append(piece)
+        value -= piece
+    return found
+
+
+PARTS = {
+    # Full parts for machines with a fused multiply-add, short ones whose multiples are exact for the others.
+    ("pi_half", "float"): parts(mp.pi / 2, 24, 24, 24),
+    ("pi_half", "double"): parts(mp.pi / 2, 53, 53, 53),
+    ("pi_half_short", "double"): parts(mp.pi / 2, 30, 30, 53),
+    ("ln2", "float"): parts(mp.log(2), 12, 24),
+    ("ln2", "double"): parts(mp.log(2), 40, 53),
+    ("two_thirds", "double"): parts(mpf(2) / 3, 53, 53),
+}
+
+
 def main() -> None:
-    out = ['"""Polynomial coefficients, lowest power first. Written by tools/fit_polynomials.py: change that, not this."""\n']
+    out = ['"""Polynomial coefficients, lowest power first. Written by tools/fit_polynomials.py: change that instead."""\n']
     out.append("TABLES: dict[tuple[str, str], tuple[float, ...]] = {")
+    for key, numbers in PARTS.items():
+        out.append(f'    ("{key[0]}", "{key[1]}"): (')
+        out.extend(f"        {float(value)!r}," for value in numbers)
+        out.append("    ),")
     for name, (function, low, high, degrees) in TABLES.items():
         for kind, degree in degrees.items():
             values = [float(v) for v in fit(function, low, high, degree)]

@@ -84,11 +84,18 @@ class ExpressionPrinter(IndexPrinter):
             pending.pop()
             value = self._node(node)
             key = (node, self.guard if self._reads(node) else None)
-            scope = self.b.scopes[min(value.depth, self.b.depth)]
-            scope.values[key] = value
+            self.b.scopes[self._home(node, value)].values[key] = value
         result = self.known(expr)
         assert result is not None
         return result
+
+    def _home(self, node: Expr, value: Val) -> int:
+        """The outermost scope in which ``value`` is what ``node`` is: not outside of the loops that it depends on.
+
+        The instruction may stand further out, where an index or a guard is decided by the part of the loop it is in.
+        """
+        loops = [self.axes[axis].base.depth for axis in node.free_axes if axis in self.axes]
+        return min(max([value.depth, *loops]), self.b.depth)
 
     def _reads(self, node: Expr) -> bool:
         """Whether the value depends on what may be loaded."""

@@ -41,10 +41,9 @@ def _initialise() -> None:
 
 
 def _machine(cpu: str, features: str, level: int) -> llvm.TargetMachine:
-    # A new one every time: an engine owns its machine and takes it along when it goes.
-    return llvm.Target.from_default_triple().create_target_machine(
-        cpu=cpu, features=features, opt=level, reloc="pic", codemodel="small"
-    )
+    # A new one every time: an engine owns its machine and takes it along when it goes. The code model is that of JITs
+    # (addresses of any size), since sections and libraries may lie far apart.
+    return llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=level, jit=True)
 
 
 class Module:
@@ -79,7 +78,7 @@ class Engine:
             _initialise()
             module = llvm.parse_assembly(unique_declarations(text))
             machine = _machine(self.target.cpu, self.target.features, self.level)
-            engine = llvm.create_mcjit_compiler(module, machine, use_lmm=True)
+            engine = llvm.create_mcjit_compiler(module, machine)
             for name, address in (symbols or {}).items():
                 try:
                     function = module.get_function(name)

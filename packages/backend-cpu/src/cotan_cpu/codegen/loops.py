@@ -12,6 +12,7 @@ from typing import Any
 from cotan.ir.index import Axis, Index
 from cotan.ir.program import Kernel, Let, Loop, Node, ReduceLoop, ScanLoop, Store
 from cotan.ir.scalar import Expr
+from cotan_cpu.codegen import types
 from cotan_cpu.codegen.builder import Builder, Val, literal, suffix
 from cotan_cpu.codegen.expressions import ExpressionPrinter
 from cotan_cpu.codegen.indices import Binding
@@ -244,7 +245,9 @@ class TreePrinter(ExpressionPrinter):
                 values = [self.emit(expr) for expr in node.bodies]
                 results = self.combine(node.combiner, dtypes, states, values)
                 for slot, index, state in node.stores:
-                    self.store(slot, index, results[state])
+                    # States may be wider than what is kept of them.
+                    kept = self.kernel.operands[slot].dtype
+                    self.store(slot, index, types.cast(b, results[state], dtypes[state], kept, self.target))
 
             self.bound(node.axis, position, 1, 1, 0, extent - 1, step)
             return results

@@ -1,1 +1,45 @@
-FUNCTIONS = {}
+"""The elementary and special functions of kernels, by name; each is inline code for vectors or scalars.
+
+Nothing here calls the C library but sin, cos and tan of very large arguments. Results are within 2 ulp unless ``special`` says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cotan_cpu.codegen import exponential, special, trigonometry
+from cotan_cpu.codegen.builder import Val
+from cotan_cpu.codegen.floats import Floats
+from cotan_cpu.codegen.scalars import Context, Operation
+
+_NATIVE = {
+    "exp": exponential.exp, "exp2": exponential.exp2, "expm1": exponential.expm1, "log": exponential.log,
+    "log1p": exponential.log1p, "tanh": exponential.tanh, "logistic": exponential.logistic, "sinh": exponential.sinh,
+    "cosh": exponential.cosh, "atan": trigonometry.atan, "atan2": trigonometry.atan2, "asin": trigonometry.asin,
+    "acos": trigonometry.acos, "erf": special.erf, "erf_inv": special.erf_inv, "pow": exponential.pow_,
+}  # fmt: skip
+_NEEDS_FMA = {"sin": trigonometry.sin, "cos": trigonometry.cos}
+"""In float32 only with a fused multiply-add, for the reduction of the argument."""
+_DOUBLE = {
+    "tan": trigonometry.tan, "asinh": exponential.asinh, "acosh": exponential.acosh, "atanh": exponential.atanh,
+    "cbrt": exponential.cbrt, "erfc": special.erfc, "lgamma": special.lgamma, "digamma": special.digamma,
+}  # fmt: skip
+"""Computed in float64 also for float32."""
+
+
+def _operation(function: Callable[..., Val], natively: Callable[[Context], bool]) -> Operation:
+    def apply(c: Context, dtype: Any, *args: Val) -> Val:
+        if args[0].kind == "double" or natively(c):
+            return function(Floats(c, args[0].kind), *args)
+        wide = [c.b.convert("fpext", arg, "double") for arg in args]
+        return c.b.convert("fptrunc", function(Floats(c, "double"), *wide), "float")
+
+    return apply
+
+
+FUNCTIONS: dict[str, Operation] = {
+    **{name: _operation(function, lambda c: True) for name, function in _NATIVE.items()},
+    **{name: _operation(function, lambda c: c.target.fma) for name, function in _NEEDS_FMA.items()},
+    **{name: _operation(function, lambda c: False) for name, function in _DOUBLE.items()},
+}

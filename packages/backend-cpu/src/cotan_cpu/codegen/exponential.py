@@ -1,0 +1,245 @@
+"""exp, log and what is made of them: within 2 ulp in float32 and float64, except where a function says otherwise."""
+
+from __future__ import annotations
+
+from cotan_cpu.codegen.builder import Val, literal
+from cotan_cpu.codegen.floats import INF, NAN, Floats
+
+
+def _exponent(f: Floats, x: Val, extra: Val | None = None) -> tuple[Val, Val, Val]:
+    """n and its integer, and e**r - 1, where x + extra = n ln 2 + r."""
+    inverse = 1.4426950408889634
+    n, k = f.round_to_int(f.fma(x, inverse, f.magic))
+    high, low = f.table("ln2")
+    # n * high is exact.
+    r = f.sub(x, f.mul(n, high))
+    r = f.fma(n, -low, r)
+    if extra is not None:
+        r = f.add(r, extra)
+    return n, k, f.fma(f.mul(r, r), f.poly("exp", r), r)
+
+
+def _limits(f: Floats) -> tuple[float, float]:
+    return (-104.0, 89.5) if f.kind == "float" else (-746.0, 711.0)
+
+
+def exp(f: Floats, x: Val, extra: Val | None = None, halvings: int = 0) -> Val:
+    """e**(x + extra) / 2**halvings; ``extra`` is small beside x."""
+    low, high = _limits(f)
+    _, k, small = _exponent(f, f.clamp(x, low, high), extra)
+    if halvings:
+        k = f.int_op("sub", k, halvings)
+    return f.scale(f.add(small, 1.0), k)
+
+
+def exp2(f: Floats, x: Val) -> Val:
+    x = f.clamp(x, -151.0, 129.0) if f.kind == "float" else f.clamp(x, -1076.0, 1025.0)
+    n, k = f.round_to_int(f.add(x, f.magic))
+    r = f.sub(x, n)
+    return f.scale(f.fma(r, f.poly("exp2", r), 1.0), k)
+
+
+def expm1(f: Floats, x: Val) -> Val:
+    limit = -20.0 if f.kind == "float" else -42.0
+    n, k, small = _exponent(f, f.clamp(x, limit, _limits(f)[1]))
+    # Half of the result, so that 2**n never overflows before it must.
+    half = f.power_of_two(f.int_op("sub", k, 1))
+    result = f.mul(f.fma(half, small, f.sub(half, 0.5)), 2.0)
+    result = f.where(f.eq(n, 0.0), small, result)
+    return f.where(f.lt(f.abs(x), 2.0 ** -(f.mantissa + 2)), x, result)
+
+
+def _split(f: Floats, x: Val) -> tuple[Val, Val]:
+    """Exponent e (as a float) and m - 1, where x = m 2**e and m is between sqrt(1/2) and sqrt(2); x positive and normal."""
+    root_half = 0x3F3504F3 if f.kind == "float" else 0x3FE6A09E667F3BCD
+    bits = f.bits(x)
+    e = f.int_op("ashr", f.int_op("sub", bits, root_half), f.mantissa)
+    m = f.from_bits(f.int_op("sub", bits, f.int_op("shl", e, f.mantissa)))
+    return f.int_to_float(e), f.sub(m, 1.0)
+
+
+def _normal(f: Floats, x: Val) -> tuple[Val, Val]:
+    """x made normal, and what that added to the exponent, negated."""
+    tiny = f.lt(x, 2.0 ** (1 - f.bias))
+    lift = f.mantissa + 2
+    return f.where(tiny, f.mul(x, 2.0**lift), x), f.where(tiny, -float(lift), 0.0)
+
+
+def _log_of(f: Floats, e: Val, m1: Val, extra: Val | None = None) -> Val:
+    """log((1 + m1) 2**e) + extra."""
+    high, low = f.table("ln2")
+    square = f.mul(m1, m1)
+    small = f.mul(e, low) if extra is None else f.fma(e, low, extra)
+    if f.kind == "float":
+        y = f.fma(f.mul(square, m1), f.poly("log", m1), small)
+        return f.fma(e, high, f.add(f.fma(square, -0.5, y), m1))
+    s = f.div(m1, f.add(m1, 2.0))
+    z = f.mul(s, s)
+    half = f.mul(square, 0.5)
+    y = f.fma(s, f.fma(z, f.poly("log_ratio", z), half), small)
+    return f.sub(f.mul(e, high), f.sub(f.sub(half, y), m1))
+
+
+def _log_ends(f: Floats, x: Val, inner: Val, shifted: Val) -> Val:
+    """``inner`` for positive finite ``shifted``; -inf at 0, NaN below, else x itself."""
+    ends = f.where(f.lt(shifted, 0.0), NAN, x)
+    ends = f.where(f.eq(shifted, 0.0), -INF, ends)
+    return f.where(f.both(f.gt(shifted, 0.0), f.lt(shifted, INF)), inner, ends)
+
+
+def log(f: Floats, x: Val) -> Val:
+    normal, shift = _normal(f, x)
+    e, m1 = _split(f, normal)
+    return _log_ends(f, x, _log_of(f, f.add(e, shift), m1), x)
+
+
+def log1p(f: Floats, x: Val) -> Val:
+    total, lost = f.two_sum(x, 1.0)
+    e, m1 = _split(f, total)
+    inner = _log_of(f, e, m1, f.div(lost, total))
+    inner = f.where(f.lt(f.abs(x), 2.0 ** -(f.mantissa + 2)), x, inner)
+    return _log_ends(f, x, inner, total)
+
+
+def tanh(f: Floats, x: Val) -> Val:
+    size = f.abs(x)
+    square = f.mul(x, x)
+    near = f.fma(f.mul(x, square), f.poly("tanh", square), x)
+    far = f.sub(1.0, f.div(2.0, f.add(exp(f, f.mul(size, 2.0)), 1.0)))
+    return f.where(f.lt(size, 0.625), near, f.copysign(far, x))
+
+
+def logistic(f: Floats, x: Val) -> Val:
+    e = exp(f, f.neg(f.abs(x)))
+    return f.div(f.where(f.lt(x, 0.0), e, 1.0), f.add(e, 1.0))
+
+
+def sinh(f: Floats, x: Val) -> Val:
+    size = f.abs(x)
+    square = f.mul(x, x)
+    near = f.fma(f.mul(x, square), f.poly("sinh", square), x)
+    half = exp(f, size, halvings=1)
+    far = f.sub(half, f.div(0.25, half))
+    return f.where(f.lt(size, 1.0), near, f.copysign(far, x))
+
+
+def cosh(f: Floats, x: Val) -> Val:
+    half = exp(f, f.abs(x), halvings=1)
+    return f.add(half, f.div(0.25, half))
+
+
+def asinh(f: Floats, x: Val) -> Val:
+    size = f.abs(x)
+    big = f.gt(size, 2.0**28)
+    square = f.mul(size, size)
+    root = f.add(f.sqrt(f.add(square, 1.0)), 1.0)
+    # log1p(a - 1) = log(a), and a - 1 is exact or makes no difference.
+    inner = f.where(big, f.sub(size, 1.0), f.add(size, f.div(square, root)))
+    return f.copysign(f.add(log1p(f, inner), f.where(big, 0.6931471805599453, 0.0)), x)
+
+
+def acosh(f: Floats, x: Val) -> Val:
+    big = f.gt(x, 2.0**28)
+    t = f.sub(x, 1.0)
+    inner = f.where(big, t, f.add(t, f.sqrt(f.fma(t, t, f.mul(t, 2.0)))))
+    result = f.add(log1p(f, inner), f.where(big, 0.6931471805599453, 0.0))
+    return f.where(f.lt(x, 1.0), NAN, result)
+
+
+def atanh(f: Floats, x: Val) -> Val:
+    size = f.abs(x)
+    inner = log1p(f, f.div(f.mul(size, 2.0), f.sub(1.0, size)))
+    return f.copysign(f.mul(inner, 0.5), x)
+
+
+def cbrt(f: Floats, x: Val) -> Val:
+    """float64 only. A third of the exponent by the bits, then two steps of third order and one of second."""
+    size = f.abs(x)
+    tiny, huge = f.lt(size, 2.0**-1022), f.gt(size, 2.0**1000)
+    y = f.mul(size, f.where(tiny, 2.0**54, f.where(huge, 2.0**-54, 1.0)))
+    high = f.b.convert("trunc", f.int_op("lshr", f.bits(y), 32), "i32")
+    third = f.b.binary("fmul", f.b.convert("sitofp", high, "double"), literal(1.0 / 3.0, "double"))
+    start = f.b.binary("add", f.b.convert("fptosi", third, "i32"), literal(0x2A9F7893, "i32"))
+    r = f.from_bits(f.int_op("shl", f.b.convert("zext", start, "i64"), 32))
+    for _ in range(2):
+        cube = f.mul(f.mul(r, r), r)
+        r = f.mul(r, f.div(f.fma(y, 2.0, cube), f.fma(cube, 2.0, y)))
+    # y - r**3 nearly without error.
+    square, lost = f.two_product(r, r)
+    cube, lost_cube = f.two_product(square, r)
+    rest = f.sub(f.sub(f.sub(y, cube), lost_cube), f.mul(lost, r))
+    r = f.add(r, f.div(rest, f.mul(square, 3.0)))
+    r = f.mul(r, f.where(tiny, 2.0**-18, f.where(huge, 2.0**18, 1.0)))
+    ordinary = f.both(f.gt(size, 0.0), f.lt(size, INF))
+    return f.where(ordinary, f.copysign(r, x), x)
+
+
+def _log_pair(f: Floats, x: Val) -> tuple[Val, Val]:
+    """log(x) as a sum of two, good to about 2**-66; x positive, finite."""
+    normal, shift = _normal(f, x)
+    e, m1 = _split(f, normal)
+    e = f.add(e, shift)
+    bottom, bottom_lost = f.fast_two_sum(2.0, m1)
+    s = f.div(m1, bottom)
+    product, lost = f.two_product(s, bottom)
+    rest = f.sub(f.sub(f.sub(m1, product), lost), f.mul(s, bottom_lost))
+    s_low = f.div(rest, bottom)
+    z, z_low = f.two_product(s, s)
+    z_low = f.fma(f.mul(s, 2.0), s_low, z_low)
+    head, head_low = f.table("two_thirds")
+    t, t_low = f.fast_two_sum(head, f.mul(z, f.poly("log_ratio", z, skip=1)))
+    t_low = f.add(t_low, head_low)
+    w, w_low = f.two_product(z, t)
+    w_low = f.add(w_low, f.fma(z, t_low, f.mul(z_low, t)))
+    w, w_more = f.fast_two_sum(2.0, w)
+    w_low = f.add(w_low, w_more)
+    value, value_low = f.two_product(s, w)
+    value_low = f.add(value_low, f.fma(s, w_low, f.mul(s_low, w)))
+    high, low = f.table("ln2")
+    total, total_low = f.two_sum(f.mul(e, high), value)
+    return total, f.add(f.fma(e, low, value_low), total_low)
+
+
+def pow_(f: Floats, x: Val, y: Val) -> Val:
+    """Also for float32: log and exp are then done in float64 and need no second part."""
+    x, y = f.b.match(x, y)
+    size = f.abs(x)
+    safe = f.where(f.both(f.gt(size, 0.0), f.lt(size, INF)), size, 1.0)
+    if f.kind == "float":
+        d = Floats(f.context, "double")
+        normal = d.double(safe)
+        e, m1 = _split(d, normal)
+        value = f.b.convert("fptrunc", exp(d, d.mul(_log_of(d, e, m1), d.double(y))), "float")
+    else:
+        high, low = _log_pair(f, safe)
+        product, lost = f.two_product(high, y)
+        lost = f.fma(low, y, lost)
+        lost = f.where(f.lt(f.abs(product), 1000.0), lost, 0.0)
+        value = exp(f, product, lost)
+    return _pow_ends(f, x, y, size, value)
+
+
+def _pow_ends(f: Floats, x: Val, y: Val, size: Val, value: Val) -> Val:
+    grows = f.gt(y, 0.0)
+    at_zero = f.where(grows, 0.0, INF)
+    at_inf = f.where(grows, INF, 0.0)
+    value = f.where(f.eq(size, 0.0), at_zero, value)
+    value = f.where(f.eq(size, INF), at_inf, value)
+    endless = f.eq(f.abs(y), INF)
+    value = f.where(f.both(endless, f.lt(size, 1.0)), f.where(grows, 0.0, INF), value)
+    value = f.where(f.both(endless, f.gt(size, 1.0)), at_inf, value)
+    whole_limit = 2.0**f.mantissa
+    y_size = f.abs(y)
+    rounded = f.sub(f.add(y_size, whole_limit), whole_limit)
+    big = f.ge(y_size, whole_limit)
+    whole = f.either(big, f.eq(rounded, y_size))
+    half = f.mul(y_size, 0.5)
+    half_rounded = f.sub(f.add(half, whole_limit), whole_limit)
+    odd = f.both(f.both(whole, f.lt(y_size, 2.0 * whole_limit)), f.invert(f.eq(half_rounded, half)))
+    negative = f.b.compare("icmp slt", f.bits(x), f.i(0))
+    value = f.where(f.both(negative, odd), f.neg(value), value)
+    bad = f.both(f.both(f.lt(x, 0.0), f.lt(size, INF)), f.invert(f.either(whole, endless)))
+    value = f.where(bad, NAN, value)
+    value = f.where(f.b.compare("fcmp uno", x, y), NAN, value)
+    value = f.where(f.eq(size, 1.0), f.where(f.both(endless, f.invert(f.is_nan(x))), 1.0, value), value)
+    return f.where(f.either(f.eq(y, 0.0), f.eq(x, 1.0)), 1.0, value)

@@ -1,0 +1,221 @@
+"""Floating-point arithmetic on values, as elementary functions need it: polynomials, exact products, powers of two.
+
+``Floats`` works in one LLVM type, float or double, for any number of lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cotan_cpu.codegen.builder import Builder, Val, literal
+from cotan_cpu.codegen.math_tables import TABLES
+from cotan_cpu.codegen.scalars import Context
+from cotan_cpu.codegen.types import INT_OF
+
+INF, NAN = float("inf"), float("nan")
+
+
+class Floats:
+    """Arithmetic in ``kind``; Python numbers are constants."""
+
+    def __init__(self, context: Context, kind: str) -> None:
+        self.context = context
+        self.b: Builder = context.b
+        self.kind = kind
+        self.int_kind = INT_OF[kind]
+        self.fused = context.target.fma
+        self.mantissa = 23 if kind == "float" else 52
+        self.bias = 127 if kind == "float" else 1023
+        self.magic = 1.5 * 2.0**self.mantissa
+        """Adding it rounds to an integer, which then stands in the low bits."""
+
+    def v(self, x: Val | float) -> Val:
+        return x if isinstance(x, Val) else literal(x, self.kind)
+
+    def i(self, x: Val | int) -> Val:
+        return x if isinstance(x, Val) else literal(x, self.int_kind)
+
+    # Floats.
+
+    def add(self, x: Val | float, y: Val | float) -> Val:
+        return self.b.binary("fadd", self.v(x), self.v(y))
+
+    def sub(self, x: Val | float, y: Val | float) -> Val:
+        return self.b.binary("fsub", self.v(x), self.v(y))
+
+    def mul(self, x: Val | float, y: Val | float) -> Val:
+        return self.b.binary("fmul", self.v(x), self.v(y))
+
+    def div(self, x: Val | float, y: Val | float) -> Val:
+        return self.b.binary("fdiv", self.v(x), self.v(y))
+
+    def neg(self, x: Val) -> Val:
+        return self.b.unary("fneg", x)
+
+    def abs(self, x: Val) -> Val:
+        return self.b.intrinsic("fabs", x)
+
+    def sqrt(self, x: Val) -> Val:
+        return self.b.intrinsic("sqrt", x)
+
+    def copysign(self, x: Val, sign: Val) -> Val:
+        return self.b.intrinsic("copysign", *self.b.match(x, sign))
+
+    def fma(self, x: Val | float, y: Val | float, z: Val | float) -> Val:
+        """x * y + z, fused where that is one instruction."""
+        if self.fused:
+            return self.b.intrinsic("fma", *self.b.match(self.v(x), self.v(y), self.v(z)))
+        return self.add(self.mul(x, y), z)
+
+    def poly(self, name: str, x: Val, skip: int = 0) -> Val:
+        """The polynomial of the table ``name`` without its first ``skip`` coefficients."""
+        return self.horner(TABLES[name, self.kind][skip:], x)
+
+    def horner(self, coefficients: tuple[float, ...], x: Val) -> Val:
+        """The polynomial with these coefficients, lowest power first."""
+        result: Val | float = coefficients[-1]
+        for coefficient in reversed(coefficients[:-1]):
+            result = self.fma(result, x, coefficient)
+        return self.v(result)
+
+    def table(self, name: str) -> tuple[float, ...]:
+        return TABLES[name, self.kind]
+
+    # Comparison and choice.
+
+    def lt(self, x: Val | float, y: Val | float) -> Val:
+        return self.b.compare("fcmp olt", self.v(x), self.v(y))
+
+    def le(self, x: Val | float, y: Val | float) -> Val:
+        return self.b.compare("fcmp ole", self.v(x), self.v(y))
+
+    def gt(self, x: Val | float, y: Val | float) -> Val:
+        return self.b.compare("fcmp ogt", self.v(x), self.v(y))
+
+    def ge(self, x: Val | float, y: Val | float) -> Val:
+        return self.b.compare("fcmp oge", self.v(x), self.v(y))
+
+    def eq(self, x: Val | float, y: Val | float) -> Val:
+        return self.b.compare("fcmp oeq", self.v(x), self.v(y))
+
+    def is_nan(self, x: Val) -> Val:
+        return self.b.compare("fcmp uno", x, x)
+
+    def both(self, p: Val, q: Val) -> Val:
+        return self.b.binary("and", p, q)
+
+    def either(self, p: Val, q: Val) -> Val:
+        return self.b.binary("or", p, q)
+
+    def invert(self, p: Val) -> Val:
+        return self.b.binary("xor", p, literal(True, "i1"))
+
+    def where(self, condition: Val, x: Val | float, y: Val | float) -> Val:
+        return self.b.select(condition, self.v(x), self.v(y))
+
+    def clamp(self, x: Val, low: float, high: float) -> Val:
+        """x between the ends; NaN stays."""
+        x = self.where(self.lt(x, low), low, x)
+        return self.where(self.gt(x, high), high, x)
+
+    # Bits.
+
+    def bits(self, x: Val) -> Val:
+        return self.b.bitcast(x, self.int_kind)
+
+    def from_bits(self, x: Val) -> Val:
+        return self.b.bitcast(x, self.kind)
+
+    def int_op(self, op: str, x: Val | int, y: Val | int) -> Val:
+        return self.b.binary(op, self.i(x), self.i(y))
+
+    def magic_bits(self) -> int:
+        """The bits of ``magic``."""
+        return (self.bias + self.mantissa) << self.mantissa | 1 << (self.mantissa - 1)
+
+    def round_to_int(self, scaled: Val) -> tuple[Val, Val]:
+        """A value that has ``magic`` added: the integer as a float, and as an integer."""
+        return self.sub(scaled, self.magic), self.int_op("sub", self.bits(scaled), self.magic_bits())
+
+    def int_to_float(self, n: Val) -> Val:
+        """A small integer as a float, without a conversion instruction."""
+        return self.sub(self.from_bits(self.int_op("add", n, self.magic_bits())), self.magic)
+
+    def power_of_two(self, n: Val) -> Val:
+        """2**n for a normal result."""
+        return self.from_bits(self.int_op("shl", self.int_op("add", n, self.bias), self.mantissa))
+
+    def scale(self, x: Val, n: Val) -> Val:
+        """x * 2**n rounded once, also where the result is denormal or 2**n overflows."""
+        half = self.int_op("ashr", n, 1)
+        rest = self.int_op("sub", n, half)
+        return self.mul(self.mul(x, self.power_of_two(half)), self.power_of_two(rest))
+
+    # Sums and products without error.
+
+    def fast_two_sum(self, x: Val | float, y: Val | float) -> tuple[Val, Val]:
+        """x + y and its rounding error, for |x| >= |y|."""
+        total = self.add(x, y)
+        return total, self.sub(y, self.sub(total, x))
+
+    def two_sum(self, x: Val | float, y: Val | float) -> tuple[Val, Val]:
+        """x + y and its rounding error."""
+        total = self.add(x, y)
+        back = self.sub(total, x)
+        return total, self.add(self.sub(x, self.sub(total, back)), self.sub(y, back))
+
+    def two_product(self, x: Val | float, y: Val | float) -> tuple[Val, Val]:
+        """x * y and its rounding error."""
+        x, y = self.v(x), self.v(y)
+        product = self.mul(x, y)
+        if self.fused:
+            return product, self.fma(x, y, self.neg(product))
+        (xh, xl), (yh, yl) = self._halves(x), self._halves(y)
+        error = self.sub(self.mul(xh, yh), product)
+        error = self.add(self.add(error, self.mul(xh, yl)), self.mul(xl, yh))
+        return product, self.add(error, self.mul(xl, yl))
+
+    def _halves(self, x: Val) -> tuple[Val, Val]:
+        kept = (self.mantissa + 1) // 2
+        high = self.from_bits(self.int_op("and", self.bits(x), -1 << kept))
+        return high, self.sub(x, high)
+
+    # Other ways to a value.
+
+    def double(self, x: Val) -> Val:
+        return self.b.convert("fpext", x, "double")
+
+    def rarely(self, rare: Val, x: Val, usual: Val, function: str) -> Val:
+        """``usual``, but in the lanes where ``rare`` holds the C library's ``function`` of x, called one by one."""
+        b = self.b
+        name = function + ("f" if self.kind == "float" else "")
+        b.declare(name, self.kind, [self.kind])
+        x, rare, usual = b.match(x, rare, usual)
+        if x.lanes == 1:
+            return b.branch(rare, lambda: [b.impure(f"call {self.kind} @{name}({self.kind} {x.text})", self.kind, 1)],
+                            lambda: [usual])[0]  # fmt: skip
+        reduce = f"llvm.vector.reduce.or.v{x.lanes}i1"
+        b.declare(reduce, "i1", [rare.type])
+        some = b.emit(f"call i1 @{reduce}({rare.type} {rare.text})", "i1", 1, rare.depth)
+
+        def slow() -> list[Val]:
+            memory = b.alloca(self.kind, x.lanes)
+            b.line(f"store {x.type} {x.text}, ptr {memory.text}, align 64")
+
+            def one(lane: Val, _: list[Val]) -> list[Val]:
+                place = b.gep(self.kind, memory, lane)
+                value = b.impure(f"load {self.kind}, ptr {place.text}", self.kind, 1)
+                value = b.impure(f"call {self.kind} @{name}({self.kind} {value.text})", self.kind, 1)
+                b.line(f"store {self.kind} {value.text}, ptr {place.text}")
+                return []
+
+            b.loop(literal(0, "i64"), literal(x.lanes, "i64"), 1, (), one)
+            called = b.impure(f"load {x.type}, ptr {memory.text}, align 64", self.kind, x.lanes)
+            return [b.select(rare, called, usual)]
+
+        return b.branch(some, slow, lambda: [usual])[0]
+
+
+Unary = Callable[[Floats, Val], Val]
+
+
