@@ -392,7 +392,8 @@ def _scan_loop(evaluator: Evaluator, node: ScanLoop, kernel: Kernel) -> None:
             bodies = [evaluator(body) for body in node.bodies]
             states = evaluator.combine(node.combiner, states, bodies, [init.dtype for init in node.inits])
             for slot, index, which in node.stores:
-                _write(evaluator, kernel, slot, evaluator.index(index), states[which])
+                value = cast(states[which], kernel.operands[slot].dtype)
+                _write(evaluator, kernel, slot, evaluator.index(index), value)
     evaluator.axes.pop(node.axis, None)
 
 

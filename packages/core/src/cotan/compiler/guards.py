@@ -11,45 +11,63 @@ from typing import Any
 
 from cotan.compiler.elements import inner_values
 from cotan.compiler.tree import topological, unsafe_nodes
-from cotan.ir.scalar import Expr, const, make
+from cotan.ir.index import Index, substitute
+from cotan.ir.scalar import Expr, as_index, const, make
 
 Branch = tuple[Any, bool]
 Under = tuple[Branch, ...]
 
 
-def protect_reductions(exprs: Sequence[Expr], sizes: Sequence[int]) -> list[Expr]:
-    """``exprs`` with every reduction safe to compute anywhere."""
-    order = topological(exprs)
-    if not any(n.op == "guard" for n in order) or not any(n.op == "reduce" for n in order):
-        return list(exprs)
-    unsafe = unsafe_nodes(order, sizes)
-    risky: set[Expr] = set()
-    for node in order:
-        if (node.op == "reduce" and node in unsafe) or any(n in risky for n in (*node.args, *inner_values(node))):
-            risky.add(node)
-    memo: dict[tuple[Expr, Under], Expr] = {}
-    return [_protect(e, (), risky, unsafe, memo) for e in exprs]
+class Protector:
+    """Rewrites expressions and indices so that every reduction in them is safe to compute anywhere.
 
+    Args:
+      exprs: all expressions of the kernel, for what may be out of bounds.
+      sizes: the number of elements of each operand.
+    """
 
-def _protect(
-    node: Expr, under: Under, risky: set[Expr], unsafe: set[Expr], memo: dict[tuple[Expr, Under], Expr]
-) -> Expr:
-    """``node`` as it stands inside the branches ``under``."""
-    if node not in risky:
-        return node
-    known = memo.get((node, under))
-    if known is not None:
-        return known
-    if node.op == "guard":
-        branches = [(*under, (node.attr, True)), (*under, (node.attr, False))]
-        args = [_protect(a, u, risky, unsafe, memo) for a, u in zip(node.args, branches, strict=True)]
-    else:
-        args = [_protect(a, under, risky, unsafe, memo) for a in node.args]
-    if node.op == "reduce" and node in unsafe:
-        half = len(args) // 2
-        args[half:] = [_inside(a, under) for a in args[half:]]
-    result = memo[node, under] = make(node.op, node.dtype, args, node.attr)
-    return result
+    def __init__(self, exprs: Sequence[Expr], sizes: Sequence[int]) -> None:
+        order = topological(exprs)
+        self.risky: set[Expr] = set()
+        if not any(n.op == "guard" for n in order) or not any(n.op == "reduce" for n in order):
+            return
+        self.unsafe = unsafe_nodes(order, sizes)
+        for node in order:
+            if (node.op == "reduce" and node in self.unsafe) or any(
+                n in self.risky for n in (*node.args, *inner_values(node))
+            ):
+                self.risky.add(node)
+        self.memo: dict[tuple[Expr, Under], Expr] = {}
+
+    def index(self, index: Index, under: Under = ()) -> Index:
+        """The index, with the reductions inside its values safe."""
+        if not self.risky:
+            return index
+        return substitute(index, {}, lambda v: as_index(self(v.expr, under), *v.range))
+
+    def __call__(self, node: Expr, under: Under = ()) -> Expr:
+        """``node`` as it stands inside the branches ``under``."""
+        if node not in self.risky:
+            return node
+        known = self.memo.get((node, under))
+        if known is not None:
+            return known
+        attr = node.attr
+        if node.op == "guard":
+            attr = tuple((self.index(i, under), lo, hi) for i, lo, hi in attr)
+            branches = [(*under, (attr, True)), (*under, (attr, False))]
+            args = [self(a, u) for a, u in zip(node.args, branches, strict=True)]
+        else:
+            args = [self(a, under) for a in node.args]
+        if node.op == "load":
+            attr = (attr[0], self.index(attr[1], under))
+        elif node.op == "index":
+            attr = self.index(attr, under)
+        elif node.op == "reduce" and node in self.unsafe:
+            half = len(args) // 2
+            args[half:] = [_inside(a, under) for a in args[half:]]
+        result = self.memo[node, under] = make(node.op, node.dtype, args, attr)
+        return result
 
 
 def _inside(body: Expr, under: Under) -> Expr:

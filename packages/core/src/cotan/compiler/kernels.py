@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cotan.compiler.cost import weight
-from cotan.compiler.elements import Op, index_values, normal_index, physical
+from cotan.compiler.elements import Op, normal_index, physical
 from cotan.compiler.fusion import Fusion, Group, scattering, start_of
-from cotan.compiler.guards import protect_reductions
+from cotan.compiler.guards import Protector
 from cotan.compiler.legalize import HALF, convert, widen
 from cotan.compiler.rewrite import Rewriter
 from cotan.compiler.tree import Path, Root, derive, joined_loops, same_loops, topological
@@ -62,15 +62,16 @@ class _Builder:
     def finish(self, name: str, roots: Sequence[Root], outs: Sequence[Var]) -> Draft:
         """Simplify the loops, derive the tree, and say what the operands are."""
         sizes = [physical(v.aval).size for v in self.slots]
-        roots = _rewritten(roots, same_loops([(r.exprs, r.path) for r in roots]))
-        safe = iter(protect_reductions([e for r in roots for e in r.exprs], sizes))
-        roots = [_with_exprs(r, tuple(next(safe) for _ in r.exprs)) for r in roots]
-        exprs = [e for r in roots for e in r.exprs]
+        roots = _rewritten(roots, same_loops(roots))
+        protect = Protector([e for r in roots for e, _ in r.values()], sizes)
+        if protect.risky:
+            roots = [_mapped(r, r.path, protect, protect.index) for r in roots]
         nests = [max((r.path for r in roots), key=len)]
-        roots = _rewritten(roots, joined_loops(nests, exprs, [i for r in roots for i in _indices(r)]))
+        exprs = [e for r in roots for e, _ in r.values()]
+        roots = _rewritten(roots, joined_loops(nests, exprs, [i for r in roots for i in r.indices()]))
         tree = derive(roots, sizes)
-        order = topological([e for r in roots for e in r.exprs])
-        read = {node.attr[0] for node in order if node.op == "load"} | _inner_reads(roots)
+        order = topological([e for r in roots for e, _ in r.values()])
+        read = {node.attr[0] for node in order if node.op == "load"}
         combined = {r.node.slot for r in roots if isinstance(r.node, Store) and r.node.combine is not None}
         written = {self.slots[v] for v in outs}
         operands = tuple(
@@ -83,25 +84,18 @@ class _Builder:
         return Draft(kernel, tuple(self.slots), tuple(outs))
 
 
-def _indices(root: Root) -> list[Index]:
+def _mapped(
+    root: Root, path: Path, expr: Callable[[Expr], Expr], index: Callable[[Index], Index]
+) -> Root:
+    """``root`` in the loops ``path``, with its expressions and indices changed."""
     step = root.node
+    exprs = tuple(map(expr, root.exprs))
     if isinstance(step, ScanLoop):
-        return [index for _, index, _ in step.stores]
-    return [step.index, *(index for index, _, _ in step.conditions)]
-
-
-def _inner_reads(roots: Sequence[Root]) -> set[int]:
-    values = [e for r in roots for i in _indices(r) for e in index_values(i)]
-    return {node.attr[0] for node in topological(values) if node.op == "load"}
-
-
-def _with_exprs(root: Root, exprs: tuple[Expr, ...]) -> Root:
-    step = root.node
-    if isinstance(step, ScanLoop):
-        return Root(
-            root.path, exprs, ScanLoop(step.axis, step.combiner, step.inits, exprs, step.stores, step.reverse, ())
-        )
-    return Root(root.path, exprs, Store(step.slot, step.index, exprs[0], step.conditions, step.combine))
+        stores = tuple((slot, index(i), k) for slot, i, k in step.stores)
+        inits = tuple(map(expr, step.inits))
+        return Root(path, exprs, ScanLoop(step.axis, step.combiner, inits, exprs, stores, step.reverse, ()))
+    conditions = tuple((index(i), lo, hi) for i, lo, hi in step.conditions)
+    return Root(path, exprs, Store(step.slot, index(step.index), exprs[0], conditions, step.combine))
 
 
 def _rewritten(roots: Sequence[Root], axes: dict[Axis, Index]) -> list[Root]:
@@ -111,18 +105,11 @@ def _rewritten(roots: Sequence[Root], axes: dict[Axis, Index]) -> list[Root]:
     rewrite = Rewriter(axes)
     new: list[Root] = []
     for root in roots:
-        kept = [next(iter(axes[a].terms))[0] if a in axes and axes[a].terms else a for a in root.path]
-        path = tuple(a for a, old in zip(kept, root.path, strict=True) if old not in axes or axes[old].terms)
-        exprs = tuple(map(rewrite, root.exprs))
-        step = root.node
-        node: Store | ScanLoop
-        if isinstance(step, ScanLoop):
-            stores = tuple((slot, rewrite.index(index), k) for slot, index, k in step.stores)
-            node = ScanLoop(step.axis, step.combiner, step.inits, exprs, stores, step.reverse, ())
-        else:
-            conditions = tuple((rewrite.index(i), lo, hi) for i, lo, hi in step.conditions)
-            node = Store(step.slot, rewrite.index(step.index), exprs[0], conditions, step.combine)
-        new.append(Root(path, exprs, node))  # type: ignore[arg-type]
+        path: list[Axis] = []
+        for axis in root.path:
+            walked = [a for a, _ in axes[axis].terms] if axis in axes else [axis]
+            path.extend(a for a in walked if isinstance(a, Axis))
+        new.append(_mapped(root, tuple(path), rewrite, rewrite.index))
     return new
 
 
