@@ -47,7 +47,7 @@ class Sample:
     rtol: float = 0.0
 
 
-# ---- Evaluation without a backend ---------------------------------------------------------------------------------------
+# ---- Evaluation without a backend -----------------------------------------------------------------------------------
 
 
 def by_reference(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
@@ -70,7 +70,9 @@ def by_basis(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) 
     out = tables.decompose[primitive](*args, **params)
     expected = tables.abstract[primitive](*map(get_aval, args), **params)
     for y, aval in zip(out, expected, strict=True) if primitive.multiple_results else [(out, expected)]:
-        assert (get_aval(y).shape, get_aval(y).dtype) == (aval.shape, aval.dtype), f"{primitive} decomposes to another type"
+        assert (get_aval(y).shape, get_aval(y).dtype) == (aval.shape, aval.dtype), (
+            f"{primitive} decomposes to another type"
+        )
     return out
 
 
@@ -86,7 +88,7 @@ def evaluated(how: Any = by_reference) -> Iterator[None]:
         slots.eager = before
 
 
-# ---- The checks -------------------------------------------------------------------------------------------------------
+# ---- The checks -----------------------------------------------------------------------------------------------------
 
 
 def close(actual: Any, expected: Any, rtol: float, what: str) -> None:
@@ -136,7 +138,10 @@ def check_batch(sample: Sample, size: int = 3) -> None:
     for dims in itertools.product(*options):
         if all(dim is None for dim in dims):
             continue
-        examples = [[np.asarray(x) if d is None else _vary(x, n) for x, d in zip(sample.args, dims, strict=True)] for n in range(size)]
+        examples = [
+            [np.asarray(x) if d is None else _vary(x, n) for x, d in zip(sample.args, dims, strict=True)]
+            for n in range(size)
+        ]
         stacked = [
             column[0] if d is None else np.stack(column, d)
             for column, d in zip(zip(*examples, strict=True), dims, strict=True)
@@ -168,11 +173,15 @@ def check_jvp(sample: Sample, step: float = 1e-6) -> None:
         for chosen in itertools.combinations(sample.varying, count):
             tangents = [rng.normal(size=np.shape(x)) if k in chosen else None for k, x in enumerate(args)]
             with evaluated():
-                given = [Zero(tangent_aval(get_aval(x))) if t is None else t for x, t in zip(args, tangents, strict=True)]
+                given = [
+                    Zero(tangent_aval(get_aval(x))) if t is None else t for x, t in zip(args, tangents, strict=True)
+                ]
                 out, dot = rule(args, given, **sample.params)
                 close(out, p.bind(*args, **sample.params), 0, f"primal of the jvp of {sample.name}")
                 ahead, behind = (
-                    p.bind(*(x if t is None else x + h * t for x, t in zip(args, tangents, strict=True)), **sample.params)
+                    p.bind(
+                        *(x if t is None else x + h * t for x, t in zip(args, tangents, strict=True)), **sample.params
+                    )
                     for h in (step, -step)
                 )
                 dot = instantiate(dot)

@@ -41,17 +41,34 @@ def _dtypes() -> list[Sample]:
     numbers = CASES[0][3]
     found = []
     for dtype, preferred in (
-        (np.int8, None), (np.int8, np.int32), (np.bool_, None), (np.float16, None), (ml_dtypes.bfloat16, None),
-        (ml_dtypes.bfloat16, np.float32), (np.complex64, None), (np.uint16, None), (np.float64, None), (np.float32, np.float64),
-    ):  # fmt: skip
+        (np.int8, None),
+        (np.int8, np.int32),
+        (np.bool_, None),
+        (np.float16, None),
+        (ml_dtypes.bfloat16, None),
+        (ml_dtypes.bfloat16, np.float32),
+        (np.complex64, None),
+        (np.uint16, None),
+        (np.float64, None),
+        (np.float32, np.float64),
+    ):
         args = (array(2, 3, dtype=dtype), array(3, 4, dtype=dtype, seed=1))
-        found.append(Sample(f"dot {np.dtype(dtype)} {preferred and np.dtype(preferred)}", dot_general_p, args, _params(numbers, preferred)))
+        found.append(
+            Sample(
+                f"dot {np.dtype(dtype)} {preferred and np.dtype(preferred)}",
+                dot_general_p,
+                args,
+                _params(numbers, preferred),
+            )
+        )
     return found
 
 
 SAMPLES = [
     *(
-        Sample(f"dot {name}", dot_general_p, (array(*a), array(*b, seed=1)), _params(numbers), (0, 1), ((0,), (1,)), 1e-5)
+        Sample(
+            f"dot {name}", dot_general_p, (array(*a), array(*b, seed=1)), _params(numbers), (0, 1), ((0,), (1,)), 1e-5
+        )
         for name, a, b, numbers in CASES
     ),
     *_dtypes(),

@@ -20,37 +20,70 @@ CLIP, FILL, PROMISE = GatherScatterMode.CLIP, GatherScatterMode.FILL_OR_DROP, Ga
 
 def _slices() -> list[Sample]:
     cases: list[tuple[Any, Any, Any, Any]] = [
-        ((5,), (1,), (4,), None), ((5,), (0,), (5,), (2,)), ((3, 4), (1, 0), (3, 4), (1, 3)), ((4,), (2,), (2,), None),
-        ((0,), (0,), (0,), None), ((), (), (), None), ((7,), (2,), (7,), (4,)), ((6,), (1,), (6,), (3,)),
-    ]  # fmt: skip
+        ((5,), (1,), (4,), None),
+        ((5,), (0,), (5,), (2,)),
+        ((3, 4), (1, 0), (3, 4), (1, 3)),
+        ((4,), (2,), (2,), None),
+        ((0,), (0,), (0,), None),
+        ((), (), (), None),
+        ((7,), (2,), (7,), (4,)),
+        ((6,), (1,), (6,), (3,)),
+    ]
     return [
         Sample(
-            f"slice {s} {a}:{b}:{c}", slice_p, (array(*s),),
-            {"start_indices": a, "limit_indices": b, "strides": c}, varying=(0,), linear=((0,),),
-        )  # fmt: skip
+            f"slice {s} {a}:{b}:{c}",
+            slice_p,
+            (array(*s),),
+            {"start_indices": a, "limit_indices": b, "strides": c},
+            varying=(0,),
+            linear=((0,),),
+        )
         for s, a, b, c in cases
     ]
 
 
 def _dynamic() -> list[Sample]:
     cases: list[tuple[Any, Any, Any]] = [
-        ((5,), (1,), (2,)), ((5,), (-3,), (2,)), ((5,), (9,), (2,)), ((3, 4), (1, 2), (2, 1)), ((3, 4), (0, 3), (3, 2)),
-        ((4,), (2,), (4,)), ((8,), (5,), (1,)), ((3, 2), (1, 0), (0, 2)), ((), (), ()), ((6, 5), (4, 1), (2, 3)),
-    ]  # fmt: skip
+        ((5,), (1,), (2,)),
+        ((5,), (-3,), (2,)),
+        ((5,), (9,), (2,)),
+        ((3, 4), (1, 2), (2, 1)),
+        ((3, 4), (0, 3), (3, 2)),
+        ((4,), (2,), (4,)),
+        ((8,), (5,), (1,)),
+        ((3, 2), (1, 0), (0, 2)),
+        ((), (), ()),
+        ((6, 5), (4, 1), (2, 3)),
+    ]
     found = []
     for shape, starts, sizes in cases:
         scalars = tuple(np.int32(s) for s in starts)
         found.append(
-            Sample(f"dynamic_slice {shape} {starts} {sizes}", dynamic_slice_p, (array(*shape), *scalars), {"slice_sizes": sizes},
-                   varying=(0,), linear=((0,),))  # fmt: skip
+            Sample(
+                f"dynamic_slice {shape} {starts} {sizes}",
+                dynamic_slice_p,
+                (array(*shape), *scalars),
+                {"slice_sizes": sizes},
+                varying=(0,),
+                linear=((0,),),
+            )
         )
         found.append(
-            Sample(f"dynamic_update_slice {shape} {starts} {sizes}", dynamic_update_slice_p,
-                   (array(*shape), array(*sizes, seed=7), *scalars), varying=(0, 1), linear=((0,), (1,), (0, 1)))  # fmt: skip
+            Sample(
+                f"dynamic_update_slice {shape} {starts} {sizes}",
+                dynamic_update_slice_p,
+                (array(*shape), array(*sizes, seed=7), *scalars),
+                varying=(0, 1),
+                linear=((0,), (1,), (0, 1)),
+            )
         )
     for dtype in (np.uint8, np.int64, np.uint64, np.int8):
         start = np.asarray(250 if dtype == np.uint8 else 2, dtype)
-        found.append(Sample(f"dynamic_slice start {np.dtype(dtype)}", dynamic_slice_p, (array(300), start), {"slice_sizes": (2,)}))
+        found.append(
+            Sample(
+                f"dynamic_slice start {np.dtype(dtype)}", dynamic_slice_p, (array(300), start), {"slice_sizes": (2,)}
+            )
+        )
     for dtype in (np.bool_, np.complex64, ml_dtypes.bfloat16, np.int16):
         args = (array(4, dtype=dtype), array(2, dtype=dtype, seed=3), np.int32(1))
         found.append(Sample(f"dynamic_update_slice {np.dtype(dtype)}", dynamic_update_slice_p, args))
@@ -81,7 +114,7 @@ GATHERS: list[tuple[str, Any, Any, Any, Any]] = [
     ("no indices", (4, 3), np.zeros((0, 1)), ((1,), (0,), (0,), (), ()), (1, 3)),
     ("empty window", (4, 3), [[1], [2]], ((1, 2), (), (0,), (), ()), (0, 3)),
     ("overlap in a batch", (3, 5), [[[1], [2]], [[0], [0]], [[3], [4]]], ((2,), (), (1,), (0,), (0,)), (1, 2)),
-]  # fmt: skip
+]
 
 
 def _gathers() -> list[Sample]:
@@ -89,9 +122,13 @@ def _gathers() -> list[Sample]:
     for name, shape, indices, numbers, sizes in GATHERS:
         for mode in (CLIP, FILL, PROMISE):
             params = {
-                "dimension_numbers": GatherDimensionNumbers(*numbers), "slice_sizes": sizes, "unique_indices": False,
-                "indices_are_sorted": False, "mode": mode, "fill_value": 99 if mode is FILL else None,
-            }  # fmt: skip
+                "dimension_numbers": GatherDimensionNumbers(*numbers),
+                "slice_sizes": sizes,
+                "unique_indices": False,
+                "indices_are_sorted": False,
+                "mode": mode,
+                "fill_value": 99 if mode is FILL else None,
+            }
             args = (array(*shape), np.asarray(indices, np.int32))
             # The fill value is no tangent, so that differences see 99 - 99.
             found.append(Sample(f"gather {name} {mode.name}", gather_p, args, params, varying=(0,)))
@@ -100,15 +137,25 @@ def _gathers() -> list[Sample]:
             if not promised:  # a gather clamps there and a scatter drops
                 found.append(Sample(f"gather {name} {mode.name} linear", gather_p, args, linear, linear=((0,),)))
     params = {
-        "dimension_numbers": GatherDimensionNumbers((), (0,), (0,)), "slice_sizes": (1,), "unique_indices": False,
-        "indices_are_sorted": False, "mode": FILL,
-    }  # fmt: skip
-    for dtype, fill in ((np.bool_, True), (np.int8, -128), (ml_dtypes.bfloat16, float("nan")), (np.complex64, float("nan"))):
+        "dimension_numbers": GatherDimensionNumbers((), (0,), (0,)),
+        "slice_sizes": (1,),
+        "unique_indices": False,
+        "indices_are_sorted": False,
+        "mode": FILL,
+    }
+    for dtype, fill in (
+        (np.bool_, True),
+        (np.int8, -128),
+        (ml_dtypes.bfloat16, float("nan")),
+        (np.complex64, float("nan")),
+    ):
         args = (array(4, dtype=dtype), np.int32([[1], [7], [3]]))
         found.append(Sample(f"gather {np.dtype(dtype)}", gather_p, args, {**params, "fill_value": fill}))
     for dtype in (np.uint8, np.int64, np.uint32, np.uint64):
         indices = np.asarray([[1], [200], [np.iinfo(dtype).max]], dtype)
-        found.append(Sample(f"gather by {np.dtype(dtype)}", gather_p, (array(300), indices), {**params, "fill_value": 0}))
+        found.append(
+            Sample(f"gather by {np.dtype(dtype)}", gather_p, (array(300), indices), {**params, "fill_value": 0})
+        )
     return found
 
 
@@ -136,9 +183,11 @@ def _scatters() -> list[Sample]:
         args = (array(*shape), np.asarray(indices, np.int32), updates)
         for mode in (CLIP, FILL):
             params = {
-                "dimension_numbers": ScatterDimensionNumbers(*numbers), "indices_are_sorted": False,
-                "unique_indices": False, "mode": mode,
-            }  # fmt: skip
+                "dimension_numbers": ScatterDimensionNumbers(*numbers),
+                "indices_are_sorted": False,
+                "unique_indices": False,
+                "mode": mode,
+            }
             both = ((0,), (2,), (0, 2))
             found += [
                 Sample(f"scatter {name} {mode.name}", scatters.scatter_p, args, params, (0, 2), both),
@@ -162,19 +211,35 @@ def _special_scatters() -> list[Sample]:
         args = (x, np.int32([[1], [0], [3], [4], [7]]), updates)
         found.append(Sample(f"{p} unique", p, args, {**base, "unique_indices": True}, (0, 2), linear, 1e-6))
     zeros = (x, duplicates, np.float32([0, 3, 0, 5, 6]))
-    found.append(Sample("scatter_mul one zero", scatters.scatter_mul_p, zeros, {**base, "unique_indices": False}, (0, 2), ((0,),)))
+    found.append(
+        Sample(
+            "scatter_mul one zero", scatters.scatter_mul_p, zeros, {**base, "unique_indices": False}, (0, 2), ((0,),)
+        )
+    )
     zeros = (x, duplicates, np.float32([0, 3, 0, 0, 6]))
-    found.append(Sample("scatter_mul two zeros", scatters.scatter_mul_p, zeros, {**base, "unique_indices": False}, (0, 2), ((0,),)))
+    found.append(
+        Sample(
+            "scatter_mul two zeros", scatters.scatter_mul_p, zeros, {**base, "unique_indices": False}, (0, 2), ((0,),)
+        )
+    )
     for dtype in (np.bool_, np.int8, ml_dtypes.bfloat16, np.complex64, np.uint32):
         args = (array(5, dtype=dtype), duplicates, array(5, dtype=dtype, seed=2))
         for p in (scatters.scatter_p, scatters.scatter_add_p, scatters.scatter_max_p):
             small = np.dtype(dtype) == ml_dtypes.bfloat16 and p is scatters.scatter_add_p
-            if not (p is scatters.scatter_add_p and dtype == np.bool_) and not (p is scatters.scatter_max_p and dtype == np.complex64):
-                found.append(Sample(f"{p} {np.dtype(dtype)}", p, args, {**base, "unique_indices": False}, rtol=2e-2 if small else 0))
+            if not (p is scatters.scatter_add_p and dtype == np.bool_) and not (
+                p is scatters.scatter_max_p and dtype == np.complex64
+            ):
+                found.append(
+                    Sample(
+                        f"{p} {np.dtype(dtype)}", p, args, {**base, "unique_indices": False}, rtol=2e-2 if small else 0
+                    )
+                )
     for dtype in (np.uint8, np.uint32, np.uint64, np.int64):
         indices = np.asarray([[1], [3], [np.iinfo(dtype).max]], dtype)
         args = (array(5), indices, np.float32([7, 8, 9]))
-        found.append(Sample(f"scatter by {np.dtype(dtype)}", scatters.scatter_p, args, {**base, "unique_indices": True}))
+        found.append(
+            Sample(f"scatter by {np.dtype(dtype)}", scatters.scatter_p, args, {**base, "unique_indices": True})
+        )
     return found
 
 

@@ -75,9 +75,8 @@ def correspondence(
         for d, axis in zip(batching, indices_batching, strict=True):
             begin[d] = batch[axis]
         for offset in itertools.product(*(range(sizes[d]) for d in window_axes)):
-            place, rest, inner = [], iter(batch), iter(offset)
-            for p in range(rank):
-                place.append(next(inner) if p in offsets else next(rest))
+            rest, inner = iter(batch), iter(offset)
+            place = [next(inner) if p in offsets else next(rest) for p in range(rank)]
             source = list(begin)
             for d, o in zip(window_axes, offset, strict=True):
                 source[d] += o
@@ -85,7 +84,9 @@ def correspondence(
             yield tuple(place), None if drop else tuple(source)
 
 
-def gathered(x: Any, indices: Any, *, dimension_numbers: Any, slice_sizes: Any, mode: Any, fill_value: Any, **_: Any) -> Any:
+def gathered(
+    x: Any, indices: Any, *, dimension_numbers: Any, slice_sizes: Any, mode: Any, fill_value: Any, **_: Any
+) -> Any:
     found = {}
     clamping = GatherScatterMode.CLIP if mode is GatherScatterMode.PROMISE_IN_BOUNDS else mode
     for place, source in correspondence(x.shape, indices, dimension_numbers, slice_sizes, clamping):
@@ -135,8 +136,10 @@ ORACLES: dict[Any, Callable[..., Any]] = {
     shape.concatenate_p: lambda *xs, dimension: np.moveaxis(
         np.array([row for x in xs for row in np.moveaxis(x, dimension, 0)], xs[0].dtype).reshape(
             -1 if xs[0].size else sum(x.shape[dimension] for x in xs), *np.delete(xs[0].shape, dimension)
-        ), 0, dimension,
-    ),  # fmt: skip
+        ),
+        0,
+        dimension,
+    ),
     shape.iota_p: lambda dtype, shape, dimension: np.indices(shape)[dimension].astype(dtype),
     shape.copy_p: np.array,
     pads.pad_p: padded,

@@ -212,9 +212,16 @@ def _define(
 
     @tables.kernel(primitive)
     def kernel(
-        i: Any, x: scalar.Operand, indices: scalar.Operand, updates: scalar.Operand, *, dimension_numbers: Any,
-        mode: Any, unique_indices: bool, **_: Any,
-    ) -> Any:  # fmt: skip
+        i: Any,
+        x: scalar.Operand,
+        indices: scalar.Operand,
+        updates: scalar.Operand,
+        *,
+        dimension_numbers: Any,
+        mode: Any,
+        unique_indices: bool,
+        **_: Any,
+    ) -> Any:
         geometry = _windows(x.shape, indices.shape, updates.shape, dimension_numbers)
         clip = mode is GatherScatterMode.CLIP
         order = inverse(geometry.places)  # the loops run batch first, so that "in order" means by batch
