@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from cotan.api.flat import subject
 from cotan.tree import PyTreeDef, tree_structure
 from cotan.tree.calling import ArgNames, check_hashable, positional_names, resolve_argnums
 

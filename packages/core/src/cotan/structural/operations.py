@@ -24,7 +24,7 @@ convert_element_type_p = Primitive("convert_element_type", required=True)
 
 
 def add_any(x: Any, y: Any) -> Any:
-    """The sum of two tangents or cotangents of one type."""
+    """The sum of two tangents or cotangents of one type. (As for all elementwise operations, one may be a scalar.)"""
     return add_any_p.bind(x, y)
 
 
@@ -32,9 +32,9 @@ def add_any(x: Any, y: Any) -> Any:
 def _add_any_abstract(x: ShapedArray, y: ShapedArray) -> ShapedArray:
     if x is y:
         return x
-    if x.shape != y.shape or x.dtype != y.dtype:
+    if (x.shape != y.shape and x.shape and y.shape) or x.dtype != y.dtype:
         raise TypeError(f"add_any got operands of different types, {x.short()} and {y.short()}")
-    return shaped(x.shape, x.dtype, x.weak_type and y.weak_type)
+    return shaped(x.shape or y.shape, x.dtype, x.weak_type and y.weak_type)
 
 
 def broadcast_in_dim(operand: Any, shape: Sequence[int], broadcast_dimensions: Sequence[int]) -> Any:

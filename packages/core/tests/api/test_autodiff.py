@@ -1,0 +1,172 @@
+"""jvp, vjp, linearize, grad, value_and_grad on functions of pytrees, with Python control flow."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+import numpy as np
+import pytest
+
+import cotan
+import cotan.numpy as cnp
+from cotan import float0
+
+Pair = namedtuple("Pair", "a b")
+
+
+def f(x):
+    return cnp.sin(x) * x
+
+
+def df(x):
+    return np.cos(x) * x + np.sin(x)
+
+
+def close(actual, expected, tolerance=1e-5):
+    np.testing.assert_allclose(np.asarray(actual), expected, rtol=tolerance, atol=tolerance)
+
+
+def test_derivatives_of_higher_order():
+    close(cotan.grad(f)(0.5), df(0.5))
+    close(cotan.grad(cotan.grad(f))(0.5), 2 * np.cos(0.5) - 0.5 * np.sin(0.5))
+    close(cotan.grad(cotan.grad(cotan.grad(f)))(0.5), -3 * np.sin(0.5) - 0.5 * np.cos(0.5))
+
+
+@pytest.mark.parametrize("order", ["ff", "fr", "rf", "rr"])
+def test_second_derivatives_agree_in_all_modes(order):
+    def forward(g):
+        return lambda x: cotan.jvp(g, (x,), (cnp.ones_like(x),))[1]
+
+    g = f
+    for mode in order:
+        g = forward(g) if mode == "f" else cotan.grad(g)
+    close(g(cnp.float32(0.5)), 2 * np.cos(0.5) - 0.5 * np.sin(0.5))
+
+
+def test_gradients_have_the_structure_of_the_arguments():
+    params = {"w": cnp.arange(3.0), "layers": [Pair(cnp.float32(2), None), ()]}
+    grads = cotan.grad(lambda p, x: (p["w"] * x).sum() * p["layers"][0].a)(params, cnp.ones(3))
+    close(grads["w"], [2, 2, 2])
+    assert type(grads["layers"][0]) is Pair
+    assert grads["layers"][0].b is None
+    assert grads["layers"][1] == ()
+    close(grads["layers"][0].a, 3)
+
+
+def test_argnums_keywords_and_aux():
+    def g(x, y, *, scale=1.0):
+        return scale * x * y, {"sum": x + y, "note": "any object"}
+
+    (value, aux), grads = cotan.value_and_grad(g, argnums=(1, 0), has_aux=True)(2.0, 3.0, scale=4.0)
+    assert (float(value), float(aux["sum"]), aux["note"]) == (24, 5, "any object")
+    assert [float(x) for x in grads] == [8, 12]
+    gradient, aux = cotan.grad(g, argnums=-1, has_aux=True)(2.0, 3.0)
+    assert (float(gradient), float(aux["sum"])) == (2, 5)
+
+
+def test_python_control_flow_and_recursion():
+    def power(x, n):
+        if n == 0:
+            return 1.0
+        return x * power(x, n - 1)
+
+    def branchy(x):
+        total = 0.0
+        while x > 1:
+            x = x / 2
+            total = total + x
+        return total * x if float(x) < 0.8 else -x
+
+    close(cotan.grad(power)(2.0, 5), 80)
+    close(cotan.grad(branchy)(3.0), 2 * 3 * (1 / 2 + 1 / 4) / 4)
+    close(cotan.grad(lambda x: [x, x * x, x * x * x][int(x)])(2.0), 12)
+
+
+def test_gradient_of_a_constant_is_zero_and_of_a_python_number_too():
+    close(cotan.grad(lambda x: cnp.float32(3))(2.0), 0)
+    close(cotan.grad(lambda x: 3.0)(cnp.float32(2)), 0)
+    close(cotan.grad(lambda p: p[0] * 1.0)((2.0, cnp.ones(2)))[1], [0, 0])
+
+
+def test_weak_types_are_kept():
+    assert cotan.grad(lambda x: 2 * x)(1.0).weak_type
+    assert not cotan.grad(lambda x: 2 * x)(cnp.float32(1)).weak_type
+
+
+def test_integer_arguments():
+    gradient = cotan.grad(lambda x, n: x * n, argnums=(0, 1), allow_int=True)(2.0, 3)
+    close(gradient[0], 3)
+    assert gradient[1].dtype == float0
+    _, vjp_fun = cotan.vjp(lambda x, n: x * n, 2.0, 3)
+    assert vjp_fun(1.0)[1].dtype == float0
+    out, tangent = cotan.jvp(lambda x, n: (x * n, n + 1), (2.0, 3), (1.0, np.zeros((), float0)))
+    close(tangent[0], 3)
+    assert tangent[1].dtype == float0
+    assert int(out[1]) == 4
+
+
+def test_complex_gradients():
+    z = cnp.complex64(1 + 2j)
+    close(cotan.grad(lambda z: (z * z).real)(z), 2 + 4j)
+    close(cotan.grad(lambda z: z.imag)(z), -1j)
+    close(cotan.grad(lambda z: z * z, holomorphic=True)(z), 2 + 4j)
+
+
+def test_jvp_of_pytrees_and_aux():
+    out, tangent, aux = cotan.jvp(
+        lambda p, y: ({"s": p[0] * y, "c": cnp.float32(1)}, p[1]),
+        ([2.0, cnp.ones(2)], 3.0),
+        ([1.0, cnp.zeros(2)], 0.0),
+        has_aux=True,
+    )
+    close(out["s"], 6)
+    close(tangent["s"], 3)
+    close(tangent["c"], 0)
+    close(aux, [1, 1])
+
+
+def test_vjp_is_linear_and_a_pytree():
+    _, vjp_fun, aux = cotan.vjp(lambda x, y: (f(x) + y, x), cnp.float32(0.5), cnp.float32(1), has_aux=True)
+    close(vjp_fun(cnp.float32(2))[0], 2 * df(0.5))
+    close(aux, 0.5)
+    close(cotan.jit(lambda pull: pull(cnp.float32(1)))(vjp_fun)[0], df(0.5))
+    pulled = cotan.jit(lambda x: cotan.vjp(f, x)[1])(cnp.float32(0.5))
+    close(pulled(cnp.float32(1))[0], df(0.5))
+
+
+def test_linearize_runs_the_function_once():
+    calls = []
+
+    def g(x, y):
+        calls.append(1)
+        return {"out": f(x) * y, "const": cnp.float32(2)}
+
+    _, f_jvp = cotan.linearize(g, cnp.float32(0.5), cnp.float32(2))
+    for scale in (1.0, 2.0):
+        tangent = f_jvp(cnp.float32(scale), cnp.float32(0))
+        close(tangent["out"], 2 * scale * df(0.5))
+        close(tangent["const"], 0)
+    assert calls == [1]
+    close(cotan.vmap(lambda t: f_jvp(t, cnp.zeros_like(t))["out"])(cnp.arange(3.0)), np.arange(3) * 2 * df(0.5))
+
+
+def test_gradient_through_a_closed_over_outer_variable():
+    close(cotan.grad(lambda x: x * cotan.grad(lambda y: x * y * y)(3.0))(2.0), 24)
+    close(cotan.grad(lambda x: cotan.grad(lambda y: x)(3.0) + x)(2.0), 1)
+
+
+def test_gradient_of_host_arrays():
+    gradient = cotan.grad(lambda x: (x * x).sum())(np.arange(3.0))
+    assert isinstance(gradient, cotan.Array)
+    assert gradient.dtype == np.float32
+    close(gradient, [0, 2, 4])
+
+
+def test_names_and_docs_are_kept():
+    def loss(x):
+        """The loss."""
+        return x
+
+    assert cotan.grad(loss).__doc__ == "The loss."
+    assert cotan.grad(loss).__wrapped__ is loss
+    assert "loss" in cotan.grad(loss).__name__

@@ -1,0 +1,113 @@
+"""make_jaxpr, eval_shape and checkpoint."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cotan
+import cotan.numpy as cnp
+from cotan import ShapeDtypeStruct, checkpoint_policies
+from cotan.api.checkpoint import checkpoint_name
+
+
+def test_make_jaxpr_shows_the_program():
+    closed = cotan.make_jaxpr(lambda x: cnp.sin(x) * 2)(np.float32(1))
+    expected = "{ lambda a:f32[] . let\n    b:f32[] = sin a\n    c:f32[] = mul b 2.0:f32[]\n  in (c,) }"
+    assert str(closed).replace("~f32", "f32") == expected
+
+
+def test_make_jaxpr_options():
+    closed, shape = cotan.make_jaxpr(lambda x, n: {"y": x * n}, static_argnums=1, return_shape=True)(cnp.ones(3), 2)
+    assert len(closed.jaxpr.invars) == 1
+    assert shape == {"y": ShapeDtypeStruct((3,), np.float32)}
+    assert closed.jaxpr.arg_names == ("x",)
+
+
+def test_make_jaxpr_of_a_function_of_outer_values():
+    shapes = []
+
+    def outer(x):
+        shapes.append(cotan.make_jaxpr(lambda y: x * y)(2.0))
+        return x
+
+    cotan.grad(outer)(1.0)
+    assert len(shapes[0].jaxpr.invars) == len(shapes[0].consts) == 1
+
+
+def test_eval_shape():
+    def f(x, *, y):
+        return {"m": x @ y, "n": 1.0}
+
+    out = cotan.eval_shape(f, ShapeDtypeStruct((1000, 2000), "float32"), y=np.zeros((2000, 7)))
+    assert out["m"] == ShapeDtypeStruct((1000, 7), np.float32)
+    assert out["n"].weak_type
+    assert repr(out["m"]) == "ShapeDtypeStruct(shape=(1000, 7), dtype=float32)"
+    assert len(out["m"]) == 1000
+    assert (out["m"].ndim, out["m"].size) == (2, 7000)
+
+
+def chain(x):
+    for _ in range(3):
+        x = cnp.sin(x)
+    return x
+
+
+@pytest.mark.parametrize("policy", [None, checkpoint_policies.everything_saveable, checkpoint_policies.dots_saveable])
+def test_checkpoint_changes_no_values(policy):
+    f = cotan.checkpoint(chain, policy=policy)
+    x = cnp.float32(0.5)
+    for g, h in [
+        (f, chain),
+        (cotan.grad(f), cotan.grad(chain)),
+        (cotan.grad(cotan.grad(f)), cotan.grad(cotan.grad(chain))),
+    ]:
+        np.testing.assert_allclose(g(x), h(x), rtol=1e-5)
+        np.testing.assert_allclose(cotan.jit(g)(x), h(x), rtol=1e-5)
+    np.testing.assert_allclose(cotan.vmap(cotan.grad(f))(cnp.ones(2)), [float(cotan.grad(chain)(1.0))] * 2, rtol=1e-5)
+    np.testing.assert_allclose(cotan.jvp(f, (x,), (x,))[1], cotan.jvp(chain, (x,), (x,))[1], rtol=1e-5)
+
+
+def residuals(f, *args):
+    """How many arrays the derivative of ``f`` keeps."""
+    return len(cotan.tree.leaves(cotan.vjp(f, *args)[1]))
+
+
+def test_checkpoint_keeps_arguments_only():
+    x = cnp.ones(3)
+    assert residuals(cotan.checkpoint(chain), x) == 1
+    assert residuals(cotan.checkpoint(chain, policy=checkpoint_policies.everything_saveable), x) > 1
+    assert residuals(chain, x) > 1
+
+
+def test_checkpoint_recomputes_in_the_backward_pass():
+    program = str(cotan.make_jaxpr(cotan.grad(lambda x: cotan.checkpoint(chain)(x).sum()))(cnp.ones(3)))
+    assert program.count(" = sin ") == 3 + 2
+    assert "optimization_barrier" in program
+    free = str(cotan.make_jaxpr(cotan.grad(lambda x: cotan.checkpoint(chain, prevent_cse=False)(x).sum()))(cnp.ones(3)))
+    assert "optimization_barrier" not in free
+
+
+def test_policies_by_name():
+    def f(x):
+        return cnp.sin(checkpoint_name(cnp.exp(cnp.sin(x)), "kept"))
+
+    def backward(policy):
+        g = cotan.checkpoint(f, policy=policy)
+        return str(cotan.make_jaxpr(lambda x: cotan.vjp(g, x)[1](x))(cnp.float32(1)))
+
+    inside = backward(checkpoint_policies.nothing_saveable).split("remat[")[1]
+    assert " exp " in inside
+    inside = backward(checkpoint_policies.save_only_these_names("kept")).split("remat[")[1]
+    assert " = name" not in inside
+    inside = backward(checkpoint_policies.save_any_names_but_these("kept")).split("remat[")[1]
+    assert " = name" in inside
+
+
+def test_checkpoint_with_pytrees_statics_and_decorator():
+    @cotan.checkpoint(static_argnums=(1,))
+    def f(p, n, *, scale):
+        return {"y": p["x"] ** n * scale}
+
+    gradient = cotan.grad(lambda p: f(p, 3, scale=2.0)["y"])({"x": 2.0})
+    assert float(gradient["x"]) == 24
