@@ -8,6 +8,7 @@ import weakref
 
 import numpy as np
 import pytest
+
 from cotan.backend import CompileOptions, get_backend
 from cotan.errors import UnsupportedError
 from cotan.ir.avals import shaped
@@ -211,7 +212,9 @@ def test_put_copies_and_refuses(device):
 
 def test_an_argument_that_steps_overwrite_is_copied_unless_donated(device):
     aval = shaped((4,), F32)
-    run = build(device, [Buffer(aval, "input"), Buffer(aval, "const")], [0], [0], [CopyStep(1, 0)], consts={1: np.zeros(4, F32)})
+    run = build(
+        device, [Buffer(aval, "input"), Buffer(aval, "const")], [0], [0], [CopyStep(1, 0)], consts={1: np.zeros(4, F32)}
+    )
     x = device.put(np.ones(4, F32))
     address = x.array.ctypes.data
     assert (run.run([x])[0].to_host() == 0).all()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
 from cotan.ir.index import Axis, axis_index
 from cotan.ir.program import Kernel, KernelOperand, Loop, Node, Store
 from cotan.ir.scalar import Expr, load, make
