@@ -111,7 +111,7 @@ _UNARY: dict[str, Any] = {
     "erfc": _special("erfc"),
     "erf_inv": _special("erfinv"),
     "lgamma": lambda x: np.inf if np.isneginf(x) else _special("gammaln")(x),
-    "digamma": _special("digamma"),
+    "digamma": lambda x: np.nan if x == 0 else _special("digamma")(x),
     "is_finite": np.isfinite,
     "not": np.invert,
     "popcount": lambda x: _bits(x).bit_count(),

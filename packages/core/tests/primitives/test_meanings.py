@@ -47,6 +47,8 @@ def slope(function: Any, x: Any) -> Any:
         (lambda x: a.integer_pow(x, 0), 0.0, 0.0),
         (lambda x: a.integer_pow(x, 2), 0.0, 0.0),
         (a.sign, 0.0, 0.0),
+        (a.cbrt, 0.0, np.inf),
+        (a.rsqrt, 0.0, -np.inf),
         (a.floor, 0.5, 0.0),
         (cast.stop_gradient, 0.5, 0.0),
         (lambda x: a.mul(x, cast.stop_gradient(x)), 3.0, 3.0),

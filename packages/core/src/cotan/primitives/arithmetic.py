@@ -255,7 +255,7 @@ rsqrt_p, rsqrt = unary(
     jvp=lambda t, x, y: mul(t, mul(div(y, x), -0.5)), decompose=lambda x: div(1, sqrt(x)), does="1 / sqrt(x).",
 )  # fmt: skip
 cbrt_p, cbrt = unary(
-    "cbrt", FLOAT, reference=np.cbrt, kernel=scalar.cbrt, jvp=lambda t, x, y: mul(t, mul(div(y, x), 1 / 3)),
+    "cbrt", FLOAT, reference=np.cbrt, kernel=scalar.cbrt, jvp=lambda t, x, y: mul(t, div(1 / 3, square(y))),
     does="The cube root.",
 )  # fmt: skip
 

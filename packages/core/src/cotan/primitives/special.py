@@ -278,17 +278,21 @@ def _digamma(o: Any, x: Any) -> Any:
     slope = o.div(o.mul(o.cos(fraction), o.const(math.pi, x)), o.sin(o.select(pole, o.const(1, x), fraction)))
     mirrored = o.sub(value, slope)
     value = o.select(left, mirrored, value)
-    # On the negative integers it has no limit, at 0 only one from each side.
-    undefined = o.select(o.eq(x, o.const(0, x)), o.div(o.const(-1, x), x), o.const(math.nan, x))
-    return o.select(o.bit_and(left, pole), undefined, value)
+    return o.select(o.bit_and(left, pole), o.const(math.nan, x), value)
 
 
 _gammaln = _as_reference(_lgamma, "gammaln")
+_psi = _as_reference(_digamma, "psi")
 
 
 def _lgamma_of_arrays(x: Any) -> Any:
     # SciPy gives minus infinity at minus infinity; the logarithm of |gamma| is nowhere that.
     return np.where(np.isneginf(x), x.dtype.type(np.inf), _gammaln(x))
+
+
+def _digamma_of_arrays(x: Any) -> Any:
+    # At 0 it has a different limit from each side, of which SciPy takes one.
+    return np.where(x == 0, x.dtype.type(np.nan), _psi(x))
 
 
 lgamma_p, lgamma = unary(
@@ -297,6 +301,6 @@ lgamma_p, lgamma = unary(
     does="The logarithm of the absolute value of the gamma function.",
 )  # fmt: skip
 digamma_p, digamma = unary(
-    "digamma", FLOAT, reference=_as_reference(_digamma, "psi"), kernel=scalar.digamma, jvp=BY_DECOMPOSITION,
+    "digamma", FLOAT, reference=_digamma_of_arrays, kernel=scalar.digamma, jvp=BY_DECOMPOSITION,
     decompose=_as_decomposition(_digamma), does="The derivative of lgamma.",
 )  # fmt: skip
