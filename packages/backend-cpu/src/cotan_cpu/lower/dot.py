@@ -36,8 +36,10 @@ _SECONDS_PER_FLOP = {"float32": 1 / 60e9, "float64": 1 / 30e9, "complex64": 1 / 
 _SECONDS_PER_BYTE = 1 / 8e9
 _LEAST_TILE = 64
 _REAL = ("float16", "bfloat16", "float32", "float64")
-_NATIVE_FROM = 1 << 21
-"""Flops from which a product at once is worth the native runtime (and, the first time, loading LLVM)."""
+_NATIVE_FROM = 1 << 19
+_NATIVE_FROM_VECTOR = 1 << 14
+"""Flops from which a product at once is done by the native runtime: where NumPy's BLAS would begin to use several threads
+of its own, which spin, and on a busy machine were seen to take a thousand times as long."""
 
 
 @dataclass(frozen=True)
@@ -392,7 +394,8 @@ def eager(
     if chosen.pack_rhs is not None or rhs.dtype != dtype:
         rhs = _in_order(rhs, chosen.pack_rhs, dtype)
     shape = chosen.out_shape
-    if chosen.flops > _NATIVE_FROM:
+    least = _NATIVE_FROM_VECTOR if 1 in (chosen.rows, chosen.columns) else _NATIVE_FROM
+    if chosen.flops > least:
         out = _native(chosen, lhs, rhs, shape)
     else:
         a = _strided(lhs, chosen, chosen.lhs, (chosen.rows, chosen.inner))
