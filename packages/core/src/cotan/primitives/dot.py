@@ -171,14 +171,17 @@ def _cotangent(
     y = convert_element_type(y, get_aval(ct).dtype) if get_aval(y).dtype != get_aval(ct).dtype else y
     # Of y only the contracted axes are left, in its own order.
     by_y = sorted(range(len(y_contract)), key=y_contract.__getitem__)
+    kept = tuple(x_contract[k] for k in by_y)
+    now = (*x_batch, *x_free, *kept)
+    operands, contract, batch_axes = (ct, y), (ct_y, y_free), (batches, y_batch)
+    if (*x_batch, *kept, *x_free) == tuple(range(aval.ndim)):
+        # With y on the left the result has its axes in order, and needs no transposition.
+        now = tuple(range(aval.ndim))
+        operands, contract, batch_axes = (y, ct), (y_free, ct_y), (y_batch, batches)
+        precision = None if precision is None else precision[::-1]
     out = dot_general_p.bind(
-        ct,
-        y,
-        dimension_numbers=((ct_y, y_free), (batches, y_batch)),
-        precision=precision,
-        preferred_element_type=preferred,
+        *operands, dimension_numbers=(contract, batch_axes), precision=precision, preferred_element_type=preferred
     )
-    now = (*x_batch, *x_free, *(x_contract[k] for k in by_y))
     out = transpose(out, inverse(now)) if now != tuple(range(len(now))) else out
     return convert_element_type(out, aval.dtype) if get_aval(out).dtype != aval.dtype else out
 
