@@ -6,7 +6,10 @@ scatter. Reading out of bounds clamps, writing there does nothing, unless a mode
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -51,7 +54,8 @@ def getitem(x: Any, index: Any) -> Any:
     >>> cnp.arange(5)[1:4:2]
     Array([1, 3], dtype=int32)
     """
-    return read(x, parse(x.shape, index), PROMISE)
+    key = _key(index)
+    return read(x, parse(x.shape, index), PROMISE) if key is None else _plan(x.shape, key)(x)
 
 
 # ---- Reading --------------------------------------------------------------------------------------------------------
@@ -75,7 +79,7 @@ def read(
     arrays = [e for e in named if isinstance(e, Array)]
     flat = not out.common and not any(isinstance(e, Flag) for e in entries)
     if (clamps or inside) and (flat and (clamps or not arrays)):
-        return _read_slices(x, entries, out, wrap)
+        return _slices(shape, entries, wrap)(x)
     if not (clamps or inside):  # known integers that lie outside are for the mode to deal with
         entries = [_as_array(e, shape[e.axis], wrap) if isinstance(e, Scalar) else e for e in entries]
         arrays = [e for e in entries if isinstance(e, Array)]
@@ -92,9 +96,21 @@ def _as_array(entry: Scalar, extent: int, wrap: bool) -> Array:
     return Array(entry.axis, np.asarray(place - extent if wrap and place < 0 else place, np.int32))
 
 
-def _cut(x: Any, entries: Sequence[Entry], wrap: bool) -> Any:
-    """``x`` sliced by ranges and known integers, with all axes."""
-    shape = x.shape
+@dataclass(frozen=True)
+class _Cut:
+    """Static slices of an array that keep all axes: bounds for ``slice`` (None: all of it), and axes to reverse."""
+
+    bounds: tuple[Shape, Shape, Shape] | None
+    backwards: Shape
+
+    def __call__(self, x: Any) -> Any:
+        if self.bounds is not None:
+            x = slice(x, *self.bounds)
+        return rev(x, self.backwards) if self.backwards else x
+
+
+def _cut(shape: Shape, entries: Sequence[Entry], wrap: bool) -> _Cut:
+    """What ranges and known integers (clamped) cut out."""
     starts, limits, steps, backwards = [0] * len(shape), list(shape), [1] * len(shape), []
     for entry in entries:
         if isinstance(entry, Scalar):
@@ -106,30 +122,69 @@ def _cut(x: Any, entries: Sequence[Entry], wrap: bool) -> Any:
             if entry.count == 0:
                 first, last = 0, -1
             elif entry.step < 0:
-                backwards.append(entry.axis)
                 first, last = last, first
+                if entry.count > 1:
+                    backwards.append(entry.axis)
             starts[entry.axis], limits[entry.axis] = first, last + 1
             steps[entry.axis] = abs(entry.step) if entry.count > 1 else 1
-    if (starts, limits) != ([0] * len(shape), list(shape)) or any(step != 1 for step in steps):
-        x = slice(x, starts, limits, steps)
-    return rev(x, [axis for axis in backwards if x.shape[axis] > 1]) if backwards else x
+    whole = not any(starts) and limits == list(shape) and all(step == 1 for step in steps)
+    return _Cut(None if whole else (tuple(starts), tuple(limits), tuple(steps)), tuple(backwards))
 
 
-def _read_slices(x: Any, entries: Sequence[Entry], out: Layout, wrap: bool) -> Any:
-    """No index arrays but traced scalars: slices."""
-    x = _cut(x, entries, wrap)
-    gone = [e.axis for e in entries if isinstance(e, Scalar | Array)]
+# An index of nothing but known integers, slices, ellipses and new axes has a plan that is remembered. Slices cannot be
+# hashed before Python 3.12, so a key names their bounds.
+_BOUND = (int, type(None))
+
+
+def _key(index: Any) -> tuple[Any, ...] | None:
+    """The index as a hashable key of ``_plan``, or None if it holds anything else."""
+    key = []
+    for item in index if type(index) is tuple else (index,):
+        kind = type(item)
+        if kind is builtins.slice:
+            start, stop, step = item.start, item.stop, item.step
+            if not (type(start) in _BOUND and type(stop) in _BOUND and type(step) in _BOUND):
+                return None
+            key.append((start, stop, step))
+        elif kind is int or item is None or item is Ellipsis:
+            key.append(item)
+        else:
+            return None
+    return tuple(key)
+
+
+@lru_cache(maxsize=8192)
+def _plan(shape: Shape, key: tuple[Any, ...]) -> Callable[[Any], Any]:
+    """How to read what ``key`` names of an array of ``shape``."""
+    entries = parse(shape, tuple(builtins.slice(*item) if type(item) is tuple else item for item in key))
+    return partial(read, entries=entries, mode=PROMISE) if _is_hard(shape, entries) else _slices(shape, entries, True)
+
+
+def _is_hard(shape: Shape, entries: Sequence[Entry]) -> bool:
+    """Whether an element of an axis without any is asked for."""
+    return any(isinstance(entry, Scalar) and shape[entry.axis] == 0 for entry in entries)
+
+
+def _slices(shape: Shape, entries: Sequence[Entry], wrap: bool) -> Callable[[Any], Any]:
+    """How to read entries that are no index arrays, but for traced scalars: slices."""
+    cut = _cut(shape, entries, wrap)
+    new = layout(entries).new
+    gone = tuple(e.axis for e in entries if isinstance(e, Scalar | Array))
     moving = {e.axis: e.value for e in entries if isinstance(e, Array)}
-    if moving:
-        sizes = tuple(1 if axis in moving else n for axis, n in enumerate(x.shape))
-        starts = [_scalar_start(moving[axis], wrap) if axis in moving else 0 for axis in range(x.ndim)]
-        x = dynamic_slice(x, starts, sizes)
-    if gone:
-        x = squeeze(x, gone)
-    return expand_dims(x, out.new) if out.new else x
+
+    def run(x: Any) -> Any:
+        x = cut(x)
+        if moving:
+            sizes = tuple(1 if axis in moving else n for axis, n in enumerate(x.shape))
+            x = dynamic_slice(x, [_start(moving[k], wrap) if k in moving else 0 for k in range(x.ndim)], sizes)
+        if gone:
+            x = squeeze(x, gone)
+        return expand_dims(x, new) if new else x
+
+    return run
 
 
-def _scalar_start(index: Any, wrap: bool) -> Any:
+def _start(index: Any, wrap: bool) -> Any:
     """A start for ``dynamic_slice``, which counts negative ones from the end unless they are unsigned."""
     if wrap or dtypes.issubdtype(get_aval(index).dtype, np.unsignedinteger):
         return index
@@ -146,7 +201,7 @@ def _read_arrays(
     wrap: bool,
     flags: dict[str, bool],
 ) -> Any:
-    x = _cut(x, entries, wrap)
+    x = _cut(x.shape, entries, wrap)(x)
     dropped = tuple(e.axis for e in entries if isinstance(e, Scalar | Array))
     axes = tuple(e.axis for e in arrays)
     places = tuple(range(len(out.common)))
@@ -233,17 +288,21 @@ def write(
     if 0 in out.shape or any(shape[e.axis] == 0 for e in named):
         return x
     if operation is scatter.scatter and (simple := _simple_starts(entries, shape, wrap)) is not None:
-        return dynamic_update_slice(x, reshape(values, _window_shape(entries, shape)), simple)
+        axes = [e for e in entries if isinstance(e, Range | Scalar)]
+        window = tuple(e.count if isinstance(e, Range) else 1 for e in axes)
+        ranges = [place for place, e in enumerate(axes) if isinstance(e, Range)]
+        return dynamic_update_slice(x, _spread(values, window, ranges), simple)
     masks = {e.mask for e in named if isinstance(e, Array) and e.shape}
     if not masks or (len(masks) == 1 and None not in masks):  # one window, or the places of one mask
         unique_indices = True
     indices, numbers = _scatter_plan(entries, shape, out, wrap)
+    kept = tuple(n for place, n in enumerate(out.shape) if place not in out.new)
     flags = {"unique_indices": unique_indices, "indices_are_sorted": indices_are_sorted}
-    return operation(x, indices, values, numbers, mode=mode, **flags)
+    return operation(x, indices, _spread(values, kept, range(len(kept))), numbers, mode=mode, **flags)
 
 
 def _updates(x: Any, values: Any, out: Layout) -> Any:
-    """The values in the operand's dtype and the result's shape, without new axes."""
+    """The values in the operand's dtype, without new axes; they broadcast to the rest of the result's shape."""
     dtype = get_aval(x).dtype
     if isinstance(values, list | tuple):
         raise TypeError(
@@ -271,12 +330,14 @@ def _updates(x: Any, values: Any, out: Layout) -> Any:
     missing = len(out.shape) - len(have)
     drop = [place - missing for place in out.new if place >= missing]
     if drop:
-        values = squeeze(values, drop) if have else values
-        have = tuple(get_aval(values).shape)
-    kept = tuple(n for place, n in enumerate(out.shape) if place not in out.new)
-    if have == kept:
-        return values
-    return broadcast_in_dim(values, kept, tuple(range(len(kept) - len(have), len(kept))))
+        values = squeeze(values, drop)
+    return values
+
+
+def _spread(values: Any, shape: Shape, places: Sequence[int]) -> Any:
+    """``values`` broadcast to ``shape``: its last axes go with the last of ``places``."""
+    have = tuple(get_aval(values).shape)
+    return values if have == shape else broadcast_in_dim(values, shape, tuple(places[len(places) - len(have) :]))
 
 
 def _check_cast(dtype: Any, values: Any) -> None:
@@ -313,10 +374,6 @@ def _simple_starts(entries: Sequence[Entry], shape: Shape, wrap: bool) -> list[i
                 return None
             starts.append(place)
     return starts
-
-
-def _window_shape(entries: Sequence[Entry], shape: Shape) -> Shape:
-    return tuple(e.count if isinstance(e, Range) else 1 for e in entries if isinstance(e, Range | Scalar))
 
 
 def _scatter_plan(

@@ -38,6 +38,8 @@ def ints(name: str, what: str, values: Any) -> tuple[int, ...]:
     Raises:
       TypeError: something in it is not an integer (a tracer says how to go on).
     """
+    if type(values) is tuple and all(type(value) is int for value in values):
+        return values
     if isinstance(values, int | np.integer):
         return (int(values),)
     try:

@@ -182,7 +182,8 @@ def _as_start(start: Any, extent: int, dtype: Any) -> Any:
     if isinstance(start, int | np.integer):
         start = int(start)
         start = start + extent if start < 0 else start
-        return dtype.type(builtins.min(builtins.max(start, 0), extent))
+        start = builtins.min(builtins.max(start, 0), extent)
+        return start if dtype == dtypes.default_int() else dtype.type(start)
     if get_aval(start).dtype != dtype:
         start = convert_element_type(start, dtype)
     return wrap_negative(start, extent)
@@ -193,7 +194,7 @@ def wrap_negative(index: Any, extent: int) -> Any:
     dtype = get_aval(index).dtype
     if dtypes.issubdtype(dtype, np.unsignedinteger):
         return index
-    return select_n(lt(index, dtype.type(0)), index, add(index, dtype.type(extent)))
+    return select_n(lt(index, 0), index, add(index, extent))
 
 
 def clamp_start(start: scalar.Expr, hi: int) -> Index:
