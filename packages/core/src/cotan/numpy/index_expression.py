@@ -261,5 +261,10 @@ def layout(entries: Sequence[Entry]) -> Layout:
             axes.append(entry)
         elif neighbours and place == places[0]:
             axes += arrays
-    extents = {NewAxis: lambda axis: 1, Range: lambda axis: axis.count, tuple: lambda axis: common[axis[1]]}
-    return Layout(tuple(axes), tuple(extents[type(axis)](axis) for axis in axes), common)
+
+    def extent(axis: Any) -> int:
+        if isinstance(axis, NewAxis):
+            return 1
+        return axis.count if isinstance(axis, Range) else common[axis[1]]
+
+    return Layout(tuple(axes), tuple(map(extent, axes)), common)
