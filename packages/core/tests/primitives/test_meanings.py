@@ -186,6 +186,12 @@ def test_keys_wrap_and_unwrap() -> None:
     np.testing.assert_array_equal(random_bits.random_unwrap(keys), words)
 
 
+def test_keys_are_chosen_whole() -> None:
+    first, second = (random_bits.random_wrap(np.array([[n, n + 1], [n + 2, n + 3]], np.uint32)) for n in (0, 10))
+    chosen = compare.select_n(np.array([False, True]), first, second)
+    np.testing.assert_array_equal(random_bits.random_unwrap(chosen), [[0, 1], [12, 13]])
+
+
 # ---- Scalars
 
 

@@ -11,6 +11,7 @@ from cotan import dtypes
 from cotan.ir import primitive as tables
 from cotan.ir import scalar
 from cotan.ir.avals import ShapedArray, get_aval, shaped, tangent_aval
+from cotan.ir.index import const_index
 from cotan.primitives import define
 from cotan.primitives.define import BASIC, close, first_order, unary
 from cotan.primitives.operands import (
@@ -164,20 +165,16 @@ def _(i: Any, x: scalar.Operand, *, new_dtype: Any) -> Any:
         return scalar.bitcast(x[i], new_dtype)
     narrow, wide = sorted((x.dtype, new_dtype), key=lambda dtype: dtype.itemsize)
     word, bits = unsigned_of(wide), 8 * narrow.itemsize
-    if new_dtype is narrow or new_dtype == narrow:
+    if new_dtype == narrow:
         place = scalar.cast(scalar.index_value(i[-1]), word)
         shift = scalar.mul(place, scalar.const(bits, word))
         part = scalar.cast(scalar.shr_logical(scalar.bitcast(x[i[:-1]], word), shift), unsigned_of(narrow))
         return scalar.bitcast(part, new_dtype)
     whole = scalar.const(0, word)
-    for place in range(x.shape[-1]):
-        part = scalar.cast(scalar.bitcast(x[(*i, _constant(place))], unsigned_of(narrow)), word)
-        whole = scalar.or_(whole, scalar.shl(part, scalar.const(bits * place, word)))
+    for k in range(x.shape[-1]):
+        part = scalar.cast(scalar.bitcast(x[(*i, const_index(k))], unsigned_of(narrow)), word)
+        whole = scalar.or_(whole, scalar.shl(part, scalar.const(bits * k, word)))
     return scalar.bitcast(whole, new_dtype)
-
-
-def _constant(value: int) -> Any:
-    return scalar.Index((), value)
 
 
 tables.decompose[bitcast_convert_type_p] = BASIC

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cotan import dtypes
 from cotan.ir import primitive as tables
 from cotan.ir import scalar
 from cotan.ir.avals import ShapedArray, get_aval, shaped, tangent_aval
@@ -176,7 +177,20 @@ def select_n(which: Any, *cases: Any) -> Any:
     >>> lax.select_n(np.array([True, False]), np.float32(1), np.float32(2))
     Array([2., 1.], dtype=float32)
     """
+    if any(isinstance(getattr(case, "dtype", None), dtypes.ExtendedDType) for case in cases):
+        return _select_keys(which, cases)
     return select_n_p.bind(which, *lift_all(*cases))
+
+
+def _select_keys(which: Any, cases: Sequence[Any]) -> Any:
+    """Choose among arrays of keys: among their words."""
+    from cotan.primitives.random_bits import random_unwrap, random_wrap
+
+    words = [random_unwrap(case) for case in cases]
+    shape = shape_of(which)
+    if shape:
+        which = broadcast_in_dim(which, (*shape, 2), tuple(range(len(shape))))
+    return random_wrap(select_n_p.bind(which, *words), impl=cases[0].dtype.impl)
 
 
 def select(pred: Any, on_true: Any, on_false: Any) -> Any:
