@@ -32,7 +32,9 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """ruff, mypy strict on the inner rooms, and the import contracts."""
-    session.install("-e", "./packages/core", "-e", "./packages/backend-cpu", "ruff", "mypy", "import-linter", "nox", "pytest")
+    session.install(
+        "-e", "./packages/core", "-e", "./packages/backend-cpu", "ruff", "mypy", "import-linter", "nox", "pytest"
+    )
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")

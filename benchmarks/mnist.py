@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ def parameters(seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
     rng = np.random.default_rng(seed)
     return [
         ((rng.standard_normal((m, n)) * np.sqrt(2 / m)).astype(np.float32), np.zeros(n, np.float32))
-        for m, n in zip(SIZES, SIZES[1:], strict=False)
+        for m, n in itertools.pairwise(SIZES)
     ]
 
 
@@ -89,7 +90,8 @@ def unjitted_steps() -> Result:
 
     images, labels = _data()
     contenders = {
-        name: _epoch(library, program(library), images, labels, 10) for name, library in (("cotan", cotan), ("jax", jax))
+        name: _epoch(library, program(library), images, labels, 10)
+        for name, library in (("cotan", cotan), ("jax", jax))
     }
     return interleave("MNIST, 10 steps unjitted", contenders, turns=5, limit=("jax", 1 / 3))
 

@@ -50,7 +50,9 @@ def compare() -> Result:
     result = Result(f"random, {len(SEEDS)} seeds", {})
     for name, distance in worst.items():
         bound = ULPS if name == "normal" else 0
-        result.notes.append(f"{name:<14} {'agrees' if distance <= bound else 'DIFFERS'} (largest distance {distance:g} ulp)")
+        result.notes.append(
+            f"{name:<14} {'agrees' if distance <= bound else 'DIFFERS'} (largest distance {distance:g} ulp)"
+        )
     result.agrees = all(d <= (ULPS if n == "normal" else 0) for n, d in worst.items())
     return result
 

@@ -1,6 +1,6 @@
 """Swish and its first three derivatives, plotted: ``grad`` composes with itself and with ``vmap``.
 
-    python examples/autodiff_tour.py --out out
+python examples/autodiff_tour.py --out out
 """
 
 from __future__ import annotations

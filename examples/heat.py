@@ -1,6 +1,6 @@
 """The heat equation on a plate with two hot corners, by explicit steps: one jitted stencil, run many times.
 
-    python examples/heat.py --size 256 --steps 2000
+python examples/heat.py --size 256 --steps 2000
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def main(arguments: list[str] | None = None) -> Path:
     start = time.perf_counter()
     plate = np.asarray(simulate(options.size, options.steps))
     seconds = time.perf_counter() - start
-    print(f"{options.steps} steps of {options.size} x {options.size}: {seconds:.2f} s, mean temperature {plate.mean():.4f}")
+    print(
+        f"{options.steps} steps of {options.size} x {options.size}: {seconds:.2f} s, mean {plate.mean():.4f}"
+    )
     figure, axes = plt.subplots(figsize=(6, 5), layout="constrained")
     figure.colorbar(axes.imshow(plate, cmap="inferno"), label="temperature")
     axes.set(title=f"after {options.steps} steps")

@@ -1,6 +1,6 @@
 """Linear regression with the gradient of every example: ``vmap`` of ``grad``, clipped one by one against outliers.
 
-    python examples/linear_regression.py
+python examples/linear_regression.py
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Train a perceptron (784-512-512-10) on MNIST by plain SGD, as one writes it with cotan.
 
-    python examples/mnist.py                             train 8 epochs, plot, save the parameters
-    python examples/mnist.py --evaluate mnist.npz        the test accuracy of saved parameters
+python examples/mnist.py                             train 8 epochs, plot, save the parameters
+python examples/mnist.py --evaluate mnist.npz        the test accuracy of saved parameters
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ def time_unjitted(params: Params, images: np.ndarray, labels: np.ndarray, batche
     return (time.perf_counter() - start) / batches
 
 
-def train(params: Params, data: tuple[np.ndarray, ...], epochs: int, seed: int) -> tuple[Params, dict[str, list[float]]]:
+def train(
+    params: Params, data: tuple[np.ndarray, ...], epochs: int, seed: int
+) -> tuple[Params, dict[str, list[float]]]:
     """Train, with a progress bar and a line per epoch. Returns the parameters and the history."""
     from tqdm import tqdm
 
@@ -153,7 +155,9 @@ def load_params(path: Path) -> Params:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backend", help="the device's backend, as in `python -m cotan info` (default: the best found)")
+    parser.add_argument(
+        "--backend", help="the device's backend, as in `python -m cotan info` (default: the best found)"
+    )
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for mnist.png and mnist.npz")

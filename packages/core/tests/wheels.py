@@ -1,6 +1,6 @@
-"""Check built wheels in fresh environments: core + cpu run a program; core alone traces and names the package to install.
+"""Check built wheels in fresh environments: core + cpu run a program; core alone traces and says what is missing.
 
-    python wheels.py FOLDER_OF_WHEELS
+python wheels.py FOLDER_OF_WHEELS
 """
 
 from __future__ import annotations

@@ -47,11 +47,46 @@ BINARY_CALLS = [
 CALLS = [
     *[(name, (x,), {}) for x, names in UNARY_CALLS for name in names.split()],
     *[(name, (x, y), {}) for x, y, names in BINARY_CALLS for name in names.split()],
-    *[(name, (F,), {}) for name in "sum prod max min mean var std argmax argmin all any ptp median cumsum".split()],
-    *[(name, (F,), {"axis": 1}) for name in "sum prod max min mean var std argmax argmin ptp cumprod cumsum sort".split()],
-    *[(name, (Q,), {"axis": (0, 2), "keepdims": True}) for name in "sum prod max min mean var std".split()],
-    *[(name, (F,), {"axis": -1, "keepdims": True}) for name in "argmax argmin median any".split()],
-    *[(name, (NANS,), {}) for name in "nansum max min argmax sort argsort nanmax nanmin".split()],
+    *[
+        (name, (F,), {})
+        for name in [
+            "sum",
+            "prod",
+            "max",
+            "min",
+            "mean",
+            "var",
+            "std",
+            "argmax",
+            "argmin",
+            "all",
+            "any",
+            "ptp",
+            "median",
+            "cumsum",
+        ]
+    ],
+    *[
+        (name, (F,), {"axis": 1})
+        for name in [
+            "sum",
+            "prod",
+            "max",
+            "min",
+            "mean",
+            "var",
+            "std",
+            "argmax",
+            "argmin",
+            "ptp",
+            "cumprod",
+            "cumsum",
+            "sort",
+        ]
+    ],
+    *[(name, (Q,), {"axis": (0, 2), "keepdims": True}) for name in ["sum", "prod", "max", "min", "mean", "var", "std"]],
+    *[(name, (F,), {"axis": -1, "keepdims": True}) for name in ["argmax", "argmin", "median", "any"]],
+    *[(name, (NANS,), {}) for name in ["nansum", "max", "min", "argmax", "sort", "argsort", "nanmax", "nanmin"]],
     ("nanmean", (np.where(B, F, np.nan).astype(np.float32),), {"axis": 0}),
     ("nanvar", (np.where(B, F, np.nan).astype(np.float32),), {}),
     ("sum", (EMPTY,), {"axis": 0}),
@@ -210,7 +245,9 @@ def _is_array(x):
     return isinstance(x, np.ndarray)
 
 
-@pytest.mark.parametrize(("name", "args", "kwargs"), CALLS + KNOWN_VALUES_ONLY, ids=lambda x: x if isinstance(x, str) else "")
+@pytest.mark.parametrize(
+    ("name", "args", "kwargs"), CALLS + KNOWN_VALUES_ONLY, ids=lambda x: x if isinstance(x, str) else ""
+)
 def test_eager_equals_numpy(name, args, kwargs):
     compare(getattr(cnp, name)(*args, **kwargs), oracle(name, args, kwargs))
 
@@ -235,7 +272,9 @@ def test_half_precision_means_do_not_overflow():
 
 
 @pytest.mark.parametrize("name", ["sum", "prod"])
-@pytest.mark.parametrize(("dtype", "expected"), [("int8", "int32"), ("uint8", "uint32"), ("bool", "int32"), ("float16", "float16")])
+@pytest.mark.parametrize(
+    ("dtype", "expected"), [("int8", "int32"), ("uint8", "uint32"), ("bool", "int32"), ("float16", "float16")]
+)
 def test_sums_of_narrow_integers_widen(name, dtype, expected):
     assert getattr(cnp, name)(cnp.ones(3, dtype)).dtype == expected
 
@@ -247,7 +286,9 @@ def test_cumsum_keeps_narrow_integers():
 def test_sizes_under_jit_by_size_arguments():
     found = cotan.jit(lambda x: cnp.nonzero(x, size=3, fill_value=-1))(np.array([0, 5, 0, 7]))
     np.testing.assert_array_equal(found[0], [1, 3, -1])
-    np.testing.assert_array_equal(cotan.jit(lambda x: cnp.unique(x, size=4, fill_value=9))(np.array([3, 1, 3])), [1, 3, 9, 9])
+    np.testing.assert_array_equal(
+        cotan.jit(lambda x: cnp.unique(x, size=4, fill_value=9))(np.array([3, 1, 3])), [1, 3, 9, 9]
+    )
     np.testing.assert_array_equal(cotan.jit(lambda x: cnp.bincount(x, length=4))(np.array([1, 1, 3])), [0, 2, 0, 1])
 
 
@@ -263,13 +304,25 @@ def test_power_of_integers_by_arrays(jitted):
     [
         (lambda: cnp.sin([1.0, 2.0]), TypeError, "sin needs arrays or scalars, got list at position 0"),
         (lambda: cnp.add(np.ones(2), "a"), TypeError, "add needs arrays or scalars, got str at position 1"),
-        (lambda: cnp.add(np.ones(2), np.ones(3)), TypeError, r"add got incompatible shapes for broadcasting: \(2,\), \(3,\)"),
-        (lambda: cnp.sum(np.ones((2, 2)), axis=2), ValueError, "sum: axis 2 is out of range for an array of 2 dimensions"),
+        (
+            lambda: cnp.add(np.ones(2), np.ones(3)),
+            TypeError,
+            r"add got incompatible shapes for broadcasting: \(2,\), \(3,\)",
+        ),
+        (
+            lambda: cnp.sum(np.ones((2, 2)), axis=2),
+            ValueError,
+            "sum: axis 2 is out of range for an array of 2 dimensions",
+        ),
         (lambda: cnp.sum(np.ones(2), axis=(0, 0)), ValueError, "repeated axis"),
         (lambda: cnp.sum(np.ones(2), axis="x"), TypeError, "sum: axis must be an integer"),
         (lambda: cnp.max(np.ones((0,))), ValueError, "zero-size reduction"),
         (lambda: cnp.sum(np.ones(2), out=np.ones(())), TypeError, "arrays are immutable"),
-        (lambda: cnp.reshape(np.ones(6), (4, 2)), TypeError, r"cannot reshape an array of shape \(6,\) \(size 6\) into \(4, 2\)"),
+        (
+            lambda: cnp.reshape(np.ones(6), (4, 2)),
+            TypeError,
+            r"cannot reshape an array of shape \(6,\) \(size 6\) into \(4, 2\)",
+        ),
         (lambda: cnp.reshape(np.ones(6), (-1, -1)), ValueError, "only one extent may be -1"),
         (lambda: cnp.squeeze(np.ones((2, 1)), 0), ValueError, "squeeze: axis 0"),
         (lambda: cnp.concatenate([]), ValueError, "concatenate needs at least one array"),

@@ -73,9 +73,9 @@ def _ulps(found, expected, floor):
     return np.max(distance / np.spacing(np.maximum(np.abs(expected), np.float32(floor))), initial=0)
 
 
-# How far the samplers through log, tan or erf_inv may be from the stored values: so many ulps of max(|x|, floor). The floor
-# is 1 where the last step cancels (the logarithm of a number near 1), or where the stored values were made with a fused
-# multiply-add in the uniform numbers.
+# How far the samplers through log, tan or erf_inv may be from the stored values: so many ulps of max(|x|, floor). The
+# floor is 1 where the last step cancels (the logarithm of a number near 1), or where the stored values were made with a
+# fused multiply-add in the uniform numbers.
 ULPS = {
     "cauchy": (16, 1e-3),
     "exponential": (4, 1e-3),
@@ -171,7 +171,11 @@ def test_normal_moments():
     ("call", "error", "text"),
     [
         (lambda: random.normal(7, (2,)), TypeError, "normal needs a key as its first argument"),
-        (lambda: random.normal(random.split(random.key(0)), (2,)), TypeError, "takes a single key and got an array of keys"),
+        (
+            lambda: random.normal(random.split(random.key(0)), (2,)),
+            TypeError,
+            "takes a single key and got an array of keys",
+        ),
         (lambda: random.bits(np.zeros((3, 2), np.uint32)), TypeError, "takes a single key"),
         (lambda: random.key(0.5), TypeError, "the seed must be an integer"),
         (lambda: random.key(0, impl="mersenne"), ValueError, "no generator 'mersenne'"),
@@ -181,7 +185,11 @@ def test_normal_moments():
         (lambda: random.bits(random.key(0), (2,), np.int32), ValueError, "unsigned"),
         (lambda: random.uniform(random.key(0), (-1,)), ValueError, "negative extent"),
         (lambda: random.permutation(random.key(0), cnp.ones((2, 2)), axis=5), ValueError, "axis 5 is out of range"),
-        (lambda: random.choice(random.key(0), 3, (5,), replace=False), ValueError, "5 draws without replacement from 3"),
+        (
+            lambda: random.choice(random.key(0), 3, (5,), replace=False),
+            ValueError,
+            "5 draws without replacement from 3",
+        ),
         (lambda: random.bernoulli(random.key(0), 0.5, (2,), mode="fast"), ValueError, "mode must be"),
         (lambda: random.wrap_key_data(cnp.zeros(3)), TypeError, "uint32"),
     ],

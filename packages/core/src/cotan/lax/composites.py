@@ -122,7 +122,9 @@ def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Any:
     """Matrix products over equal leading dimensions."""
     a, b = get_aval(lhs), get_aval(rhs)
     if a.ndim != b.ndim or a.ndim < 2:
-        raise TypeError(f"batch_matmul: arguments must have the same rank of at least 2, got shapes {a.shape}, {b.shape}")
+        raise TypeError(
+            f"batch_matmul: arguments must have the same rank of at least 2, got shapes {a.shape}, {b.shape}"
+        )
     batch = tuple(range(a.ndim - 2))
     dimension_numbers = (((a.ndim - 1,), (a.ndim - 2,)), (batch, batch))
     return dot_family.dot_general(lhs, rhs, dimension_numbers, precision=precision)
@@ -135,9 +137,7 @@ def _axis(axis: int, ndim: int, fun_name: str) -> int:
     return axis % ndim
 
 
-def slice_in_dim(
-    operand: Any, start_index: int | None, limit_index: int | None, stride: int = 1, axis: int = 0
-) -> Any:
+def slice_in_dim(operand: Any, start_index: int | None, limit_index: int | None, stride: int = 1, axis: int = 0) -> Any:
     """``operand[start:limit:stride]`` along one axis; negative bounds count from the end."""
     shape = get_aval(operand).shape
     axis = _axis(axis, len(shape), "slice_in_dim")
@@ -148,7 +148,11 @@ def slice_in_dim(
         return value + extent if value < 0 else value
 
     starts, limits, strides = [0] * len(shape), list(shape), [1] * len(shape)
-    starts[axis], limits[axis], strides[axis] = bound(start_index, 0), bound(limit_index, extent), operator.index(stride)
+    starts[axis], limits[axis], strides[axis] = (
+        bound(start_index, 0),
+        bound(limit_index, extent),
+        operator.index(stride),
+    )
     return slice_family.slice(operand, starts, limits, strides)
 
 
@@ -183,7 +187,11 @@ def dynamic_slice_in_dim(operand: Any, start_index: Any, slice_size: int, axis: 
 def dynamic_index_in_dim(operand: Any, index: Any, axis: int = 0, keepdims: bool = True) -> Any:
     """The element at a traced index along one axis (clamped)."""
     piece = dynamic_slice_in_dim(operand, index, 1, axis)
-    return piece if keepdims else shape_family.squeeze(piece, (_axis(axis, get_aval(operand).ndim, "dynamic_index_in_dim"),))
+    return (
+        piece
+        if keepdims
+        else shape_family.squeeze(piece, (_axis(axis, get_aval(operand).ndim, "dynamic_index_in_dim"),))
+    )
 
 
 def dynamic_update_slice_in_dim(operand: Any, update: Any, start_index: Any, axis: int) -> Any:

@@ -20,7 +20,7 @@ def _operands(name: str, a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def matmul(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
-    """Matrix product over the last two axes, leading ones broadcast; vectors are rows on the left, columns on the right.
+    """Matrix product over the last two axes, leading ones broadcast; vectors are rows left, columns right.
 
     Raises:
       ValueError: a scalar operand.
@@ -32,12 +32,14 @@ def matmul(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any
     """
     a, b = _operands("matmul", a, b)
     if a.ndim == 0 or b.ndim == 0:
-        raise ValueError(f"matmul does not take scalars, got shapes {tuple(a.shape)} and {tuple(b.shape)}; use multiply")
+        raise ValueError(
+            f"matmul does not take scalars, got shapes {tuple(a.shape)} and {tuple(b.shape)}; use multiply"
+        )
     inner = b.shape[0] if b.ndim == 1 else b.shape[-2]
     if a.shape[-1] != inner:
         raise TypeError(
-            f"matmul: the last axis of the first operand must match the {'only' if b.ndim == 1 else 'second-last'} axis of "
-            f"the second, got shapes {tuple(a.shape)} and {tuple(b.shape)}"
+            f"matmul: the last axis of the first operand must match the {'only' if b.ndim == 1 else 'second-last'} axis "
+            f"of the second, got shapes {tuple(a.shape)} and {tuple(b.shape)}"
         )
     extra: dict[str, Any] = {"precision": precision, "preferred_element_type": preferred_element_type}
     if b.ndim <= 2 or a.ndim == 1:
@@ -131,7 +133,14 @@ def kron(a: Any, b: Any) -> Any:
     return lax.reshape(ufuncs.multiply(wide_a, wide_b), tuple(m * n for m, n in zip(a.shape, b.shape, strict=True)))
 
 
-def einsum(subscripts: Any, /, *operands: Any, optimize: Any = "auto", precision: Any = None, preferred_element_type: Any = None) -> Any:
+def einsum(
+    subscripts: Any,
+    /,
+    *operands: Any,
+    optimize: Any = "auto",
+    precision: Any = None,
+    preferred_element_type: Any = None,
+) -> Any:
     """Sums of products by Einstein's convention, in an order of pairwise contractions found by opt_einsum.
 
     >>> import cotan.numpy as cnp
@@ -227,7 +236,10 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
         return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
     zero = [(0, 0, 0)]
     a, b = (lax.pad(x, np.asarray(0, x.dtype), zero * (x.ndim - 1) + [(0, 3 - x.shape[-1], 0)]) for x in (a, b))
-    rolled = [manipulation.roll(a, -1, -1) * manipulation.roll(b, -2, -1), manipulation.roll(a, -2, -1) * manipulation.roll(b, -1, -1)]
+    rolled = [
+        manipulation.roll(a, -1, -1) * manipulation.roll(b, -2, -1),
+        manipulation.roll(a, -2, -1) * manipulation.roll(b, -1, -1),
+    ]
     return manipulation.moveaxis(rolled[0] - rolled[1], -1, axisc)
 
 
@@ -240,7 +252,9 @@ def convolve(a: Any, v: Any, mode: str = "full", *, precision: Any = None) -> An
     a, v = promote_dtypes("convolve", a, v)
     a, v = as_array(a, "convolve"), as_array(v, "convolve")
     if a.ndim != 1 or v.ndim != 1 or not a.size or not v.size:
-        raise ValueError(f"convolve needs two vectors that are not empty, got shapes {tuple(a.shape)}, {tuple(v.shape)}")
+        raise ValueError(
+            f"convolve needs two vectors that are not empty, got shapes {tuple(a.shape)}, {tuple(v.shape)}"
+        )
     if mode not in ("full", "same", "valid"):
         raise ValueError(f"convolve: mode must be 'full', 'same' or 'valid', got {mode!r}")
     if a.size < v.size:
@@ -253,5 +267,3 @@ def convolve(a: Any, v: Any, mode: str = "full", *, precision: Any = None) -> An
         return lax.slice_in_dim(full, m - 1, n)
     start = (m - 1) // 2
     return full if mode == "full" else lax.slice_in_dim(full, start, start + n)
-
-

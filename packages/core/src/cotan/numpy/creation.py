@@ -38,7 +38,9 @@ def _stack(obj: Any, dtype: Any) -> Any:
     return as_array(obj, "array").astype(dtype)
 
 
-def array(object: Any, dtype: Any = None, copy: bool | None = True, order: str = "K", ndmin: int = 0, *, device: Any = None) -> Any:
+def array(
+    object: Any, dtype: Any = None, copy: bool | None = True, order: str = "K", ndmin: int = 0, *, device: Any = None
+) -> Any:
     """An array of the given values.
 
     Args:
@@ -71,7 +73,9 @@ def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
             return lax.convert_element_type(obj, aval.dtype, weak_type=aval.weak_type)
         return device_put(_to_numpy(obj, asked))
     if isinstance(obj, Tracer) or hasattr(obj, "aval"):
-        return obj if asked is None or obj.dtype == asked and not obj.weak_type else lax.convert_element_type(obj, asked)
+        return (
+            obj if asked is None or (obj.dtype == asked and not obj.weak_type) else lax.convert_element_type(obj, asked)
+        )
     if isinstance(obj, list | tuple):
         leaves = _leaves(obj)
         if any(isinstance(leaf, Tracer) or hasattr(leaf, "aval") for leaf in leaves):
@@ -79,7 +83,11 @@ def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
             return _stack(obj, target)
         values = _nested(obj)
         if asked is None:
-            asked = dtypes.lattice_result_type(*leaves)[0] if leaves and all(isinstance(x, SCALARS) for x in leaves) else None
+            asked = (
+                dtypes.lattice_result_type(*leaves)[0]
+                if leaves and all(isinstance(x, SCALARS) for x in leaves)
+                else None
+            )
         return device_put(_to_numpy(values, asked))
     if isinstance(obj, np.ndarray | np.generic) or hasattr(obj, "__array__"):
         values = np.asarray(obj)
@@ -113,7 +121,9 @@ def _to_numpy(values: Any, asked: Any) -> np.ndarray:
         return values.astype(target)
 
 
-def asarray(a: Any, dtype: Any = None, order: str | None = None, *, copy: bool | None = None, device: Any = None) -> Any:
+def asarray(
+    a: Any, dtype: Any = None, order: str | None = None, *, copy: bool | None = None, device: Any = None
+) -> Any:
     """``a`` as an array, without a copy where it is one already."""
     return array(a, dtype=dtype, copy=bool(copy), device=device)
 
@@ -194,9 +204,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *,
     Raises:
       ConcretizationTypeError: a bound is not known while tracing.
     """
-    if stop is None and step is None:
-        start, stop = 0, start
-    elif stop is None:
+    if (stop is None and step is None) or stop is None:
         start, stop = 0, start
     step = 1 if step is None else step
     values = [x if isinstance(x, SCALARS) else np.asarray(x)[()] for x in (start, stop, step)]

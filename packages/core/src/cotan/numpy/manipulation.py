@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from collections.abc import Sequence
@@ -69,7 +70,9 @@ def resolve_shape(a: Any, shape: Any) -> tuple[int, ...]:
     if -1 in extents:
         known = -math.prod(extents)
         if known == 0 or a.size % known:
-            raise TypeError(f"reshape: cannot reshape an array of shape {tuple(a.shape)} (size {a.size}) into {extents}")
+            raise TypeError(
+                f"reshape: cannot reshape an array of shape {tuple(a.shape)} (size {a.size}) into {extents}"
+            )
         extents = tuple(a.size // known if n == -1 else n for n in extents)
     if math.prod(extents) != a.size:
         raise TypeError(f"reshape: cannot reshape an array of shape {tuple(a.shape)} (size {a.size}) into {extents}")
@@ -310,7 +313,7 @@ def _split(name: str, ary: Any, indices_or_sections: Any, axis: int, equal: bool
         cuts = [0]
         for n in range(sections):
             cuts.append(cuts[-1] + length + (n < longer))
-    return [lax.slice_in_dim(x, a, max(a, b), axis=axis) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [lax.slice_in_dim(x, a, max(a, b), axis=axis) for a, b in itertools.pairwise(cuts)]
 
 
 def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
@@ -357,7 +360,7 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 
 
 def roll(a: Any, shift: Any, axis: Axis = None) -> Any:
-    """``a`` with elements moved round along axes (of the flat array if None); shifts are integers known while tracing."""
+    """``a`` with elements moved round along axes (of the flat array if None); shifts are known integers."""
     a = as_array(a, "roll")
     if axis is None:
         return reshape(roll(ravel(a), shift, 0), a.shape)
@@ -472,9 +475,9 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> 
     """``x`` converted to ``dtype``."""
     x = as_array(x, "astype")
     target = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "astype")
-    if dtypes.issubdtype(x.dtype, np.complexfloating) and not dtypes.issubdtype(target, np.complexfloating):
-        if target != np.bool_:
-            x = lax.real(x)
+    to_real = target != np.bool_ and not dtypes.issubdtype(target, np.complexfloating)
+    if to_real and dtypes.issubdtype(x.dtype, np.complexfloating):
+        x = lax.real(x)
     return lax.convert_element_type(x, target)
 
 

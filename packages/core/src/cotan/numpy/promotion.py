@@ -1,4 +1,4 @@
-"""What every function of cotan.numpy does to its arguments first: refuse what is no array, promote dtypes and shapes."""
+"""What every function of cotan.numpy does to its arguments first: refuse what is no array, promote dtypes, broadcast."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from cotan.config import config
 from cotan.errors import warn
 from cotan.ir.avals import get_aval, is_array_like
 from cotan.ir.trace import Tracer
+from cotan.runtime.array import Array
+from cotan.runtime.dispatch import lift as to_array
 
 Axis = int | Sequence[int] | None
 SCALARS = (bool, int, float, complex)
+_SCALAR_TYPES = frozenset(SCALARS)
 
 
 def check_arraylike(fun_name: str, *args: Any) -> None:
@@ -32,8 +35,13 @@ def check_arraylike(fun_name: str, *args: Any) -> None:
 
 
 def lift(x: Any) -> Any:
-    """``x`` if it is an Array, a tracer, a NumPy array or a Python scalar; objects with ``__array__`` are converted."""
-    return x if isinstance(x, (Tracer, *SCALARS)) or is_array_like(x) else np.asarray(x)
+    """``x`` if it is an Array, a tracer or a Python scalar; else, converted through ``__array__``, an Array."""
+    kind = type(x)
+    if kind is Array or kind in _SCALAR_TYPES or isinstance(x, (Tracer, *SCALARS)):
+        return x
+    if not is_array_like(x):
+        x = np.asarray(x)
+    return to_array(x)
 
 
 def scalar_of(x: Any, dtype: Any, weak: bool, fun_name: str) -> Any:

@@ -91,7 +91,13 @@ def _highest(dtype: Any) -> Any:
 
 
 def sum(
-    a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
 ) -> Any:
     """Sum over axes; narrow integers and bools widen to the default integer.
 
@@ -107,7 +113,13 @@ def sum(
 
 
 def prod(
-    a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
 ) -> Any:
     """Product over axes; narrow integers and bools widen to the default integer."""
     _no_out("prod", out)
@@ -122,7 +134,9 @@ def _no_out(name: str, out: Any) -> None:
         raise TypeError(f"{name}: arrays are immutable, so `out` is not supported; use the returned array")
 
 
-def _extremum(name: str, on_numbers: Primitive, on_bools: Primitive, bound: Callable[[Any], Any], combine: Primitive) -> Any:
+def _extremum(
+    name: str, on_numbers: Primitive, on_bools: Primitive, bound: Callable[[Any], Any], combine: Primitive
+) -> Any:
     def function(
         a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
     ) -> Any:
@@ -131,7 +145,15 @@ def _extremum(name: str, on_numbers: Primitive, on_bools: Primitive, bound: Call
         primitive = on_bools if is_bool(x) else on_numbers
         identity = None if where is None or initial is None else bound
         return _reduce(
-            name, x, axis, primitive, keepdims=keepdims, identity=identity, initial=initial, where=where, combine=combine
+            name,
+            x,
+            axis,
+            primitive,
+            keepdims=keepdims,
+            identity=identity,
+            initial=initial,
+            where=where,
+            combine=combine,
         )
 
     function.__name__ = function.__qualname__ = name
@@ -193,9 +215,7 @@ def mean(
     return lax.div(total, divisor).astype(target)
 
 
-def average(
-    a: Any, axis: Axis = None, weights: Any = None, returned: bool = False, keepdims: bool = False
-) -> Any:
+def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
     """Weighted mean over axes."""
     if weights is None:
         result = mean(a, axis=axis, keepdims=keepdims)
@@ -206,7 +226,9 @@ def average(
         if weights.shape != a.shape:
             (only,) = normalize_axes(axis, a.ndim, "average")
             if weights.shape != (a.shape[only],):
-                raise ValueError(f"average: weights of shape {weights.shape} for an array of shape {a.shape}, axis {axis}")
+                raise ValueError(
+                    f"average: weights of shape {weights.shape} for an array of shape {a.shape}, axis {axis}"
+                )
             weights = lax.broadcast_in_dim(weights, a.shape, (only,))
         total = sum(weights, axis=axis, keepdims=keepdims)
         result = lax.div(sum(lax.mul(a, weights), axis=axis, keepdims=keepdims), total)
@@ -231,7 +253,9 @@ def var(
     wide = np.float32 if np.dtype(target).itemsize == 2 else target
     x = x.astype(wide)
     centred = lax.sub(x, broadcast_to_shape(mean(x, axis=axis, keepdims=True, where=where), x.shape))
-    squares = lax.add(lax.square(lax.real(centred)), lax.square(lax.imag(centred))) if is_complex(x) else lax.square(centred)
+    squares = (
+        lax.add(lax.square(lax.real(centred)), lax.square(lax.imag(centred))) if is_complex(x) else lax.square(centred)
+    )
     count = _count(x, axis, keepdims, where, "var")
     less = ddof if correction is None else correction
     divisor = np.asarray(count - less, squares.dtype) if isinstance(count, int) else count.astype(squares.dtype) - less
@@ -298,8 +322,14 @@ def _nan_ignored(name: str, reduction: Primitive, fill: Callable[[Any], Any], em
         if not is_inexact(x):
             return reduction(x, axis=axis, keepdims=keepdims, **extra)
         missing = ufuncs.isnan(x)
-        result = reduction(where_(missing, np.asarray(fill(x.dtype), x.dtype), x), axis=axis, keepdims=keepdims, **extra)
-        return result if empty is None else where_(all(missing, axis=axis, keepdims=keepdims), np.asarray(empty, result.dtype), result)
+        result = reduction(
+            where_(missing, np.asarray(fill(x.dtype), x.dtype), x), axis=axis, keepdims=keepdims, **extra
+        )
+        return (
+            result
+            if empty is None
+            else where_(all(missing, axis=axis, keepdims=keepdims), np.asarray(empty, result.dtype), result)
+        )
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"As ``{name[3:]}``, with NaNs left out."

@@ -75,7 +75,9 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
     """
     a = manipulation.atleast_1d(as_array(a, "nonzero"))
     if size is None:
-        found = np.nonzero(_concrete(a, "nonzero", "Give the number of results by size=..., or use where(condition, x, y)."))
+        found = np.nonzero(
+            _concrete(a, "nonzero", "Give the number of results by size=..., or use where(condition, x, y).")
+        )
         return tuple(as_array(axis.astype(dtypes.default_int()), "nonzero") for axis in found)
     mask = manipulation.ravel(a if a.dtype == np.bool_ else lax.ne(a, np.asarray(0, a.dtype)))
     flat = argsort(lax.bitwise_not(mask), stable=True)
@@ -165,7 +167,15 @@ def take(
     elif mode not in (None, "fill", "clip"):
         raise ValueError(f"take: unknown mode {mode!r}; use 'fill', 'clip' or 'wrap'")
     else:
-        indices = where_(lax.lt(indices, np.asarray(0, indices.dtype)), lax.add(indices, np.asarray(extent, indices.dtype)), indices) if not ufuncs.is_unsigned(indices) else indices
+        indices = (
+            where_(
+                lax.lt(indices, np.asarray(0, indices.dtype)),
+                lax.add(indices, np.asarray(extent, indices.dtype)),
+                indices,
+            )
+            if not ufuncs.is_unsigned(indices)
+            else indices
+        )
     rank = indices.ndim
     numbers = lax.GatherDimensionNumbers(
         offset_dims=(*range(axis), *range(axis + rank, a.ndim - 1 + rank)),
@@ -186,7 +196,9 @@ def take(
     )
 
 
-def take_along_axis(arr: Any, indices: Any, axis: int | None = -1, mode: str | None = None, fill_value: Any = None) -> Any:
+def take_along_axis(
+    arr: Any, indices: Any, axis: int | None = -1, mode: str | None = None, fill_value: Any = None
+) -> Any:
     """Elements of ``arr`` picked along an axis by an index array of the same rank."""
     arr, indices = as_array(arr, "take_along_axis"), as_array(indices, "take_along_axis")
     if not dtypes.issubdtype(indices.dtype, np.integer):
@@ -223,7 +235,15 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1, mode: str | N
     )
 
 
-def sort(a: Any, axis: int | None = -1, *, kind: None = None, order: None = None, stable: bool = True, descending: bool = False) -> Any:
+def sort(
+    a: Any,
+    axis: int | None = -1,
+    *,
+    kind: None = None,
+    order: None = None,
+    stable: bool = True,
+    descending: bool = False,
+) -> Any:
     """``a`` sorted along an axis (flat if None); NaNs last."""
     a = as_array(a, "sort")
     if axis is None:
@@ -233,7 +253,15 @@ def sort(a: Any, axis: int | None = -1, *, kind: None = None, order: None = None
     return lax.rev(result, (axis,)) if descending else result
 
 
-def argsort(a: Any, axis: int | None = -1, *, kind: None = None, order: None = None, stable: bool = True, descending: bool = False) -> Any:
+def argsort(
+    a: Any,
+    axis: int | None = -1,
+    *,
+    kind: None = None,
+    order: None = None,
+    stable: bool = True,
+    descending: bool = False,
+) -> Any:
     """The indices that sort ``a`` along an axis."""
     a = as_array(a, "argsort")
     if axis is None:
@@ -281,7 +309,12 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
         above = go_right(value, v)
         if ufuncs.is_inexact(a):
             nan = ufuncs.isnan(v)
-            above = lax.bitwise_or(above, lax.bitwise_and(nan, ufuncs.logical_not(ufuncs.isnan(value)) if side == "left" else lax.full_like(nan, True)))
+            above = lax.bitwise_or(
+                above,
+                lax.bitwise_and(
+                    nan, ufuncs.logical_not(ufuncs.isnan(value)) if side == "left" else lax.full_like(nan, True)
+                ),
+            )
         above = lax.bitwise_and(above, lax.lt(low, high))
         low = where_(above, lax.add(middle, np.int32(1)), low)
         high = where_(above, high, middle)
@@ -348,7 +381,9 @@ def isin(element: Any, test_elements: Any, assume_unique: bool = False, invert: 
 def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
     """Whether |a - b| <= atol + rtol |b|, elementwise."""
     a, b = promote_args_inexact("isclose", a, b)
-    near = ufuncs.less_equal(ufuncs.absolute(lax.sub(a, b)), ufuncs.add(atol, ufuncs.multiply(rtol, ufuncs.absolute(b))))
+    near = ufuncs.less_equal(
+        ufuncs.absolute(lax.sub(a, b)), ufuncs.add(atol, ufuncs.multiply(rtol, ufuncs.absolute(b)))
+    )
     finite = ufuncs.logical_and(ufuncs.isfinite(a), ufuncs.isfinite(b))
     result = ufuncs.logical_or(ufuncs.logical_and(near, finite), lax.eq(a, b))
     return ufuncs.logical_or(result, ufuncs.logical_and(ufuncs.isnan(a), ufuncs.isnan(b))) if equal_nan else result
@@ -379,7 +414,13 @@ def array_equiv(a1: Any, a2: Any) -> Any:
 
 
 def quantile(
-    a: Any, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False
+    a: Any,
+    q: Any,
+    axis: Axis = None,
+    out: None = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
 ) -> Any:
     """Quantiles along axes; method 'linear', 'lower', 'higher', 'midpoint' or 'nearest'. NaN where an element is."""
     if method not in ("linear", "lower", "higher", "midpoint", "nearest"):
@@ -394,7 +435,11 @@ def quantile(
     low, high = ufuncs.floor(position), ufuncs.ceil(position)
     weight = lax.sub(position, low)
     lower, upper = (
-        manipulation.moveaxis(take(flat, ufuncs.clip(x, 0, count - 1).astype(np.int32), axis=-1, mode="clip"), list(range(len(kept), len(kept) + q.ndim)), list(range(q.ndim)))
+        manipulation.moveaxis(
+            take(flat, ufuncs.clip(x, 0, count - 1).astype(np.int32), axis=-1, mode="clip"),
+            list(range(len(kept), len(kept) + q.ndim)),
+            list(range(q.ndim)),
+        )
         for x in (low, high)
     )
     weight = lax.reshape(weight, (*q.shape, *(1,) * len(kept)))
@@ -411,7 +456,13 @@ def quantile(
 
 
 def percentile(
-    a: Any, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False
+    a: Any,
+    q: Any,
+    axis: Axis = None,
+    out: None = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
 ) -> Any:
     """``quantile`` of q / 100."""
     return quantile(a, ufuncs.true_divide(q, 100), axis, out, overwrite_input, method, keepdims)
@@ -440,7 +491,10 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     step = ufuncs.not_equal if a.dtype == np.bool_ else ufuncs.subtract
     for _ in range(n):
         extent = a.shape[axis]
-        a = step(lax.slice_in_dim(a, min(1, extent), extent, axis=axis), lax.slice_in_dim(a, 0, max(extent - 1, 0), axis=axis))
+        a = step(
+            lax.slice_in_dim(a, min(1, extent), extent, axis=axis),
+            lax.slice_in_dim(a, 0, max(extent - 1, 0), axis=axis),
+        )
     return a
 
 
@@ -448,7 +502,9 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     """Piecewise linear interpolation of the points (xp, fp), xp rising, at x."""
     x, xp, fp = (as_array(v, "interp") for v in promote_dtypes_inexact("interp", x, xp, fp))
     if xp.ndim != 1 or tuple(fp.shape) != tuple(xp.shape):
-        raise ValueError(f"interp: xp and fp must be vectors of one length, got {tuple(xp.shape)} and {tuple(fp.shape)}")
+        raise ValueError(
+            f"interp: xp and fp must be vectors of one length, got {tuple(xp.shape)} and {tuple(fp.shape)}"
+        )
     if period is not None:
         x, xp = ufuncs.remainder(x, period), ufuncs.remainder(xp, period)
         xp, fp = lax.sort_key_val(xp, fp)
@@ -492,7 +548,9 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
     if not ufuncs.is_inexact(x):
         return x
     if ufuncs.is_complex(x):
-        return lax.complex(nan_to_num(lax.real(x), copy, nan, posinf, neginf), nan_to_num(lax.imag(x), copy, nan, posinf, neginf))
+        return lax.complex(
+            nan_to_num(lax.real(x), copy, nan, posinf, neginf), nan_to_num(lax.imag(x), copy, nan, posinf, neginf)
+        )
     info = dtypes.finfo(x.dtype)
     x = where(ufuncs.isnan(x), np.asarray(nan, x.dtype), x)
     x = where(ufuncs.isposinf(x), np.asarray(info.max if posinf is None else posinf, x.dtype), x)

@@ -197,7 +197,9 @@ def _integer_power(a: Any, b: Any) -> Any:
     result, base, rest = lax.full(np.broadcast_shapes(a.shape, b.shape), 1, dtype), a, b
     for _ in range(np.dtype(dtype).itemsize * 8 - (0 if is_unsigned(a) else 1)):
         odd = lax.eq(lax.bitwise_and(rest, one), one)
-        result = lax.mul(result, lax.select(odd, base, lax.full_like(base, 1)) if odd.shape == base.shape else where_(odd, base, one))
+        result = lax.mul(
+            result, lax.select(odd, base, lax.full_like(base, 1)) if odd.shape == base.shape else where_(odd, base, one)
+        )
         base = lax.mul(base, base)
         rest = lax.shift_right_logical(rest, one)
     if is_unsigned(a):
@@ -478,7 +480,9 @@ def round(a: Any, decimals: int = 0) -> Any:
         if decimals >= 0:
             return x
         factor = np.asarray(10**-decimals, x.dtype)
-        scaled = lax.round(lax.div(lax.convert_element_type(x, np.float32), np.float32(factor)), lax.RoundingMethod.TO_NEAREST_EVEN)
+        scaled = lax.round(
+            lax.div(lax.convert_element_type(x, np.float32), np.float32(factor)), lax.RoundingMethod.TO_NEAREST_EVEN
+        )
         return lax.mul(lax.convert_element_type(scaled, x.dtype), factor)
     if is_complex(x):
         return lax.complex(round(lax.real(x), decimals), round(lax.imag(x), decimals))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cotan.ir import primitive as tables
-from cotan.ir.avals import ShapedArray, get_aval, same_type, tangent_aval
+from cotan.ir.avals import ShapedArray, same_type, tangent_aval
 from cotan.ir.evaluate import eval_closed
 from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Literal
 from cotan.ir.primitive import Primitive

@@ -41,7 +41,9 @@ def _by_halves(words: tuple[Any, Any], width: int, shape: tuple[int, ...]) -> An
         flat = _wide(lax.slice(flat, (0,), (size,)), lax.slice(flat, (size,), (2 * size,)))
     elif width < 32:
         parts = 32 // width
-        shifts = lax.mul(lax.broadcasted_iota(np.uint32, (blocks, parts), 1), lax.full((blocks, parts), width, np.uint32))
+        shifts = lax.mul(
+            lax.broadcasted_iota(np.uint32, (blocks, parts), 1), lax.full((blocks, parts), width, np.uint32)
+        )
         spread = lax.shift_right_logical(lax.broadcast_in_dim(flat, (blocks, parts), (0,)), shifts)
         flat = lax.slice(lax.reshape(lax.convert_element_type(spread, UINTS[width]), (blocks * parts,)), (0,), (size,))
     return lax.reshape(flat, shape)

@@ -50,7 +50,7 @@ def key_words(key: Any, fun_name: str) -> tuple[Any, Any]:
         shape = getattr(key, "shape", None)
         if shape is None or getattr(key, "dtype", None) != np.uint32:
             raise TypeError(
-                f"{fun_name} needs a key as its first argument, made by cotan.random.key(seed), and got {type(key).__name__}"
+                f"{fun_name} needs a key as its first argument, from cotan.random.key(seed), and got {type(key).__name__}"
             )
         if shape != (2,):
             raise TypeError(
@@ -73,7 +73,9 @@ def _seed_data(seed: Any, fun_name: str) -> Any:
         return cnp.asarray(np.array([bits >> 32, bits & 0xFFFFFFFF], np.uint32))
     seed = cnp.asarray(seed)
     if seed.ndim or not dtypes.issubdtype(seed.dtype, np.integer):
-        raise TypeError(f"{fun_name}: the seed must be an integer scalar, got {seed.dtype}[{','.join(map(str, seed.shape))}]")
+        raise TypeError(
+            f"{fun_name}: the seed must be an integer scalar, got {seed.dtype}[{','.join(map(str, seed.shape))}]"
+        )
     low = lax.convert_element_type(seed, np.uint32)
     if np.dtype(seed.dtype).itemsize == 8:
         unsigned = lax.convert_element_type(seed, np.uint64)

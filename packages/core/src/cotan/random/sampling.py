@@ -23,7 +23,11 @@ Shape = Sequence[int]
 
 def _shape(shape: Any, fun_name: str) -> tuple[int, ...]:
     try:
-        found = (operator.index(shape),) if not isinstance(shape, Sequence | np.ndarray) else tuple(map(operator.index, shape))
+        found = (
+            (operator.index(shape),)
+            if not isinstance(shape, Sequence | np.ndarray)
+            else tuple(map(operator.index, shape))
+        )
     except TypeError:
         raise TypeError(f"{fun_name}: the shape must be integers, known while tracing; got {shape!r}") from None
     if any(extent < 0 for extent in found):
