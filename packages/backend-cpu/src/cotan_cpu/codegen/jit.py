@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes.util
 import functools
 import re
+import sys
 import threading
 from collections.abc import Mapping
 
@@ -35,7 +36,8 @@ def host_target() -> Target:
 def _initialise() -> None:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    libm = ctypes.util.find_library("m")
+    # Asking for its name costs a process on Linux, where the name is known.
+    libm = "libm.so.6" if sys.platform == "linux" else ctypes.util.find_library("m")
     if libm is not None:
         llvm.load_library_permanently(libm)
 

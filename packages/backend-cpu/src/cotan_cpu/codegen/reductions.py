@@ -17,7 +17,8 @@ from cotan_cpu.codegen.types import is_float, is_half
 if TYPE_CHECKING:
     from cotan_cpu.codegen.loops import TreePrinter
 
-BLOCK = 32
+BLOCK = 16
+"""Rounds of a block: as long as a chain of additions in NumPy's pairwise sum."""
 
 
 class Reduction:
@@ -52,11 +53,11 @@ class Reduction:
 
     def _block_level(self) -> int:
         """The axis whose loop is cut into blocks; -1 if the whole is short enough or sums no floats."""
-        if math.prod(self.trips) <= 2 * BLOCK or not any(self._float_sums()):
+        if math.prod(self.trips) <= BLOCK or not any(self._float_sums()):
             return -1
         inner = 1
         for level in reversed(range(len(self.trips))):
-            if inner * self.trips[level] > 2 * BLOCK or level == 0:
+            if inner * self.trips[level] > BLOCK or level == 0:
                 return level
             inner *= self.trips[level]
         return 0
@@ -115,7 +116,6 @@ class Reduction:
                 return self._block(states, lambda inner: self._plain(level, start, stop, inner, masked=True))
             return self._plain(level, start, stop, states, masked=True)
         # Without masks: one by one into lane 0, the other lanes combine with what changes nothing.
-        self.single = True
         if level == self.level:
             states = self._block(states, lambda inner: self._plain(level, start, stop, inner, single=True))
         else:
