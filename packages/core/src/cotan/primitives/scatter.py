@@ -76,10 +76,16 @@ _DOCUMENTATION = """``operand`` with windows of ``updates`` {how} at the given s
 
     Raises:
       TypeError: shapes, dtypes and dimension numbers do not fit together.
+
+    >>> import numpy as np
+    >>> from cotan import lax
+    >>> numbers = lax.ScatterDimensionNumbers((), (0,), (0,))
+    >>> lax.{name}(np.float32([1, 2, 3]), np.int32([[0], [2]]), np.float32([5, 0]), numbers)
+    Array([{example}], dtype=float32)
 """
 
 
-def _function(primitive: Primitive, how: str) -> Callable[..., Any]:
+def _function(primitive: Primitive, how: str, example: str) -> Callable[..., Any]:
     name = primitive.name
 
     def function(
@@ -104,7 +110,7 @@ def _function(primitive: Primitive, how: str) -> Callable[..., Any]:
         )
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = _DOCUMENTATION.format(how=how)
+    function.__doc__ = _DOCUMENTATION.format(how=how, name=name, example=example)
     return function
 
 
@@ -185,6 +191,7 @@ def _check(primitive: Primitive, x: ShapedArray, indices: ShapedArray, updates: 
 def _define(
     name: str,
     how: str,
+    example: str,
     combine: Callable[[scalar.Expr, scalar.Expr], scalar.Expr] | None,
     ufunc: np.ufunc | None,
     accepts_bool: bool = True,
@@ -235,7 +242,7 @@ def _define(
 
     tables.alias[primitive] = lambda **params: 0
     tables.cost[primitive] = lambda ins, outs, **params: (ins[2].size, 3 * ins[2].nbytes + ins[1].nbytes)
-    return primitive, _function(primitive, how)
+    return primitive, _function(primitive, how, example)
 
 
 def _batch(
@@ -364,7 +371,7 @@ def _folded(combine: Callable[[Any, Any], Any], fold: Callable[[Any, Any], Any],
 
 # ---- scatter --------------------------------------------------------------------------------------------------------
 
-scatter_p, scatter = _define("scatter", "written", None, None)
+scatter_p, scatter = _define("scatter", "written", "5., 2., 0.", None, None)
 
 
 @tables.jvp(scatter_p)
@@ -406,7 +413,7 @@ def _scatter_decompose(x: Any, indices: Any, updates: Any, **params: Any) -> Any
 
 # ---- scatter_add ----------------------------------------------------------------------------------------------------
 
-scatter_add_p, scatter_add = _define("scatter_add", "added", scalar.add, np.add, accepts_bool=False)
+scatter_add_p, scatter_add = _define("scatter_add", "added", "6., 2., 3.", scalar.add, np.add, accepts_bool=False)
 
 
 @tables.jvp(scatter_add_p)
@@ -434,7 +441,9 @@ def _add_decompose(x: Any, indices: Any, updates: Any, **params: Any) -> Any:
 
 # ---- scatter_mul ----------------------------------------------------------------------------------------------------
 
-scatter_mul_p, scatter_mul = _define("scatter_mul", "multiplied", scalar.mul, np.multiply, accepts_bool=False)
+scatter_mul_p, scatter_mul = _define(
+    "scatter_mul", "multiplied", "5., 2., 0.", scalar.mul, np.multiply, accepts_bool=False
+)
 
 
 @tables.jvp(scatter_mul_p)
@@ -486,8 +495,8 @@ def _mul_decompose(x: Any, indices: Any, updates: Any, **params: Any) -> Any:
 
 # ---- scatter_min, scatter_max ---------------------------------------------------------------------------------------
 
-scatter_min_p, scatter_min = _define("scatter_min", "combined by minimum", scalar.min_, np.minimum)
-scatter_max_p, scatter_max = _define("scatter_max", "combined by maximum", scalar.max_, np.maximum)
+scatter_min_p, scatter_min = _define("scatter_min", "combined by minimum", "1., 2., 0.", scalar.min_, np.minimum)
+scatter_max_p, scatter_max = _define("scatter_max", "combined by maximum", "5., 2., 3.", scalar.max_, np.maximum)
 
 
 def _extremum(primitive: Primitive, combine: Any, fold: Any) -> None:

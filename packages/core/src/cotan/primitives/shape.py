@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -512,7 +512,16 @@ decompose[iota_p] = BASIC
 # ---- copy -----------------------------------------------------------------------------------------------------------
 
 copy_p = first_order("copy")
-copy: Callable[[Any], Any] = copy_p.bind
+
+
+def copy(operand: Any) -> Any:
+    """The same array in memory of its own.
+
+    >>> from cotan import lax
+    >>> lax.copy(lax.iota("int32", 2))
+    Array([0, 1], dtype=int32)
+    """
+    return copy_p.bind(operand)
 
 
 @abstract(copy_p)
