@@ -225,11 +225,12 @@ class Config(threading.local):
     host_fallback: bool
     plain_dispatch: bool
     """Whether nothing asks operations for more than to run where their operands are (see ``_DISPATCH``). Derived."""
-    _key: tuple[Hashable, ...]
+    key: tuple[Hashable, ...]
+    """What ``trace_key()`` returns, for the road where a method call would show. Derived."""
 
     def trace_key(self) -> Hashable:
         """The values, on this thread, of the flags on which a traced function may depend."""
-        return self._key
+        return self.key
 
     def update(self, name: str, value: Any) -> None:
         """Set a flag for all threads (a thread inside ``override`` keeps its own value until it leaves).
@@ -313,7 +314,7 @@ def _key_of(local: dict[str, Any]) -> tuple[Hashable, ...]:
 
 # Flags that every operation would have to read; one derived attribute says whether all have their defaults.
 _DISPATCH = ("default_device", "debug_nans")
-_DERIVED = ("_key", "plain_dispatch")
+_DERIVED = ("key", "plain_dispatch")
 
 
 def _derive(local: dict[str, Any]) -> tuple[tuple[Hashable, ...], bool]:
@@ -333,7 +334,7 @@ def _refresh_key(local: dict[str, Any]) -> None:
 
 
 def _refresh_keys() -> None:
-    Config._key, Config.plain_dispatch = _derive({})
+    Config.key, Config.plain_dispatch = _derive({})
     for local in _overriding.values():
         local.update(zip(_DERIVED, _derive(local), strict=True))
 

@@ -314,7 +314,7 @@ def _gradient(
             back: list[Any] = [Zero(tangent_aval(get_aval(x))) for x in leaves]
         else:
             jaxpr = lin.jaxpr.replace(outvars=lin.jaxpr.outvars[:1])
-            back = backward_pass(jaxpr, lin.residuals, [_one(aval)])
+            back = backward_pass(jaxpr, lin.residuals, [lift_leaf(_one(aval))])
         grads = in_argument_tree(flat, list(map(_cotangent, back)), argnums)
         return result((value, flat.aux(aux)) if has_aux else value, grads)
 

@@ -6,13 +6,14 @@ by their types alone, and nothing else stands on that road.
 
 from __future__ import annotations
 
-from types import MethodType
-from typing import Any
+from collections.abc import Hashable
+from typing import Any, NamedTuple
 
 from cotan.api.arguments import Argnames, Argnums, Options, resolve_options
-from cotan.api.flat import Function, check_callable
-from cotan.api.programs import clear_programs, find_program, programs_of
+from cotan.api.flat import Function, check_callable, copy_identity
+from cotan.api.programs import Programs, clear_programs, find_program, programs_of
 from cotan.config import config
+from cotan.ir.avals import ShapedArray
 from cotan.ir.evaluate import eval_closed
 from cotan.ir.trace import Tracer, current_trace, escaped, eval_trace
 from cotan.primitives.call import call
@@ -20,68 +21,71 @@ from cotan.runtime import compile as compiling
 from cotan.runtime import dispatch
 from cotan.runtime.array import Array
 from cotan.transforms.cache import clear as clear_transformed
-from cotan.tree import leaf_treedef
+from cotan.tree import PyTreeDef, leaf_treedef
 from cotan.tree.calling import fun_name
 
 
-class JitFunction:
-    """A function that is traced once per kind of arguments, compiled as a whole, and run as one program."""
+class ShortCut(NamedTuple):
+    """How a call with Arrays of known types runs; found by the ids of their avals, which it keeps alive.
 
-    def __init__(self, fun: Function, options: Options) -> None:
-        self._fun = fun
-        self._options = options
-        self._programs = programs_of("jit", fun, options)
-        # types of Array arguments -> (configuration, compiled program, structure of the result, None for a leaf)
-        self._fast = self._programs.fast
-        self.__wrapped__ = fun
-        self.__name__ = fun_name(fun)
-        self.__qualname__ = getattr(fun, "__qualname__", self.__name__)
-        self.__module__ = getattr(fun, "__module__", __name__)
-        self.__doc__ = getattr(fun, "__doc__", None)
+    Attributes:
+      key: the configuration for which it holds.
+      compiled: the program.
+      out_tree: the structure of the result, or None for a leaf.
+      avals: the types.
+    """
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    key: Hashable
+    compiled: compiling.Compiled
+    out_tree: PyTreeDef | None
+    avals: list[ShapedArray]
+
+
+def _jitted(fun: Function, options: Options) -> Function:
+    """``fun`` behind a table of programs. A plain function, because calling one is what Python does fastest."""
+    programs = programs_of("jit", fun, options)
+    name = fun_name(fun)
+    find = programs.fast.get
+
+    def jitted(*args: Any, **kwargs: Any) -> Any:
         if not kwargs and current_trace() is eval_trace:
-            entry = self._fast.get(tuple([x.aval if type(x) is Array else None for x in args]))
-            if entry is not None and entry[0] is config.trace_key():
+            entry = find(tuple([id(x.aval) if type(x) is Array else 0 for x in args]))
+            if entry is not None and entry[0] is config.key:
                 outs = entry[1](args)
                 tree = entry[2]
                 return outs[0] if tree is None else tree.unflatten(outs)
-        return self._call(args, kwargs)
-
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else MethodType(self, instance)
-
-    def __repr__(self) -> str:
-        return f"<jit of {self._fun!r}>"
-
-    def clear_cache(self) -> None:
-        """Forget all programs of the function."""
-        self._programs.clear()
-
-    def _cache_size(self) -> int:
-        return len(self._programs.by_key)
-
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The long way of a call."""
         if config.disable_jit:
-            return self._fun(*args, **kwargs)
-        program, leaves, bound = find_program("jit", self._fun, self._options, self._programs, args, kwargs)
-        if current_trace() is not eval_trace:
-            operands = [*program.outer, *leaves]
-            if self._options.inline:
-                outs = eval_closed(program.closed, *operands)
-            else:
-                outs = call(program.closed, operands, name=self.__name__, donated=program.donated)
-            return program.out_tree.unflatten(outs)
-        for x in leaves:
-            if isinstance(x, Tracer):
-                raise escaped(x)
-        compiled = compiling.compile_closed(program.closed, leaves, program.donated, self.__name__)
-        outs = compiled(leaves)
-        if not kwargs and not bound.key and len(leaves) == len(args) and all(type(x) is Array for x in args):
-            tree = None if program.out_tree == leaf_treedef else program.out_tree
-            self._fast[tuple([x.aval for x in leaves])] = (config.trace_key(), compiled, tree)
+            return fun(*args, **kwargs)
+        return _call(fun, name, options, programs, args, kwargs)
+
+    copy_identity(jitted, fun, "jit")
+    jitted.clear_cache = programs.clear  # type: ignore[attr-defined]
+    jitted._cache_size = programs.by_key.__len__  # type: ignore[attr-defined]
+    return jitted
+
+
+def _call(
+    fun: Function, name: str, options: Options, programs: Programs, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """The long way of a call."""
+    program, leaves, bound = find_program("jit", fun, options, programs, args, kwargs)
+    if current_trace() is not eval_trace:
+        operands = [*program.outer, *leaves]
+        if options.inline:
+            outs = eval_closed(program.closed, *operands)
+        else:
+            outs = call(program.closed, operands, name=name, donated=program.donated)
         return program.out_tree.unflatten(outs)
+    for x in leaves:
+        if isinstance(x, Tracer):
+            raise escaped(x)
+    compiled = compiling.compile_closed(program.closed, leaves, program.donated, name)
+    outs = compiled(leaves)
+    if not kwargs and not bound.key and len(leaves) == len(args) and all(type(x) is Array for x in args):
+        tree = None if program.out_tree == leaf_treedef else program.out_tree
+        avals = [x.aval for x in leaves]
+        programs.fast[tuple(map(id, avals))] = ShortCut(config.key, compiled, tree, avals)
+    return program.out_tree.unflatten(outs)
 
 
 def jit(
@@ -118,12 +122,12 @@ def jit(
     Array([0.  , 1.05, 2.1 ], dtype=float32)
     """
 
-    def decorate(function: Function) -> JitFunction:
+    def decorate(function: Function) -> Function:
         check_callable("jit", function)
         options = resolve_options(
             "jit", function, static_argnums, static_argnames, donate_argnums, donate_argnames, inline
         )
-        return JitFunction(function, options)
+        return _jitted(function, options)
 
     return decorate if fun is None else decorate(fun)
 
