@@ -151,9 +151,10 @@ def _jit_partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str
     unknown = tuple(map(trace.is_unknown, args))
     split = partial_eval_jaxpr(params["jaxpr"], unknown)
     known_args = [x for x, u in zip(args, unknown, strict=True) if not u]
-    results: list[Any] = []
-    if split.known.jaxpr.outvars or split.known.effects:
+    if split.known.eqns:
         results = trace.bind_known(jit_p, known_args, _transformed(params, split.known))
+    else:  # nothing to compute: results are arguments or constants
+        results = eval_closed(split.known, *known_args)
     count = split.known_results
     residuals = split.residual_values(known_args, results)
     rest: list[Any] = []
