@@ -70,6 +70,7 @@ from cotan.primitives.cumulative import cummax as cummax
 from cotan.primitives.cumulative import cummin as cummin
 from cotan.primitives.cumulative import cumprod as cumprod
 from cotan.primitives.cumulative import cumsum as cumsum
+from cotan.primitives.dot import Precision as Precision
 from cotan.primitives.dot import dot_general as dot_general
 from cotan.primitives.gather import GatherDimensionNumbers as GatherDimensionNumbers
 from cotan.primitives.gather import gather as gather
