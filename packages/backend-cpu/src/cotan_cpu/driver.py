@@ -64,6 +64,19 @@ def blas_symbols(names: Iterable[str]) -> dict[str, int]:
     return {name: address_of(getattr(library, f"scipy_{name}")) for name in names}
 
 
+@functools.cache
+def blas_function(name: str, dtype: np.dtype) -> Callable[..., None]:
+    """``cblas_?gemm`` or ``cblas_?gemv`` of float32 or float64 as a Python function; pointers are addresses."""
+    scalar = ctypes.c_float if dtype == np.float32 else ctypes.c_double
+    number, pointer = ctypes.c_int32, ctypes.c_void_p
+    before = 6 if name.endswith("gemm") else 4
+    function = getattr(openblas(), f"scipy_{name}")
+    made: Callable[..., None] = ctypes.CFUNCTYPE(
+        None, *[number] * before, scalar, pointer, number, pointer, number, scalar, pointer, number
+    )(address_of(function))
+    return made
+
+
 def address_of(function: Any) -> int:
     """The address of a ctypes function."""
     address = ctypes.cast(function, ctypes.c_void_p).value

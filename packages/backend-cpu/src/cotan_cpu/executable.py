@@ -111,8 +111,8 @@ def _constant(value: Any) -> np.ndarray:
 
 def _load(source: Source, code: Code) -> None:
     symbols = dict(driver.python_symbols(PYTHON_SYMBOLS))
-    if source.runtime or source.parallel:
-        symbols.update(native.runtime().symbols)
+    names = {*source.runtime, *(["cotan_parallel_for"] if source.parallel else [])}
+    symbols.update((name, native.runtime().address(name)) for name in names)
     if source.host_calls:
         symbols["cotan_host"] = driver.address_of(_host)
     code.module = jit.load(source.text, symbols)

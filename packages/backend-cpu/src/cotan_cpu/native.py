@@ -258,19 +258,17 @@ class Runtime:
 
     def __init__(self) -> None:
         from cotan_cpu.codegen import jit
-        from cotan_cpu.lower import blas
 
-        self.futex = driver.futex_number()
-        parallel = parallel_text(self.futex, platform.machine())
+        # Without optimisation: it is made at a program's first call, and all its time is spent in what it calls.
+        self._engine = jit.Engine(level=0)
+        parallel = parallel_text(driver.futex_number(), platform.machine())
         self.has_helpers = parallel is not SERIAL
-        symbols = dict(driver.blas_symbols(blas.SYMBOLS))
-        if self.has_helpers:
-            symbols["cotan_syscall"] = driver.syscall_address()
-        self.module = jit.load(parallel + blas.text(), symbols)
-        exported = ["cotan_parallel_for", *blas.FUNCTIONS]
-        self.symbols = {name: self.module.address(name) for name in exported}
+        symbols = {"cotan_syscall": driver.syscall_address()} if self.has_helpers else {}
+        self.module = self._engine.load(parallel, symbols)
+        self._addresses = {"cotan_parallel_for": self.module.address("cotan_parallel_for")}
+        self._libraries: list[object] = []
         self.threads: list[threading.Thread] = []
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         if self.has_helpers:
             self._helper = driver.function(self.module.address("cotan_helper"), None, "i64")
             self._set_helpers = driver.function(self.module.address("cotan_set_helpers"), None, "i64")
@@ -281,8 +279,25 @@ class Runtime:
             if hasattr(os, "register_at_fork"):
                 os.register_at_fork(after_in_child=self._after_fork)
         self.parallel_for: Callable[..., None] = driver.function(
-            self.symbols["cotan_parallel_for"], None, "ptr", "ptr", "i64", "i64", "i64"
+            self.address("cotan_parallel_for"), None, "ptr", "ptr", "i64", "i64", "i64"
         )
+
+    def address(self, name: str) -> int:
+        """The address of the parallel-for or of a function of ``lower.blas``, which is compiled at its first use."""
+        address = self._addresses.get(name)
+        if address is None:
+            from cotan_cpu.lower import blas
+
+            with self.lock:
+                element = blas.element_of(name)
+                symbols = driver.blas_symbols([f"cblas_{element.letter}gemm", f"cblas_{element.letter}gemv"])
+                module = self._engine.load(blas.text(element), symbols)
+                self._libraries.append(module)
+                for kind in ("gemm", "gemv"):
+                    function = f"cotan_{kind}_{element.letter}"
+                    self._addresses[function] = module.address(function)
+                address = self._addresses[name]
+        return address
 
     def ensure_threads(self, threads: int) -> None:
         """See to it that ``threads - 1`` helpers exist. They block in native code and take no part in Python."""
@@ -302,12 +317,13 @@ class Runtime:
         self._stop()
         for thread in self.threads:
             thread.join(timeout=1.0)
-        self._reset()
+        if not any(thread.is_alive() for thread in self.threads):
+            self._reset()
 
     def _after_fork(self) -> None:
         # The child has none of the threads, and a job of the parent may be half done in the copied state.
         self.threads = []
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self._reset()
 
 

@@ -26,7 +26,6 @@ _COPY_SECONDS_PER_BYTE = 1 / 8e9
 _STACK_ARENA = 1 << 14
 _ALIGNMENT = 64
 
-RUNTIME_SYMBOLS = ("cotan_parallel_for",)
 PYTHON_SYMBOLS = ("PyEval_SaveThread", "PyEval_RestoreThread", "Py_IncRef", "_Py_NoneStruct")
 
 

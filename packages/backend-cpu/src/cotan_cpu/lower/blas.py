@@ -16,8 +16,8 @@ WORDS = (
     "tile_rows", "tile_columns", "tiles_across", "tiles",
     "batch1", "batch2", "a0", "a1", "a2", "b0", "b1", "b2",
 )  # fmt: skip
-"""Names of the words: the product's shape, leading dimensions, CBLAS' transposition flags, the size of a tile, tiles per
-row of tiles and per matrix, the two inner extents of the batch (of three), and the strides of A and B along each."""
+"""Names of the words: the product's shape, leading dimensions, CBLAS' transposition flags, the size of a tile, tiles
+per row of tiles and per matrix, the two inner extents of the batch (of three), and the strides of A and B along each."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,11 @@ ELEMENTS = {
         "z", "i128", 16, _COMPLEX.format(value="one", letter="z"), _COMPLEX.format(value="zero", letter="z")
     ),
 }
-SYMBOLS = tuple(f"cblas_{e.letter}{kind}" for e in ELEMENTS.values() for kind in ("gemm", "gemv"))
 FUNCTIONS = tuple(f"cotan_{kind}_{e.letter}" for e in ELEMENTS.values() for kind in ("gemm", "gemv"))
 
 _CONSTANTS = """
-@cotan_blas_one_c = internal constant [2 x float] [float 1.0, float 0.0], align 16
-@cotan_blas_zero_c = internal constant [2 x float] zeroinitializer, align 16
-@cotan_blas_one_z = internal constant [2 x double] [double 1.0, double 0.0], align 16
-@cotan_blas_zero_z = internal constant [2 x double] zeroinitializer, align 16
+@cotan_blas_one_L = internal constant [2 x PART] [PART 1.0, PART 0.0], align 16
+@cotan_blas_zero_L = internal constant [2 x PART] zeroinitializer, align 16
 """
 
 # A matrix times a vector is a product with one column (its vector B may have a stride: ldb); see ``dot.plan``.
@@ -190,16 +187,29 @@ exit:
 """
 
 
-def text() -> str:
-    """The IR of all functions in ``FUNCTIONS``."""
+def element_of(function: str) -> ElementType:
+    """The element type of a function in ``FUNCTIONS``, by its letter."""
+    return next(element for element in ELEMENTS.values() if element.letter == function[-1])
+
+
+def text(element: ElementType) -> str:
+    """The IR of the functions of one element type."""
     read = "\n".join(
         f"  %{name}_at = getelementptr i64, ptr %desc, i64 {position}\n  %{name} = load i64, ptr %{name}_at"
         for position, name in enumerate(WORDS)
     )
-    parts = [_CONSTANTS, "declare i64 @llvm.umin.i64(i64, i64)\n"]
-    for element in ELEMENTS.values():
-        body = _TEMPLATE.replace("READ", read).replace("_L(", f"_{element.letter}(").replace("ONE", element.one)
-        body = body.replace("cblas_L", f"cblas_{element.letter}").replace("ZERO", element.zero)
-        body = body.replace("SCALAR", element.one.split(" ")[0]).replace("TYPE", element.llvm)
-        parts.append(body)
-    return "\n".join(parts)
+    body = (_CONSTANTS if element.letter in "cz" else "") + "declare i64 @llvm.umin.i64(i64, i64)\n" + _TEMPLATE
+    part = "double" if element.letter == "z" else "float"
+    for word, meaning in (
+        ("READ", read),
+        ("_L(", f"_{element.letter}("),
+        ("_L ", f"_{element.letter} "),
+        ("PART", part),
+        ("cblas_L", f"cblas_{element.letter}"),
+        ("ONE", element.one),
+        ("ZERO", element.zero),
+        ("SCALAR", element.one.split(" ")[0]),
+        ("TYPE", element.llvm),
+    ):
+        body = body.replace(word, meaning)
+    return body

@@ -22,7 +22,7 @@ from cotan.ir.index import Axis, axis_index, const_index
 from cotan.ir.primitive import reference
 from cotan.ir.program import Kernel, KernelOperand, LibraryStep, Loop, Node, Store
 from cotan.primitives.operands import quiet
-from cotan_cpu import native
+from cotan_cpu import driver, native
 from cotan_cpu.lower import blas
 from cotan_cpu.pool import pool
 
@@ -356,15 +356,32 @@ def _native(chosen: Plan, lhs: np.ndarray, rhs: np.ndarray, shape: Dims) -> np.n
     dtype = lhs.dtype
     threads = native.thread_count(config.num_threads)
     done, words = _description(chosen, dtype, threads)
+    out = pool.empty(shape, dtype, math.prod(shape) * dtype.itemsize)
+    first, second = (rhs, lhs) if done.swapped else (lhs, rhs)
+    if done.units == 1 and dtype.kind == "f":
+        _one_call(done, dtype, first, second, out)
+        return out
     runtime = native.runtime()
     if done.units > 1:
         runtime.ensure_threads(threads)
-    out = pool.empty(shape, dtype, math.prod(shape) * dtype.itemsize)
-    first, second = (rhs, lhs) if done.swapped else (lhs, rhs)
     pointers = (array.ctypes.data for array in (first, second, out, words))
     table = (ctypes.c_void_p * 4)(*pointers)
-    runtime.parallel_for(runtime.symbols[done.function], ctypes.addressof(table), done.units, done.units, threads)
+    runtime.parallel_for(runtime.address(done.function), ctypes.addressof(table), done.units, done.units, threads)
     return out
+
+
+def _one_call(done: Call, dtype: np.dtype, a: np.ndarray, b: np.ndarray, c: np.ndarray) -> None:
+    """What the function would do for its only unit, without compiling it."""
+    rows, columns, inner, lda, ldb, ldc, transpose_a, transpose_b = done.words[:8]
+    kind = done.function.removeprefix("cotan_")[:4]
+    function = driver.blas_function(f"cblas_{done.function[-1]}{kind}", dtype)
+    pointers = (a.ctypes.data, b.ctypes.data, c.ctypes.data)
+    if kind == "gemv":
+        shape = (inner, rows) if transpose_a == blas.TRANSPOSE else (rows, inner)
+        function(blas.ROW_MAJOR, transpose_a, *shape, 1.0, pointers[0], lda, pointers[1], ldb, 0.0, pointers[2], 1)
+    else:
+        flags = (blas.ROW_MAJOR, transpose_a, transpose_b, rows, columns, inner)
+        function(*flags, 1.0, pointers[0], lda, pointers[1], ldb, 0.0, pointers[2], ldc)
 
 
 def _strided(array: np.ndarray, chosen: Plan, matrix: Matrix, extents: tuple[int, int]) -> np.ndarray:
