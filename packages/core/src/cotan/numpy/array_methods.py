@@ -29,14 +29,17 @@ _REAL = frozenset({bool, int, float})
 _FLOATS = frozenset({np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16), dtypes.bfloat16})
 _INTS = frozenset(map(np.dtype, (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)))
 _ARITHMETIC = _FLOATS | _INTS
+_OPERANDS = (Array, Tracer, np.ndarray, np.generic, int, float, complex)
 
 
 def _accepts(other: Any) -> bool:
     """Whether an operator takes ``other``; of all else Python asks whether it can do the operation itself."""
-    return type(other) in _NUMBERS or isinstance(other, Array | Tracer | np.ndarray | np.generic | int | float | complex)
+    return type(other) in _NUMBERS or isinstance(other, _OPERANDS)
 
 
-def _binary(name: str, function: Function, at_once: Function | None = None, of: frozenset[Any] = _ARITHMETIC) -> Function:
+def _binary(
+    name: str, function: Function, at_once: Function | None = None, of: frozenset[Any] = _ARITHMETIC
+) -> Function:
     """``self op other``; ``at_once`` does it for operands of one type in ``of``, and for a float array and a number."""
 
     def op(self: Any, other: Any) -> Any:
@@ -238,7 +241,7 @@ def _view(self: Any, dtype: Any = None) -> Any:
     if have == want:
         return lax.bitcast_convert_type(self, target)
     if not self.shape:
-        raise TypeError(f"{where()}: view: an array of no dimensions has no axis that could change ({have} to {want} bytes)")
+        raise TypeError(f"{where()}: view: an array of no dimensions has no axis to change ({have} to {want} bytes)")
     if have > want:
         parts = lax.bitcast_convert_type(self, target)
         return manipulation.reshape(parts, (*self.shape[:-1], self.shape[-1] * (have // want)))
@@ -345,14 +348,16 @@ _METHODS: dict[str, Any] = {
     "real": property(lambda self: ufuncs.real(self), doc="The real part."),
     "imag": property(lambda self: ufuncs.imag(self), doc="The imaginary part."),
     "flat": property(lambda self: manipulation.ravel(self), doc="All elements in one dimension."),
-    "at": property(lambda self: indexing.IndexUpdateHelper(self), doc="Indexed updates: ``x.at[i].set(y)``, ``.add``, ``.get`` ..."),
+    "at": property(
+        lambda self: indexing.IndexUpdateHelper(self), doc="Indexed updates: ``x.at[i].set(y)``, ``.add`` ..."
+    ),
 }
 
 
 def _assign(self: Any, index: Any, value: Any) -> None:
     raise TypeError(
-        f"{where()}: traced arrays are immutable: instead of x[i] = y write x = x.at[i].set(y), and instead of x[i] += y "
-        "write x = x.at[i].add(y)"
+        f"{where()}: traced arrays are immutable: instead of x[i] = y write x = x.at[i].set(y), and instead of x[i] += "
+        "y write x = x.at[i].add(y)"
     )
 
 

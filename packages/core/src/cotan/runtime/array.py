@@ -1,7 +1,7 @@
 """``cotan.Array``: an immutable array in the memory of a device.
 
-An abstract value, a backend's buffer, a device. What it converts to, prints as and refuses stands here; NumPy's operators,
-methods and indexing are attached by ``cotan.numpy.array_methods``. Knows no operation and no backend.
+An abstract value, a backend's buffer, a device. What it converts to, prints as and refuses stands here; NumPy's
+operators, methods and indexing are attached by ``cotan.numpy.array_methods``. Knows no operation and no backend.
 """
 
 from __future__ import annotations
@@ -152,9 +152,9 @@ class Array(metaclass=_ArrayType):
             raise self._deleted()
         return buffer
 
-    def _deleted(self) -> DeletedArrayError:
+    def _deleted(self, what: str = "an array of type") -> DeletedArrayError:
         return DeletedArrayError(
-            f"{where()}: an array of type {self.aval.short()} is used after it was deleted or donated "
+            f"{where()}: {what} {self.aval.short()} is used after it was deleted or donated "
             "(donate_argnums, donate_argnames). A donated argument's memory becomes a result's: use the result, or do "
             "not donate it."
         )
@@ -222,14 +222,16 @@ class Array(metaclass=_ArrayType):
         value = self._value()
         if dtype is not None and np.dtype(dtype) != value.dtype:
             if copy is False:
-                raise ValueError(f"converting {value.dtype} to {np.dtype(dtype)} needs a copy, and copy=False was given")
+                raise ValueError(
+                    f"converting {value.dtype} to {np.dtype(dtype)} needs a copy, but copy=False was given"
+                )
             return value.astype(dtype)
         return value.copy() if copy else value
 
     def __buffer__(self, flags: int) -> memoryview:
         if flags & 1:
             raise BufferError("cotan Arrays are immutable: they give read-only buffers")
-        return memoryview(self._value())
+        return memoryview(self._value())  # type: ignore[arg-type]
 
     def __dlpack__(
         self,
@@ -247,7 +249,7 @@ class Array(metaclass=_ArrayType):
             if copy is False:
                 raise BufferError("the consumer knows no read-only arrays (DLPack before 1.0), so it needs a copy")
             return value.copy().__dlpack__()
-        return value.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)  # type: ignore[call-arg,arg-type]
+        return value.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return self._words().__dlpack_device__()
@@ -293,8 +295,8 @@ class Array(metaclass=_ArrayType):
     def __index__(self) -> int:
         if self.aval.shape or not dtypes.issubdtype(self.aval.dtype, np.integer):
             raise TypeError(
-                f"{where()}: an array of type {self.aval.short()} cannot be used as a Python integer (an index, a range, "
-                "a shape); only integer arrays of no dimensions can"
+                f"{where()}: an array of type {self.aval.short()} cannot be used as a Python integer (an index, a "
+                "range, a shape); only integer arrays of no dimensions can"
             )
         return int(self._value()[()])
 
@@ -304,7 +306,9 @@ class Array(metaclass=_ArrayType):
         return format(self._scalar(f"the format {spec!r}")[()], spec)
 
     def __str__(self) -> str:
-        return str(self._value()) if self._buffer is not None and not dtypes.is_extended(self.aval.dtype) else repr(self)
+        if self._buffer is None or dtypes.is_extended(self.aval.dtype):
+            return repr(self)
+        return str(self._value())
 
     def __repr__(self) -> str:
         aval = self.aval

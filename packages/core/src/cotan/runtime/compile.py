@@ -1,7 +1,7 @@
 """Compiled programs: from a closed jaxpr to something that is called with values and returns Arrays.
 
-Compilation happens once per jaxpr (by identity), donation and device; programs live as long as their jaxpr. Which door of
-the backend a program goes through is decided here, and nowhere else. Knows no primitive and no backend by name.
+Compilation happens once per jaxpr (by identity), donation and device; programs live as long as their jaxpr. Which door
+of the backend a program goes through is decided here, and nowhere else. Knows no primitive and no backend by name.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
-import numpy as np
-
 from cotan import dtypes
 from cotan.backend import Backend, CompileOptions, Device, Executable
 from cotan.config import config
-from cotan.errors import where
+from cotan.errors import DeletedArrayError, where
 from cotan.ir.avals import ShapedArray
 from cotan.ir.evaluate import eval_closed
 from cotan.ir.jaxpr import ClosedJaxpr
@@ -57,8 +55,8 @@ class _OnDevice:
 class Compiled:
     """A program that runs where its arguments are.
 
-    ``compiled(args)`` takes Arrays, NumPy arrays or scalars of the program's argument types and returns a list of Arrays.
-    It compiles when it first meets a device; keep the jaxpr alive as long as that may happen.
+    ``compiled(args)`` takes Arrays, NumPy arrays or scalars of the program's argument types and returns Arrays, in a
+    list. It compiles when it first meets a device; keep the jaxpr alive as long as that may happen.
     """
 
     __slots__ = ("_closed", "_fast", "_lock", "_on", "donated", "donates", "in_avals", "name", "out_aval", "out_avals")
@@ -108,7 +106,7 @@ class Compiled:
         what = f"jit of `{self.name}`" if self.name else "a compiled program"
         device = chosen_device(given, what)
         committed = any(x._committed for x in given)
-        held = [self._argument(x, aval, device) for x, aval in zip(args, self.in_avals)]
+        held = [self._argument(x, aval, device, what) for x, aval in zip(args, self.in_avals)]
         program = self.on(device)
         if self.donates:
             results = self._donating(program, args, held)
@@ -120,18 +118,18 @@ class Compiled:
             check_nans(arrays, what)
         return arrays
 
-    def _deleted(self, args: Sequence[Any]) -> Exception:
+    def _deleted(self, args: Sequence[Any]) -> DeletedArrayError:
         position = next(k for k, x in enumerate(args) if type(x) is Array and x._buffer is None)
         closed = self._closed()
         names = closed.jaxpr.arg_names if closed is not None else ()
-        named = f" `{names[position]}`" if position < len(names) and names[position] else f" {position}"
-        error = args[position]._deleted()
-        return type(error)(f"argument{named} of `{self.name}`: {error}")
+        named = f"`{names[position]}`" if position < len(names) and names[position] else f"number {position}"
+        error: DeletedArrayError = args[position]._deleted(f"argument {named} of `{self.name}`, an array of type")
+        return error
 
     @staticmethod
-    def _argument(x: Any, aval: ShapedArray, device: Device) -> Array:
+    def _argument(x: Any, aval: ShapedArray, device: Device, what: str) -> Array:
         if type(x) is not Array:
-            return lift_to(x, device, aval)
+            return lift_to(x, device, aval, what)
         return x if x._device is device else move(x, device)
 
     def _donating(self, program: _OnDevice, args: Sequence[Any], held: list[Array]) -> Buffers:
@@ -146,7 +144,7 @@ class Compiled:
         if program.executable is None:
             results = program.call([x._buffer for x in held])
         else:
-            results = program.executable.run([x._buffer for x in held], gone)
+            results = program.executable.run([x._buffer for x in held], gone)  # type: ignore[misc]
         for x, given in zip(args, self.donated):
             if given and type(x) is Array:
                 x.delete()
@@ -220,7 +218,7 @@ def _one_by_one(closed: ClosedJaxpr, device: Device) -> Callable[[Sequence[Any]]
         with set_current_trace(eval_trace):
             outs = eval_closed(closed, *args)
         arrays = [lift_to(x, device, aval) if type(x) is not Array else x for x, aval in zip(outs, closed.out_avals)]
-        return [x._live() if x._device is device else move(x, device)._live() for x in arrays]
+        return [(x if x._device is device else move(x, device))._live() for x in arrays]
 
     return call
 
@@ -238,7 +236,7 @@ def compile_closed(
 
     Args:
       closed: the program. The cache holds it weakly: keep it as long as the result is used.
-      args: arguments it is about to be called with; it is compiled for their device now. Without any, at the first call.
+      args: arguments it is about to be called with; it is compiled for their device now. Without any, when called.
       donated: for each argument, whether a call gives up its memory.
       name: what messages call it.
 

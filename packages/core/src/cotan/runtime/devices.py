@@ -14,10 +14,10 @@ import numpy as np
 from cotan.backend import Device, get_backend, registry
 from cotan.backend import default_backend as _default_backend
 from cotan.config import config
-from cotan.errors import where
-from cotan.ir.trace import Tracer
+from cotan.errors import BackendUnavailableError, where
+from cotan.ir.trace import Tracer, trace_state_clean
 from cotan.runtime.array import Array
-from cotan.runtime.host import from_words, lift_to
+from cotan.runtime.host import from_words, holding_device, lift_to
 from cotan.tree import tree_flatten, tree_flatten_with_path, tree_leaves, tree_map, tree_unflatten
 
 
@@ -68,7 +68,7 @@ def local_devices(process_index: int | None = None, backend: str | None = None) 
       ValueError: ``process_index`` is not 0.
     """
     if process_index not in (None, 0):
-        raise ValueError(f"{where()}: local_devices: there is one process, number 0; got process_index={process_index!r}")
+        raise ValueError(f"{where()}: local_devices: there is one process, number 0; got {process_index!r}")
     return devices(backend)
 
 
@@ -120,9 +120,20 @@ def _primary_device() -> Device:
 
 
 def new_array_device() -> Device:
-    """The device that new arrays are put on: ``config.default_device``, else the first of the default backend."""
+    """The device that new arrays are put on: ``config.default_device``, else the first of the default backend.
+
+    Raises:
+      BackendUnavailableError: there is no backend, and nothing is being traced.
+    """
     wanted = config.default_device
-    return _primary_device() if wanted is None else as_device(wanted, "config.default_device")
+    if wanted is not None:
+        return as_device(wanted, "config.default_device")
+    try:
+        return _primary_device()
+    except BackendUnavailableError:
+        if trace_state_clean():
+            raise
+        return holding_device  # a constant of a traced program; it goes to a device when the program runs
 
 
 def as_device(like: Any, fun_name: str = "device_put") -> Device:
@@ -257,8 +268,7 @@ def _refuse_leaf(x: Any) -> None:
         if not is_array_like(leaf):
             at = f" at x{keystr(path)}" if path else ""
             raise TypeError(
-                f"{where()}: device_put takes arrays, numbers and pytrees of them, and got a "
-                f"{type(leaf).__name__}{at}"
+                f"{where()}: device_put takes arrays, numbers and pytrees of them, and got a {type(leaf).__name__}{at}"
             ) from None
 
 
@@ -283,9 +293,7 @@ def block_until_ready(x: Any) -> Any:
     [Array([1.], dtype=float32)]
     """
     for leaf in tree_leaves(x):
-        if type(leaf) is Array:
-            leaf.block_until_ready()
-        elif not isinstance(leaf, Tracer) and hasattr(leaf, "block_until_ready"):
+        if not isinstance(leaf, Tracer) and hasattr(leaf, "block_until_ready"):
             leaf.block_until_ready()
     return x
 

@@ -14,8 +14,8 @@ import numpy as np
 from cotan import dtypes
 from cotan.backend import Buffer, Device
 from cotan.config import config
-from cotan.errors import UnsupportedError, where
-from cotan.ir.avals import ShapedArray, get_aval, shaped
+from cotan.errors import UnsupportedError
+from cotan.ir.avals import ShapedArray, shaped
 from cotan.ir.effects import no_effects
 from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
 from cotan.ir.primitive import Primitive, abstract, batch, decompose, effects
@@ -120,21 +120,21 @@ def _eager_lifted(primitive: Primitive, args: Sequence[Any], params: dict[str, A
             break
     else:
         device = new_array_device()
-    return eager(primitive, [x if type(x) is Array else _operand(x, device) for x in args], params)
+    return eager(primitive, [x if type(x) is Array else _operand(x, device, primitive.name) for x in args], params)
 
 
 _scalars: dict[tuple[Any, ...], Array] = {}
 
 
-def _operand(x: Any, device: Device) -> Array:
+def _operand(x: Any, device: Device, what: str) -> Array:
     """A value from the host as an operand. Numbers are remembered: loops use the same ones again and again."""
     kind = type(x)
     if kind is not float and kind is not int:
-        return lift_to(x, device)
+        return lift_to(x, device, what=what)
     key = (id(device), kind, x if x else repr(x), config.enable_x64)  # 0.0 == -0.0, but they are not the same operand
     found = _scalars.get(key)
     if found is None:
-        found = lift_to(x, device)
+        found = lift_to(x, device, what=what)
         if len(_scalars) >= _MEMO_LIMIT:
             _scalars.clear()
         _scalars[key] = found
@@ -212,7 +212,7 @@ def _without_rule(
         results: list[Any] = run_closed(held, args, name=primitive.name)
         return results
     if primitive not in decompose:
-        raise UnsupportedError(device.backend.name, f"the primitive `{primitive}`", hint="It is one that backends must know")
+        raise UnsupportedError(device.backend.name, f"the primitive `{primitive}`", hint="Every backend must know it")
     _decomposed.add((device.backend.name, primitive))
     with set_current_trace(eval_trace):
         found = decompose[primitive](*args, **params)

@@ -1,4 +1,4 @@
-"""Values from the host: numbers and NumPy arrays become Arrays, and a check for NaN.
+"""Values from the host: numbers and NumPy arrays become Arrays; a device that only holds them; a check for NaN.
 
 Knows no operation; see ``devices`` for what users call.
 """
@@ -6,13 +6,14 @@ Knows no operation; see ``devices`` for what users call.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from cotan import dtypes
-from cotan.backend import Device
-from cotan.errors import where
+from cotan.backend import Backend, Buffer, Capabilities, Device
+from cotan.backend.registry import INSTALL
+from cotan.errors import BackendUnavailableError, where
 from cotan.ir.avals import ShapedArray, get_aval, shaped
 from cotan.ir.trace import Tracer, escaped
 from cotan.runtime.array import Array
@@ -24,8 +25,8 @@ _DEFAULTS: dict[type, Callable[[], Any]] = {
 }
 
 
-def lift_to(x: Any, device: Device, aval: ShapedArray | None = None) -> Array:
-    """A number or NumPy array as an Array on ``device``; of type ``aval``, if that is given.
+def lift_to(x: Any, device: Device, aval: ShapedArray | None = None, what: str = "an operation") -> Array:
+    """A number or NumPy array as an Array on ``device``; of type ``aval``, if that is given. ``what`` is for messages.
 
     Raises:
       TypeError: ``x`` is no array or number.
@@ -35,7 +36,7 @@ def lift_to(x: Any, device: Device, aval: ShapedArray | None = None) -> Array:
     default = _DEFAULTS.get(type(x))
     if default is not None:
         if type(x) is int:
-            dtypes.coerce_scalar(x)  # raises if it does not fit
+            dtypes.coerce_scalar(x, what)  # raises if it does not fit
         if aval is None:
             aval = shaped((), default(), True)
         return Array(aval, device.put(np.array(x, aval.dtype), copy=False), device)
@@ -77,3 +78,66 @@ def check_nans(results: Sequence[Any], what: str) -> None:
             value = np.asarray(x)
             if not bool(np.all(value == value)):
                 raise FloatingPointError(f"{where()}: {what} gave NaN (cotan.config.debug_nans is on)")
+
+
+# ---- A place for constants where there is no backend: programs can be traced and transformed without one
+
+
+class _HeldBuffer(Buffer):
+    """A NumPy array that waits for a device."""
+
+    __slots__ = ("_array",)
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self._array = array
+
+    @property
+    def nbytes(self) -> int:
+        return self._array.nbytes
+
+    def to_host(self) -> np.ndarray[Any, Any]:
+        view = self._array.view()
+        view.flags.writeable = False
+        return view
+
+    def copy_to(self, device: Device) -> Buffer:
+        return device.put(self._array)
+
+    def delete(self) -> None:
+        self._array = np.empty(0)
+
+    def is_deleted(self) -> bool:
+        return False
+
+
+class _HoldingDevice(Device):
+    __slots__ = ("backend",)
+    id = 0
+    platform = "host"
+    device_kind = "memory"
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    def put(self, value: np.ndarray[Any, Any], *, copy: bool = True) -> Buffer:
+        return _HeldBuffer(np.array(value, order="C") if copy else value)
+
+    def synchronize(self) -> None:
+        """Nothing is ever computed here."""
+
+
+class _NoBackend(Backend):
+    name = "none"
+    capabilities = Capabilities(eager=True)
+
+    def devices(self) -> list[Device]:
+        return [holding_device]
+
+    def eager(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise BackendUnavailableError(INSTALL)
+
+    def compile(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise BackendUnavailableError(INSTALL)
+
+
+holding_device = _HoldingDevice(_NoBackend())

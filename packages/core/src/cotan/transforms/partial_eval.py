@@ -132,11 +132,11 @@ def partial_eval_jaxpr(
         is_residual = [type(c) is StageTracer and c._trace is known for c in constants]
         residuals = [c for c, r in zip(constants, is_residual, strict=True) if r]
         results = [y for y, u in zip(outs, out_unknown, strict=True) if not u]
-        given = {*known.invars, *(y.var for y in results if type(y) is StageTracer)}
-        results += [r for r in residuals if r.var not in given]
+        given = {*known.invars, *(y.variable for y in results if type(y) is StageTracer)}
+        results += [r for r in residuals if r.variable not in given]
         first, consts = prune(*known.to_jaxpr(results, jaxpr.name))
         positions = {v: k for k, v in reversed(list(enumerate((*first.invars, *first.outvars)))) if isinstance(v, Var)}
-        sources = tuple(positions[r.var] for r in residuals)
+        sources = tuple(positions[r.variable] for r in residuals)
     rest = rest.replace(
         constvars=[v for v, r in zip(rest.constvars, is_residual, strict=True) if not r],
         invars=[v for v, r in zip(rest.constvars, is_residual, strict=True) if r] + list(rest.invars),

@@ -29,17 +29,17 @@ _PYTHON_SCALARS = frozenset((bool, int, float, complex))
 class StageTracer(Tracer):
     """A variable of the jaxpr that is being recorded."""
 
-    __slots__ = ("aval", "var")
+    __slots__ = ("aval", "variable")
     aval: ShapedArray
     _trace: Recorder
 
     def __init__(self, trace: Recorder, var: Var) -> None:
         self._trace = trace
-        self.var = var
+        self.variable = var
         self.aval = var.aval
 
     def origin(self) -> str:
-        names = self._trace.arguments_behind(self.var)
+        names = self._trace.arguments_behind(self.variable)
         if not names:
             return (
                 "It does not depend on the function's arguments, but what runs while tracing is recorded, not computed."
@@ -74,7 +74,7 @@ class Recorder(Trace):
     def atom(self, x: Any) -> Atom:
         """What stands for ``x`` in an equation: its variable, a literal, or a constant's variable."""
         if type(x) is StageTracer and x._trace is self:
-            return x.var
+            return x.variable
         if type(x) in _PYTHON_SCALARS:
             return Literal(x)
         found = self._consts.get(id(x))
