@@ -199,7 +199,7 @@ class Tracer:
             "A Python index, range or shape must be known: mark the argument as static, or use cotan.lax.dynamic_slice, "
             "cotan.numpy.take or a structured loop."
         )
-        return self._known(errors.TracerIntegerConversionError, "a Python integer", hint).__index__()
+        return int(self._known(errors.TracerIntegerConversionError, "a Python integer", hint).__index__())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         hint = "A NumPy function was called on it: use the cotan.numpy function of the same name."
