@@ -1,7 +1,7 @@
 """Executables of the CPU: a compiled Program with its constants, ready to be called on buffers.
 
-The native code is called as a builtin that reads ndarrays itself, or through ctypes where that is not possible. Calls are
-synchronous. Knows nothing of how the text of the program was made.
+The native code is called as a builtin that reads ndarrays itself, or through ctypes where that is not possible. Calls
+are synchronous. Knows nothing of how the text of the program was made.
 """
 
 from __future__ import annotations
@@ -205,8 +205,8 @@ class CpuExecutable(Executable):
     __slots__ = (
         "_call",
         "_code",
-        "_overwrites",
         "_new",
+        "_overwrites",
         "_results",
         "_shares",
         "_source",

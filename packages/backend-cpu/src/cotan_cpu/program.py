@@ -1,8 +1,8 @@
 """A Program as one native function: LLVM IR text that calls kernels, libraries and the host in the order of the steps.
 
-``write`` makes the text; it loads nothing and runs nothing. The function is ``i32 main(ptr args, ptr consts, ptr arena)``:
-tables of pointers to the inputs and then the results, to the constants, and a workspace. ``entry`` is the same for
-CPython's vector call protocol. A non-zero status leaves the function at once.
+``write`` makes the text; it loads nothing and runs nothing. The function is ``i32 cotan_main(ptr args, ptr consts, ptr
+arena)``: tables of pointers to the inputs and then the results, to the constants, and a workspace. ``cotan_entry`` is
+the same for CPython's vector call protocol. A non-zero status leaves the function at once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A complete backend in about a hundred lines: door 3, NumPy, and nothing but the documented basis of primitives.
+"""A complete small backend: door 3, NumPy, and nothing but the documented basis of primitives.
 
 Everything else reaches it decomposed. It calls no ``reference`` rule, so that a wrong decomposition cannot hide.
 """
@@ -97,9 +97,9 @@ BASIS = {
     "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
     "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "not": np.invert, "shift_left": shift("left"),
     "shift_right_logical": shift("right"), "shift_right_arithmetic": shift("arithmetic"),
-    "select_n": lambda which, *cases: np.choose(which.astype(np.intp), cases), "stop_gradient": lambda x: x,
+    "select_n": lambda which, *cases: np.choose(which.astype(np.intp), cases, mode="clip"),
     "convert_element_type": convert, "bitcast_convert_type": bitcast, "iota": iota, "broadcast_in_dim": broadcast,
-    "reshape": lambda x, new_sizes: x.reshape(new_sizes), "transpose": lambda x, permutation: x.transpose(permutation),
+    "reshape": lambda x, new_sizes, dimensions: x.reshape(new_sizes), "transpose": lambda x, permutation: x.transpose(permutation),
     "slice": cut, "concatenate": lambda *xs, dimension: np.concatenate(xs, dimension),
     "random_wrap": lambda x, impl: x, "random_unwrap": lambda x: x,
 }  # fmt: skip

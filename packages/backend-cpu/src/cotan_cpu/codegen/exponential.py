@@ -40,8 +40,9 @@ def exp2(f: Floats, x: Val) -> Val:
 
 
 def expm1(f: Floats, x: Val) -> Val:
-    limit = -20.0 if f.kind == "float" else -42.0
-    n, k, small = _exponent(f, f.clamp(x, limit, _limits(f)[1]))
+    # Above, the result overflows while 2**(n - 1) does not yet; below it is -1.
+    low, high = (-20.0, 88.9) if f.kind == "float" else (-42.0, 709.9)
+    n, k, small = _exponent(f, f.clamp(x, low, high))
     # Half of the result, so that 2**n never overflows before it must.
     half = f.power_of_two(f.int_op("sub", k, 1))
     result = f.mul(f.fma(half, small, f.sub(half, 0.5)), 2.0)

@@ -17,7 +17,8 @@ WORDS = (
     "batch1", "batch2", "a0", "a1", "a2", "b0", "b1", "b2",
 )  # fmt: skip
 """Names of the words: the product's shape, leading dimensions, CBLAS' transposition flags, the size of a tile, tiles
-per row of tiles and per matrix, the two inner extents of the batch (of three), and the strides of A and B along each."""
+per row of tiles and per matrix, the two inner extents of the batch (of three), and the strides of A and B along
+each."""
 
 
 @dataclass(frozen=True)

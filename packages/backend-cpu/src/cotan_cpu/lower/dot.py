@@ -38,8 +38,8 @@ _LEAST_TILE = 64
 _REAL = ("float16", "bfloat16", "float32", "float64")
 _NATIVE_FROM = 1 << 19
 _NATIVE_FROM_VECTOR = 1 << 14
-"""Flops from which a product at once is done by the native runtime: where NumPy's BLAS would begin to use several threads
-of its own, which spin, and on a busy machine were seen to take a thousand times as long."""
+"""Flops from which a product at once is ours: where NumPy's BLAS would begin to use several threads of its own, which
+spin, and on a busy machine were seen to take a thousand times as long."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def _leading(row: int, column: int, rows: int, columns: int) -> tuple[int, int]:
 
 
 def _tiles(extent: int, parts: int, least: int) -> int:
-    """The size of a tile (a multiple of 16, at least ``least``) such that ``extent`` falls into about ``parts`` tiles."""
+    """The size of a tile (a multiple of 16, at least ``least``) such that there are about ``parts`` tiles."""
     size = -(-extent // max(parts, 1))
     return max(-(-size // 16) * 16, least) if extent > least else max(extent, 1)
 

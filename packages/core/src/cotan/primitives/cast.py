@@ -258,7 +258,7 @@ def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> An
 # ---- stop_gradient
 
 stop_gradient_p, _stop_gradient_bind = unary(
-    "stop_gradient", ANY, reference=lambda x: x.copy(), kernel=lambda x: x, exact=True
+    "stop_gradient", ANY, reference=lambda x: x.copy(), kernel=lambda x: x, exact=True, decompose=lambda x: x
 )
 
 
