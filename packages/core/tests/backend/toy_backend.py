@@ -99,8 +99,9 @@ BASIS = {
     "shift_right_logical": shift("right"), "shift_right_arithmetic": shift("arithmetic"),
     "select_n": lambda which, *cases: np.choose(which.astype(np.intp), cases, mode="clip"),
     "convert_element_type": convert, "bitcast_convert_type": bitcast, "iota": iota, "broadcast_in_dim": broadcast,
-    "reshape": lambda x, new_sizes, dimensions: x.reshape(new_sizes), "transpose": lambda x, permutation: x.transpose(permutation),
-    "slice": cut, "concatenate": lambda *xs, dimension: np.concatenate(xs, dimension),
+    "reshape": lambda x, new_sizes, dimensions: x.reshape(new_sizes),
+    "transpose": lambda x, permutation: x.transpose(permutation), "slice": cut,
+    "concatenate": lambda *xs, dimension: np.concatenate(xs, dimension),
     "random_wrap": lambda x, impl: x, "random_unwrap": lambda x: x,
 }  # fmt: skip
 
