@@ -197,3 +197,14 @@ def test_a_program_whose_jaxpr_is_gone():
     gc.collect()
     with pytest.raises(RuntimeError, match="keep its jaxpr"):
         compiled((1.0,))
+
+
+def test_numpy_arguments_are_read_in_place_only_while_the_program_runs():
+    f = cotan.jit(lambda a, b: (a, b + 1))
+    a, b = np.ones(1000, np.float32), np.ones(1000, np.float32)
+    for _ in range(2):
+        same, more = f(a, b)
+        a[:], b[:] = 7, 7
+        np.testing.assert_array_equal(np.asarray(same), np.ones(1000))
+        np.testing.assert_array_equal(np.asarray(more), np.full(1000, 2))
+        a[:], b[:] = 1, 1

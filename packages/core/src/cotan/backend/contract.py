@@ -103,6 +103,9 @@ class Executable(ABC):
     __slots__ = ()
     fast_call: Callable[..., Any] | None = None
     """Optional short cut for small, synchronous programs; see the backend that offers one."""
+    forwarded: frozenset[int] | None = None
+    """For programs that have run when ``run`` returns: the arguments whose memory a result may share. As the others the
+    caller's NumPy arrays are then read in place. None: the program may still be running, so they are copied."""
 
     @abstractmethod
     def run(self, args: Sequence[Buffer], donated: Sequence[bool] = ()) -> list[Buffer]:

@@ -17,7 +17,6 @@ from cotan import dtypes
 from cotan.backend import Backend, CompileOptions, Device, Executable
 from cotan.config import config
 from cotan.errors import DeletedArrayError, where
-from cotan.ir.avals import ShapedArray
 from cotan.ir.evaluate import eval_closed
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.trace import eval_trace, set_current_trace
@@ -44,12 +43,14 @@ _UNSHARED = _references_of_an_unshared_one()
 class _OnDevice:
     """A program on one device."""
 
-    __slots__ = ("call", "device", "executable")
+    __slots__ = ("call", "copied", "device", "executable")
 
     def __init__(self, device: Device, executable: Executable | None, call: Callable[[Sequence[Any]], Buffers]) -> None:
         self.device = device
         self.executable = executable
         self.call = call
+        # The arguments that are copied if they are NumPy arrays; None: all.
+        self.copied = None if executable is None else executable.forwarded
 
 
 class Compiled:
@@ -106,8 +107,8 @@ class Compiled:
         what = f"jit of `{self.name}`" if self.name else "a compiled program"
         device = chosen_device(given, what)
         committed = any(x._committed for x in given)
-        held = [self._argument(x, aval, device, what) for x, aval in zip(args, self.in_avals)]
         program = self.on(device)
+        held = self._arguments(args, program, what)
         if self.donates:
             results = self._donating(program, args, held)
         else:
@@ -126,11 +127,18 @@ class Compiled:
         error: DeletedArrayError = args[position]._deleted(f"argument {named} of `{self.name}`, an array of type")
         return error
 
-    @staticmethod
-    def _argument(x: Any, aval: ShapedArray, device: Device, what: str) -> Array:
-        if type(x) is not Array:
-            return lift_to(x, device, aval, what)
-        return x if x._device is device else move(x, device)
+    def _arguments(self, args: Sequence[Any], program: _OnDevice, what: str) -> list[Array]:
+        """All arguments as Arrays on the program's device."""
+        device, copied = program.device, program.copied
+        held = []
+        for position, (x, aval) in enumerate(zip(args, self.in_avals)):
+            if type(x) is not Array:
+                copy = copied is None or position in copied or self.donated[position]
+                x = lift_to(x, device, aval, what, copy=copy)
+            elif x._device is not device:
+                x = move(x, device)
+            held.append(x)
+        return held
 
     def _donating(self, program: _OnDevice, args: Sequence[Any], held: list[Array]) -> Buffers:
         """Run, giving up the donated arguments' memory where nothing else holds it."""

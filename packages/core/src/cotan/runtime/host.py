@@ -25,8 +25,12 @@ _DEFAULTS: dict[type, Callable[[], Any]] = {
 }
 
 
-def lift_to(x: Any, device: Device, aval: ShapedArray | None = None, what: str = "an operation") -> Array:
+def lift_to(
+    x: Any, device: Device, aval: ShapedArray | None = None, what: str = "an operation", *, copy: bool = True
+) -> Array:
     """A number or NumPy array as an Array on ``device``; of type ``aval``, if that is given. ``what`` is for messages.
+
+    Without ``copy`` the Array may share the memory of a NumPy array, so it must not outlive the caller's use of it.
 
     Raises:
       TypeError: ``x`` is no array or number.
@@ -54,7 +58,7 @@ def lift_to(x: Any, device: Device, aval: ShapedArray | None = None, what: str =
             "use cotan.numpy.zeros(x.shape)"
         )
     if value.dtype == dtype:
-        return Array(aval, device.put(value), device)
+        return Array(aval, device.put(value, copy=copy), device)
     with np.errstate(all="ignore"):
         return Array(aval, device.put(value.astype(dtype, order="C"), copy=False), device)
 
