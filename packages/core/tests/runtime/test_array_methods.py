@@ -263,3 +263,12 @@ def test_no_kind_of_tracer_hides_a_method():
     assert {"reshape", "__len__", "__getitem__", "at"} <= methods
     for kind in _kinds_of_tracers():
         assert not {*vars(kind)} & {*methods, *(function.__name__ for function in array_methods._FUNCTIONS)}, kind
+
+
+def test_64_bit_arrays_that_outlive_x64():
+    with cotan.enable_x64(True):
+        x = cnp.ones(2)
+        assert (x * 2).dtype == (2 * x).dtype == np.float64
+    assert (x + x).dtype == np.float64
+    for result in (x + 1, 1.5 * x, x > 0):
+        assert result.dtype in (np.float32, np.bool_)

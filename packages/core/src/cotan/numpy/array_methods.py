@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, lax
+from cotan.config import config
 from cotan.errors import where
 from cotan.ir.trace import Tracer, slots
 from cotan.numpy import contractions, indexing, manipulation, reductions, selection, ufuncs
@@ -26,7 +27,8 @@ Function = Callable[..., Any]
 
 _NUMBERS = frozenset({bool, int, float, complex})
 _REAL = frozenset({bool, int, float})
-_FLOATS = frozenset({np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16), dtypes.bfloat16})
+_FLOAT64 = np.dtype(np.float64)
+_FLOATS = frozenset({np.dtype(np.float32), _FLOAT64, np.dtype(np.float16), dtypes.bfloat16})
 _INTS = frozenset(map(np.dtype, (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)))
 _ARITHMETIC = _FLOATS | _INTS
 _OPERANDS = (Array, Tracer, np.ndarray, np.generic, int, float, complex)
@@ -35,6 +37,11 @@ _OPERANDS = (Array, Tracer, np.ndarray, np.generic, int, float, complex)
 def _accepts(other: Any) -> bool:
     """Whether an operator takes ``other``; of all else Python asks whether it can do the operation itself."""
     return type(other) in _NUMBERS or isinstance(other, _OPERANDS)
+
+
+def _takes_numbers(dtype: Any) -> bool:
+    """Whether a number beside an array of ``dtype`` gets that dtype; float64 made under x64 may have outlived it."""
+    return dtype in _FLOATS and (dtype != _FLOAT64 or config.enable_x64)
 
 
 def _binary(
@@ -47,7 +54,7 @@ def _binary(
             aval = self.aval
             dtype = aval.dtype
             if type(other) in _REAL:
-                if dtype in _FLOATS:
+                if _takes_numbers(dtype):
                     return at_once(self, other)
             elif dtype in of and isinstance(other, Array) and other.aval is aval:
                 return at_once(self, other)
@@ -61,7 +68,7 @@ def _reflected(name: str, function: Function, at_once: Function | None = None) -
     """``other op self``, where ``other`` is no Array."""
 
     def op(self: Any, other: Any) -> Any:
-        if at_once is not None and type(other) in _REAL and self.aval.dtype in _FLOATS:
+        if at_once is not None and type(other) in _REAL and _takes_numbers(self.aval.dtype):
             return at_once(other, self)
         return function(other, self) if _accepts(other) else NotImplemented
 
