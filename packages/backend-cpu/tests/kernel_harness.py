@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,7 +41,7 @@ def run(kernel: Kernel, arrays: Sequence[np.ndarray], target: Target = HOST, par
     function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(module.address("kernel"))
     table = (ctypes.c_void_p * max(len(arrays), 1))(*(array.ctypes.data for array in arrays))
     edges = sorted({code.units * part // parts for part in range(parts + 1)})
-    for begin, end in zip(edges, edges[1:]):
+    for begin, end in itertools.pairwise(edges):
         function(table, begin, end)
     return code
 

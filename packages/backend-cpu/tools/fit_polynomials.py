@@ -133,7 +133,9 @@ PARTS = {
 
 
 def main() -> None:
-    out = ['"""Polynomial coefficients, lowest power first. Written by tools/fit_polynomials.py: change that instead."""\n']
+    out = [
+        '"""Polynomial coefficients, lowest power first, written by tools/fit_polynomials.py: change that instead."""\n'
+    ]
     out.append("TABLES: dict[tuple[str, str], tuple[float, ...]] = {")
     for key, numbers in PARTS.items():
         out.append(f'    ("{key[0]}", "{key[1]}"): (')

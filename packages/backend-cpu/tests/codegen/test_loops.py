@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from kernel_harness import run_tree, targets
+
 from cotan.ir import scalar
 from cotan.ir.index import Axis, axis_index, const_index
 from cotan.ir.program import Let, Loop, ReduceLoop, ScanLoop, Store
 from cotan.ir.scalar import Combiner, Expr
-from kernel_harness import run_tree, targets
 
 F32 = np.dtype(np.float32)
 I32 = np.dtype(np.int32)
@@ -190,7 +191,7 @@ def test_scatter_with_conditions_in_order(target):
 def test_scans(shape, reverse, along, target):
     x = RNG.integers(-9, 9, shape).astype(np.int32)
     out = np.zeros(shape, np.int32)
-    m, n = shape
+    n = shape[1]
     outer, inner = Axis("o", shape[1 - along]), Axis("k", shape[along], "sequential")
     o, k = axis_index(outer), axis_index(inner)
     index = o * n + k if along else k * n + o
@@ -214,7 +215,7 @@ def argmax() -> Combiner:
 @pytest.mark.parametrize("along", [0, 1])
 def test_argmax_has_two_states(shape, along, target):
     x = RNG.integers(0, 5, shape).astype(np.float32)
-    m, n = shape
+    n = shape[1]
     outer = Axis("o", shape[1 - along])
     o = axis_index(outer)
     inits = [scalar.const(-np.inf, F32), scalar.const(np.iinfo(np.int32).max, I32)]
@@ -239,9 +240,7 @@ def test_softmax_is_one_tree(shape, target):
     i, j = axis_index(axis), axis_index(inner)
     element = lambda r: scalar.load(0, i * n + r, F32)  # noqa: E731
     (top,) = scalar.reduce("max", (n,), [scalar.const(-np.inf, F32)], lambda r: [element(r)])
-    (total,) = scalar.reduce(
-        "add", (n,), [scalar.const(0, F32)], lambda r: [scalar.exp(scalar.sub(element(r), top))]
-    )
+    (total,) = scalar.reduce("add", (n,), [scalar.const(0, F32)], lambda r: [scalar.exp(scalar.sub(element(r), top))])
     body = [Loop(inner, (Store(1, i * n + j, scalar.div(scalar.exp(scalar.sub(element(j), top)), total)),))]
     loops = [ReduceLoop(e.args[0], e.args[0].attr[1], ((),)) for e in (top, total) if e.op == "project"]
     run_tree([Loop(axis, (*loops, Let(total), *body))], [x, out], [1], target)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from kernel_harness import HOST, run_tree, targets
+
 from cotan.ir import scalar
 from cotan.ir.index import Axis, axis_index, const_index
 from cotan.ir.program import Loop, ReduceLoop, Store
-from kernel_harness import HOST, run_tree, targets
 
 TARGETS = pytest.mark.parametrize("target", targets(), ids=lambda target: target.cpu)
 RNG = np.random.default_rng(5)
@@ -88,7 +89,8 @@ def test_bools(target):
 def test_middle_axes(target):
     x = RNG.normal(size=(4, 30, 5, 18)).astype(np.float32)
     for along in [(1,), (0, 2), (1, 3), (0, 3), (2, 3), (0, 1, 2, 3)]:
-        assert np.allclose(reduced(x, "add", along, target), x.sum(along, dtype=np.float64), rtol=1e-5, atol=1e-5), along
+        want = x.sum(along, dtype=np.float64)
+        assert np.allclose(reduced(x, "add", along, target), want, rtol=1e-5, atol=1e-5), along
 
 
 @TARGETS
@@ -134,9 +136,7 @@ def test_siblings_share_a_loop(target):
     x = RNG.normal(size=(m, n)).astype(np.float32)
     axis = Axis("i", m)
     i = axis_index(axis)
-    (total,) = scalar.reduce(
-        "add", (n,), [scalar.const(0, np.float32)], lambda r: [scalar.load(0, i * n + r, x.dtype)]
-    )
+    (total,) = scalar.reduce("add", (n,), [scalar.const(0, np.float32)], lambda r: [scalar.load(0, i * n + r, x.dtype)])
     first = total.args[0]
     loops = first.attr[1]
     element = scalar.load(0, i * n + axis_index(loops[0]), x.dtype)

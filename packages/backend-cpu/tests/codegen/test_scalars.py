@@ -5,8 +5,9 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 import pytest
-from cotan.ir import scalar
 from kernel_harness import HOST, apply, elementwise, targets
+
+from cotan.ir import scalar
 
 INTS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
 FLOATS = ["float32", "float64"]
@@ -144,10 +145,11 @@ def test_comparison_and_select(dtype, target):
 
 def saturating(x: np.ndarray, dtype: str) -> np.ndarray:
     info = np.iinfo(dtype)
-    out = []
-    for v in x.astype(np.float64):
-        out.append(0 if np.isnan(v) else info.max if v >= info.max else info.min if v <= info.min else int(v))
-    return np.array(out, dtype)
+    values = x.astype(np.float64)
+    return np.array(
+        [0 if np.isnan(v) else info.max if v >= info.max else info.min if v <= info.min else int(v) for v in values],
+        dtype,
+    )
 
 
 @TARGETS
@@ -221,7 +223,7 @@ def test_odd_sizes(size, target):
 
 def test_constants_of_every_dtype():
     x = np.zeros(5, np.float32)
-    for dtype, value in [("float32", np.inf), ("float32", np.nan), ("float64", 0.1), ("uint8", 255), ("int64", -(2**63)),
-                         ("bool", True), ("uint64", 2**64 - 1)]:  # fmt: skip
+    for dtype, value in [("float32", np.inf), ("float32", np.nan), ("float64", 0.1), ("uint8", 255),
+                         ("int64", -(2**63)), ("bool", True), ("uint64", 2**64 - 1)]:  # fmt: skip
         got = elementwise(lambda e, v=value, d=dtype: scalar.const(v, d), [x], np.dtype(dtype), HOST)
         assert same(got, np.full(5, value, dtype))

@@ -1,7 +1,7 @@
 """Writing LLVM IR text: typed values, scopes, loops, branches.
 
 Every value knows the scope it was made in, and a pure instruction is written to the outermost scope in which all its
-operands exist: code motion out of loops happens while writing, as does removal of equal instructions. Knows nothing of kernels.
+operands exist: code motion out of loops happens while writing, as does removal of equal instructions. Knows no kernels.
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ class Builder:
         if value.is_literal:
             return Val(f"splat ({value.kind} {value.text})", value.kind, lanes, value.depth)
         vector = type_name(value.kind, lanes)
-        one = self.emit(f"insertelement {vector} poison, {value.kind} {value.text}, i64 0", value.kind, lanes, value.depth)
+        insertion = f"insertelement {vector} poison, {value.kind} {value.text}, i64 0"
+        one = self.emit(insertion, value.kind, lanes, value.depth)
         zeros = f"<{lanes} x i32> zeroinitializer"
         return self.emit(f"shufflevector {vector} {one.text}, {vector} poison, {zeros}", value.kind, lanes, value.depth)
 
@@ -179,7 +180,7 @@ class Builder:
         return self.emit(f"{op} {a.type} {a.text}", a.kind, a.lanes, a.depth)
 
     def intrinsic(self, name: str, *args: Val, extra: str = "") -> Val:
-        """``llvm.name`` overloaded on the first argument's type; ``extra`` follows the arguments, such as 'i1 false'."""
+        """``llvm.name`` overloaded on the first argument's type; ``extra``, such as 'i1 false', follows the others."""
         matched = self.match(*args)
         first = matched[0]
         full = f"llvm.{name}.{suffix(first.kind, first.lanes)}"
@@ -287,9 +288,7 @@ class Builder:
             lines.append(f"  {entered} = icmp slt i64 {start.text}, {stop.text}")
             lines.append(f"  br i1 {entered}, label %{header}, label %{after}")
         lines.append(f"{header}:")
-        lines.append(
-            f"  {induction.text} = phi i64 [ {start.text}, %{parent_label} ], [ {following}, %{latch} ]"
-        )
+        lines.append(f"  {induction.text} = phi i64 [ {start.text}, %{parent_label} ], [ {following}, %{latch} ]")
         for phi, first, result in zip(phis, carries, results):
             lines.append(
                 f"  {phi.text} = phi {phi.type} [ {first.text}, %{parent_label} ], [ {result.text}, %{latch} ]"
@@ -347,7 +346,8 @@ class Builder:
             if left.type != right.type:
                 raise AssertionError(f"the branches give {left.type} and {right.type}")
             value = Val(self.name(), left.kind, left.lanes, self.depth)
-            lines.append(f"  {value.text} = phi {value.type} [ {left.text}, %{then_end} ], [ {right.text}, %{else_end} ]")
+            sources = f"[ {left.text}, %{then_end} ], [ {right.text}, %{else_end} ]"
+            lines.append(f"  {value.text} = phi {value.type} {sources}")
             merged.append(value)
         return merged
 

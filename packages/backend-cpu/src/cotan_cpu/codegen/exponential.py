@@ -51,7 +51,7 @@ def expm1(f: Floats, x: Val) -> Val:
 
 
 def _split(f: Floats, x: Val) -> tuple[Val, Val]:
-    """Exponent e (as a float) and m - 1, where x = m 2**e and m is between sqrt(1/2) and sqrt(2); x positive and normal."""
+    """e (as a float) and m - 1, where x = m 2**e with m between sqrt(1/2) and sqrt(2); x positive and normal."""
     root_half = 0x3F3504F3 if f.kind == "float" else 0x3FE6A09E667F3BCD
     bits = f.bits(x)
     e = f.int_op("ashr", f.int_op("sub", bits, root_half), f.mantissa)
@@ -107,7 +107,7 @@ def tanh(f: Floats, x: Val) -> Val:
     square = f.mul(x, x)
     near = f.fma(f.mul(x, square), f.poly("tanh", square), x)
     far = f.sub(1.0, f.div(2.0, f.add(exp(f, f.mul(size, 2.0)), 1.0)))
-    return f.where(f.lt(size, 0.625), near, f.copysign(far, x))
+    return f.copysign(f.where(f.lt(size, 0.625), near, far), x)
 
 
 def logistic(f: Floats, x: Val) -> Val:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
 from cotan.errors import UnsupportedError
 from cotan.ir.index import Index
 from cotan.ir.program import Kernel
@@ -116,7 +117,7 @@ class ExpressionPrinter(IndexPrinter):
         if op == "guard":
             return self._guard(node)
         if op == "project":
-            return self.reduction(node.args[0])[node.attr]
+            return self.reduction(node.args[0])[int(node.attr)]
         args = [self._value(arg) for arg in node.args]
         if op == "select":
             return self.b.select(*args)
@@ -271,7 +272,8 @@ class ExpressionPrinter(IndexPrinter):
         mask_type = type_name("i1", lanes)
         b.declare(name, vector, [pointers.type, "i32", mask_type, vector])
         all_lanes = f"{mask_type} splat (i1 true)"
-        rhs = f"call {vector} @{name}({pointers.type} {pointers.text}, i32 {BITS[kind] // 8}, {all_lanes}, {vector} poison)"
+        where = f"{pointers.type} {pointers.text}, i32 {BITS[kind] // 8}"
+        rhs = f"call {vector} @{name}({where}, {all_lanes}, {vector} poison)"
         return self._read(slot, rhs, kind, lanes, pointers.depth)
 
     def _lane_pointers(self, slot: int, kind: str, form: Form) -> Val:

@@ -176,7 +176,7 @@ class Floats:
         return product, self.add(error, self.mul(xl, yl))
 
     def _halves(self, x: Val) -> tuple[Val, Val]:
-        kept = (self.mantissa + 1) // 2
+        kept = (self.mantissa + 2) // 2
         high = self.from_bits(self.int_op("and", self.bits(x), -1 << kept))
         return high, self.sub(x, high)
 
@@ -217,5 +217,3 @@ class Floats:
 
 
 Unary = Callable[[Floats, Val], Val]
-
-

@@ -1,6 +1,7 @@
 """Indices of kernels as code: which lane of a vector looks at which element.
 
-Along the vector axis an index is a scalar base plus ``stride * lane`` plus, where that is not enough, a vector of offsets.
+Along the vector axis an index is a scalar base plus ``stride * lane`` plus, where that is too little, a vector of
+offsets.
 Knows axes and integers; scalar expressions inside of indices are printed by the subclass that knows them.
 """
 
@@ -128,8 +129,8 @@ class IndexPrinter:
         if uniform:
             base = self.total(inner)
             if base.is_literal:
-                value = int(base.text)
-                whole = literal(value // divisor if is_div else value % divisor, "i64", base.depth)
+                known = int(base.text)
+                whole = literal(known // divisor if is_div else known % divisor, "i64", base.depth)
             else:
                 whole = b.binary("udiv" if is_div else "urem", base, literal(divisor, "i64"))
             form.terms.append((whole, coefficient))
@@ -150,7 +151,7 @@ class IndexPrinter:
 
     def vector(self, form: Form, low: int, high: int) -> Val:
         """The index in every lane, in i32 if low..high fits."""
-        kind = "i32" if -_INT32 <= low and high < _INT32 else "i64"
+        kind = "i32" if low >= -_INT32 and high < _INT32 else "i64"
         base = self.total(form)
         if kind == "i32":
             base = (
@@ -165,7 +166,7 @@ class IndexPrinter:
         if kind is None:
             low = min(0, form.stride * (self.lanes - 1)) + sum(min(c * a, c * z) for _, c, a, z in form.extras)
             high = max(0, form.stride * (self.lanes - 1)) + sum(max(c * a, c * z) for _, c, a, z in form.extras)
-            kind = "i32" if -_INT32 <= low and high < _INT32 else "i64"
+            kind = "i32" if low >= -_INT32 and high < _INT32 else "i64"
         parts: list[Val] = []
         if form.stride:
             parts.append(self._scaled(b.step_vector(kind, self.lanes), form.stride))
@@ -184,7 +185,7 @@ class IndexPrinter:
         return vector if factor == 1 else self.b.binary("mul", vector, literal(factor, vector.kind))
 
     def inside(self, conditions: Sequence[tuple[Index, int, int]]) -> Val:
-        """Whether lo <= index < hi for all conditions: an i1 for all lanes or one per lane. Literal where it is known."""
+        """Whether lo <= index < hi for all conditions: one i1, or one per lane. A literal where it is known."""
         b = self.b
         result = literal(True, "i1")
         for index, lo, hi in conditions:
@@ -199,8 +200,10 @@ class IndexPrinter:
             else:
                 value = self.total(form)
             if lo:
-                value = b.add(value, literal(-lo, value.kind)) if value.lanes == 1 else b.binary(
-                    "sub", value, literal(lo, value.kind)
+                value = (
+                    b.add(value, literal(-lo, value.kind))
+                    if value.lanes == 1
+                    else b.binary("sub", value, literal(lo, value.kind))
                 )
             test = b.compare("icmp ult", value, literal(hi - lo, value.kind))
             result = test if result.text == "true" else b.binary("and", result, test)

@@ -1,6 +1,7 @@
 """LLVM's just-in-time compiler: IR text to addresses. The only module of the package that imports llvmlite.
 
-A loaded module lives as long as its ``Module`` object. Loading runs no optimisation passes: the text is written as it should be.
+A loaded module lives as long as its ``Module`` object. Loading runs no optimisation passes: the text is written as it
+should be.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One kernel as one LLVM function, ``void @symbol(ptr %table, i64 %begin, i64 %end)``, over units of its outer loops."""
+"""One kernel as one LLVM function ``void @symbol(ptr %table, i64 %begin, i64 %end)`` over units of its loops."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class KernelCode:
 def emit_kernel(kernel: Kernel, target: Target, symbol: str) -> KernelCode:
     """Print ``kernel`` for ``target``.
 
-    The function's table holds one data pointer per operand of the kernel. Raises UnsupportedError for dtypes or operations
-    that have no native code.
+    The function's table holds one data pointer per operand of the kernel. Raises UnsupportedError for dtypes or
+    operations that have no native code.
     """
     builder = Builder()
     planner = Planner(target)

@@ -170,8 +170,8 @@ class TreePrinter(ExpressionPrinter):
         """start + the largest multiple of ``lanes`` that reaches no further than stop."""
         b = self.b
         if start.is_literal and stop.is_literal:
-            count = int(stop.text) - int(start.text)
-            return literal(int(start.text) + max(count, 0) // lanes * lanes, "i64", max(start.depth, stop.depth))
+            known = int(stop.text) - int(start.text)
+            return literal(int(start.text) + max(known, 0) // lanes * lanes, "i64", max(start.depth, stop.depth))
         count = b.maximum(b.binary("sub", stop, start), literal(0, "i64"))
         return b.add(start, b.binary("and", count, literal(-lanes, "i64")))
 

@@ -1,6 +1,7 @@
 """The elementary and special functions of kernels, by name; each is inline code for vectors or scalars.
 
-Nothing here calls the C library but sin, cos and tan of very large arguments. Results are within 2 ulp unless ``special`` says otherwise.
+Nothing here calls the C library but sin, cos and tan of very large arguments. Results are within 2 ulp unless
+``trigonometry`` or ``special`` says otherwise.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from cotan_cpu.codegen.builder import Val
 from cotan_cpu.codegen.floats import Floats
 from cotan_cpu.codegen.scalars import Context, Operation
 
-_NATIVE = {
+_NATIVE: dict[str, Callable[..., Val]] = {
     "exp": exponential.exp, "exp2": exponential.exp2, "expm1": exponential.expm1, "log": exponential.log,
     "log1p": exponential.log1p, "tanh": exponential.tanh, "logistic": exponential.logistic, "sinh": exponential.sinh,
     "cosh": exponential.cosh, "atan": trigonometry.atan, "atan2": trigonometry.atan2, "asin": trigonometry.asin,
     "acos": trigonometry.acos, "erf": special.erf, "erf_inv": special.erf_inv, "pow": exponential.pow_,
 }  # fmt: skip
-_NEEDS_FMA = {"sin": trigonometry.sin, "cos": trigonometry.cos}
+_NEEDS_FMA: dict[str, Callable[..., Val]] = {"sin": trigonometry.sin, "cos": trigonometry.cos}
 """In float32 only with a fused multiply-add, for the reduction of the argument."""
-_DOUBLE = {
+_DOUBLE: dict[str, Callable[..., Val]] = {
     "tan": trigonometry.tan, "asinh": exponential.asinh, "acosh": exponential.acosh, "atanh": exponential.atanh,
     "cbrt": exponential.cbrt, "erfc": special.erfc, "lgamma": special.lgamma, "digamma": special.digamma,
 }  # fmt: skip

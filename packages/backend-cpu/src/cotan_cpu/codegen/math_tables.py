@@ -1,4 +1,4 @@
-"""Polynomial coefficients, lowest power first. Written by tools/fit_polynomials.py: change that instead."""
+"""Polynomial coefficients, lowest power first, written by tools/fit_polynomials.py: change that instead."""
 
 TABLES: dict[tuple[str, str], tuple[float, ...]] = {
     ("pi_half", "float"): (

@@ -1,17 +1,18 @@
 """Reductions as code: vector accumulators, the fold over lanes, and sums that lose no more than pairwise ones.
 
-A long float sum is done in blocks of at most ``BLOCK`` rounds; block sums are added with the rounding error kept beside the
-total (a two-sum), so that the error does not grow with the length.
+A long float sum is done in blocks of at most ``BLOCK`` rounds; block sums are added with the rounding error kept beside
+the total (a two-sum), so that the error does not grow with the length.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cotan.ir.program import ReduceLoop
-from cotan.ir.scalar import make
-from cotan_cpu.codegen.builder import Val, literal
+from cotan.ir.scalar import Expr, make
+from cotan_cpu.codegen.builder import Builder, Val, literal
 from cotan_cpu.codegen.types import is_float, is_half
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ class Reduction:
                 return self._blocks(level, start, stop, states)
             return self._plain(level, start, stop, states)
         main = self.p.whole_end(start, stop, self.lanes)
-        states = self._blocks(level, start, main, states) if level == self.level else self._plain(level, start, main, states)
+        run = self._blocks if level == self.level else self._plain
+        states = run(level, start, main, states)
         if int(main.text) < axis.extent:
             states = self._rest(level, main, stop, states)
         return states
@@ -164,13 +166,13 @@ class Reduction:
 
         return b.loop(start, stop, rounds, states, body)
 
-    def _block(self, states: list[Val], run: object) -> list[Val]:
+    def _block(self, states: list[Val], run: Callable[[list[Val]], list[Val]]) -> list[Val]:
         """One block: kept sums start at zero and are then added with their error."""
         b = self.b
         count = len(self.inits)
         totals, errors = states[:count], iter(states[count:])
         zero = [b.splat(literal(0.0, v.kind), v.lanes) if kept else v for v, kept in zip(totals, self.kept)]
-        partial = run(zero)  # type: ignore[operator]
+        partial = run(zero)
         results, new_errors = [], []
         for total, part, kept in zip(totals, partial, self.kept):
             if not kept:
@@ -201,9 +203,9 @@ class Reduction:
             position += count
         return [*results, *states[position:]]
 
-    def _lane_zero(self, value: Val, init: object) -> Val:
+    def _lane_zero(self, value: Val, init: Expr) -> Val:
         """A vector with ``value`` in lane 0 and the neutral state in the others."""
-        neutral = self.b.splat(self.p.emit(init), self.lanes)  # type: ignore[arg-type]
+        neutral = self.b.splat(self.p.emit(init), self.lanes)
         rhs = f"insertelement {neutral.type} {neutral.text}, {value.kind} {value.text}, i64 0"
         return self.b.emit(rhs, value.kind, self.lanes, max(neutral.depth, value.depth))
 
@@ -240,9 +242,9 @@ def _nothing() -> None:
     """A body whose work is done by the carried states."""
 
 
-def two_sum(b: object, x: Val, y: Val) -> tuple[Val, Val]:
+def two_sum(b: Builder, x: Val, y: Val) -> tuple[Val, Val]:
     """x + y rounded, and what the rounding lost, exactly."""
-    binary = b.binary  # type: ignore[attr-defined]
+    binary = b.binary
     total = binary("fadd", x, y)
     back = binary("fsub", total, x)
     lost = binary("fadd", binary("fsub", x, binary("fsub", total, back)), binary("fsub", y, back))

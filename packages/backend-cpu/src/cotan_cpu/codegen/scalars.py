@@ -1,6 +1,6 @@
 """Arithmetic, comparison, logic and shifts of kernels as instructions. Elementary functions stand in ``math``.
 
-An operation gets a ``Context`` (builder and target), the operands' common dtype and their values, whose lanes may differ.
+An operation gets a ``Context`` (builder and target), the operands' common dtype and their values; lanes may differ.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which loops become vectors, how wide, and how a kernel is cut into units for threads.
 
-A small cost model in cycles: for every loop, running it scalar (its inner loops vectorised as they like best) is compared
-with running it as lanes. Reads kernel trees, prints nothing.
+A small cost model in cycles: for every loop, running it scalar (its inner loops vectorised as they like best) is
+compared with running it as lanes. Reads kernel trees, prints nothing.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from cotan_cpu.codegen.target import Target
 
 _WEIGHTS = {
     "const": 0, "index": 0, "load": 0, "project": 0, "guard": 1, "div": 4, "rem": 8, "sqrt": 4, "rsqrt": 8, "exp": 12,
-    "exp2": 12, "expm1": 16, "log": 16, "log1p": 20, "sin": 20, "cos": 20, "tan": 30, "asin": 25, "acos": 25, "atan": 20,
-    "atan2": 30, "sinh": 22, "cosh": 18, "tanh": 24, "asinh": 40, "acosh": 40, "atanh": 40, "erf": 24, "erfc": 50,
-    "erf_inv": 35, "lgamma": 150, "digamma": 120, "cbrt": 30, "logistic": 16, "pow": 50, "nextafter": 10,
+    "exp2": 12, "expm1": 16, "log": 16, "log1p": 20, "sin": 20, "cos": 20, "tan": 30, "asin": 25, "acos": 25,
+    "atan": 20, "atan2": 30, "sinh": 22, "cosh": 18, "tanh": 24, "asinh": 40, "acosh": 40, "atanh": 40, "erf": 24,
+    "erfc": 50, "erf_inv": 35, "lgamma": 150, "digamma": 120, "cbrt": 30, "logistic": 16, "pow": 50, "nextafter": 10,
 }  # fmt: skip
 _CYCLE = 0.3e-9
 _GATHER, _SCATTER = 2.0, 3.0
@@ -205,11 +205,11 @@ class Planner:
             native = min(self.native(work), power_of_two(axis.extent))
             steps = rounds / axis.extent * math.ceil(axis.extent / native)
             cost = 8.0 + 3 * math.log2(native) * len(combiners)
-            outer = 1.0
+            times_outer = 1.0
             for other, level in zip(node.axes, levels):
-                outer *= math.ceil(axis.extent / native) if other is axis else other.extent
+                times_outer *= math.ceil(axis.extent / native) if other is axis else other.extent
                 children = sum(times * self._step(w, axis) for n, w, times in level.children if n is not node)
-                cost += outer * (self._accesses(level, axis, native) + level.ops + children)
+                cost += times_outer * (self._accesses(level, axis, native) + level.ops + children)
             cost = max(cost, steps)
             if cost < best:
                 best, chosen = cost, axis

@@ -1,4 +1,7 @@
-"""Circular functions and their inverses: within 2 ulp, tan in float64 3. Very large arguments of sin, cos and tan go to the C library."""
+"""Circular functions and their inverses: within 2 ulp, tan in float64 3.
+
+Very large arguments of sin, cos and tan go to the C library, lane by lane.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Element types: how a dtype lies in memory, what holds it in registers, and conversions between types.
 
-bool is i8 in memory and i1 in registers; float16 and bfloat16 are their 16 bits (i16) in both, widened to float32 to compute.
+bool is i8 in memory and i1 in registers; float16 and bfloat16 are their 16 bits (i16) in both, widened to float32 to
+compute.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from cotan.errors import UnsupportedError
 
+from cotan.errors import UnsupportedError
 from cotan_cpu.codegen.builder import BITS, Builder, Val, literal
 from cotan_cpu.codegen.target import Target
 
@@ -34,11 +35,11 @@ def memory_kind(dtype: Any) -> str:
 
 
 def is_half(dtype: Any) -> bool:
-    return dtype.name in ("float16", "bfloat16")
+    return str(dtype.name) in ("float16", "bfloat16")
 
 
 def is_float(dtype: Any) -> bool:
-    return dtype.kind == "f" or dtype.name == "bfloat16"
+    return bool(dtype.kind == "f" or dtype.name == "bfloat16")
 
 
 def is_signed(dtype: Any) -> bool:
@@ -79,7 +80,7 @@ def narrow(b: Builder, a: Val, dtype: Any, target: Target) -> Val:
 
 
 def _half_to_float(b: Builder, a: Val) -> Val:
-    """By integer arithmetic: shift the fields into place; a multiplication scales the exponent and normalises denormals."""
+    """By integer arithmetic: shift the fields into place; a product scales the exponent and normalises denormals."""
     bits = b.convert("zext", a, "i32")
     magnitude = b.binary("shl", b.binary("and", bits, literal(0x7FFF, "i32")), literal(13, "i32"))
     scaled = b.bitcast(b.binary("fmul", b.bitcast(magnitude, "float"), literal(2.0**112, "float")), "i32")
