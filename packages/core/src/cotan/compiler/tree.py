@@ -169,7 +169,7 @@ class _Derivation:
     def tree(self) -> tuple[Node, ...]:
         self._place_all()
         bodies: dict[Path, list[Node]] = {}
-        joint: dict[tuple[Path, tuple[Axis, ...]], int] = {}
+        joint: dict[tuple[Path, Path, int], int] = {}
         # A value that needs n reductions one after the other stands after all reductions that need n - 1.
         for node in sorted(self.order, key=lambda n: (self.depth[n], n.op != "reduce")):
             place = self.places[node]
@@ -192,18 +192,20 @@ class _Derivation:
         return self._nest(bodies)
 
     def _emit_reduction(
-        self, node: Expr, home: Path, bodies: dict[Path, list[Node]], joint: dict[tuple[Path, Path], int]
+        self, node: Expr, home: Path, bodies: dict[Path, list[Node]], joint: dict[tuple[Path, Path, int], int]
     ) -> None:
         axes: tuple[Axis, ...] = node.attr[1]
         body = bodies.setdefault(home, [])
         inside = tuple(tuple(bodies.pop(home + axes[: n + 1], ())) for n in range(len(axes)))
-        if (home, axes) in joint:
-            first = body[joint[home, axes]]
+        # Reductions may have axes in common although one needs the other: those take loops of their own.
+        key = (home, axes, self.depth[node])
+        if key in joint:
+            first = body[joint[key]]
             assert isinstance(first, ReduceLoop)
             levels = tuple((*old, *more) for old, more in zip(first.levels, inside, strict=True))
-            body[joint[home, axes]] = ReduceLoop(first.value, axes, levels, (*first.siblings, node))
+            body[joint[key]] = ReduceLoop(first.value, axes, levels, (*first.siblings, node))
             return
-        joint[home, axes] = len(body)
+        joint[key] = len(body)
         body.append(ReduceLoop(node, axes, inside))
 
     def _nest(self, bodies: dict[Path, list[Node]]) -> tuple[Node, ...]:
