@@ -5,23 +5,22 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from cotan import dtypes, lax
 from cotan import numpy as cnp
+from cotan.numpy.promotion import as_array
 
 Axis = int | tuple[int, ...] | None
 
 
 def _inexact(x: Any, fun_name: str) -> Any:
-    x = cnp.asarray(x)
+    x = as_array(x, fun_name)
     dtype = dtypes.to_inexact_dtype(x.dtype)
-    return x if dtype == x.dtype else x.astype(dtype)
+    return x if dtype == x.dtype else lax.convert_element_type(x, dtype, weak_type=x.weak_type)
 
 
 def identity(x: Any) -> Any:
     """``x``."""
-    return cnp.asarray(x)
+    return as_array(x, "identity")
 
 
 def relu(x: Any) -> Any:
@@ -31,14 +30,14 @@ def relu(x: Any) -> Any:
     >>> cotan.nn.relu(cnp.array([-1.0, 2.0]))
     Array([0., 2.], dtype=float32)
     """
-    x = cnp.asarray(x)
+    x = as_array(x, "relu")
     # A select, unlike max, has derivative 0 at the kink, and passes NaN on.
-    return cnp.where(x <= 0, cnp.zeros_like(x), x)
+    return cnp.where(x <= 0, 0, x)
 
 
 def relu6(x: Any) -> Any:
-    """min(max(x, 0), 6)."""
-    return cnp.minimum(cnp.maximum(x, 0), 6)
+    """min(max(x, 0), 6), as a float."""
+    return cnp.minimum(cnp.maximum(x, 0), 6.0)
 
 
 def sigmoid(x: Any) -> Any:
@@ -64,7 +63,7 @@ def squareplus(x: Any, b: Any = 4) -> Any:
 
 def sparse_plus(x: Any) -> Any:
     """0 below -1, x above 1, (x + 1)^2 / 4 between."""
-    x = _inexact(x, "sparse_plus")
+    x = as_array(x, "sparse_plus")
     return cnp.where(x <= -1.0, 0.0, cnp.where(x >= 1.0, x, (x + 1.0) ** 2 / 4))
 
 
@@ -96,14 +95,14 @@ def tanh(x: Any) -> Any:
 
 def elu(x: Any, alpha: Any = 1.0) -> Any:
     """x for x > 0, else alpha (exp(x) - 1)."""
-    x = _inexact(x, "elu")
+    x = as_array(x, "elu")
     # The inner where keeps exp from overflowing on the branch that is not taken, whose derivative would be NaN.
     return cnp.where(x > 0, x, alpha * cnp.expm1(cnp.where(x > 0, 0.0, x)))
 
 
 def celu(x: Any, alpha: Any = 1.0) -> Any:
     """x for x > 0, else alpha (exp(x / alpha) - 1)."""
-    x = _inexact(x, "celu")
+    x = as_array(x, "celu")
     return cnp.maximum(x, 0.0) + alpha * cnp.expm1(cnp.minimum(x, 0.0) / alpha)
 
 
@@ -116,7 +115,7 @@ def selu(x: Any) -> Any:
 
 def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Any:
     """x for x >= 0, else negative_slope x."""
-    x = _inexact(x, "leaky_relu")
+    x = as_array(x, "leaky_relu")
     return cnp.where(x >= 0, x, negative_slope * x)
 
 
@@ -124,9 +123,9 @@ def gelu(x: Any, approximate: bool = True) -> Any:
     """x times the normal distribution function of x (Hendrycks and Gimpel, 2016); by tanh if ``approximate``."""
     x = _inexact(x, "gelu")
     if approximate:
-        root = np.array(math.sqrt(2 / math.pi), x.dtype)
+        root = math.sqrt(2 / math.pi)
         return x * (0.5 * (1.0 + cnp.tanh(root * (x + 0.044715 * x**3))))
-    return 0.5 * x * lax.erfc(-x * np.array(math.sqrt(0.5), x.dtype))
+    return 0.5 * x * lax.erfc(-x * math.sqrt(0.5))
 
 
 def glu(x: Any, axis: int = -1) -> Any:
@@ -140,18 +139,18 @@ def glu(x: Any, axis: int = -1) -> Any:
 
 def hard_tanh(x: Any) -> Any:
     """x clipped to -1..1."""
-    x = cnp.asarray(x)
+    x = as_array(x, "hard_tanh")
     return cnp.where(x > 1, 1, cnp.where(x < -1, -1, x))
 
 
 def hard_sigmoid(x: Any) -> Any:
     """relu6(x + 3) / 6."""
-    return relu6(_inexact(x, "hard_sigmoid") + 3.0) / 6.0
+    return relu6(as_array(x, "hard_sigmoid") + 3.0) / 6.0
 
 
 def hard_silu(x: Any) -> Any:
     """x hard_sigmoid(x)."""
-    x = _inexact(x, "hard_silu")
+    x = as_array(x, "hard_silu")
     return x * hard_sigmoid(x)
 
 
@@ -240,7 +239,7 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> A
     Array([[1., 0., 0.],
            [0., 0., 1.]], dtype=float32)
     """
-    x = cnp.asarray(x)
+    x = as_array(x, "one_hot")
     num_classes = int(num_classes)
     dtype = dtypes.default_float() if dtype is None else dtypes.canonicalize_dtype(dtype)
     if not -x.ndim - 1 <= axis <= x.ndim:

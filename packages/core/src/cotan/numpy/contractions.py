@@ -38,8 +38,8 @@ def matmul(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any
     inner = b.shape[0] if b.ndim == 1 else b.shape[-2]
     if a.shape[-1] != inner:
         raise TypeError(
-            f"matmul: the last axis of the first operand must match the {'only' if b.ndim == 1 else 'second-last'} axis "
-            f"of the second, got shapes {tuple(a.shape)} and {tuple(b.shape)}"
+            f"matmul: the last axis of the first operand must match the {'only' if b.ndim == 1 else 'second-last'} "
+            f"axis of the second, got shapes {tuple(a.shape)} and {tuple(b.shape)}"
         )
     extra: dict[str, Any] = {"precision": precision, "preferred_element_type": preferred_element_type}
     if b.ndim <= 2 or a.ndim == 1:

@@ -1,4 +1,4 @@
-"""What every function of cotan.numpy does to its arguments first: refuse what is no array, promote dtypes, broadcast."""
+"""What every function of cotan.numpy does first: refuse what is no array, promote dtypes, broadcast."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def _reduce(
         if neutral is None and initial is None:
             raise ValueError(f"{name}: `where` needs an initial value")
         fill = neutral if neutral is not None else initial
-        x = where_(as_array(where, name), x, np.asarray(fill, x.dtype))
+        x = where_(as_array(where, name), x, fill)
     if neutral is None and initial is None and builtins.any(x.shape[d] == 0 for d in axes):
         raise ValueError(f"{name}: zero-size reduction over axis {axis} has no identity; give `initial`")
     if initial is not None and neutral is None and builtins.any(x.shape[d] == 0 for d in axes):
@@ -179,7 +179,7 @@ def any(a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, *, 
 
 def _truth(a: Any, name: str) -> Any:
     x = as_array(a, name)
-    return x if is_bool(x) else lax.ne(x, np.asarray(0, x.dtype))
+    return x if is_bool(x) else lax.ne(x, 0)
 
 
 def count_nonzero(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -322,14 +322,8 @@ def _nan_ignored(name: str, reduction: Primitive, fill: Callable[[Any], Any], em
         if not is_inexact(x):
             return reduction(x, axis=axis, keepdims=keepdims, **extra)
         missing = ufuncs.isnan(x)
-        result = reduction(
-            where_(missing, np.asarray(fill(x.dtype), x.dtype), x), axis=axis, keepdims=keepdims, **extra
-        )
-        return (
-            result
-            if empty is None
-            else where_(all(missing, axis=axis, keepdims=keepdims), np.asarray(empty, result.dtype), result)
-        )
+        result = reduction(where_(missing, fill(x.dtype), x), axis=axis, keepdims=keepdims, **extra)
+        return result if empty is None else where_(all(missing, axis=axis, keepdims=keepdims), empty, result)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"As ``{name[3:]}``, with NaNs left out."
@@ -374,8 +368,8 @@ def _cumulative(name: str, primitive: Primitive) -> Primitive:
         asked = user_dtype(dtype, name)
         if asked is None and is_bool(x):
             asked = dtypes.default_int()
-        if asked is not None:
-            x = x.astype(asked)
+        if asked is not None or x.aval.weak_type:
+            x = x.astype(asked or x.dtype)
         return primitive(x, axis=where)
 
     function.__name__ = function.__qualname__ = name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -41,7 +42,7 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None =
     check_arraylike("where", condition, x, y)
     condition = as_array(condition, "where")
     if condition.dtype != np.bool_:
-        condition = lax.ne(condition, np.asarray(0, condition.dtype))
+        condition = lax.ne(condition, 0)
     x, y = (as_array(v, "where") for v in promote_dtypes("where", x, y))
     common = manipulation.broadcast_shapes(condition.shape, x.shape, y.shape)
     pred = condition if condition.ndim == 0 else broadcast_to_shape(condition, common)
@@ -79,7 +80,7 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
             _concrete(a, "nonzero", "Give the number of results by size=..., or use where(condition, x, y).")
         )
         return tuple(as_array(axis.astype(dtypes.default_int()), "nonzero") for axis in found)
-    mask = manipulation.ravel(a if a.dtype == np.bool_ else lax.ne(a, np.asarray(0, a.dtype)))
+    mask = manipulation.ravel(a if a.dtype == np.bool_ else lax.ne(a, 0))
     flat = argsort(lax.bitwise_not(mask), stable=True)
     flat = flat[:size] if size <= mask.size else manipulation.pad(flat, (0, size - mask.size))
     valid = lax.lt(lax.iota(np.int32, size), reductions.sum(mask))
@@ -167,15 +168,7 @@ def take(
     elif mode not in (None, "fill", "clip"):
         raise ValueError(f"take: unknown mode {mode!r}; use 'fill', 'clip' or 'wrap'")
     else:
-        indices = (
-            where_(
-                lax.lt(indices, np.asarray(0, indices.dtype)),
-                lax.add(indices, np.asarray(extent, indices.dtype)),
-                indices,
-            )
-            if not ufuncs.is_unsigned(indices)
-            else indices
-        )
+        indices = _counted_from_start(indices, extent)
     rank = indices.ndim
     numbers = lax.GatherDimensionNumbers(
         offset_dims=(*range(axis), *range(axis + rank, a.ndim - 1 + rank)),
@@ -194,6 +187,15 @@ def take(
         mode=gather_mode,
         fill_value=fill_value,
     )
+
+
+def _counted_from_start(indices: Any, extent: int) -> Any:
+    """Negative indices as those of the same elements from the start, in a dtype that holds the extent."""
+    if ufuncs.is_unsigned(indices):
+        return indices
+    if np.dtype(indices.dtype).itemsize < 4:
+        indices = lax.convert_element_type(indices, np.int32)
+    return where_(lax.lt(indices, 0), lax.add(indices, extent), indices)
 
 
 def take_along_axis(
@@ -217,9 +219,7 @@ def take_along_axis(
         return manipulation.broadcast_to(x, tuple(target))
 
     arr, indices = widened(arr), widened(indices)
-    if not ufuncs.is_unsigned(indices):
-        extent = np.asarray(arr.shape[axis], indices.dtype)
-        indices = where_(lax.lt(indices, np.asarray(0, indices.dtype)), lax.add(indices, extent), indices)
+    indices = _counted_from_start(indices, arr.shape[axis])
     numbers = lax.GatherDimensionNumbers(
         offset_dims=(),
         collapsed_slice_dims=(axis,),
@@ -349,10 +349,16 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | N
 
 
 def unique(
-    ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, axis: int | None = None,
-    *, size: int | None = None, fill_value: Any = None,
-) -> Any:  # fmt: skip
-    """The sorted distinct values; the result's shape depends on values, so they must be known unless ``size`` is given."""
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    *,
+    size: int | None = None,
+    fill_value: Any = None,
+) -> Any:
+    """The sorted distinct values; the values must be known, unless ``size`` gives the extent of the result."""
     ar = as_array(ar, "unique")
     if size is not None:
         if return_index or return_inverse or return_counts or axis is not None:
@@ -431,7 +437,7 @@ def quantile(
     moved = manipulation.transpose(a, [*kept, *axes])
     flat = sort(lax.reshape(moved, (*(a.shape[d] for d in kept), int(np.prod([a.shape[d] for d in axes])))))
     count = flat.shape[-1]
-    position = lax.mul(q, np.asarray(count - 1, q.dtype))
+    position = lax.mul(q, count - 1)
     low, high = ufuncs.floor(position), ufuncs.ceil(position)
     weight = lax.sub(position, low)
     lower, upper = (
@@ -451,7 +457,7 @@ def quantile(
         result = where(ufuncs.less_equal(weight, 0.5), lower, upper)
     else:
         result = lower if method == "lower" else upper
-    result = where(reductions.any(ufuncs.isnan(flat), axis=-1), np.asarray(np.nan, a.dtype), result)
+    result = where(reductions.any(ufuncs.isnan(flat), axis=-1), math.nan, result)
     return manipulation.expand_dims(result, [q.ndim + d for d in axes]) if keepdims else result
 
 

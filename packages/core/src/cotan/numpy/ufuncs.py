@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -72,6 +73,19 @@ def _logic(name: str, on_numbers: Ufunc, on_bools: Ufunc, doc: str) -> Ufunc:
     return _named(function, name, f"{doc}, elementwise, with broadcasting and promotion; on bools it is logic.")
 
 
+def _ordering(name: str, primitive: Ufunc, strict: Ufunc, doc: str) -> Ufunc:
+    """Comparison; complex numbers are ordered by their real, then their imaginary parts."""
+
+    def function(x1: Any, x2: Any, /) -> Any:
+        a, b = promote_args(name, x1, x2)
+        if not is_complex(a):
+            return primitive(a, b)
+        (re1, re2), (im1, im2) = (lax.real(a), lax.real(b)), (lax.imag(a), lax.imag(b))
+        return lax.bitwise_or(strict(re1, re2), lax.bitwise_and(lax.eq(re1, re2), primitive(im1, im2)))
+
+    return _named(function, name, f"{doc}, elementwise, with broadcasting and promotion.")
+
+
 add = _logic("add", lax.add, lax.bitwise_or, "x1 + x2")
 multiply = _logic("multiply", lax.mul, lax.bitwise_and, "x1 * x2")
 maximum = _logic("maximum", lax.max, lax.bitwise_or, "The larger of x1 and x2; NaN if either is")
@@ -83,13 +97,12 @@ true_divide = divide = _binary("divide", lax.div, "x1 / x2, as a float", inexact
 bitwise_and = _binary("bitwise_and", lax.bitwise_and, "x1 & x2")
 bitwise_or = _binary("bitwise_or", lax.bitwise_or, "x1 | x2")
 bitwise_xor = _binary("bitwise_xor", lax.bitwise_xor, "x1 ^ x2")
-left_shift = _binary("left_shift", lax.shift_left, "x1 << x2")
 equal = _binary("equal", lax.eq, "x1 == x2")
 not_equal = _binary("not_equal", lax.ne, "x1 != x2")
-less = _binary("less", lax.lt, "x1 < x2")
-less_equal = _binary("less_equal", lax.le, "x1 <= x2")
-greater = _binary("greater", lax.gt, "x1 > x2")
-greater_equal = _binary("greater_equal", lax.ge, "x1 >= x2")
+less = _ordering("less", lax.lt, lax.lt, "x1 < x2")
+less_equal = _ordering("less_equal", lax.le, lax.lt, "x1 <= x2")
+greater = _ordering("greater", lax.gt, lax.gt, "x1 > x2")
+greater_equal = _ordering("greater_equal", lax.ge, lax.gt, "x1 >= x2")
 
 negative = _unary("negative", lax.neg, "-x")
 sign = _unary("sign", lax.sign, "-1, 0 or 1")
@@ -118,7 +131,7 @@ atan2 = arctan2
 
 def _rounding(name: str, primitive: Ufunc, doc: str) -> Ufunc:
     def function(x: Any, /) -> Any:
-        (x,) = promote_args(name, x)
+        x = as_array(x, name)
         return primitive(x) if is_inexact(x) else x
 
     return _named(function, name, f"{doc}, elementwise; integers are returned as they are.")
@@ -127,18 +140,22 @@ def _rounding(name: str, primitive: Ufunc, doc: str) -> Ufunc:
 floor = _rounding("floor", lax.floor, "Largest integer not above x")
 ceil = _rounding("ceil", lax.ceil, "Smallest integer not below x")
 trunc = fix = _rounding("trunc", lambda x: lax.select(lax.lt(x, 0), lax.ceil(x), lax.floor(x)), "x rounded towards 0")
-rint = _rounding("rint", lambda x: lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN), "x rounded to the nearest integer")
+
+
+def left_shift(x1: Any, x2: Any, /) -> Any:
+    """``x1 << x2``."""
+    return lax.shift_left(*_numbers("left_shift", x1, x2))
 
 
 def right_shift(x1: Any, x2: Any, /) -> Any:
     """``x1 >> x2``: arithmetic for signed, logical for unsigned integers."""
-    a, b = promote_args("right_shift", x1, x2)
+    a, b = _numbers("right_shift", x1, x2)
     return (lax.shift_right_logical if is_unsigned(a) else lax.shift_right_arithmetic)(a, b)
 
 
 def absolute(x: Any, /) -> Any:
     """|x|, elementwise; bools and unsigned integers are returned as they are."""
-    (x,) = promote_args("absolute", x)
+    x = as_array(x, "absolute")
     return x if is_bool(x) or is_unsigned(x) else lax.abs(x)
 
 
@@ -147,7 +164,10 @@ abs = absolute
 
 def fabs(x: Any, /) -> Any:
     """|x| as a float."""
-    return lax.abs(promote_args_inexact("fabs", x)[0])
+    (x,) = promote_args_inexact("fabs", x)
+    if is_complex(x):
+        raise TypeError("fabs is not defined on complex numbers; use absolute")
+    return lax.abs(x)
 
 
 def positive(x: Any, /) -> Any:
@@ -156,9 +176,9 @@ def positive(x: Any, /) -> Any:
 
 
 def square(x: Any, /) -> Any:
-    """x * x."""
+    """x * x; bools become int32."""
     (x,) = promote_args("square", x)
-    return lax.bitwise_and(x, x) if is_bool(x) else lax.square(x)
+    return lax.square(lax.convert_element_type(x, np.int32) if is_bool(x) else x)
 
 
 def reciprocal(x: Any, /) -> Any:
@@ -193,70 +213,83 @@ def _integer_power(a: Any, b: Any) -> Any:
     if is_bool(a):
         a, b = (lax.convert_element_type(x, np.int32) for x in (a, b))
     dtype = dtypes.dtype(a)
-    one, two, zero = (np.asarray(n, dtype) for n in (1, 2, 0))
     result, base, rest = lax.full(np.broadcast_shapes(a.shape, b.shape), 1, dtype), a, b
     for _ in range(np.dtype(dtype).itemsize * 8 - (0 if is_unsigned(a) else 1)):
-        odd = lax.eq(lax.bitwise_and(rest, one), one)
-        result = lax.mul(
-            result, lax.select(odd, base, lax.full_like(base, 1)) if odd.shape == base.shape else where_(odd, base, one)
-        )
+        odd = lax.eq(lax.bitwise_and(rest, 1), 1)
+        result = lax.mul(result, where_(odd, base, 1))
         base = lax.mul(base, base)
-        rest = lax.shift_right_logical(rest, one)
+        rest = lax.shift_right_logical(rest, 1)
     if is_unsigned(a):
         return result
-    odd_sign = lax.sub(one, lax.mul(two, lax.bitwise_and(b, one)))
-    inverse = where_(lax.eq(a, one), one, where_(lax.eq(a, np.asarray(-1, dtype)), odd_sign, zero))
-    return where_(lax.lt(b, zero), inverse, result)
+    odd_sign = lax.sub(1, lax.mul(2, lax.bitwise_and(b, 1)))
+    inverse = where_(lax.eq(a, 1), 1, where_(lax.eq(a, -1), odd_sign, 0))
+    return where_(lax.lt(b, 0), inverse, result)
 
 
 def where_(condition: Any, x: Any, y: Any) -> Any:
-    """Select with broadcasting, of equal dtypes."""
+    """Select with broadcasting, of equal dtypes; one of ``x`` and ``y`` may be a Python number, of the other's type."""
+    if isinstance(x, SCALARS):
+        x = _constant_like(y, x)
+    elif isinstance(y, SCALARS):
+        y = _constant_like(x, y)
     c, x, y = promote_shapes("where", condition, x, y)
-    shape = np.broadcast_shapes(*(np.shape(v) if isinstance(v, SCALARS) else v.shape for v in (c, x, y)))
+    shape = np.broadcast_shapes(c.shape, x.shape, y.shape)
     x, y = (v if tuple(v.shape) == shape else lax.broadcast_in_dim(v, shape, ()) for v in (x, y))
     return lax.select(c, x, y)
+
+
+def _constant_like(x: Any, value: Any) -> Any:
+    """A scalar of the dtype and weak type of ``x``."""
+    weak = getattr(getattr(x, "aval", None), "weak_type", False)
+    return lax.convert_element_type(value, x.dtype, weak_type=True) if weak else np.asarray(value, x.dtype)
 
 
 pow = power
 float_power = _binary("float_power", lax.pow, "x1 ** x2 as a float", inexact=True)
 
 
+def _numbers(name: str, x1: Any, x2: Any) -> tuple[Any, Any]:
+    """Promoted operands of arithmetic without a meaning on bools, which become int32."""
+    a, b = promote_args(name, x1, x2)
+    return (lax.convert_element_type(a, np.int32), lax.convert_element_type(b, np.int32)) if is_bool(a) else (a, b)
+
+
 def floor_divide(x1: Any, x2: Any, /) -> Any:
     """The floor of x1 / x2."""
-    a, b = promote_args("floor_divide", x1, x2)
-    if is_bool(a):
-        a, b = (lax.convert_element_type(x, np.int8) for x in (a, b))
+    a, b = _numbers("floor_divide", x1, x2)
     if is_inexact(a):
         return _float_divmod(a, b)[0]
     quotient = lax.div(a, b)
     if is_unsigned(a):
         return quotient
     remainder = lax.rem(a, b)
-    wrong = lax.bitwise_and(lax.ne(lax.sign(a), lax.sign(b)), lax.ne(remainder, np.asarray(0, dtypes.dtype(a))))
-    return where_(wrong, lax.sub(quotient, np.asarray(1, dtypes.dtype(a))), quotient)
+    wrong = lax.bitwise_and(lax.ne(lax.sign(a), lax.sign(b)), lax.ne(remainder, 0))
+    return where_(wrong, lax.sub(quotient, 1), quotient)
 
 
 def _float_divmod(a: Any, b: Any) -> tuple[Any, Any]:
     """(floor of the quotient, remainder with the divisor's sign), consistent with each other."""
     modulo = lax.rem(a, b)
     quotient = lax.div(lax.sub(a, modulo), b)
-    zero, one = np.asarray(0, dtypes.dtype(a)), np.asarray(1, dtypes.dtype(a))
-    wrong = lax.bitwise_and(lax.ne(modulo, zero), lax.ne(lax.lt(b, zero), lax.lt(modulo, zero)))
+    wrong = lax.bitwise_and(lax.ne(modulo, 0), lax.ne(lax.lt(b, 0), lax.lt(modulo, 0)))
     modulo = where_(wrong, lax.add(modulo, b), modulo)
-    quotient = where_(wrong, lax.sub(quotient, one), quotient)
-    return lax.round(quotient, lax.RoundingMethod.TO_NEAREST_EVEN), modulo
+    quotient = where_(wrong, lax.sub(quotient, 1), quotient)
+    quotient = lax.round(quotient, lax.RoundingMethod.TO_NEAREST_EVEN)
+    return where_(lax.eq(b, 0), lax.div(a, b), quotient), modulo
+
+
+def _rem(a: Any, b: Any) -> Any:
+    """``lax.rem``, with NumPy's 0 for integers that are divided by 0."""
+    return lax.rem(a, b) if is_inexact(a) else where_(lax.eq(b, 0), 0, lax.rem(a, b))
 
 
 def remainder(x1: Any, x2: Any, /) -> Any:
-    """The remainder with the divisor's sign."""
-    a, b = promote_args("remainder", x1, x2)
-    if is_bool(a):
-        a, b = (lax.convert_element_type(x, np.int8) for x in (a, b))
+    """The remainder with the divisor's sign; 0 for integers divided by 0."""
+    a, b = _numbers("remainder", x1, x2)
+    modulo = _rem(a, b)
     if is_unsigned(a):
-        return lax.rem(a, b)
-    modulo = lax.rem(a, b)
-    zero = np.asarray(0, dtypes.dtype(a))
-    wrong = lax.bitwise_and(lax.ne(modulo, zero), lax.ne(lax.lt(modulo, zero), lax.lt(b, zero)))
+        return modulo
+    wrong = lax.bitwise_and(lax.ne(modulo, 0), lax.ne(lax.lt(modulo, 0), lax.lt(b, 0)))
     return where_(wrong, lax.add(modulo, b), modulo)
 
 
@@ -265,59 +298,79 @@ mod = remainder
 
 def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
     """(floor_divide(x1, x2), remainder(x1, x2))."""
-    a, b = promote_args("divmod", x1, x2)
+    a, b = _numbers("divmod", x1, x2)
     return _float_divmod(a, b) if is_inexact(a) else (floor_divide(a, b), remainder(a, b))
 
 
 def fmod(x1: Any, x2: Any, /) -> Any:
-    """The remainder with the dividend's sign."""
-    return lax.rem(*promote_args("fmod", x1, x2))
+    """The remainder with the dividend's sign; 0 for integers divided by 0."""
+    return _rem(*_numbers("fmod", x1, x2))
 
 
 def modf(x: Any, /) -> tuple[Any, Any]:
     """(fractional part, whole part), both with the sign of x."""
     (x,) = promote_args_inexact("modf", x)
     whole = trunc(x)
-    return where_(isinf(x), copysign(np.asarray(0, dtypes.dtype(x)), x), lax.sub(x, whole)), whole
+    return where_(isinf(x), copysign(0, x), lax.sub(x, whole)), whole
 
 
 def logaddexp(x1: Any, x2: Any, /) -> Any:
-    """log(exp(x1) + exp(x2)), without overflow."""
+    """log(exp(x1) + exp(x2)), without overflow.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.logaddexp(1000.0, 1000.0)
+    Array(1000.6931, dtype=float32, weak_type=True)
+    """
     a, b = promote_args_inexact("logaddexp", x1, x2)
-    larger = maximum(a, b)
-    difference = lax.sub(a, b)
+    # A choice between the two, unlike a maximum and |a - b|, has the right derivatives where they are equal.
+    first = greater(a, b)
+    larger, smaller = where_(first, a, b), where_(first, b, a)
+    difference = lax.sub(smaller, larger)
     # Equal infinities have a NaN difference; their sum is their own.
-    usual = lax.add(larger, lax.log1p(lax.exp(lax.neg(lax.abs(difference)))))
-    return where_(lax.ne(difference, difference), lax.add(a, b), usual)
+    unknown = lax.ne(difference, difference)
+    usual = lax.add(larger, lax.log1p(lax.exp(where_(unknown, 0, difference))))
+    value = where_(unknown, lax.add(a, b), usual)
+    if not is_complex(value):
+        return value
+    turns = lax.round(lax.div(lax.imag(value), 2 * math.pi), lax.RoundingMethod.TO_NEAREST_EVEN)
+    return lax.complex(lax.real(value), lax.sub(lax.imag(value), lax.mul(turns, 2 * math.pi)))
 
 
 def logaddexp2(x1: Any, x2: Any, /) -> Any:
     """log2(2**x1 + 2**x2), without overflow."""
     a, b = promote_args_inexact("logaddexp2", x1, x2)
-    scale = np.asarray(np.log(2), dtypes.dtype(a))
+    scale = math.log(2)
     return lax.div(logaddexp(lax.mul(a, scale), lax.mul(b, scale)), scale)
 
 
-def log2(x: Any, /) -> Any:
-    """Logarithm to base 2."""
-    (x,) = promote_args_inexact("log2", x)
-    return lax.div(lax.log(x), np.asarray(np.log(2), dtypes.dtype(x)))
+def _logarithm(name: str, base: int) -> Ufunc:
+    scale = math.log(base)
+
+    def function(x: Any, /) -> Any:
+        value = lax.log(promote_args_inexact(name, x)[0])
+        if is_complex(value):
+            # A complex quotient would make NaN of an infinite part.
+            return lax.complex(lax.div(lax.real(value), scale), lax.div(lax.imag(value), scale))
+        return lax.div(value, scale)
+
+    return _named(function, name, f"Logarithm to base {base}, elementwise. Integers become floats.")
 
 
-def log10(x: Any, /) -> Any:
-    """Logarithm to base 10."""
-    (x,) = promote_args_inexact("log10", x)
-    return lax.div(lax.log(x), np.asarray(np.log(10), dtypes.dtype(x)))
+log2 = _logarithm("log2", 2)
+log10 = _logarithm("log10", 10)
 
 
 def hypot(x1: Any, x2: Any, /) -> Any:
     """sqrt(x1**2 + x2**2), without overflow."""
-    a, b = (absolute(x) for x in promote_args_inexact("hypot", x1, x2))
+    a, b = promote_args_inexact("hypot", x1, x2)
+    if is_complex(a):
+        raise ValueError("hypot is not defined on complex numbers; take absolute values first")
+    a, b = absolute(a), absolute(b)
     large, small = maximum(a, b), minimum(a, b)
-    safe = where_(lax.eq(large, 0), np.asarray(1, dtypes.dtype(a)), large)
+    safe = where_(lax.eq(large, 0), 1, large)
     ratio = lax.div(small, safe)
-    usual = lax.mul(large, lax.sqrt(lax.add(lax.square(ratio), np.asarray(1, dtypes.dtype(a)))))
-    return where_(logical_or(isinf(a), isinf(b)), np.asarray(np.inf, dtypes.dtype(a)), usual)
+    usual = lax.mul(large, lax.sqrt(lax.add(lax.square(ratio), 1)))
+    return where_(logical_or(isinf(a), isinf(b)), math.inf, usual)
 
 
 def copysign(x1: Any, x2: Any, /) -> Any:
@@ -333,39 +386,38 @@ def signbit(x: Any, /) -> Any:
     if is_unsigned(x) or is_bool(x):
         return lax.full_like(x, False, np.bool_)
     if not is_inexact(x):
-        return lax.lt(x, np.asarray(0, x.dtype))
+        return lax.lt(x, 0)
     width = np.dtype(x.dtype).itemsize
-    return lax.lt(lax.bitcast_convert_type(x, np.dtype(f"i{width}")), np.asarray(0, f"i{width}"))
+    return lax.lt(lax.bitcast_convert_type(x, np.dtype(f"i{width}")), 0)
 
 
 def heaviside(x1: Any, x2: Any, /) -> Any:
     """0 where x1 < 0, x2 where it is 0, 1 where x1 > 0."""
     a, b = promote_args_inexact("heaviside", x1, x2)
-    zero, one = np.asarray(0, dtypes.dtype(a)), np.asarray(1, dtypes.dtype(a))
-    return where_(lax.lt(a, zero), zero, where_(lax.gt(a, zero), one, where_(lax.eq(a, zero), b, a)))
+    return where_(lax.lt(a, 0), 0, where_(lax.gt(a, 0), 1, where_(lax.eq(a, 0), b, a)))
 
 
 def sinc(x: Any, /) -> Any:
     """sin(pi x) / (pi x), and 1 at 0."""
     (x,) = promote_args_inexact("sinc", x)
-    scaled = lax.mul(x, np.asarray(np.pi, dtypes.dtype(x)))
-    zero = lax.eq(x, np.asarray(0, dtypes.dtype(x)))
-    safe = where_(zero, np.asarray(1, dtypes.dtype(x)), scaled)
+    scaled = lax.mul(x, math.pi)
+    zero = lax.eq(x, 0)
+    safe = where_(zero, 1, scaled)
     # Near 0 the Taylor series keeps the derivatives right.
-    series = lax.sub(np.asarray(1, dtypes.dtype(x)), lax.div(lax.square(scaled), np.asarray(6, dtypes.dtype(x))))
+    series = lax.sub(1, lax.div(lax.square(scaled), 6))
     return where_(zero, series, lax.div(lax.sin(safe), safe))
 
 
 def deg2rad(x: Any, /) -> Any:
     """Degrees to radians."""
     (x,) = promote_args_inexact("deg2rad", x)
-    return lax.mul(x, np.asarray(np.pi / 180, dtypes.dtype(x)))
+    return lax.mul(x, math.pi / 180)
 
 
 def rad2deg(x: Any, /) -> Any:
     """Radians to degrees."""
     (x,) = promote_args_inexact("rad2deg", x)
-    return lax.mul(x, np.asarray(180 / np.pi, dtypes.dtype(x)))
+    return lax.mul(x, 180 / math.pi)
 
 
 radians, degrees = deg2rad, rad2deg
@@ -373,7 +425,7 @@ radians, degrees = deg2rad, rad2deg
 
 def _truth(x: Any, name: str) -> Any:
     x = as_array(x, name)
-    return x if is_bool(x) else lax.ne(x, np.asarray(0, x.dtype))
+    return x if is_bool(x) else lax.ne(x, 0)
 
 
 def _logical(name: str, primitive: Ufunc, doc: str) -> Ufunc:
@@ -408,19 +460,24 @@ def isinf(x: Any, /) -> Any:
         return lax.bitwise_or(isinf(lax.real(x)), isinf(lax.imag(x)))
     if not is_inexact(x):
         return lax.full_like(x, False, np.bool_)
-    return lax.eq(lax.abs(x), np.asarray(np.inf, x.dtype))
+    return lax.eq(lax.abs(x), math.inf)
+
+
+def _is_infinity(name: str, x: Any, infinity: float) -> Any:
+    x = as_array(x, name)
+    if is_complex(x):
+        raise ValueError(f"{name} is not defined on complex numbers")
+    return lax.eq(x, infinity) if is_inexact(x) else lax.full_like(x, False, np.bool_)
 
 
 def isposinf(x: Any, /) -> Any:
     """Whether positive infinity."""
-    x = as_array(x, "isposinf")
-    return lax.eq(x, np.asarray(np.inf, x.dtype)) if is_inexact(x) else lax.full_like(x, False, np.bool_)
+    return _is_infinity("isposinf", x, math.inf)
 
 
 def isneginf(x: Any, /) -> Any:
     """Whether negative infinity."""
-    x = as_array(x, "isneginf")
-    return lax.eq(x, np.asarray(-np.inf, x.dtype)) if is_inexact(x) else lax.full_like(x, False, np.bool_)
+    return _is_infinity("isneginf", x, -math.inf)
 
 
 def isnan(x: Any, /) -> Any:
@@ -479,7 +536,7 @@ def round(a: Any, decimals: int = 0) -> Any:
     if not is_inexact(x):
         if decimals >= 0:
             return x
-        factor = np.asarray(10**-decimals, x.dtype)
+        factor = 10**-decimals
         scaled = lax.round(
             lax.div(lax.convert_element_type(x, np.float32), np.float32(factor)), lax.RoundingMethod.TO_NEAREST_EVEN
         )
@@ -489,11 +546,16 @@ def round(a: Any, decimals: int = 0) -> Any:
     even = lax.RoundingMethod.TO_NEAREST_EVEN
     if decimals == 0:
         return lax.round(x, even)
-    factor = np.asarray(10.0**decimals, x.dtype)
+    factor = 10.0**decimals
     return lax.div(lax.round(lax.mul(x, factor), even), factor)
 
 
 around = round
+
+
+def rint(x: Any, /) -> Any:
+    """x rounded half to even, as a float."""
+    return round(*promote_args_inexact("rint", x))
 
 
 def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Any:
@@ -511,7 +573,7 @@ def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Any:
 def bitwise_count(x: Any, /) -> Any:
     """The number of set bits of |x|, as uint8."""
     x = absolute(x)
-    return lax.convert_element_type(lax.population_count(x), np.uint8)
+    return lax.convert_element_type(x if is_bool(x) else lax.population_count(x), np.uint8)
 
 
 def gcd(x1: Any, x2: Any) -> Any:
@@ -519,11 +581,10 @@ def gcd(x1: Any, x2: Any) -> Any:
     a, b = (absolute(x) for x in promote_args("gcd", x1, x2))
     if is_inexact(a):
         raise ValueError(f"gcd needs integers, got {dtypes.dtype(a)}")
-    zero, one = np.asarray(0, dtypes.dtype(a)), np.asarray(1, dtypes.dtype(a))
     # Fibonacci neighbours need the most steps: 1.44 per bit.
     for _ in range(int(np.dtype(a.dtype).itemsize * 8 * 1.45) + 1):
-        done = lax.eq(b, zero)
-        a, b = where_(done, a, b), where_(done, zero, lax.rem(a, where_(done, one, b)))
+        done = lax.eq(b, 0)
+        a, b = where_(done, a, b), where_(done, 0, lax.rem(a, where_(done, 1, b)))
     return a
 
 
@@ -531,6 +592,4 @@ def lcm(x1: Any, x2: Any) -> Any:
     """Least common multiple of integers."""
     a, b = (absolute(x) for x in promote_args("lcm", x1, x2))
     divisor = gcd(a, b)
-    zero, one = np.asarray(0, dtypes.dtype(a)), np.asarray(1, dtypes.dtype(a))
-    safe = where_(lax.eq(divisor, zero), one, divisor)
-    return lax.mul(lax.div(a, safe), b)
+    return lax.mul(lax.div(a, where_(lax.eq(divisor, 0), 1, divisor)), b)

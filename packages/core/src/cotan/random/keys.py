@@ -50,7 +50,8 @@ def key_words(key: Any, fun_name: str) -> tuple[Any, Any]:
         shape = getattr(key, "shape", None)
         if shape is None or getattr(key, "dtype", None) != np.uint32:
             raise TypeError(
-                f"{fun_name} needs a key as its first argument, from cotan.random.key(seed), and got {type(key).__name__}"
+                f"{fun_name} needs a key as its first argument, from cotan.random.key(seed), and got "
+                f"{type(key).__name__}"
             )
         if shape != (2,):
             raise TypeError(

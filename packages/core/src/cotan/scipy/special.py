@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
-
-import numpy as np
 
 from cotan import dtypes, lax
 from cotan import numpy as cnp
@@ -48,7 +47,7 @@ def gamma(x: Any) -> Any:
     floor = cnp.floor(x)
     pole = cnp.logical_and(x < 0, x == floor)
     sign = cnp.where(cnp.logical_and(x < 0, cnp.remainder(floor, 2) != 0), -1.0, 1.0).astype(x.dtype)
-    return cnp.where(pole, np.asarray(np.nan, dtypes.dtype(x)), sign * cnp.exp(lax.lgamma(x)))
+    return cnp.where(pole, math.nan, sign * cnp.exp(lax.lgamma(x)))
 
 
 def betaln(a: Any, b: Any) -> Any:
@@ -71,33 +70,33 @@ def logit(x: Any) -> Any:
 def xlogy(x: Any, y: Any) -> Any:
     """x log(y), and 0 where x is 0."""
     x, y = promote_args_inexact("xlogy", x, y)
-    zero = cnp.equal(x, 0)
-    return cnp.where(zero, cnp.zeros_like(x * 1), x * cnp.log(cnp.where(zero, cnp.ones_like(y * 1), y)))
+    zero = cnp.logical_and(cnp.equal(x, 0), cnp.logical_not(cnp.isnan(y)))
+    return cnp.where(zero, 0, x * cnp.log(cnp.where(zero, 1, y)))
 
 
 def xlog1py(x: Any, y: Any) -> Any:
     """x log1p(y), and 0 where x is 0."""
     x, y = promote_args_inexact("xlog1py", x, y)
-    zero = cnp.equal(x, 0)
-    return cnp.where(zero, cnp.zeros_like(x * 1), x * cnp.log1p(cnp.where(zero, cnp.zeros_like(y * 1), y)))
+    zero = cnp.logical_and(cnp.equal(x, 0), cnp.logical_not(cnp.isnan(y)))
+    return cnp.where(zero, 0, x * cnp.log1p(cnp.where(zero, 0, y)))
 
 
 def entr(x: Any) -> Any:
     """-x log(x), 0 at 0, -inf below."""
     (x,) = promote_args_inexact("entr", x)
-    return cnp.where(x < 0, np.asarray(-np.inf, dtypes.dtype(x)), -xlogy(x, x))
+    return cnp.where(x < 0, -math.inf, -xlogy(x, x))
 
 
 def ndtr(x: Any) -> Any:
     """The distribution function of the standard normal."""
     (x,) = promote_args_inexact("ndtr", x)
-    return 0.5 * lax.erfc(-x * np.asarray(np.sqrt(0.5), dtypes.dtype(x)))
+    return 0.5 * lax.erfc(-x * math.sqrt(0.5))
 
 
 def ndtri(p: Any) -> Any:
     """The quantile function of the standard normal."""
     (p,) = promote_args_inexact("ndtri", p)
-    return np.asarray(np.sqrt(2), dtypes.dtype(p)) * lax.erf_inv(2 * p - 1)
+    return math.sqrt(2) * lax.erf_inv(2 * p - 1)
 
 
 def log_ndtr(x: Any) -> Any:
@@ -106,7 +105,7 @@ def log_ndtr(x: Any) -> Any:
     tail = cnp.minimum(x, -6.0)
     square = 1 / (tail * tail)
     series = 1 - square * (1 - 3 * square * (1 - 5 * square * (1 - 7 * square)))
-    lower = -0.5 * tail * tail - cnp.log(-tail) - 0.5 * np.log(2 * np.pi) + cnp.log(series)
+    lower = -0.5 * tail * tail - cnp.log(-tail) - 0.5 * math.log(2 * math.pi) + cnp.log(series)
     middle = cnp.log(ndtr(cnp.clip(x, -6.0, 5.0)))
     upper = -ndtr(-cnp.maximum(x, 5.0))
     return cnp.where(x < -6, lower, cnp.where(x > 5, upper, middle)).astype(dtypes.dtype(x))
@@ -115,7 +114,7 @@ def log_ndtr(x: Any) -> Any:
 def multigammaln(a: Any, d: int) -> Any:
     """log of the multivariate gamma function of dimension ``d``."""
     (a,) = promote_args_inexact("multigammaln", a)
-    constant = 0.25 * d * (d - 1) * float(np.log(np.pi))
+    constant = 0.25 * d * (d - 1) * math.log(math.pi)
     total = a * 0 + constant
     for k in range(int(d)):
         total = total + lax.lgamma(a - 0.5 * k)
@@ -129,7 +128,8 @@ def rel_entr(p: Any, q: Any) -> Any:
     positive = cnp.logical_and(p > 0, q > 0)
     safe_p, safe_q = cnp.where(positive, p, 1), cnp.where(positive, q, 1)
     value = safe_p * (cnp.log(safe_p) - cnp.log(safe_q))
-    return cnp.where(positive, value, cnp.where(zero, 0, np.asarray(np.inf, dtypes.dtype(p))))
+    unknown = cnp.logical_or(cnp.isnan(p), cnp.isnan(q))
+    return cnp.where(positive, value, cnp.where(zero, 0, cnp.where(unknown, math.nan, math.inf)))
 
 
 def kl_div(p: Any, q: Any) -> Any:
