@@ -130,7 +130,17 @@ def test_dlpack_in():
         def __dlpack_device__(self):
             return X.__dlpack_device__()
 
-    np.testing.assert_array_equal(np.asarray(cnp.asarray(Foreign())), X)
+    for result in (cnp.asarray(Foreign()), cnp.from_dlpack(Foreign()), cnp.from_dlpack(cnp.asarray(X))):
+        assert type(result) is cotan.Array
+        np.testing.assert_array_equal(np.asarray(result), X)
+    values = np.ones(3, np.float32)
+    kept = cnp.from_dlpack(values)
+    values[:] = 7
+    np.testing.assert_array_equal(np.asarray(kept), [1, 1, 1])
+    with pytest.raises(TypeError, match="list has no __dlpack__"):
+        cnp.from_dlpack([1])
+    with pytest.raises(ValueError, match="always copied"):
+        cnp.from_dlpack(values, copy=False)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint32", "float16", "bfloat16", "complex64", "float8_e5m2"])

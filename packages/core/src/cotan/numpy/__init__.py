@@ -27,6 +27,7 @@ from cotan.numpy.creation import copy as copy
 from cotan.numpy.creation import empty as empty
 from cotan.numpy.creation import empty_like as empty_like
 from cotan.numpy.creation import eye as eye
+from cotan.numpy.creation import from_dlpack as from_dlpack
 from cotan.numpy.creation import frombuffer as frombuffer
 from cotan.numpy.creation import fromfunction as fromfunction
 from cotan.numpy.creation import full as full

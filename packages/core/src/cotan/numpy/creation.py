@@ -138,6 +138,26 @@ def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0
     return asarray(np.frombuffer(buffer, np.dtype(dtype), count, offset))
 
 
+def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
+    """An array with the values of another library's array, through the DLPack protocol.
+
+    The values are copied, since the other library may change its array later.
+
+    Raises:
+      TypeError: ``x`` has no ``__dlpack__``.
+      ValueError: ``copy=False`` was asked for.
+
+    >>> import numpy as np, cotan.numpy as cnp
+    >>> cnp.from_dlpack(np.arange(3.0, dtype=np.float32))
+    Array([0., 1., 2.], dtype=float32)
+    """
+    if not hasattr(x, "__dlpack__"):
+        raise TypeError(f"{where()}: from_dlpack: a value of type {type(x).__name__} has no __dlpack__ method")
+    if copy is False:
+        raise ValueError(f"{where()}: from_dlpack: values of other libraries are always copied; leave out copy=False")
+    return device_put(_to_numpy(np.from_dlpack(x), None), device)
+
+
 def _float_dtype(dtype: Any, name: str) -> Any:
     return dtypes.default_float() if dtype is None else user_dtype(dtype, name)
 
