@@ -75,6 +75,7 @@ def check(got, lhs, rhs, dimension_numbers):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128", "float16", ml_dtypes.bfloat16])
 def test_every_layout(dtype, always_native, monkeypatch):
     draw = random.Random(str(dtype))
+    dot._recipe.cache_clear()
     if always_native:
         monkeypatch.setattr(dot, "_NATIVE_FROM", -1)
         monkeypatch.setattr(dot, "_NATIVE_FROM_VECTOR", -1)
@@ -113,6 +114,9 @@ def test_the_work_is_split_in_balance():
     wide = dot.call(dot.plan((128, 784), (784, 512), (((1,), (0,)), ((), ()))), np.dtype(np.float32), 2)
     words = dict(zip(blas.WORDS, wide.words, strict=True))
     assert (wide.units, words["tile_rows"], words["tile_columns"]) == (4, 128, 128)
+    tall = dot.call(dot.plan((512, 128), (128, 784), (((1,), (0,)), ((), ()))), np.dtype(np.float32), 2)
+    words = dict(zip(blas.WORDS, tall.words, strict=True))
+    assert (tall.units, words["tile_rows"], words["tile_columns"]) == (4, 128, 784)
     small = dot.call(dot.plan((8, 8), (8, 8), (((1,), (0,)), ((), ()))), np.dtype(np.float32), 2)
     assert small.units == 1
 

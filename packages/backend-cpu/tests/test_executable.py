@@ -1,4 +1,4 @@
-"""Programs made by hand: results that are new, forwarded, constant and doubled; the host's errors; donation; both entries."""
+"""Programs made by hand: every kind of result, the host's errors, donation, and both ways of entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random programs, compiled for the CPU, against the references: the compiler's generator, with sizes that fill vectors."""
+"""Random programs on the CPU against the references: the compiler's generator, with sizes that fill vectors."""
 
 from __future__ import annotations
 

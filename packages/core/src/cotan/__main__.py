@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 
 from cotan.backend import registry
 from cotan.errors import BackendUnavailableError
@@ -16,6 +17,16 @@ def _version_of(distribution: str) -> str:
         return version(distribution)
     except PackageNotFoundError:
         return "not installed"
+
+
+def _requirements(distribution: str) -> str:
+    """What a backend's distribution depends on, besides cotan, with the versions that are installed."""
+    try:
+        wanted = requires(distribution) or []
+    except PackageNotFoundError:
+        return ""
+    names = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in wanted if "extra ==" not in line]
+    return ", ".join(f"{name} {_version_of(name)}" for name in names if name != "cotan")
 
 
 def info() -> str:
@@ -30,9 +41,8 @@ def info() -> str:
     for item in items:
         probe = item.probe()
         lines.append(f"  {item.name:<12} {'usable' if probe.usable else 'not usable'}   {item.source}")
-        if probe.version:
-            lines.append(f"  {'':<12} {probe.version}")
-        lines.extend(f"  {'':<12} {device}" for device in probe.devices)
+        details = [probe.version, _requirements(item.source.split(" ")[0]), *probe.devices]
+        lines.extend(f"  {'':<12} {detail}" for detail in details if detail)
         if not probe.usable:
             lines.append(f"  {'':<12} because {probe.reason or 'it gave no reason'}")
         lines.extend(f"  {'':<12} {note}" for note in item.notes)

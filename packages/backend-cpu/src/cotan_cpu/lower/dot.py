@@ -51,9 +51,9 @@ class Matrix:
     batch: tuple[int, int, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
-    """How a dot_general is done.
+    """How a dot_general is done. There is one for the same shapes and numbers, so that it is a quick key of caches.
 
     Attributes:
       batch: extents of the three batch dimensions (1 where there are fewer).
@@ -223,7 +223,8 @@ def call(chosen: Plan, dtype: np.dtype, threads: int) -> Call:
         return _vector_call(chosen, letter, parts)
     rows, columns = chosen.rows, chosen.columns
     tile_rows, tile_columns = rows, columns
-    if rows >= columns:
+    # By rows, the small operand is packed again for every tile; by columns the large one is, and less evenly.
+    if rows >= columns or rows >= parts * _LEAST_TILE:
         tile_rows = _tiles(rows, parts, _LEAST_TILE)
     else:
         tile_columns = _tiles(columns, parts, _LEAST_TILE)
@@ -395,30 +396,52 @@ def _strided(array: np.ndarray, chosen: Plan, matrix: Matrix, extents: tuple[int
     )
 
 
+@dataclass(frozen=True)
+class _Recipe:
+    """How a product at once is done: computed in ``dtype`` by ``plan``; ``native``: by our own BLAS, not NumPy's."""
+
+    plan: Plan
+    dtype: np.dtype
+    result: np.dtype
+    native: bool
+
+
+@functools.lru_cache(maxsize=1024)
+def _recipe(
+    lhs_shape: Dims, lhs_dtype: np.dtype, rhs_shape: Dims, rhs_dtype: np.dtype, numbers: DimensionNumbers, preferred: Any
+) -> _Recipe | None:
+    """None where there is nothing to sum, or BLAS does not know the dtypes."""
+    result = np.dtype(lhs_dtype if preferred is None else preferred)
+    dtype = _compute_dtype(lhs_dtype, rhs_dtype, result)
+    if dtype is None or 0 in lhs_shape or 0 in rhs_shape:
+        return None
+    chosen = plan(lhs_shape, rhs_shape, numbers)
+    least = _NATIVE_FROM_VECTOR if 1 in (chosen.rows, chosen.columns) else _NATIVE_FROM
+    return _Recipe(chosen, dtype, result, chosen.flops > least)
+
+
 def eager(
     lhs: np.ndarray, rhs: np.ndarray, *, dimension_numbers: DimensionNumbers, preferred_element_type: Any, **params: Any
 ) -> np.ndarray:
     """dot_general of ndarrays: the private BLAS on our own threads for large ones, NumPy's for small ones."""
-    result = np.dtype(lhs.dtype if preferred_element_type is None else preferred_element_type)
-    dtype = _compute_dtype(lhs.dtype, rhs.dtype, result)
-    if dtype is None or lhs.size == 0 or rhs.size == 0:
+    recipe = _recipe(lhs.shape, lhs.dtype, rhs.shape, rhs.dtype, dimension_numbers, preferred_element_type)
+    if recipe is None:
         return _reference(
             lhs, rhs, dimension_numbers=dimension_numbers, preferred_element_type=preferred_element_type, **params
         )
-    chosen = plan(lhs.shape, rhs.shape, dimension_numbers)
+    chosen, dtype = recipe.plan, recipe.dtype
     if chosen.pack_lhs is not None or lhs.dtype != dtype:
         lhs = _in_order(lhs, chosen.pack_lhs, dtype)
     if chosen.pack_rhs is not None or rhs.dtype != dtype:
         rhs = _in_order(rhs, chosen.pack_rhs, dtype)
     shape = chosen.out_shape
-    least = _NATIVE_FROM_VECTOR if 1 in (chosen.rows, chosen.columns) else _NATIVE_FROM
-    if chosen.flops > least:
+    if recipe.native:
         out = _native(chosen, lhs, rhs, shape)
     else:
         a = _strided(lhs, chosen, chosen.lhs, (chosen.rows, chosen.inner))
         b = _strided(rhs, chosen, chosen.rhs, (chosen.inner, chosen.columns))
         out = quiet(np.matmul, a, b).reshape(shape)
-    return out if dtype == result else quiet(out.astype, result)
+    return out if dtype == recipe.result else quiet(out.astype, recipe.result)
 
 
 def _reference(lhs: np.ndarray, rhs: np.ndarray, **params: Any) -> np.ndarray:

@@ -204,7 +204,7 @@ def _unknown(name: str, items: list[Found]) -> str:
         return f"backend `{name}` is excluded by COTAN_BACKENDS={','.join(config.backends)}"
     if not items:
         return f"backend `{name}` was asked for and {INSTALL}"
-    return f'there is no backend `{name}`; installed: {names}. First-party ones come with pip install "cotan[{name}]"'
+    return f"there is no backend `{name}`; installed: {names}. Check the name, or install the package that brings it"
 
 
 def _open(item: Found) -> Backend:
