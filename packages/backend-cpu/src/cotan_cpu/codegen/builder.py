@@ -28,6 +28,7 @@ class Val(NamedTuple):
 
     @property
     def is_literal(self) -> bool:
+        """Whether it is a constant; a vector may be one of different numbers."""
         return self.text[0] != "%"
 
 

@@ -24,7 +24,7 @@ _INT32 = 1 << 31
 class Binding(NamedTuple):
     """What an axis is at the moment: ``base``, or ``base + lane`` if it is the vector axis.
 
-    ``align`` divides the base; low..high are the values that occur here.
+    The base is ``residue`` modulo ``align``; low..high are the values that occur here.
     """
 
     base: Val
@@ -32,6 +32,7 @@ class Binding(NamedTuple):
     align: int
     low: int
     high: int
+    residue: int = 0
 
 
 @dataclass
@@ -83,13 +84,14 @@ class IndexPrinter:
         whole = low // atom.divisor == high // atom.divisor
         return (low % atom.divisor, high % atom.divisor) if whole else (0, atom.divisor - 1)
 
-    def alignment(self, index: Index) -> int:
-        """A number that divides the index at lane 0; 0 if that is always 0."""
-        divisor = index.const
+    def congruence(self, index: Index) -> tuple[int, int]:
+        """(modulus, residue) of the index at lane 0; the modulus is 0 if it is a constant."""
+        modulus, residue = 0, index.const
         for atom, coefficient in index.terms:
-            align = self.axes[atom].align if isinstance(atom, Axis) else 1
-            divisor = math.gcd(divisor, coefficient * align)
-        return divisor
+            bound = self.axes[atom] if isinstance(atom, Axis) else None
+            modulus = math.gcd(modulus, coefficient * (bound.align if bound else 1))
+            residue += coefficient * (bound.residue if bound else 0)
+        return modulus, residue % modulus if modulus else residue
 
     def form(self, index: Index) -> Form:
         form = Form(index.const)
@@ -124,22 +126,39 @@ class IndexPrinter:
         is_div = isinstance(atom, FloorDiv)
         uniform = not inner.varies
         if inner.stride > 0 and not inner.extras:
+            modulus, residue = self.congruence(atom.index)
+            common = math.gcd(modulus, divisor)
             # All lanes lie between the same two multiples of the divisor.
-            uniform = math.gcd(self.alignment(atom.index), divisor) > (self.lanes - 1) * inner.stride
+            uniform = residue % common + (self.lanes - 1) * inner.stride < common
+            if not uniform and common == divisor:
+                self._add_pattern(form, atom, coefficient, inner, residue % divisor)
+                return
         if uniform:
-            base = self.total(inner)
-            if base.is_literal:
-                known = int(base.text)
-                whole = literal(known // divisor if is_div else known % divisor, "i64", base.depth)
-            else:
-                whole = b.binary("udiv" if is_div else "urem", base, literal(divisor, "i64"))
-            form.terms.append((whole, coefficient))
+            form.terms.append((self._scalar_quotient(self.total(inner), divisor, is_div), coefficient))
             form.stride += 0 if is_div else inner.stride * coefficient
             return
         low, high = self.range_of(atom.index)
         vector = self.vector(inner, low, high)
         value = b.binary("udiv" if is_div else "urem", vector, literal(divisor, vector.kind))
         form.extras.append((value, coefficient, *self._atom_range(atom)))
+
+    def _scalar_quotient(self, base: Val, divisor: int, is_div: bool) -> Val:
+        if base.is_literal:
+            known = int(base.text)
+            return literal(known // divisor if is_div else known % divisor, "i64", base.depth)
+        return self.b.binary("udiv" if is_div else "urem", base, literal(divisor, "i64"))
+
+    def _add_pattern(self, form: Form, atom: FloorDiv | Mod, coefficient: int, inner: Form, residue: int) -> None:
+        """Quotients or rests of lanes whose base is always the same modulo the divisor: constants, beside a scalar."""
+        offsets = [residue + lane * inner.stride for lane in range(self.lanes)]
+        if isinstance(atom, FloorDiv):
+            whole = self._scalar_quotient(self.total(inner), atom.divisor, True)
+            form.terms.append((whole, coefficient))
+            offsets = [offset // atom.divisor for offset in offsets]
+        else:
+            offsets = [offset % atom.divisor for offset in offsets]
+        text = "<" + ", ".join(f"i32 {offset}" for offset in offsets) + ">"
+        form.extras.append((Val(text, "i32", self.lanes, 0), coefficient, min(offsets), max(offsets)))
 
     def total(self, form: Form) -> Val:
         """The scalar part: const + terms, outer loops first."""

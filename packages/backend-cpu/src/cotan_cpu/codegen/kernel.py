@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cotan.ir.program import Kernel
+from cotan_cpu.codegen.arrange import arrange
 from cotan_cpu.codegen.builder import Builder, Val
 from cotan_cpu.codegen.loops import TreePrinter
 from cotan_cpu.codegen.schedule import Planner, divide, seconds
@@ -36,10 +37,11 @@ def emit_kernel(kernel: Kernel, target: Target, symbol: str) -> KernelCode:
     """
     builder = Builder()
     planner = Planner(target)
-    cycles = planner.plan(kernel.tree)
-    units = divide(kernel.tree, planner)
+    tree = arrange(kernel.tree, target)
+    cycles = planner.plan(tree)
+    units = divide(tree, planner)
     printer = TreePrinter(builder, target, kernel, planner)
-    printer.units(kernel.tree, units, Val("%begin", "i64", 1, 0), Val("%end", "i64", 1, 0))
+    printer.units(tree, units, Val("%begin", "i64", 1, 0), Val("%end", "i64", 1, 0))
     attributes = f'nounwind "prefer-vector-width"="{target.vector_bytes * 8}"'
     text = "\n".join(
         [

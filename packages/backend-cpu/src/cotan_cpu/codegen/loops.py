@@ -19,6 +19,7 @@ from cotan_cpu.codegen.indices import Binding
 from cotan_cpu.codegen.reductions import Reduction
 from cotan_cpu.codegen.schedule import Planner, Units, power_of_two
 from cotan_cpu.codegen.target import Target
+from cotan_cpu.codegen.tiles import Tiling
 
 _SEGMENTS = 4
 _SPLIT_SIZE = 250.0
@@ -78,11 +79,19 @@ class TreePrinter(ExpressionPrinter):
     # Loops.
 
     def bound(
-        self, axis: Axis, base: Val, lanes: int, align: int, low: int, high: int, body: Callable[[], None]
+        self,
+        axis: Axis,
+        base: Val,
+        lanes: int,
+        align: int,
+        low: int,
+        high: int,
+        body: Callable[[], None],
+        residue: int = 0,
     ) -> None:
         """Run ``body`` with ``axis`` bound; values made there belong to the present scope."""
         outer = self.axes.get(axis)
-        self.axes[axis] = Binding(base._replace(depth=self.b.depth), lanes, align, low, high)
+        self.axes[axis] = Binding(base._replace(depth=self.b.depth), lanes, align, low, high, residue)
         body()
         if outer is None:
             del self.axes[axis]
@@ -93,6 +102,10 @@ class TreePrinter(ExpressionPrinter):
         """The loop over start..stop, a part of its axis; ``align`` divides the start."""
         axis = node.axis
         if axis.extent == 0:
+            return
+        tile = self.planner.tiles.get(id(node))
+        if tile is not None and self.lanes == 1:
+            Tiling(self, node, tile).loop(start, stop, align)
             return
         work = self.planner.works.get(id(node))
         vector = self.planner.vector.get(id(node)) if self.lanes == 1 else None
@@ -107,7 +120,7 @@ class TreePrinter(ExpressionPrinter):
                 self._scalar_loop(node, first, last, low, high)
             else:
                 size = work.total_ops() if work else 0.0
-                self._vector_loop(node, vector[1], first, last, start_align, low, high, size)
+                self.vector_loop(node, vector[1], first, last, start_align, low, high, size)
         self._copies = outer
 
     def _cuts(self, axis: Axis, guards: Sequence[tuple[Index, int, int]], size: float) -> list[int]:
@@ -133,9 +146,10 @@ class TreePrinter(ExpressionPrinter):
 
         self.b.loop(start, stop, 1, (), body)
 
-    def _vector_loop(
+    def vector_loop(
         self, node: Loop, lanes: int, start: Val, stop: Val, align: int, low: int, high: int, size: float
     ) -> None:
+        """The loop over start..stop as vectors; ``align`` divides the start, ``size`` is that of the body."""
         constant = start.is_literal and stop.is_literal
         whole = constant and (int(stop.text) - int(start.text)) % lanes == 0
         # Blocks of units start and end at multiples of the lanes, the last one at the end of the axis.
@@ -149,8 +163,17 @@ class TreePrinter(ExpressionPrinter):
                 lanes = min(lanes, power_of_two(int(stop.text) - int(start.text)))
             self.lane_loop(node.axis, start, stop, lanes, align, low, high, body, masked=True)
             return
+        copies = self.planner.copies.get(id(node), 1)
+        if copies > 1 and align % (lanes * copies) == 0:
+            # The rest of this loop, if any, is left to the loops below.
+            main = self.whole_end(start, stop, lanes * copies)
+            self._copied_loop(node.axis, start, main, lanes, copies, low, high, body)
+            start, align, whole = main, lanes, False
         main = stop if whole else self.whole_end(start, stop, lanes)
-        self.lane_loop(node.axis, start, main, lanes, align, low, high, body, masked=False)
+        if copies == 1:
+            self.lane_loop(node.axis, start, main, lanes, align, low, high, body, masked=False)
+        else:
+            main = start
         if whole:
             return
         if not self.target.masked:
@@ -161,6 +184,26 @@ class TreePrinter(ExpressionPrinter):
             rest = power_of_two(int(stop.text) - int(main.text))
         native = max(self.target.vector_bytes // self._width(node), 1)
         self.lane_loop(node.axis, main, stop, min(lanes, rest, native), align, low, high, body, masked=True)
+
+    def _copied_loop(
+        self, axis: Axis, start: Val, stop: Val, lanes: int, copies: int, low: int, high: int, body: Callable[[], None]
+    ) -> None:
+        """``copies`` vectors a round, so that patterns of the lanes repeat from round to round."""
+
+        def step(induction: Val, _: list[Val]) -> list[Val]:
+            outer_lanes, self.lanes = self.lanes, lanes
+            for copy in range(copies):
+                base = self.b.add(induction, literal(copy * lanes, "i64"))
+
+                def one(base: Val = base, residue: int = copy * lanes) -> list[Val]:
+                    self.bound(axis, base, lanes, lanes * copies, low, high - 1, body, residue)
+                    return []
+
+                self.b.region(one)
+            self.lanes = outer_lanes
+            return []
+
+        self.b.loop(start, stop, lanes * copies, (), step)
 
     def _width(self, node: Loop | ReduceLoop) -> int:
         work = self.planner.works.get(id(node))

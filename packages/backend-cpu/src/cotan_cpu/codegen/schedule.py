@@ -25,6 +25,11 @@ _WEIGHTS = {
 _CYCLE = 0.3e-9
 _GATHER, _SCATTER = 2.0, 3.0
 _BYTES_PER_CYCLE = 4.0
+_FAR = 2.5
+"""How much dearer a lane is whose neighbour lies in another cache line."""
+_COPIES = 4
+_TILE_OPS = 60.0
+SHORT = 64
 WANTED_UNITS = 64
 
 
@@ -155,6 +160,9 @@ class Planner:
     def __init__(self, target: Target) -> None:
         self.target = target
         self.vector: dict[int, tuple[Axis, int]] = {}
+        self.copies: dict[int, int] = {}
+        """Vectors a round of a vector loop, where that is more than one."""
+        self.tiles: dict[int, Tile] = {}
         self.works: dict[int, Work] = {}
 
     def plan(self, tree: Sequence[Node]) -> float:
@@ -173,11 +181,23 @@ class Planner:
         self.works[id(node)] = work
         if isinstance(node, Loop):
             scalar = node.axis.extent * (self._scalar(work) + 1)
+            tile = find_tile(node, work, self.target)
+            if tile is not None:
+                self.tiles[id(node)] = tile
+                return node.axis.extent * tile.inner.axis.extent * (0.6 + work.total_ops() / tile.size)
             if node.axis.kind != "parallel" or not self._can_be_lanes(node.axis, work):
                 return scalar
             vector = self._lanes_cost(node.axis, work)
             if vector < scalar:
-                self.vector[id(node)] = (node.axis, self._lanes(node.axis, work, reduction=False))
+                lanes = self._lanes(node.axis, work, reduction=False)
+                period = short_period(work, node.axis)
+                if period:
+                    # Lanes that repeat after a few vectors have constant patterns.
+                    lanes = min(lanes, self.native(work))
+                    copies = period // math.gcd(period, lanes)
+                    if 1 < copies <= _COPIES:
+                        self.copies[id(node)] = copies
+                self.vector[id(node)] = (node.axis, lanes)
             return min(vector, scalar)
         if isinstance(node, ReduceLoop):
             return self._reduce(node, work)
@@ -243,7 +263,8 @@ class Planner:
             elif stride in (1, -1):
                 cost += 1.0
             else:
-                cost += lanes * (_SCATTER if store else _GATHER)
+                far = _FAR if stride is None or abs(stride) >= 16 else 1.0
+                cost += lanes * (_SCATTER if store else _GATHER) * far
         return cost
 
     def _lanes(self, axis: Axis, work: Work, reduction: bool) -> int:
@@ -263,6 +284,57 @@ def _levels(node: ReduceLoop, work: Work) -> list[Work]:
     while len(levels) < len(node.axes):
         levels.append(next(inner for child, inner, _ in levels[-1].children if child is node))
     return levels
+
+
+def short_period(work: Work, axis: Axis) -> int:
+    """The least common multiple of the small divisors by which indices take ``axis`` apart; 0 if there are none."""
+    period = 0
+    for index, _ in work.accesses:
+        for atom, _ in index.terms:
+            if isinstance(atom, FloorDiv | Mod) and atom.index.coefficient(axis) == 1 and atom.divisor < SHORT:
+                period = math.lcm(period or 1, atom.divisor)
+    return period
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A loop over rows and the loop inside of it, done in squares of ``size``; ``loads`` are columns in memory."""
+
+    inner: Loop
+    size: int
+    loads: tuple[Expr, ...]
+
+
+def find_tile(node: Loop, work: Work, target: Target) -> Tile | None:
+    """Whether the loops ``node`` and the only one in it read something transposed, so that squares are worth it."""
+    inner = node.body[0]
+    if len(node.body) != 1 or not isinstance(inner, Loop) or {node.axis.kind, inner.axis.kind} != {"parallel"}:
+        return None
+    if not all(isinstance(n, Store | Let) for n in inner.body) or work.total_ops() > _TILE_OPS:
+        return None
+    if not all(stride_along(n.index, inner.axis, 16) == 1 for n in inner.body if isinstance(n, Store)):
+        return None
+    size = min(16, target.vector_bytes // 4)
+    if min(node.axis.extent, inner.axis.extent) < size or size < 4:
+        return None
+    written = {n.slot for n in inner.body if isinstance(n, Store)}
+    loads: list[Expr] = []
+    pending = [n.value for n in inner.body if isinstance(n, Store | Let)]
+    seen: set[Expr] = set()
+    while pending:
+        expr = pending.pop()
+        if expr in seen or expr.op in ("guard", "project"):
+            continue
+        seen.add(expr)
+        pending.extend(expr.args)
+        if expr.op == "load" and expr.attr[0] not in written and _is_column(expr.attr[1], node.axis, inner.axis):
+            loads.append(expr)
+    return Tile(inner, size, tuple(loads)) if 0 < len(loads) <= 4 else None
+
+
+def _is_column(index: Index, row: Axis, column: Axis) -> bool:
+    direct = all(isinstance(atom, Axis) for atom, _ in index.terms)
+    return direct and index.coefficient(row) == 1 and abs(index.coefficient(column)) >= 8
 
 
 @dataclass(frozen=True)
@@ -287,8 +359,10 @@ def divide(tree: Sequence[Node], planner: Planner) -> Units:
     count = 1
     node: Node = loops[0]
     while isinstance(node, Loop) and node.axis.kind == "parallel" and count < WANTED_UNITS:
-        if id(node) in planner.vector:
-            axis, lanes = planner.vector[id(node)]
+        if id(node) in planner.vector or id(node) in planner.tiles:
+            axis = node.axis
+            lanes = planner.tiles[id(node)].size if id(node) in planner.tiles else planner.vector[id(node)][1]
+            lanes *= planner.copies.get(id(node), 1)
             wanted = math.ceil(WANTED_UNITS / count)
             block = math.ceil(math.ceil(axis.extent / wanted) / lanes) * lanes
             if block >= axis.extent:
