@@ -11,6 +11,7 @@ from cotan.nn.functions import hard_swish as hard_swish
 from cotan.nn.functions import hard_tanh as hard_tanh
 from cotan.nn.functions import identity as identity
 from cotan.nn.functions import leaky_relu as leaky_relu
+from cotan.nn.functions import log1mexp as log1mexp
 from cotan.nn.functions import log_sigmoid as log_sigmoid
 from cotan.nn.functions import log_softmax as log_softmax
 from cotan.nn.functions import logmeanexp as logmeanexp
@@ -26,6 +27,7 @@ from cotan.nn.functions import soft_sign as soft_sign
 from cotan.nn.functions import softmax as softmax
 from cotan.nn.functions import softplus as softplus
 from cotan.nn.functions import sparse_plus as sparse_plus
+from cotan.nn.functions import sparse_sigmoid as sparse_sigmoid
 from cotan.nn.functions import squareplus as squareplus
 from cotan.nn.functions import standardize as standardize
 from cotan.nn.functions import swish as swish

@@ -36,8 +36,9 @@ def relu(x: Any) -> Any:
 
 
 def relu6(x: Any) -> Any:
-    """min(max(x, 0), 6), as a float."""
-    return cnp.minimum(cnp.maximum(x, 0), 6.0)
+    """min(max(x, 0), 6) as a float, with derivative 0 at 0 and at 6."""
+    x = as_array(x, "relu6")
+    return cnp.where(x <= 0, 0, cnp.where(x >= 6, 6.0, x))
 
 
 def sigmoid(x: Any) -> Any:
@@ -170,7 +171,8 @@ def logsumexp(
         b = _inexact(b, "logsumexp")
         a = cnp.where(b != 0, a, -cnp.inf)
         b = b.astype(a.dtype)
-    kept = {} if where is None else {"where": where, "initial": -cnp.inf}
+    # Elements that are left out, or of which there are none, count as exp(-inf) = 0.
+    kept = {} if where is None and a.size else {"where": where, "initial": -cnp.inf}
     largest = lax.stop_gradient(cnp.max(a, axis=axis, keepdims=True, **kept))
     largest = cnp.where(cnp.isfinite(largest), largest, cnp.zeros_like(largest))
     terms = cnp.exp(a - largest)
@@ -196,8 +198,7 @@ def softmax(x: Any, axis: Axis = -1, where: Any = None) -> Any:
     """exp(x) / sum(exp(x)) along ``axis``; elements outside of ``where`` count as absent and give 0."""
     x = _inexact(x, "softmax")
     kept = {} if where is None else {"where": where, "initial": -cnp.inf}
-    largest = cnp.max(x, axis=axis, keepdims=True, **kept)
-    shifted = x - lax.stop_gradient(largest)
+    shifted = x - cnp.max(lax.stop_gradient(x), axis=axis, keepdims=True, **kept)
     if where is not None:
         shifted = cnp.where(where, shifted, -cnp.inf)
     terms = cnp.exp(shifted)
@@ -213,21 +214,24 @@ def log_softmax(x: Any, axis: Axis = -1, where: Any = None) -> Any:
     """
     x = _inexact(x, "log_softmax")
     kept = {} if where is None else {"where": where, "initial": -cnp.inf}
-    shifted = x - lax.stop_gradient(cnp.max(x, axis=axis, keepdims=True, **kept))
+    shifted = x - cnp.max(lax.stop_gradient(x), axis=axis, keepdims=True, **kept)
     terms = cnp.exp(shifted)
     total = cnp.sum(terms, axis=axis, keepdims=True, **({} if where is None else {"where": where}))
     result = shifted - cnp.log(total)
     return result if where is None else cnp.where(where, result, -cnp.inf)
 
 
-def standardize(x: Any, axis: Axis = -1, mean: Any = None, variance: Any = None, epsilon: Any = 1e-5) -> Any:
-    """(x - mean) / sqrt(variance + epsilon) along ``axis``."""
+def standardize(
+    x: Any, axis: Axis = -1, mean: Any = None, variance: Any = None, epsilon: Any = 1e-5, where: Any = None
+) -> Any:
+    """(x - mean) / sqrt(variance + epsilon) along ``axis``; mean and variance are of the elements in ``where``."""
     x = _inexact(x, "standardize")
     if mean is None:
-        mean = cnp.mean(x, axis, keepdims=True)
+        mean = cnp.mean(x, axis, keepdims=True, where=where)
     if variance is None:
         # The mean of squares minus the square of the mean can be slightly negative by rounding.
-        variance = cnp.maximum(cnp.mean(cnp.square(x), axis, keepdims=True) - cnp.square(mean), 0)
+        squares = cnp.mean(cnp.square(x), axis, keepdims=True, where=where)
+        variance = cnp.maximum(squares - cnp.square(mean), 0)
     return (x - mean) * lax.rsqrt(variance + epsilon)
 
 
@@ -250,3 +254,22 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> A
     shape[axis] = num_classes
     classes = cnp.reshape(cnp.arange(num_classes, dtype=x.dtype), shape)
     return (spread == classes).astype(dtype)
+
+
+def log1mexp(x: Any) -> Any:
+    """log(1 - exp(-x)) for x > 0, accurate at both ends (M. Maechler, "Accurately computing log(1 - exp(-|a|))", 2012).
+
+    >>> import cotan.nn
+    >>> bool(abs(cotan.nn.log1mexp(1e-10) + 23.02585) < 1e-4)
+    True
+    """
+    x = _inexact(x, "log1mexp")
+    small = x < math.log(2)
+    return cnp.where(
+        small, cnp.log(-cnp.expm1(-cnp.where(small, x, 1.0))), cnp.log1p(-cnp.exp(-cnp.where(small, 1.0, x)))
+    )
+
+
+def sparse_sigmoid(x: Any) -> Any:
+    """0 below -1, 1 above 1, (x + 1) / 2 between: the derivative of ``sparse_plus``."""
+    return 0.5 * cnp.clip(as_array(x, "sparse_sigmoid") + 1.0, 0.0, 2.0)

@@ -13,6 +13,7 @@ from cotan import dtypes, random
 from cotan import numpy as cnp
 
 Initializer = Callable[..., Any]
+Axes = int | Sequence[int]
 
 
 def zeros(key: Any, shape: Sequence[int], dtype: Any = None) -> Any:
@@ -26,7 +27,12 @@ def ones(key: Any, shape: Sequence[int], dtype: Any = None) -> Any:
 
 
 def constant(value: Any, dtype: Any = None) -> Initializer:
-    """All ``value``."""
+    """All ``value``.
+
+    >>> from cotan.nn import initializers
+    >>> initializers.constant(7)(None, (2,))
+    Array([7., 7.], dtype=float32)
+    """
     default = dtype
 
     def init(key: Any, shape: Sequence[int], dtype: Any = None) -> Any:
@@ -45,6 +51,16 @@ def normal(stddev: Any = 1e-2, dtype: Any = None) -> Initializer:
     return init
 
 
+def truncated_normal(stddev: Any = 1e-2, dtype: Any = None, lower: Any = -2.0, upper: Any = 2.0) -> Initializer:
+    """``stddev`` times a standard normal that is cut off at ``lower`` and ``upper`` (before the scaling)."""
+    default = dtype
+
+    def init(key: Any, shape: Sequence[int], dtype: Any = None) -> Any:
+        return random.truncated_normal(key, lower, upper, shape, dtype or default) * stddev
+
+    return init
+
+
 def uniform(scale: Any = 1e-2, dtype: Any = None) -> Initializer:
     """Uniform in [0, scale)."""
     default = dtype
@@ -55,20 +71,40 @@ def uniform(scale: Any = 1e-2, dtype: Any = None) -> Initializer:
     return init
 
 
-def _fans(shape: Sequence[int], in_axis: int, out_axis: int) -> tuple[float, float]:
+def _extent(shape: Sequence[int], axes: Axes) -> int:
+    return math.prod(shape[axis] for axis in ((axes,) if isinstance(axes, int) else axes))
+
+
+def _fans(shape: Sequence[int], in_axis: Axes, out_axis: Axes, batch_axis: Axes) -> tuple[float, float]:
     if len(shape) < 2:
         raise ValueError(f"variance_scaling needs a shape of at least two dimensions, got {tuple(shape)}")
-    receptive = math.prod(shape) / shape[in_axis] / shape[out_axis]
-    return shape[in_axis] * receptive, shape[out_axis] * receptive
+    into, out, batch = (_extent(shape, axes) for axes in (in_axis, out_axis, batch_axis))
+    receptive = math.prod(shape) / into / out / batch
+    return into * receptive, out * receptive
 
 
 def variance_scaling(
-    scale: Any, mode: str, distribution: str, in_axis: int = -2, out_axis: int = -1, dtype: Any = None
+    scale: Any,
+    mode: str,
+    distribution: str,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+    dtype: Any = None,
 ) -> Initializer:
     """Variance scale / fan, of mode 'fan_in', 'fan_out' or 'fan_avg'.
 
     Args:
       distribution: 'normal', 'truncated_normal' or 'uniform'.
+      in_axis: the axis or axes of inputs; ``out_axis``: of outputs; ``batch_axis``: of independent weights.
+
+    Raises:
+      ValueError: an unknown mode or distribution; from the initialiser: fewer than two dimensions.
+
+    >>> import cotan
+    >>> init = cotan.nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+    >>> init(cotan.random.key(0), (3, 4)).shape
+    (3, 4)
     """
     if mode not in ("fan_in", "fan_out", "fan_avg"):
         raise ValueError(f"variance_scaling: mode must be 'fan_in', 'fan_out' or 'fan_avg', got {mode!r}")
@@ -78,7 +114,7 @@ def variance_scaling(
 
     def init(key: Any, shape: Sequence[int], dtype: Any = None) -> Any:
         dtype = dtype or default or dtypes.default_float()
-        fan_in, fan_out = _fans(shape, in_axis, out_axis)
+        fan_in, fan_out = _fans(shape, in_axis, out_axis, batch_axis)
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
         variance = scale / fan
         if distribution == "normal":
@@ -92,34 +128,18 @@ def variance_scaling(
     return init
 
 
-def glorot_uniform(in_axis: int = -2, out_axis: int = -1, dtype: Any = None) -> Initializer:
-    """variance_scaling(1, 'fan_avg', 'uniform'), also called Xavier."""
-    return variance_scaling(1.0, "fan_avg", "uniform", in_axis, out_axis, dtype)
+def _preset(name: str, scale: float, mode: str, distribution: str, also: str = "") -> Callable[..., Initializer]:
+    def make(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: Any = None) -> Initializer:
+        return variance_scaling(scale, mode, distribution, in_axis, out_axis, batch_axis, dtype)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"variance_scaling({scale:g}, {mode!r}, {distribution!r}){also}."
+    return make
 
 
-def glorot_normal(in_axis: int = -2, out_axis: int = -1, dtype: Any = None) -> Initializer:
-    """variance_scaling(1, 'fan_avg', 'truncated_normal')."""
-    return variance_scaling(1.0, "fan_avg", "truncated_normal", in_axis, out_axis, dtype)
-
-
-def lecun_uniform(in_axis: int = -2, out_axis: int = -1, dtype: Any = None) -> Initializer:
-    """variance_scaling(1, 'fan_in', 'uniform')."""
-    return variance_scaling(1.0, "fan_in", "uniform", in_axis, out_axis, dtype)
-
-
-def lecun_normal(in_axis: int = -2, out_axis: int = -1, dtype: Any = None) -> Initializer:
-    """variance_scaling(1, 'fan_in', 'truncated_normal')."""
-    return variance_scaling(1.0, "fan_in", "truncated_normal", in_axis, out_axis, dtype)
-
-
-def he_uniform(in_axis: int = -2, out_axis: int = -1, dtype: Any = None) -> Initializer:
-    """variance_scaling(2, 'fan_in', 'uniform'), also called Kaiming."""
-    return variance_scaling(2.0, "fan_in", "uniform", in_axis, out_axis, dtype)
-
-
-def he_normal(in_axis: int = -2, out_axis: int = -1, dtype: Any = None) -> Initializer:
-    """variance_scaling(2, 'fan_in', 'truncated_normal')."""
-    return variance_scaling(2.0, "fan_in", "truncated_normal", in_axis, out_axis, dtype)
-
-
-xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal = glorot_uniform, glorot_normal, he_uniform, he_normal
+glorot_uniform = xavier_uniform = _preset("glorot_uniform", 1.0, "fan_avg", "uniform", ", also called Xavier")
+glorot_normal = xavier_normal = _preset("glorot_normal", 1.0, "fan_avg", "truncated_normal", ", also called Xavier")
+lecun_uniform = _preset("lecun_uniform", 1.0, "fan_in", "uniform")
+lecun_normal = _preset("lecun_normal", 1.0, "fan_in", "truncated_normal")
+he_uniform = kaiming_uniform = _preset("he_uniform", 2.0, "fan_in", "uniform", ", also called Kaiming")
+he_normal = kaiming_normal = _preset("he_normal", 2.0, "fan_in", "truncated_normal", ", also called Kaiming")

@@ -102,8 +102,10 @@ rem_p, rem = binary(
 
 def _share(x: Any, y: Any, z: Any) -> Any:
     """The derivative of an extremum z of x and y by x: 1, 0, or one half at a tie."""
-    dtype = dtype_of(z)
-    one, half, nothing = (np.asarray(value, dtype)[()] for value in (1, 0.5, 0))
+    aval = get_aval(z)
+    one, half, nothing = (np.asarray(value, aval.dtype)[()] for value in (1, 0.5, 0))
+    if aval.weak_type:
+        one, half, nothing = (convert_element_type(value, aval.dtype, weak_type=True) for value in (one, half, nothing))
     return select(eq(x, z), select(eq(y, z), half, one), nothing)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
-from cotan import dtypes, lax
+from cotan import lax
 from cotan import numpy as cnp
 from cotan.nn.functions import log_softmax as log_softmax
 from cotan.nn.functions import logsumexp as logsumexp
@@ -42,12 +43,19 @@ psi = digamma
 
 
 def gamma(x: Any) -> Any:
-    """The gamma function."""
+    """The gamma function.
+
+    >>> from cotan.scipy import special
+    >>> bool(abs(special.gamma(5.0) - 24) < 1e-4)
+    True
+    """
     (x,) = promote_args_inexact("gamma", x)
     floor = cnp.floor(x)
     pole = cnp.logical_and(x < 0, x == floor)
-    sign = cnp.where(cnp.logical_and(x < 0, cnp.remainder(floor, 2) != 0), -1.0, 1.0).astype(x.dtype)
-    return cnp.where(pole, math.nan, sign * cnp.exp(lax.lgamma(x)))
+    odd = cnp.remainder(floor, 2) != 0
+    negative = cnp.where(x == 0, cnp.signbit(x), cnp.logical_and(x < 0, odd))
+    size = cnp.exp(lax.lgamma(x))
+    return cnp.where(pole, math.nan, cnp.where(negative, -size, size))
 
 
 def betaln(a: Any, b: Any) -> Any:
@@ -67,24 +75,37 @@ def logit(x: Any) -> Any:
     return cnp.log(x / (1 - x))
 
 
+def _times(x: Any, factor: Any, known: Any) -> Any:
+    """x * factor, but 0 where x is 0 and the factor is infinite or, though ``known`` is no NaN, undefined."""
+    limit = cnp.logical_and(cnp.equal(x, 0), cnp.logical_not(cnp.logical_or(cnp.isfinite(factor), cnp.isnan(known))))
+    # The root stands for the limit: its value at 0 is 0, its slope infinite, as that of x * factor.
+    root = cnp.sqrt(cnp.where(limit, x, 1))
+    return cnp.where(limit, cnp.where(factor < 0, -root, root), x * cnp.where(limit, 0, factor))
+
+
 def xlogy(x: Any, y: Any) -> Any:
-    """x log(y), and 0 where x is 0."""
+    """x log(y), and 0 where x is 0.
+
+    >>> from cotan.scipy import special
+    >>> float(special.xlogy(0.0, 0.0))
+    0.0
+    """
     x, y = promote_args_inexact("xlogy", x, y)
-    zero = cnp.logical_and(cnp.equal(x, 0), cnp.logical_not(cnp.isnan(y)))
-    return cnp.where(zero, 0, x * cnp.log(cnp.where(zero, 1, y)))
+    return _times(x, cnp.log(y), y)
 
 
 def xlog1py(x: Any, y: Any) -> Any:
     """x log1p(y), and 0 where x is 0."""
     x, y = promote_args_inexact("xlog1py", x, y)
-    zero = cnp.logical_and(cnp.equal(x, 0), cnp.logical_not(cnp.isnan(y)))
-    return cnp.where(zero, 0, x * cnp.log1p(cnp.where(zero, 0, y)))
+    return _times(x, cnp.log1p(y), y)
 
 
 def entr(x: Any) -> Any:
     """-x log(x), 0 at 0, -inf below."""
     (x,) = promote_args_inexact("entr", x)
-    return cnp.where(x < 0, -math.inf, -xlogy(x, x))
+    positive = x > 0
+    logarithm = cnp.where(positive, cnp.log(cnp.where(positive, x, 1)), -math.inf)
+    return cnp.where(x < 0, -math.inf, -_times(x, cnp.where(cnp.isnan(x), x, logarithm), x))
 
 
 def ndtr(x: Any) -> Any:
@@ -93,22 +114,61 @@ def ndtr(x: Any) -> Any:
     return 0.5 * lax.erfc(-x * math.sqrt(0.5))
 
 
+# Coefficients of AS 241's three rational functions, of the highest power first.
+_CENTRE = (
+    (2509.0809287301227, 33430.575583588128, 67265.7709270087, 45921.95393154987, 13731.69376550946,
+     1971.5909503065514, 133.14166789178438, 3.3871328727963665),
+    (5226.495278852854, 28729.085735721943, 39307.89580009271, 21213.794301586597, 5394.196021424751,
+     687.1870074920579, 42.31333070160091, 1.0),
+)  # fmt: skip
+_MIDDLE = (
+    (7.7454501427834139e-4, 0.022723844989269184, 0.2417807251774506, 1.2704582524523684, 3.6478483247632045,
+     5.769497221460691, 4.630337846156546, 1.4234371107496835),
+    (1.0507500716444169e-9, 5.475938084995345e-4, 0.015198666563616457, 0.14810397642748008, 0.6897673349851,
+     1.6763848301838038, 2.053191626637759, 1.0),
+)  # fmt: skip
+_FAR = (
+    (2.0103343992922881e-7, 2.7115555687434876e-5, 0.0012426609473880784, 0.026532189526576124, 0.29656057182850487,
+     1.7848265399172913, 5.463784911164114, 6.657904643501103),
+    (2.0442631033899397e-15, 1.4215117583164459e-7, 1.8463183175100547e-5, 7.868691311456133e-4, 0.014875361290850615,
+     0.1369298809227358, 0.599832206555888, 1.0),
+)  # fmt: skip
+
+
+def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], r: Any) -> Any:
+    above, below = (functools.reduce(lambda total, c: total * r + c, rest, first) for first, *rest in coefficients)
+    return above / below
+
+
 def ndtri(p: Any) -> Any:
-    """The quantile function of the standard normal."""
+    """The quantile function of the standard normal (M. Wichura, algorithm AS 241, Applied Statistics 37, 1988).
+
+    >>> from cotan.scipy import special
+    >>> float(special.ndtri(0.5))
+    0.0
+    """
     (p,) = promote_args_inexact("ndtri", p)
-    return math.sqrt(2) * lax.erf_inv(2 * p - 1)
+    q = p - 0.5
+    central = cnp.abs(q) <= 0.425
+    centre = q * _ratio(_CENTRE, 0.180625 - cnp.where(central, q * q, 0))
+    tail = cnp.where(q < 0, p, 1 - p)
+    inside = cnp.logical_and(tail > 0, cnp.logical_not(central))
+    r = cnp.sqrt(-cnp.log(cnp.where(inside, tail, 0.01)))
+    size = cnp.where(r <= 5, _ratio(_MIDDLE, r - 1.6), _ratio(_FAR, r - 5))
+    size = cnp.where(tail == 0, math.inf, cnp.where(tail < 0, math.nan, size))
+    return cnp.where(central, centre, cnp.where(q < 0, -size, size))
 
 
 def log_ndtr(x: Any) -> Any:
     """log(ndtr(x)), accurate in the lower tail by an asymptotic series (Abramowitz and Stegun 7.1.23)."""
     (x,) = promote_args_inexact("log_ndtr", x)
-    tail = cnp.minimum(x, -6.0)
+    low, high = x < -6, x > 5
+    tail = cnp.where(low, x, -6.0)
     square = 1 / (tail * tail)
     series = 1 - square * (1 - 3 * square * (1 - 5 * square * (1 - 7 * square)))
     lower = -0.5 * tail * tail - cnp.log(-tail) - 0.5 * math.log(2 * math.pi) + cnp.log(series)
-    middle = cnp.log(ndtr(cnp.clip(x, -6.0, 5.0)))
-    upper = -ndtr(-cnp.maximum(x, 5.0))
-    return cnp.where(x < -6, lower, cnp.where(x > 5, upper, middle)).astype(dtypes.dtype(x))
+    middle = cnp.log(ndtr(cnp.where(cnp.logical_or(low, high), 0.0, x)))
+    return cnp.where(low, lower, cnp.where(high, -ndtr(-cnp.where(high, x, 5.0)), middle))
 
 
 def multigammaln(a: Any, d: int) -> Any:
