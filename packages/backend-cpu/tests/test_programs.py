@@ -165,3 +165,18 @@ def test_donation_through_the_compiler():
     assert w.is_deleted()
     assert new.array.ctypes.data == address
     np.testing.assert_allclose(new.to_host(), x - F32(0.1) * g, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.int64, np.float16, "bfloat16", np.complex64, np.float64])
+def test_products_of_every_dtype(dtype):
+    rng = np.random.default_rng(6)
+    with config.override(enable_x64=True):
+        for left, right in (((64, 65), (65, 66)), ((1, 300), (300, 200)), ((70, 1), (1, 90))):
+            x, y = (rng.integers(-5, 6, extents).astype(np.dtype(dtype)) for extents in (left, right))
+            executable = compiled(staged(matmul, [x, y]))
+            assert not executable._code.host_calls
+            (found,) = run(executable, [x, y], staged(matmul, [x, y]).in_avals)
+            wide = np.complex128 if found.dtype.kind == "c" else np.float64 if found.dtype.kind != "u" else np.uint64
+            wanted = (x.astype(wide) @ y.astype(wide)).astype(x.dtype)
+            assert found.dtype == x.dtype
+            np.testing.assert_array_equal(found, wanted)

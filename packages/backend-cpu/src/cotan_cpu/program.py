@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cotan.backend import LoweringTable
+from cotan.compiler import compile_to_program
 from cotan.ir.avals import ShapedArray
+from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
 from cotan.ir.program import CopyStep, HostStep, Kernel, KernelStep, LibraryStep, Program
 from cotan_cpu.codegen import Target, emit_kernel
 
@@ -147,6 +149,26 @@ class Writer:
         """Fill a buffer with zero bytes."""
         nbytes = self.aval(number).nbytes
         self._body.append(f"  call void @llvm.memset.p0.i64(ptr {self.pointer(number)}, i8 0, i64 {nbytes}, i1 false)")
+
+    def loops(self, step: LibraryStep) -> None:
+        """Do a library step by kernels after all, or on the host where it has none."""
+        operands, results = ([Var(self.aval(n)) for n in numbers] for numbers in (step.operands, step.results))
+        jaxpr = Jaxpr((), operands, [Eqn(step.primitive, operands, results, step.params)], results)
+        program = compile_to_program(ClosedJaxpr(jaxpr), name=step.primitive.name)
+        if program.consts or not all(isinstance(each, KernelStep) for each in program.steps):
+            self.host(step)
+            return
+        pointers = {number: self.pointer(outer) for number, outer in zip(program.inputs, step.operands, strict=True)}
+        pointers.update((n, self.pointer(outer)) for n, outer in zip(program.outputs, step.results, strict=True))
+        start = self._scratch
+        self._scratch = _aligned(start + program.arena)
+        for number, buffer in enumerate(program.buffers):
+            if buffer.kind == "temp":
+                name = pointers[number] = self._fresh()
+                self._body.append(f"  {name} = getelementptr i8, ptr %arena, i64 {start + buffer.offset}")
+        for each in program.steps:
+            assert isinstance(each, KernelStep)
+            self.kernel(each.kernel, [pointers[number] for number in each.buffers])
 
     def host(self, step: LibraryStep | HostStep) -> None:
         """Run a step by its eager rule or reference, under the GIL."""

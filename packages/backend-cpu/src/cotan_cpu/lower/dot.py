@@ -321,7 +321,7 @@ def write(writer: Writer, step: LibraryStep) -> None:
         return
     dtype = _compute_dtype(lhs.dtype, rhs.dtype, result.dtype)
     if dtype is None:
-        writer.host(step)
+        writer.loops(step)
         return
     chosen = plan(lhs.shape, rhs.shape, step.params["dimension_numbers"])
     done = call(chosen, dtype, writer.threads)
