@@ -300,6 +300,8 @@ class Evaluator:
             self.axes.pop(axis, None)
 
     def _reduce(self, node: Expr) -> tuple[Any, ...]:
+        if not self.hoist:
+            raise KernelError(f"a kernel's tree has no ReduceLoop before this use of {node}")
         combiner, axes = node.attr
         k = len(node.args) // 2
         states = tuple(self(init) for init in node.args[:k])
@@ -348,7 +350,7 @@ def run_node(evaluator: Evaluator, node: Node, kernel: Kernel) -> None:
             value = evaluator(node.value)
         _pin(evaluator, node.value, value)
     elif isinstance(node, ReduceLoop):
-        _pin(evaluator, node.value, _reduce_loop(evaluator, node, kernel))
+        _reduce_loop(evaluator, node, kernel)
     elif isinstance(node, ScanLoop):
         _scan_loop(evaluator, node, kernel)
     else:
@@ -359,17 +361,21 @@ def _pin(evaluator: Evaluator, node: Expr, value: Any) -> None:
     evaluator.scope.values[node] = value
 
 
-def _reduce_loop(evaluator: Evaluator, node: ReduceLoop, kernel: Kernel) -> tuple[Any, ...]:
-    combiner = node.value.attr[0]
-    k = len(node.value.args) // 2
-    inits, bodies = node.value.args[:k], node.value.args[k:]
+def _reduce_loop(evaluator: Evaluator, node: ReduceLoop, kernel: Kernel) -> None:
+    """Compute the reduction and its siblings in the same loops."""
+    reductions = (node.value, *node.siblings)
+    parts = [(r.attr[0], r.args[: len(r.args) // 2], r.args[len(r.args) // 2 :]) for r in reductions]
+    for reduction in reductions:
+        if reduction.attr[1] != node.axes:
+            raise KernelError(f"siblings of one ReduceLoop have other axes: {reduction.attr[1]}, not {node.axes}")
     with evaluator.nested(()):
-        states = tuple(evaluator(init) for init in inits)
+        states = [tuple(evaluator(init) for init in inits) for _, inits, _ in parts]
 
     def level(depth: int) -> None:
-        nonlocal states
         if depth == len(node.axes):
-            states = evaluator.combine(combiner, states, [evaluator(body) for body in bodies], [i.dtype for i in inits])
+            for n, (combiner, inits, bodies) in enumerate(parts):
+                new = [evaluator(body) for body in bodies]
+                states[n] = evaluator.combine(combiner, states[n], new, [init.dtype for init in inits])
             return
         for _ in evaluator.steps((node.axes[depth],)):
             for inner in node.levels[depth]:
@@ -377,7 +383,8 @@ def _reduce_loop(evaluator: Evaluator, node: ReduceLoop, kernel: Kernel) -> tupl
             level(depth + 1)
 
     level(0)
-    return states
+    for reduction, value in zip(reductions, states, strict=True):
+        _pin(evaluator, reduction, value)
 
 
 def _scan_loop(evaluator: Evaluator, node: ScanLoop, kernel: Kernel) -> None:

@@ -92,19 +92,31 @@ class _Names:
         self.operands = list(operands)
         self.kernel = kernel
         self.values: dict[Expr, str] = {}
+        self._texts: dict[tuple[Expr, bool], str] = {}
 
     def new(self, node: Expr) -> str:
         name = self.values[node] = f"t{len(self.values)}"
+        self._texts.clear()
         return name
 
     def element(self, slot: int, index: Index) -> str:
-        return f"{self.operands[slot]}[{index}]"
+        return f"{self.operands[slot]}[{self.index(index)}]"
+
+    def index(self, index: Index) -> str:
+        return index.text(lambda expr: self._text(expr, True))
 
     def text(self, node: Expr) -> str:
-        text = self._text(node)
-        return text if len(text) <= _LONG else f"{text[:_LONG]}..."
+        return self._text(node)
 
     def _text(self, node: Expr, inside: bool = False) -> str:
+        """Texts of shared nodes are made once, and long ones are cut."""
+        text = self._texts.get((node, inside))
+        if text is None:
+            text = self._new_text(node, inside)
+            text = self._texts[node, inside] = text if len(text) <= _LONG else f"{text[:_LONG]}..."
+        return text
+
+    def _new_text(self, node: Expr, inside: bool) -> str:
         if node in self.values:
             return self.values[node]
         if node.op == "project":
@@ -114,17 +126,15 @@ class _Names:
         if node.op == "const":
             return str(node.attr)
         if node.op == "index":
-            return f"({node.attr})"
+            return f"({self.index(node.attr)})"
         if node.op == "load":
             return self.element(*node.attr)
         args = [self._text(a, True) for a in node.args]
-        # Long texts are cut anyway: don't build them in full.
-        args = [a if len(a) <= _LONG else f"{a[:_LONG]}..." for a in args]
         if node.op in _INFIX:
             text = f"{args[0]} {_INFIX[node.op]} {args[1]}"
             return f"({text})" if inside else text
         if node.op == "guard":
-            checks = " and ".join(f"{lo} <= {index} < {hi}" for index, lo, hi in node.attr)
+            checks = " and ".join(f"{lo} <= {self.index(index)} < {hi}" for index, lo, hi in node.attr)
             return f"({args[0]} if {checks} else {args[1]})"
         if node.op in ("cast", "bitcast"):
             return f"{node.op}<{short_name(node.dtype)}>({args[0]})"
@@ -141,7 +151,7 @@ def _nodes(nodes: Sequence[Node], names: _Names, indent: str) -> list[str]:
             text = names.text(node.value)
             lines.append(f"{indent}{names.new(node.value)} = {text}")
         elif isinstance(node, Store):
-            checks = "".join(f" if {lo} <= {index} < {hi}" for index, lo, hi in node.conditions)
+            checks = "".join(f" if {lo} <= {names.index(index)} < {hi}" for index, lo, hi in node.conditions)
             sign = "combine=" if node.combine is not None else "="
             lines.append(f"{indent}{names.element(node.slot, node.index)} {sign} {names.text(node.value)}{checks}")
         elif isinstance(node, ScanLoop):

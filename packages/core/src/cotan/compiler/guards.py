@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from cotan.compiler.elements import inner_values
+from cotan.compiler.rewrite import Rewriter, make_plain
 from cotan.compiler.tree import topological, unsafe_nodes
-from cotan.ir.index import Index, substitute
+from cotan.ir.index import Axis, Index, axis_index, substitute
 from cotan.ir.scalar import Expr, as_index, const, make
 
 Branch = tuple[Any, bool]
@@ -63,11 +64,25 @@ class Protector:
             attr = (attr[0], self.index(attr[1], under))
         elif node.op == "index":
             attr = self.index(attr, under)
-        elif node.op == "reduce" and node in self.unsafe:
+        elif node.op == "reduce" and under:
             half = len(args) // 2
-            args[half:] = [_inside(a, under) for a in args[half:]]
+            if node in self.unsafe:
+                args[half:] = [_inside(a, under) for a in args[half:]]
+            # It may stand elsewhere without these guards: this one has loops of its own.
+            attr, args[half:] = _own_loops(attr, args[half:])
         result = self.memo[node, under] = make(node.op, node.dtype, args, attr)
         return result
+
+
+def _own_loops(attr: Any, bodies: Sequence[Expr]) -> tuple[Any, list[Expr]]:
+    """A reduction's attributes and bodies, with new loops for it and for the reductions inside of it."""
+    combiner, axes = attr
+    new = {a: Axis(a.name, a.extent, a.kind) for a in axes}
+    for node in reversed(topological(bodies)):
+        if node.op == "reduce" and not node.free_axes.isdisjoint(new):
+            new.update((a, Axis(a.name, a.extent, a.kind)) for a in node.attr[1])
+    rewrite = Rewriter({a: axis_index(b) for a, b in new.items()}, build=make_plain)
+    return (combiner, tuple(new[a] for a in axes)), [rewrite(body) for body in bodies]
 
 
 def _inside(body: Expr, under: Under) -> Expr:

@@ -62,10 +62,10 @@ class _Builder:
     def finish(self, name: str, roots: Sequence[Root], outs: Sequence[Var]) -> Draft:
         """Simplify the loops, derive the tree, and say what the operands are."""
         sizes = [physical(v.aval).size for v in self.slots]
-        roots = _rewritten(roots, same_loops(roots))
         protect = Protector([e for r in roots for e, _ in r.values()], sizes)
         if protect.risky:
             roots = [_mapped(r, r.path, protect, protect.index) for r in roots]
+        roots = _rewritten(roots, same_loops(roots))
         nests = [max((r.path for r in roots), key=len)]
         exprs = [e for r in roots for e, _ in r.values()]
         roots = _rewritten(roots, joined_loops(nests, exprs, [i for r in roots for i in r.indices()]))

@@ -228,18 +228,71 @@ def reduction_depth(order: Sequence[Expr]) -> dict[Expr, int]:
     return depth
 
 
+Condition = tuple[Index, int, int]
+_MAX_OPEN = 16
+
+
 def unsafe_nodes(order: Sequence[Expr], sizes: Sequence[int]) -> set[Expr]:
-    """The nodes that hold a load which is not in bounds for every value of its loops."""
-    unsafe: set[Expr] = set()
+    """The nodes that hold a load which is not in bounds for all values of its loops, by the guards in the node itself."""
+    open_loads: dict[Expr, frozenset[tuple[Index, int, tuple[Condition, ...]]]] = {}
+    nothing: frozenset[tuple[Index, int, tuple[Condition, ...]]] = frozenset()
     for node in order:
+        found = nothing
+        for n, arg in enumerate(node.args):
+            below = open_loads.get(arg)
+            if below:
+                found |= _under_guard(below, _conditions(node.attr, n == 0)) if node.op == "guard" else below
+        for value in inner_values(node):
+            found |= open_loads.get(value, nothing)
         if node.op == "load":
             slot, index = node.attr
             lo, hi = index.range
             if lo < 0 or hi >= sizes[slot]:
-                unsafe.add(node)
-        if any(n in unsafe for n in node.args) or any(n in unsafe for n in inner_values(node)):
-            unsafe.add(node)
-    return unsafe
+                found |= {(index, sizes[slot], ())}
+        if found:
+            # Many open loads are not worth a proof: one that nothing proves stands for them.
+            open_loads[node] = found if len(found) <= _MAX_OPEN else frozenset({(ZERO, 0, ())})
+    return set(open_loads)
+
+
+def _conditions(conditions: tuple[Condition, ...], hold: bool) -> tuple[Condition, ...]:
+    """What is known in a branch of a guard."""
+    if hold:
+        return conditions
+    if len(conditions) != 1:
+        return ()
+    [(index, lo, hi)] = conditions
+    low, high = index.range
+    if low >= lo:
+        return ((index, hi, high + 1),)
+    return ((index, low, lo),) if high < hi else ()
+
+
+def _under_guard(
+    loads: frozenset[tuple[Index, int, tuple[Condition, ...]]], known: tuple[Condition, ...]
+) -> frozenset[tuple[Index, int, tuple[Condition, ...]]]:
+    kept = []
+    for index, size, conditions in loads:
+        conditions += tuple(c for c in known if c not in conditions)
+        if not _in_bounds(index, size, conditions):
+            kept.append((index, size, conditions))
+    return frozenset(kept)
+
+
+def _in_bounds(index: Index, size: int, conditions: tuple[Condition, ...]) -> bool:
+    """Whether 0 <= index < size follows from the conditions and the ranges of the loops."""
+    least = most = 0
+    for checked, lo, hi in conditions:
+        if not checked.terms:
+            continue
+        atom, coefficient = checked.terms[0]
+        factor, left = divmod(index.coefficient(atom), coefficient)
+        if factor and not left:
+            index = index - checked * factor
+            low, high = max(lo, checked.range[0]), min(hi - 1, checked.range[1])
+            least += min(factor * low, factor * high)
+            most += max(factor * low, factor * high)
+    return least + index.range[0] >= 0 and most + index.range[1] < size
 
 
 def joined_loops(nests: Sequence[Sequence[Axis]], exprs: Sequence[Expr], indices: Sequence[Index]) -> dict[Axis, Index]:

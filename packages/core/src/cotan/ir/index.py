@@ -7,7 +7,6 @@ Immutable, hash-consed by structure. Knows loops and integers, no arrays and no 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 class Axis:
     """One loop: an extent and a kind ('parallel', 'reduction' or 'sequential'). Equal only to itself."""
 
-    __slots__ = ("name", "extent", "kind", "range")
+    __slots__ = ("extent", "kind", "name", "range")
 
     def __init__(self, name: str, extent: int, kind: str = "parallel") -> None:
         self.name = name
@@ -29,7 +28,7 @@ class Axis:
 
 
 class _Quotient:
-    __slots__ = ("index", "divisor", "range", "_hash")
+    __slots__ = ("_hash", "divisor", "index", "range")
 
     def __init__(self, index: Index, divisor: int) -> None:
         self.index = index
@@ -70,7 +69,7 @@ class Mod(_Quotient):
     __slots__ = ()
 
     def _range(self, lo: int, hi: int) -> tuple[int, int]:
-        return (lo, hi) if 0 <= lo and hi < self.divisor else (0, self.divisor - 1)
+        return (lo, hi) if lo >= 0 and hi < self.divisor else (0, self.divisor - 1)
 
     def __repr__(self) -> str:
         return f"({self.index} % {self.divisor})"
@@ -79,7 +78,7 @@ class Mod(_Quotient):
 class Value:
     """The integer value of a scalar expression, known to lie in lo..hi."""
 
-    __slots__ = ("expr", "range", "_hash")
+    __slots__ = ("_hash", "expr", "range")
 
     def __init__(self, expr: Any, lo: int, hi: int) -> None:
         self.expr = expr
@@ -102,7 +101,7 @@ Atom = Axis | FloorDiv | Mod | Value
 class Index:
     """``const + sum(coefficient * atom)``; ``terms`` is a tuple of (atom, coefficient), coefficients not zero."""
 
-    __slots__ = ("terms", "const", "range", "_hash")
+    __slots__ = ("_hash", "const", "range", "terms")
     terms: tuple[tuple[Atom, int], ...]
 
     def __init__(self, terms: tuple[tuple[Atom, int], ...], const: int = 0) -> None:
@@ -159,7 +158,7 @@ class Index:
         if divisor == 1:
             return self
         lo, hi = self.range
-        if 0 <= lo and hi < divisor:
+        if lo >= 0 and hi < divisor:
             return ZERO
         whole, rest = _split(self, divisor)
         rest_lo, rest_hi = rest.range
@@ -174,7 +173,7 @@ class Index:
         if divisor == 1:
             return ZERO
         lo, hi = self.range
-        if 0 <= lo and hi < divisor:
+        if lo >= 0 and hi < divisor:
             return self
         _, rest = _split(self, divisor)
         rest_lo, rest_hi = rest.range
@@ -193,11 +192,22 @@ class Index:
                 return coefficient
         return 0
 
-    def __repr__(self) -> str:
-        parts = [f"{c}*{a}" if c != 1 else str(a) for a, c in self.terms]
+    def text(self, show: Callable[[Any], str]) -> str:
+        """The index in words; ``show`` says how to write the scalar expression of a Value."""
+        parts: list[str] = []
+        for atom, coefficient in self.terms:
+            if isinstance(atom, FloorDiv | Mod):
+                sign = "//" if isinstance(atom, FloorDiv) else "%"
+                name = f"(({atom.index.text(show)}) {sign} {atom.divisor})"
+            else:
+                name = show(atom.expr) if isinstance(atom, Value) else str(atom)
+            parts.append(f"{coefficient}*{name}" if coefficient != 1 else name)
         if self.const or not parts:
             parts.append(str(self.const))
         return " + ".join(parts).replace("+ -", "- ")
+
+    def __repr__(self) -> str:
+        return self.text(repr)
 
 
 ZERO = Index((), 0)
@@ -319,9 +329,14 @@ def _div_atom(index: Index, divisor: int) -> Index:
         if divisor == 1:
             return index
         lo, hi = index.range
-        if 0 <= lo and hi < divisor:
+        if lo >= 0 and hi < divisor:
             return ZERO
-    if len(index.terms) == 1 and index.const == 0 and isinstance(index.terms[0][0], FloorDiv) and index.terms[0][1] == 1:
+    if (
+        len(index.terms) == 1
+        and index.const == 0
+        and isinstance(index.terms[0][0], FloorDiv)
+        and index.terms[0][1] == 1
+    ):
         inner = index.terms[0][0]
         return inner.index // (inner.divisor * divisor)
     return Index(((FloorDiv(index, divisor), 1),))

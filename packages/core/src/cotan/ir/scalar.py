@@ -77,8 +77,27 @@ class Expr:
         return self._axes
 
     def __repr__(self) -> str:
-        attr = f"[{self.attr!r}]" if self.attr is not None else ""
-        return f"{self.op}{attr}({', '.join(map(repr, self.args))})" if self.args else f"{self.op}{attr}"
+        return _show(self, _SHOWN_DEPTH)
+
+
+_SHOWN_DEPTH = 5
+
+
+def _show(node: Expr, depth: int) -> str:
+    """The text of ``node``, cut off where it nests deeper: shared nodes would make it grow without bound."""
+    if depth == 0:
+        return "..."
+    attr = ""
+    if node.op == "const":
+        attr = f"[{node.attr!r}]"
+    elif node.op == "load":
+        attr = f"[{node.attr[0]!r}, {node.attr[1].text(lambda e: _show(e, depth - 1))}]"
+    elif node.op == "index":
+        attr = f"[{node.attr.text(lambda e: _show(e, depth - 1))}]"
+    elif node.op in ("reduce", "project"):
+        attr = f"[{node.attr!r}]"
+    args = ", ".join(_show(arg, depth - 1) for arg in node.args)
+    return f"{node.op}{attr}({args})" if node.args else f"{node.op}{attr}"
 
 
 @dataclass(frozen=True)
