@@ -153,6 +153,9 @@ def right_shift(x1: Any, x2: Any, /) -> Any:
     return (lax.shift_right_logical if is_unsigned(a) else lax.shift_right_arithmetic)(a, b)
 
 
+bitwise_left_shift, bitwise_right_shift = left_shift, right_shift
+
+
 def absolute(x: Any, /) -> Any:
     """|x|, elementwise; bools and unsigned integers are returned as they are."""
     x = as_array(x, "absolute")

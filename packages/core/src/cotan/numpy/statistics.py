@@ -1,0 +1,249 @@
+"""Statistics that are compositions: covariance, histograms, and what leaves NaNs out."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from cotan import dtypes, lax
+from cotan.numpy import contractions, creation, manipulation, reductions, selection, ufuncs
+from cotan.numpy.promotion import Axis, as_array, normalize_axes, promote_dtypes_inexact
+
+
+def cov(
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: Any = None,
+    aweights: Any = None,
+) -> Any:
+    """The covariance matrix of variables in rows (in columns unless ``rowvar``), of ``y``'s too if given.
+
+    Args:
+      bias: divide by the number of observations instead of one less.
+      ddof: what to subtract from it; overrides ``bias``.
+      fweights: how often each observation counts; ``aweights``: its relative importance.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.cov(cnp.array([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]))
+    Array([[ 1., -1.],
+           [-1.,  1.]], dtype=float32)
+    """
+    arrays = [_variables(x, rowvar) for x in (m, y) if x is not None]
+    x = manipulation.concatenate(promote_dtypes_inexact("cov", *arrays))
+    less = (0 if bias else 1) if ddof is None else ddof
+    weights = _weights(fweights, aweights, x)
+    if weights is None:
+        divisor: Any = x.shape[1] - less
+        if divisor <= 0:
+            return lax.full((x.shape[0], x.shape[0]), math.nan, x.dtype)
+        centred = x - reductions.mean(x, axis=1, keepdims=True)
+        scaled = centred
+    else:
+        total = reductions.sum(weights)
+        spread = total if aweights is None else reductions.sum(weights * as_array(aweights, "cov")) / total
+        divisor = total - less * (1 if aweights is None else spread)
+        centred = x - reductions.sum(x * weights, axis=1, keepdims=True) / total
+        scaled = centred * weights
+    return manipulation.squeeze(contractions.matmul(scaled, ufuncs.conj(centred).T) / divisor)
+
+
+def _variables(x: Any, rowvar: bool) -> Any:
+    x = as_array(x, "cov")
+    if x.ndim > 2:
+        raise ValueError(f"cov needs at most two dimensions, got shape {tuple(x.shape)}")
+    if x.ndim < 2:
+        return manipulation.reshape(x, (1, -1))
+    return x if rowvar or x.shape[0] == 1 else x.T
+
+
+def _weights(fweights: Any, aweights: Any, x: Any) -> Any:
+    weights = None
+    for name, given in (("fweights", fweights), ("aweights", aweights)):
+        if given is None:
+            continue
+        given = as_array(given, "cov")
+        if tuple(given.shape) != (x.shape[1],):
+            raise ValueError(f"cov: {name} of shape {tuple(given.shape)} for {x.shape[1]} observations")
+        weights = given if weights is None else weights * given
+    return weights
+
+
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
+    """The correlation coefficients of variables, in rows unless ``rowvar`` is false."""
+    c = cov(x, y, rowvar)
+    if c.ndim == 0:
+        return c / c
+    deviation = ufuncs.sqrt(ufuncs.real(manipulation.diagonal(c)))
+    c = c / deviation[:, None] / deviation[None, :]
+    if ufuncs.is_complex(c):
+        return lax.complex(ufuncs.clip(lax.real(c), -1, 1), ufuncs.clip(lax.imag(c), -1, 1))
+    return ufuncs.clip(c, -1, 1)
+
+
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
+    """The edges of ``bins`` equal bins from the least to the largest element, or over ``range``.
+
+    Args:
+      bins: a number, or an array of edges, which is returned.
+    """
+    if not isinstance(bins, int | np.integer):
+        return as_array(bins, "histogram_bin_edges")
+    (a,) = promote_dtypes_inexact("histogram_bin_edges", a)
+    flat = manipulation.ravel(a)
+    if range is None:
+        low, high = (flat.min(), flat.max()) if flat.size else (0.0, 1.0)
+    else:
+        low, high = range
+    low, high = (as_array(bound, "histogram_bin_edges").astype(a.dtype) for bound in (low, high))
+    equal = low == high
+    return creation.linspace(
+        selection.where(equal, low - 0.5, low), selection.where(equal, high + 0.5, high), int(bins) + 1, dtype=a.dtype
+    )
+
+
+def histogram(
+    a: Any, bins: Any = 10, range: Any = None, weights: Any = None, density: bool | None = None
+) -> tuple[Any, Any]:
+    """How many elements (or what weight) fall into each bin, and the edges; the last bin has its upper edge.
+
+    >>> import cotan.numpy as cnp
+    >>> counts, edges = cnp.histogram(cnp.array([1.0, 2.0, 2.5, 4.0]), bins=3)
+    >>> counts
+    Array([1., 2., 1.], dtype=float32)
+    """
+    edges = histogram_bin_edges(a, bins, range)
+    given = creation.ones_like(a) if weights is None else weights
+    x, weighed = promote_dtypes_inexact("histogram", a, given)
+    x, weighed = manipulation.ravel(x), manipulation.ravel(weighed)
+    place = selection.searchsorted(edges, x, side="right")
+    place = selection.where(x == edges[-1], edges.shape[0] - 1, place)
+    # Place 0 collects what lies below the edges, the last one what lies above; both are dropped.
+    sums = lax.full((edges.shape[0] + 1,), 0, weighed.dtype).at[place].add(weighed)
+    counts = sums[1:-1]
+    if density:
+        counts = counts / selection.diff(edges) / reductions.sum(counts)
+    return counts, edges
+
+
+def _nan_argument(name: str, find: Any, fill: float, a: Any, axis: int | None, out: Any, keepdims: bool) -> Any:
+    x = as_array(a, name)
+    if not ufuncs.is_inexact(x):
+        return find(x, axis=axis, keepdims=keepdims)
+    missing = ufuncs.isnan(x)
+    places = find(ufuncs.where_(missing, fill, x), axis=axis, out=out, keepdims=keepdims)
+    return ufuncs.where_(reductions.all(missing, axis=axis, keepdims=keepdims), -1, places)
+
+
+def nanargmax(a: Any, axis: int | None = None, out: None = None, keepdims: bool = False) -> Any:
+    """Index of the largest element that is not NaN; -1 where all are."""
+    return _nan_argument("nanargmax", reductions.argmax, -math.inf, a, axis, out, keepdims)
+
+
+def nanargmin(a: Any, axis: int | None = None, out: None = None, keepdims: bool = False) -> Any:
+    """Index of the smallest element that is not NaN; -1 where all are."""
+    return _nan_argument("nanargmin", reductions.argmin, math.inf, a, axis, out, keepdims)
+
+
+def _without_nan(a: Any, name: str, fill: int) -> Any:
+    x = as_array(a, name)
+    return ufuncs.where_(ufuncs.isnan(x), fill, x) if ufuncs.is_inexact(x) else x
+
+
+def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+    """As ``cumsum``, NaNs counting as 0."""
+    return reductions.cumsum(_without_nan(a, "nancumsum", 0), axis=axis, dtype=dtype, out=out)
+
+
+def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+    """As ``cumprod``, NaNs counting as 1."""
+    return reductions.cumprod(_without_nan(a, "nancumprod", 1), axis=axis, dtype=dtype, out=out)
+
+
+def nanquantile(
+    a: Any,
+    q: Any,
+    axis: Axis = None,
+    out: None = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+) -> Any:
+    """As ``quantile``, with NaNs left out; NaN where all elements are."""
+    if method not in ("linear", "lower", "higher", "midpoint", "nearest"):
+        raise ValueError(f"nanquantile: unknown method {method!r}")
+    a, q = (as_array(x, "nanquantile") for x in promote_dtypes_inexact("nanquantile", a, q))
+    axes = normalize_axes(axis, a.ndim, "nanquantile")
+    kept = [d for d in range(a.ndim) if d not in axes]
+    rows = manipulation.transpose(a, [*kept, *axes]).reshape(
+        (*(a.shape[d] for d in kept), math.prod(a.shape[d] for d in axes))
+    )
+    ordered = selection.sort(rows)
+    count = reductions.sum(ufuncs.logical_not(ufuncs.isnan(rows)), axis=-1)
+    last = ufuncs.maximum(count - 1, 0).astype(q.dtype)
+    position = q.reshape((*q.shape, *(1,) * len(kept))) * last
+    low, high = ufuncs.floor(position), ufuncs.ceil(position)
+    weight = position - low
+    wide = manipulation.broadcast_to(ordered, tuple(q.shape) + tuple(ordered.shape))
+    lower, upper = (
+        selection.take_along_axis(wide, place.astype(np.int32)[..., None], axis=-1, mode="clip")[..., 0]
+        for place in (low, high)
+    )
+    if method == "linear":
+        result = lower * (1 - weight) + upper * weight
+    elif method == "midpoint":
+        result = (lower + upper) / 2
+    elif method == "nearest":
+        result = selection.where(weight <= 0.5, lower, upper)
+    else:
+        result = lower if method == "lower" else upper
+    return manipulation.expand_dims(result, [q.ndim + d for d in axes]) if keepdims else result
+
+
+def nanpercentile(
+    a: Any,
+    q: Any,
+    axis: Axis = None,
+    out: None = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+) -> Any:
+    """``nanquantile`` of q / 100."""
+    return nanquantile(a, ufuncs.true_divide(q, 100), axis, out, overwrite_input, method, keepdims)
+
+
+def nanmedian(
+    a: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False
+) -> Any:
+    """As ``median``, with NaNs left out."""
+    return nanquantile(a, 0.5, axis=axis, keepdims=keepdims, method="midpoint")
+
+
+def isscalar(element: Any) -> bool:
+    """Whether ``element`` is a number or an array without dimensions."""
+    return bool(np.isscalar(element)) or (hasattr(element, "dtype") and getattr(element, "ndim", None) == 0)
+
+
+def iscomplexobj(x: Any) -> bool:
+    """Whether the dtype is complex."""
+    return bool(dtypes.issubdtype(dtypes.dtype(as_array(x, "iscomplexobj")), np.complexfloating))
+
+
+def isrealobj(x: Any) -> bool:
+    """Whether the dtype is not complex."""
+    return not iscomplexobj(x)
+
+
+def iscomplex(x: Any) -> Any:
+    """Whether the imaginary part is not 0, elementwise."""
+    return ufuncs.not_equal(ufuncs.imag(x), 0)
+
+
+def isreal(x: Any) -> Any:
+    """Whether the imaginary part is 0, elementwise."""
+    return ufuncs.equal(ufuncs.imag(x), 0)
