@@ -27,6 +27,9 @@ _DTYPES = frozenset(
 )
 
 
+_accepted: set[np.dtype] = set()  # dtypes known to be among them: their names are slow to make
+
+
 class CpuDevice(Device):
     """One CPU device. Several of them (``COTAN_NUM_CPU_DEVICES``) share memory and cores."""
 
@@ -53,8 +56,10 @@ class CpuDevice(Device):
         return CpuBuffer(array, self)
 
     def _check(self, dtype: np.dtype) -> None:
-        if dtype.name not in _DTYPES:
-            raise UnsupportedError("cpu", "arrays", dtype)
+        if dtype not in _accepted:
+            if dtype.name not in _DTYPES:
+                raise UnsupportedError("cpu", "arrays", dtype)
+            _accepted.add(dtype)
 
     def synchronize(self) -> None:
         """Nothing to wait for: programs have run when their call returns."""

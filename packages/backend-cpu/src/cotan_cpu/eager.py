@@ -1,7 +1,7 @@
 """Door 1: one primitive at once, by its NumPy reference or a rule of the CPU's own table.
 
-Results are C-contiguous arrays of their own, except where the reference returns a contiguous view of an operand:
-buffers are immutable, so sharing is harmless. Nothing is compiled here.
+Results are C-contiguous arrays of their own, except where a rule returns a contiguous view of an operand: buffers are
+immutable, so sharing is harmless. Nothing is compiled here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cotan.ir.avals import ShapedArray
 from cotan.ir.primitive import Primitive, reference
 from cotan.primitives.operands import quiet
 from cotan_cpu.buffers import CpuBuffer
-from cotan_cpu.pool import SMALLEST, pool
+from cotan_cpu.pool import pool
 
 Rule = Callable[..., Any]
 
@@ -40,16 +40,13 @@ class Eager:
             rule, ufunc = self._rules[primitive]
         except KeyError:
             rule, ufunc = self._find(primitive)
-        if (
-            ufunc is not None
-            and not params
-            and (buffers[0].array.nbytes >= SMALLEST or buffers[-1].array.nbytes >= SMALLEST)
-        ):
+        arrays = [buffer.array for buffer in buffers]
+        if ufunc is not None and not params:
             aval = out_avals[0]
             array = pool.empty(aval.shape, aval.dtype, aval.nbytes)
-            quiet(ufunc, *[b.array for b in buffers], out=array)
+            quiet(ufunc, *arrays, out=array)
             return [CpuBuffer(array, device)]
-        result = rule(*[b.array for b in buffers], **params)
+        result = rule(*arrays, **params)
         if not primitive.multiple_results:
             return [CpuBuffer(result if _is_plain(result) else _plain(result), device)]
         return [CpuBuffer(array if _is_plain(array) else _plain(array), device) for array in result]

@@ -408,7 +408,12 @@ class _Recipe:
 
 @functools.lru_cache(maxsize=1024)
 def _recipe(
-    lhs_shape: Dims, lhs_dtype: np.dtype, rhs_shape: Dims, rhs_dtype: np.dtype, numbers: DimensionNumbers, preferred: Any
+    lhs_shape: Dims,
+    lhs_dtype: np.dtype,
+    rhs_shape: Dims,
+    rhs_dtype: np.dtype,
+    numbers: DimensionNumbers,
+    preferred: Any,
 ) -> _Recipe | None:
     """None where there is nothing to sum, or BLAS does not know the dtypes."""
     result = np.dtype(lhs_dtype if preferred is None else preferred)

@@ -126,7 +126,7 @@ def tangent_aval(aval: ShapedArray) -> ShapedArray:
     return aval if dtype is aval.dtype else shaped(aval.shape, dtype)
 
 
-# type of a concrete value -> its aval. Upper rooms add theirs (runtime: Array).
+# type of a value -> its aval. Upper rooms add theirs (tracers, and the runtime's Array).
 aval_of_type: dict[type, Callable[[Any], ShapedArray]] = {}
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cotan import errors
-from cotan.ir.avals import ShapedArray, get_aval
+from cotan.ir.avals import ShapedArray, aval_of_type, get_aval
 
 if TYPE_CHECKING:
     from cotan.ir.primitive import Primitive
@@ -118,6 +119,9 @@ class Tracer:
     __array_priority__ = 1000
     __hash__ = None  # type: ignore[assignment]
     _trace: Trace
+
+    def __init_subclass__(cls) -> None:
+        aval_of_type[cls] = attrgetter("aval")
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from cotan.runtime.dispatch import lift as to_array
 
 Axis = int | Sequence[int] | None
 SCALARS = (bool, int, float, complex)
+_AS_THEY_ARE = (Tracer, *SCALARS)
 _SCALAR_TYPES = frozenset(SCALARS)
 
 
@@ -28,7 +30,7 @@ def check_arraylike(fun_name: str, *args: Any) -> None:
       TypeError: names the argument's position and type; lists and tuples are not converted silently.
     """
     for position, arg in enumerate(args):
-        if isinstance(arg, Tracer) or is_array_like(arg) or hasattr(arg, "__array__"):
+        if is_array_like(arg) or hasattr(arg, "__array__"):
             continue
         hint = "; make an array of it first: cotan.numpy.array(...)" if isinstance(arg, list | tuple) else ""
         raise TypeError(f"{fun_name} needs arrays or scalars, got {type(arg).__name__} at position {position}{hint}")
@@ -37,7 +39,7 @@ def check_arraylike(fun_name: str, *args: Any) -> None:
 def lift(x: Any) -> Any:
     """``x`` if it is an Array, a tracer or a Python scalar; else, converted through ``__array__``, an Array."""
     kind = type(x)
-    if kind is Array or kind in _SCALAR_TYPES or isinstance(x, (Tracer, *SCALARS)):
+    if kind is Array or kind in _SCALAR_TYPES or isinstance(x, _AS_THEY_ARE):
         return x
     if not is_array_like(x):
         x = np.asarray(x)
@@ -87,6 +89,11 @@ def ndim_of(x: Any) -> int:
     return len(shape_of(x))
 
 
+@functools.lru_cache(maxsize=1024)
+def _common_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(np.broadcast_shapes(*shapes))
+
+
 def promote_shapes(fun_name: str, *args: Any) -> list[Any]:
     """Broadcast the arguments against each other; scalars stay scalars, which elementwise primitives accept."""
     shapes = [shape_of(arg) for arg in args]
@@ -94,7 +101,7 @@ def promote_shapes(fun_name: str, *args: Any) -> list[Any]:
     if len(wide) <= 1:
         return list(args)
     try:
-        common = tuple(np.broadcast_shapes(*wide))
+        common = _common_shape(*wide)
     except ValueError:
         raise TypeError(
             f"{fun_name} got incompatible shapes for broadcasting: {', '.join(str(s) for s in shapes)}"

@@ -17,13 +17,13 @@ from cotan.numpy import manipulation, reductions, ufuncs
 from cotan.numpy.promotion import (
     Axis,
     as_array,
-    broadcast_to_shape,
     check_arraylike,
     normalize_axes,
     normalize_axis,
     promote_args_inexact,
     promote_dtypes,
     promote_dtypes_inexact,
+    promote_shapes,
 )
 from cotan.numpy.ufuncs import where_
 
@@ -43,10 +43,8 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None =
     condition = as_array(condition, "where")
     if condition.dtype != np.bool_:
         condition = lax.ne(condition, 0)
-    x, y = (as_array(v, "where") for v in promote_dtypes("where", x, y))
-    common = manipulation.broadcast_shapes(condition.shape, x.shape, y.shape)
-    pred = condition if condition.ndim == 0 else broadcast_to_shape(condition, common)
-    return lax.select(pred, broadcast_to_shape(x, common), broadcast_to_shape(y, common))
+    condition, x, y = promote_shapes("where", condition, *promote_dtypes("where", x, y))
+    return lax.select(condition, x, y)
 
 
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:

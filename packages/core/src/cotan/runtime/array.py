@@ -7,6 +7,7 @@ operators, methods and indexing are attached by ``cotan.numpy.array_methods``. K
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, NoReturn
 
 import numpy as np
@@ -371,8 +372,4 @@ def _unpickled(words: np.ndarray[Any, Any], aval: ShapedArray) -> Array:
     return unpickled(words, aval)
 
 
-def _aval(x: Array) -> ShapedArray:
-    return x.aval
-
-
-aval_of_type[Array] = _aval
+aval_of_type[Array] = attrgetter("aval")

@@ -116,8 +116,12 @@ def _reduce_sum_abstract(operand: ShapedArray, *, axes: Shape) -> ShapedArray:
 
 
 def convert_element_type(operand: Any, dtype: Any, weak_type: bool = False) -> Any:
-    """``operand`` with its elements converted to ``dtype``."""
-    return convert_element_type_p.bind(operand, new_dtype=dtypes.canonicalize_dtype(dtype), weak_type=weak_type)
+    """``operand`` with its elements converted to ``dtype``; an array that is of that type already is itself."""
+    new_dtype = dtypes.canonicalize_dtype(dtype)
+    aval = getattr(operand, "aval", None)
+    if aval is not None and aval.dtype is new_dtype and aval.weak_type == weak_type:
+        return operand
+    return convert_element_type_p.bind(operand, new_dtype=new_dtype, weak_type=weak_type)
 
 
 @abstract(convert_element_type_p)

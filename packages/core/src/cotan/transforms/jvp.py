@@ -22,17 +22,21 @@ from cotan.transforms.stage import FlatFun, replay, stage_closed
 class JVPTracer(Tracer):
     """A value with its tangent, which is never symbolically zero."""
 
-    __slots__ = ("primal", "tangent")
+    __slots__ = ("_aval", "primal", "tangent")
     _trace: JVPTrace
 
     def __init__(self, trace: JVPTrace, primal: Any, tangent: Any) -> None:
         self._trace = trace
         self.primal = primal
         self.tangent = tangent
+        self._aval: ShapedArray | None = None
 
     @property
     def aval(self) -> ShapedArray:
-        return get_aval(self.primal)
+        aval = self._aval
+        if aval is None:
+            aval = self._aval = get_aval(self.primal)
+        return aval
 
     def concrete(self) -> Any:
         primal = self.primal

@@ -88,9 +88,9 @@ class _Backward:
 
     def step(self, eqn: Eqn) -> None:
         found = [self.cts.pop(v, None) for v in eqn.outvars]
-        if all(ct is None for ct in found):
+        ct: Any = found[0] if found else None
+        if ct is None and all(c is None for c in found):
             return
-        ct: Any = found[0]
         if eqn.primitive.multiple_results:
             ct = [Zero(tangent_aval(v.aval)) if c is None else c for v, c in zip(eqn.outvars, found, strict=True)]
         back = transpose[eqn.primitive](ct, *map(self.read, eqn.invars), **eqn.params)
