@@ -15,6 +15,7 @@ from cotan.lax.composites import full as full
 from cotan.lax.composites import full_like as full_like
 from cotan.lax.composites import index_in_dim as index_in_dim
 from cotan.lax.composites import iota as iota
+from cotan.lax.composites import reciprocal as reciprocal
 from cotan.lax.composites import select as select
 from cotan.lax.composites import slice_in_dim as slice_in_dim
 from cotan.lax.composites import sort_key_val as sort_key_val

@@ -14,6 +14,7 @@ from cotan.primitives import dot as dot_family
 from cotan.primitives import shape as shape_family
 from cotan.primitives import slice as slice_family
 from cotan.primitives import sort as sort_family
+from cotan.primitives.arithmetic import integer_pow
 from cotan.primitives.cast import convert_element_type
 from cotan.primitives.compare import select_n
 
@@ -207,6 +208,11 @@ def dynamic_update_index_in_dim(operand: Any, update: Any, index: Any, axis: int
     if get_aval(update).ndim != ndim:
         update = shape_family.expand_dims(update, (axis,))
     return dynamic_update_slice_in_dim(operand, update, index, axis)
+
+
+def reciprocal(x: Any) -> Any:
+    """1 / x, for floating and complex dtypes."""
+    return integer_pow(x, -1)
 
 
 def sort_key_val(keys: Any, values: Any, dimension: int = -1, is_stable: bool = True) -> tuple[Any, Any]:

@@ -213,9 +213,12 @@ empty_like = zeros_like
 
 def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Any:
     """An array of the shape and dtype of ``a`` filled with ``fill_value``."""
+    fill = asarray(fill_value)
+    if fill.ndim == 0:
+        return _placed(_like("full_like", a, fill, dtype, shape), device)
     a = as_array(a, "full_like")
     target = a.dtype if dtype is None else user_dtype(dtype, "full_like")
-    return full(a.shape if shape is None else shape, asarray(fill_value).astype(target), target, device=device)
+    return full(a.shape if shape is None else shape, fill.astype(target), target, device=device)
 
 
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *, device: Any = None) -> Any:
@@ -286,9 +289,16 @@ def logspace(
 
 
 def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
-    """``num`` numbers from start to stop, each a constant multiple of the one before (positive ends)."""
+    """``num`` numbers from start to stop, each a constant multiple of the one before; real ends have one sign.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.geomspace(1, 8, 4).shape
+    (4,)
+    """
     start, stop = promote_dtypes_inexact("geomspace", start, stop)
-    result = ufuncs.exp(linspace(ufuncs.log(start), ufuncs.log(stop), num, endpoint, axis=axis))
+    sign = ufuncs.sign(start)
+    exponents = linspace(ufuncs.log(start / sign), ufuncs.log(stop / sign), num, endpoint, axis=axis)
+    result = ufuncs.exp(exponents) * manipulation.expand_dims(sign, axis if exponents.ndim else 0)
     return result if dtype is None else result.astype(user_dtype(dtype, "geomspace"))
 
 

@@ -111,8 +111,16 @@ def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
 
 
 def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Any, ...]:
-    """Indices of the flat array as one index per axis."""
+    """Indices of the flat array as one index per axis; negative ones count from the end, others are clipped.
+
+    >>> import cotan.numpy as cnp
+    >>> row, column = cnp.unravel_index(5, (2, 3))
+    >>> int(row), int(column)
+    (1, 2)
+    """
+    size = math.prod(shape)
     rest = as_array(indices, "unravel_index")
+    rest = ufuncs.clip(rest, None if ufuncs.is_unsigned(rest) else -size, size - 1)
     result = []
     for extent in reversed(tuple(shape)):
         result.append(ufuncs.remainder(rest, extent))
@@ -456,6 +464,7 @@ def quantile(
     else:
         result = lower if method == "lower" else upper
     result = where(reductions.any(ufuncs.isnan(flat), axis=-1), math.nan, result)
+    result = lax.convert_element_type(result, result.dtype)
     return manipulation.expand_dims(result, [q.ndim + d for d in axes]) if keepdims else result
 
 

@@ -202,8 +202,9 @@ def power(x1: Any, x2: Any, /) -> Any:
         x1 = as_array(x1, "power")
         if is_bool(x1):
             x1 = lax.convert_element_type(x1, np.int32)
-        if is_inexact(x1) or x2 >= 0:
-            return lax.integer_pow(x1, x2)
+        if x2 < 0 and not is_inexact(x1):
+            raise TypeError(f"power: integers cannot be raised to negative powers, got {x2}; convert to a float first")
+        return lax.integer_pow(x1, x2)
     a, b = promote_dtypes("power", x1, x2)
     if is_inexact(a):
         a, b = promote_shapes("power", a, b)
