@@ -46,6 +46,22 @@ def run(kernel: Kernel, arrays: Sequence[np.ndarray], target: Target = HOST, par
     return code
 
 
+def run_fenced(kernel: Kernel, arrays: Sequence[np.ndarray], target: Target = HOST, parts: int = 2) -> None:
+    """As ``run``, on copies between fences of bytes that must stay as they are."""
+    fence, mark = 4096, 0xAB
+    copies = []
+    for array in arrays:
+        raw = np.full(array.nbytes + 2 * fence, mark, np.uint8)
+        copy = raw[fence : fence + array.nbytes].view(array.dtype).reshape(array.shape)
+        copy[...] = array
+        copies.append((raw, copy))
+    run(kernel, [copy for _, copy in copies], target, parts)
+    for array, (raw, copy) in zip(arrays, copies):
+        assert np.all(raw[:fence] == mark), "wrote before an operand"
+        assert np.all(raw[fence + array.nbytes :] == mark), "wrote behind an operand"
+        array[...] = copy
+
+
 def run_tree(
     tree: Sequence[Node], arrays: Sequence[np.ndarray], written: Sequence[int], target: Target = HOST, **kwargs: Any
 ) -> Any:

@@ -82,6 +82,20 @@ def test_quotients_of_a_collapsed_axis(m, n, target):
 
 
 @TARGETS
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "float64"])
+@pytest.mark.parametrize(("m", "n"), [(100, 3), (1190, 3), (211, 6), (333, 2), (90, 5), (77, 7), (1000, 12)])
+def test_short_inner_axis(m, n, dtype, target):
+    x, row, column = (RNG.integers(0, 9, shape).astype(dtype) for shape in ((m, n), (n,), (n, m)))
+    out = np.zeros((m, n), dtype)
+    guarded = at_page_end(out)
+    axes, (i, j) = grid(m, n)
+    value = scalar.mul(scalar.load(0, i * n + j, x.dtype), scalar.load(1, j, x.dtype))
+    value = scalar.add(value, scalar.load(2, j * m + i, x.dtype))
+    run_tree(nest(axes, Store(3, i * n + j, value)), [x, row, column, guarded], [3], target)
+    assert np.array_equal(guarded, x * row + column.T)
+
+
+@TARGETS
 @pytest.mark.parametrize("dtype", ["float32", "uint8", "int64"])
 @pytest.mark.parametrize("n", [1, 5, 40, 200])
 def test_pad_reads_nothing_outside(n, dtype, target):

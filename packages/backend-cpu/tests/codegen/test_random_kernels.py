@@ -10,7 +10,7 @@ import program_interpreter
 import pytest
 from compiler import test_random_programs
 from compiler.compiling import by_reference, staged
-from kernel_harness import run, targets
+from kernel_harness import run_fenced, targets
 
 from cotan.compiler import compile_to_program
 from cotan.config import config
@@ -46,7 +46,7 @@ def test_random_kernels(seed: int, monkeypatch: Any) -> None:
         return builder.values[len(xs) :][-3:] or builder.values
 
     def native(kernel: Kernel, arrays: list[np.ndarray]) -> None:
-        run(kernel, arrays, target, parts=random.choice((1, 2, 3)))
+        run_fenced(kernel, arrays, target, parts=random.choice((1, 2, 3)))
 
     monkeypatch.setattr(test_random_programs, "EXTENTS", EXTENTS)
     monkeypatch.setattr(program_interpreter, "run_kernel", native)

@@ -216,6 +216,8 @@ class TreePrinter(ExpressionPrinter):
             known = int(stop.text) - int(start.text)
             return literal(int(start.text) + max(known, 0) // lanes * lanes, "i64", max(start.depth, stop.depth))
         count = b.maximum(b.binary("sub", stop, start), literal(0, "i64"))
+        if lanes & (lanes - 1):
+            return b.add(start, b.binary("sub", count, b.binary("urem", count, literal(lanes, "i64"))))
         return b.add(start, b.binary("and", count, literal(-lanes, "i64")))
 
     def lane_loop(
