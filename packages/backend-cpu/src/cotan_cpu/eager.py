@@ -16,7 +16,7 @@ from cotan.ir.avals import ShapedArray
 from cotan.ir.primitive import Primitive, reference
 from cotan.primitives.operands import quiet
 from cotan_cpu.buffers import CpuBuffer
-from cotan_cpu.pool import pool
+from cotan_cpu.pool import SMALLEST, pool
 
 Rule = Callable[..., Any]
 
@@ -42,6 +42,9 @@ class Eager:
             rule, ufunc = self._find(primitive)
         arrays = [buffer.array for buffer in buffers]
         if ufunc is not None and not params:
+            if arrays[0].nbytes < SMALLEST and arrays[-1].nbytes < SMALLEST:
+                array = quiet(ufunc, *arrays)
+                return [CpuBuffer(array if type(array) is np.ndarray else np.asarray(array), device)]
             aval = out_avals[0]
             array = pool.empty(aval.shape, aval.dtype, aval.nbytes)
             quiet(ufunc, *arrays, out=array)

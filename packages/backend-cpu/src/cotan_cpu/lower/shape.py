@@ -12,6 +12,7 @@ import numpy as np
 
 from cotan.backend import LoweringTable
 from cotan.ir.avals import Shape
+from cotan.structural import broadcast_in_dim_p, transpose_p
 from cotan_cpu.pool import pool
 
 
@@ -49,7 +50,7 @@ def transpose(x: np.ndarray, *, permutation: Shape) -> np.ndarray:
 
 def register(table: LoweringTable) -> None:
     """Add the rules of this module."""
-    from cotan.primitives.shape import broadcast_in_dim_p, reshape_p, squeeze_p, transpose_p
+    from cotan.primitives.shape import reshape_p, squeeze_p
 
     rules: dict[Any, Any] = {
         broadcast_in_dim_p: broadcast_in_dim,

@@ -79,7 +79,10 @@ def _call(
     for x in leaves:
         if isinstance(x, Tracer):
             raise escaped(x)
-    compiled = compiling.compile_closed(program.closed, leaves, program.donated, name)
+    compiled = programs.compiled.get(program.closed)
+    if compiled is None:
+        compiled = compiling.compile_closed(program.closed, leaves, program.donated, name)
+        programs.compiled[program.closed] = compiled
     outs = compiled(leaves)
     if not kwargs and not bound.key and len(leaves) == len(args) and all(type(x) is Array for x in args):
         tree = None if program.out_tree == leaf_treedef else program.out_tree

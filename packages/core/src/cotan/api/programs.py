@@ -41,18 +41,20 @@ class Program(NamedTuple):
 
 
 class Programs:
-    """The programs of one function under one set of options, and jit's short cuts to them."""
+    """The programs of one function under one set of options, their compiled forms, and jit's short cuts to them."""
 
-    __slots__ = ("__weakref__", "by_key", "fast")
+    __slots__ = ("__weakref__", "by_key", "compiled", "fast")
 
     def __init__(self) -> None:
         self.by_key: dict[Hashable, Program] = {}
+        self.compiled: dict[ClosedJaxpr, Any] = {}
         self.fast: dict[Hashable, Any] = {}
         _all_programs.add(self)
 
     def clear(self) -> None:
         """Forget all of them."""
         self.fast.clear()
+        self.compiled.clear()
         self.by_key.clear()
 
 

@@ -66,8 +66,24 @@ def convert(x: Any, dtype: Any, weak: bool, fun_name: str) -> Any:
     return lax.convert_element_type(x, dtype, weak_type=weak)
 
 
+def _of_one_type(args: tuple[Any, ...]) -> bool:
+    """Whether the arguments are Arrays or tracers of one dtype and equally weak: then nothing is to be promoted."""
+    first = None
+    for x in args:
+        if type(x) is not Array and not isinstance(x, Tracer):
+            return False
+        aval = x.aval
+        if first is None:
+            first = aval
+        elif aval is not first and (aval.dtype is not first.dtype or aval.weak_type != first.weak_type):
+            return False
+    return True
+
+
 def promote_dtypes(fun_name: str, *args: Any) -> list[Any]:
     """All arguments in their common dtype."""
+    if _of_one_type(args):
+        return list(args)
     args_list = [lift(arg) for arg in args]
     dtype, weak = dtypes.lattice_result_type(*args_list)
     return [convert(arg, dtype, weak, fun_name) for arg in args_list]
@@ -119,15 +135,22 @@ def broadcast_to_shape(x: Any, shape: tuple[int, ...]) -> Any:
     have = shape_of(x)
     if have == shape:
         return x
+    dropped, places = _spreading(have, shape)
+    return lax.broadcast_in_dim(lax.squeeze(x, dropped) if dropped else x, shape, places)
+
+
+@functools.lru_cache(maxsize=1024)
+def _spreading(have: tuple[int, ...], shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The axes of extent 1 that are to be repeated, and where in ``shape`` the others come."""
     offset = len(shape) - len(have)
     kept = [d for d, extent in enumerate(have) if extent == shape[offset + d]]
-    if len(kept) != len(have):
-        x = lax.squeeze(x, tuple(d for d in range(len(have)) if d not in kept))
-    return lax.broadcast_in_dim(x, shape, tuple(offset + d for d in kept))
+    return tuple(d for d in range(len(have)) if d not in kept), tuple(offset + d for d in kept)
 
 
 def promote_args(fun_name: str, *args: Any) -> list[Any]:
     """Check, then promote dtypes and shapes."""
+    if _of_one_type(args):
+        return promote_shapes(fun_name, *args)
     check_arraylike(fun_name, *args)
     return promote_shapes(fun_name, *promote_dtypes(fun_name, *args))
 
@@ -140,6 +163,8 @@ def promote_args_inexact(fun_name: str, *args: Any) -> list[Any]:
 
 def as_array(x: Any, fun_name: str) -> Any:
     """One argument as an Array or tracer (Python scalars become weakly typed arrays)."""
+    if type(x) is Array or isinstance(x, Tracer):
+        return x
     check_arraylike(fun_name, x)
     x = lift(x)
     if isinstance(x, SCALARS):
