@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.runner import Result, interleave
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-RATE = 0.2
+RATE = 0.5
 SIZES = (784, 512, 512, 10)
 BATCH = 128
 STEPS = 60000 // BATCH

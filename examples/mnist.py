@@ -21,7 +21,7 @@ from cotan.nn import log_softmax, relu
 
 SIZES = (784, 512, 512, 10)
 BATCH = 128
-LEARNING_RATE = 0.2
+LEARNING_RATE = 0.5
 UNJITTED_BATCHES = 5
 
 Params = list[tuple[Any, Any]]

@@ -1,1 +1,1 @@
-"""The language: abstract values, primitives, rule tables, traces, jaxprs, kernels and programs. Data, and no mathematics."""
+"""The language: abstract values, primitives, rule tables, traces, jaxprs, kernels, Programs. Data, no mathematics."""

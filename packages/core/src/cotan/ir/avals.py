@@ -1,4 +1,4 @@
-"""Abstract values: what is known of a value while tracing. Shape, dtype and weak type; slots for sharding and varying axes.
+"""Abstract values: what is known of a value while tracing: shape, dtype, weak type; slots for sharding and mesh axes.
 
 Avals are interned, so that equal ones are nearly always identical and a jit cache compares pointers. No operation is
 known here.
@@ -167,6 +167,8 @@ def get_aval(x: Any) -> ShapedArray:
 
 def is_array_like(x: Any) -> bool:
     """Whether ``get_aval`` accepts ``x``."""
-    return type(x) in aval_of_type or isinstance(getattr(x, "aval", None), ShapedArray) or isinstance(
-        x, np.ndarray | np.generic
+    return (
+        type(x) in aval_of_type
+        or isinstance(getattr(x, "aval", None), ShapedArray)
+        or isinstance(x, np.ndarray | np.generic)
     )

@@ -7,7 +7,7 @@ from typing import Any
 from cotan.errors import JaxprTypeError
 from cotan.ir.avals import same_type
 from cotan.ir.effects import no_effects
-from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var, sub_jaxprs
+from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Var, sub_jaxprs
 from cotan.ir.primitive import abstract, effects
 from cotan.ir.printer import pretty
 
@@ -67,5 +67,3 @@ def _check_types(eqn: Eqn, where: str) -> None:
     expected = effect_rule(**eqn.params) if effect_rule else no_effects
     if eqn.effects != expected:
         raise JaxprTypeError(f"{where} claims effects {set(eqn.effects)}, but has {set(expected)}")
-
-

@@ -29,6 +29,7 @@ class Axis:
 
 class _Quotient:
     __slots__ = ("_hash", "divisor", "index", "range")
+    range: tuple[int, int]
 
     def __init__(self, index: Index, divisor: int) -> None:
         self.index = index
@@ -102,6 +103,7 @@ class Index:
     """``const + sum(coefficient * atom)``; ``terms`` is a tuple of (atom, coefficient), coefficients not zero."""
 
     __slots__ = ("_hash", "const", "range", "terms")
+    range: tuple[int, int]
     terms: tuple[tuple[Atom, int], ...]
 
     def __init__(self, terms: tuple[tuple[Atom, int], ...], const: int = 0) -> None:
@@ -277,7 +279,7 @@ def linear_index(idx: Sequence[Index], shape: Sequence[int]) -> Index:
 
 
 def substitute(index: Index, new: Mapping[Axis, Index], value: Callable[[Value], Index] | None = None) -> Index:
-    """``index`` with loops replaced by indices, simplified anew; ``value`` says what becomes of a Value (itself if None)."""
+    """``index`` with loops replaced by indices, simplified; ``value`` says what a Value becomes (itself if None)."""
     result = Index((), index.const)
     for atom, coefficient in index.terms:
         if isinstance(atom, Axis):

@@ -7,7 +7,7 @@ room may read are declared here so that rules of one primitive can stand side by
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from cotan.ir.rules import RuleTable
 from cotan.ir.trace import current_trace
@@ -24,7 +24,7 @@ class Primitive:
     """
 
     __slots__ = ("name", "multiple_results", "required", "higher_order", "__weakref__")
-    catalogue: dict[str, Primitive] = {}
+    catalogue: ClassVar[dict[str, Primitive]] = {}
 
     def __init__(
         self, name: str, *, multiple_results: bool = False, required: bool = False, higher_order: bool = False

@@ -1,8 +1,8 @@
 """The printer: a jaxpr as text that is pleasant to read.
 
-    { lambda x:f32[4096,1000] . let
-        m:f32[4096] = reduce_max[axes=(1,)] x
-      in (m,) }
+{ lambda x:f32[4096,1000] . let
+    m:f32[4096] = reduce_max[axes=(1,)] x
+  in (m,) }
 """
 
 from __future__ import annotations

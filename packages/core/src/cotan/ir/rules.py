@@ -7,7 +7,7 @@ may make tables of their own. Nothing here knows a primitive or a transform.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 Rule = TypeVar("Rule", bound=Callable[..., Any])
 
@@ -34,7 +34,7 @@ class RuleTable(Generic[Rule]):
     Use as a decorator: ``@jvp(tanh_p)`` registers the function below it.
     """
 
-    tables: dict[str, RuleTable[Any]] = {}
+    tables: ClassVar[dict[str, RuleTable[Any]]] = {}
 
     def __init__(self, name: str, meaning: str) -> None:
         self.name = name

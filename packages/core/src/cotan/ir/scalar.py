@@ -7,7 +7,8 @@ Ops (``dtype`` is the result's, a NumPy dtype):
   const            attr = Python bool/int/float
   index            attr = Index; its value as an integer of ``dtype``
   load             attr = (slot, Index): element of a kernel operand, the index linear (row-major, in elements)
-  add sub mul div rem min max pow atan2 nextafter      (div of ints truncates; rem has the dividend's sign; min/max propagate NaN)
+  add sub mul div rem min max pow atan2 nextafter
+                   (div of ints truncates; rem has the dividend's sign; min and max propagate NaN)
   neg abs sign floor ceil round (half to even) trunc sqrt rsqrt exp exp2 expm1 log log1p sin cos tan asin acos atan
   sinh cosh tanh asinh acosh atanh erf erfc erf_inv lgamma digamma cbrt logistic is_finite
   and or xor not shl shr_logical shr_arithmetic popcount clz     (shl/shr by >= width give 0, arithmetic: sign fill)
@@ -15,9 +16,9 @@ Ops (``dtype`` is the result's, a NumPy dtype):
   select           args = (condition, then, else)
   cast             to ``dtype``; float to int saturates, NaN to 0; anything to bool is != 0
   bitcast          same width
-  guard            attr = tuple of (Index, lo, hi); args = (then, otherwise): ``then`` where lo <= index < hi for all, and
-                   only there is it evaluated (its loads may be out of bounds elsewhere)
-  reduce           attr = (combiner, axes); args = inits + bodies (k and k). Its value is a tuple of k states; read one by:
+  guard            attr = tuple of (Index, lo, hi); args = (then, otherwise): ``then`` where lo <= index < hi for all,
+                   and only there is it evaluated (its loads may be out of bounds elsewhere)
+  reduce           attr = (combiner, axes); args = inits + bodies (k and k). Its value is k states; read one by:
   project          attr = k; args = (reduce,)
 
 A combiner is a name ('add', 'mul', 'max', 'min', 'and', 'or', 'xor') for k = 1, or a ``Combiner`` with any k.
@@ -63,7 +64,7 @@ class Expr:
     def free_axes(self) -> frozenset[Axis]:
         """The loops that the value depends on (a reduction binds its own)."""
         if self._axes is None:
-            axes: frozenset[Axis] = frozenset().union(*(arg.free_axes for arg in self.args)) if self.args else frozenset()
+            axes: frozenset[Axis] = frozenset().union(*(arg.free_axes for arg in self.args))
             if self.op == "load":
                 axes |= index_axes(self.attr[1])
             elif self.op == "index":
@@ -139,7 +140,8 @@ def index_axes(index: Index) -> frozenset[Axis]:
 
 def const(value: Any, dtype: Any) -> Expr:
     """A constant; ``value`` is anything that converts to ``dtype``."""
-    return make("const", np.dtype(dtype), (), np.asarray(value, dtype).item() if np.dtype(dtype).kind != "V" else float(value))
+    dtype = np.dtype(dtype)
+    return make("const", dtype, (), np.asarray(value, dtype).item() if dtype.kind != "V" else float(value))
 
 
 def load(slot: Any, index: Index, dtype: Any) -> Expr:
@@ -227,7 +229,7 @@ def bitcast(x: Expr, dtype: Any) -> Expr:
 
 
 def guard(conditions: Sequence[tuple[Index, int, int]], then: Callable[[], Expr] | Expr, otherwise: Expr) -> Expr:
-    """``then`` where every (index, lo, hi) has lo <= index < hi, else ``otherwise``. Conditions always true drop out."""
+    """``then`` where every (index, lo, hi) has lo <= index < hi, else ``otherwise``; what always holds drops out."""
     kept = []
     for index, lo, hi in conditions:
         low, high = index.range
@@ -325,7 +327,7 @@ class Scatter:
 
 @dataclass(frozen=True)
 class Library:
-    """Best done by a library (matmul, sort): the backend's choice. ``fallback`` gives the elements by loops, if sensible."""
+    """Best done by a library (matmul, sort): the backend's choice. ``fallback`` may give the elements by loops."""
 
     name: str
     fallback: Callable[[], Expr] | None = None

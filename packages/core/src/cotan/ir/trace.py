@@ -1,8 +1,8 @@
 """Traces and tracers: who interprets the operations that run now.
 
 There is one current trace per thread. Every ``Primitive.bind`` goes to it; a value that belongs to another, outer trace
-is a constant to it. Knows no transform and no operation. Upper rooms fill two slots at import: ``eager`` (how a primitive
-runs at once) and ``operators`` (what ``tracer + 1`` means).
+is a constant to it. Knows no transform and no operation. Upper rooms fill two slots at import: ``eager`` (how a
+primitive runs at once) and ``operators`` (what ``tracer + 1`` means).
 """
 
 from __future__ import annotations
@@ -200,8 +200,8 @@ class Tracer:
 
     def __index__(self) -> int:
         hint = (
-            "A Python index, range or shape must be known: mark the argument as static, or use cotan.lax.dynamic_slice, "
-            "cotan.numpy.take or a structured loop."
+            "A Python index, range or shape must be known: mark the argument as static, or use "
+            "cotan.lax.dynamic_slice, cotan.numpy.take or a structured loop."
         )
         return int(self._known(errors.TracerIntegerConversionError, "a Python integer", hint).__index__())
 
@@ -210,10 +210,12 @@ class Tracer:
         return np.asarray(self._known(errors.TracerArrayConversionError, "conversion to a NumPy array", hint), dtype)
 
     def tolist(self) -> Any:
-        return self._known(errors.ConcretizationTypeError, "tolist()", "Return the array and convert it outside.").tolist()
+        hint = "Return the array and convert it outside."
+        return self._known(errors.ConcretizationTypeError, "tolist()", hint).tolist()
 
     def item(self, *args: Any) -> Any:
-        return self._known(errors.ConcretizationTypeError, "item()", "Return the array and convert it outside.").item(*args)
+        hint = "Return the array and convert it outside."
+        return self._known(errors.ConcretizationTypeError, "item()", hint).item(*args)
 
     def __repr__(self) -> str:
         return f"Tracer<{self.aval.short()}> of {self._trace.name}"
