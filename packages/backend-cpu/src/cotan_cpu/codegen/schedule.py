@@ -18,13 +18,14 @@ from cotan_cpu.codegen.target import Target
 
 _WEIGHTS = {
     "const": 0, "index": 0, "load": 0, "project": 0, "guard": 1, "div": 4, "rem": 8, "sqrt": 4, "rsqrt": 8, "exp": 12,
-    "exp2": 12, "expm1": 16, "log": 16, "log1p": 20, "sin": 20, "cos": 20, "tan": 30, "asin": 25, "acos": 25,
-    "atan": 20, "atan2": 30, "sinh": 22, "cosh": 18, "tanh": 24, "asinh": 40, "acosh": 40, "atanh": 40, "erf": 24,
-    "erfc": 50, "erf_inv": 35, "lgamma": 150, "digamma": 120, "cbrt": 30, "logistic": 16, "pow": 50, "nextafter": 10,
+    "exp2": 12, "expm1": 16, "log": 20, "log1p": 22, "sin": 20, "cos": 20, "tan": 68, "asin": 30, "acos": 30,
+    "atan": 20, "atan2": 40, "sinh": 22, "cosh": 18, "tanh": 24, "asinh": 100, "acosh": 100, "atanh": 100, "erf": 34,
+    "erfc": 150, "erf_inv": 60, "lgamma": 550, "digamma": 450, "cbrt": 90, "logistic": 16, "pow": 120, "nextafter": 10,
 }  # fmt: skip
 _CYCLE = 0.3e-9
 _GATHER, _SCATTER = 2.0, 3.0
-_BYTES_PER_CYCLE = 4.0
+_MEMORY = ((1 << 20, 16.0), (1 << 24, 10.0), (1 << 62, 5.0))
+"""Bytes a cycle that one thread moves, for kernels that touch up to so many bytes."""
 _FAR = 2.5
 """How much dearer a lane is whose neighbour lies in another cache line."""
 _COPIES = 4
@@ -378,4 +379,5 @@ def divide(tree: Sequence[Node], planner: Planner) -> Units:
 
 def seconds(cycles: float, bytes_moved: int) -> float:
     """The time of so many cycles, or of moving the bytes, whichever is longer."""
-    return max(cycles, bytes_moved / _BYTES_PER_CYCLE) * _CYCLE
+    rate = next(rate for limit, rate in _MEMORY if bytes_moved <= limit)
+    return max(cycles, bytes_moved / rate) * _CYCLE
