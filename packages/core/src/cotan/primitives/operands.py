@@ -219,7 +219,12 @@ def align(axis: Any, args: Sequence[Any], dims: Sequence[int | None]) -> tuple[l
 
     Operands that are not mapped are repeated along the axis, unless they are scalars.
     """
+    if len(args) == 1 and dims[0] is not None:
+        return [*args], dims[0]
     shapes = [shape_of(x) for x in args]
+    first = dims[0]
+    if first is not None and len(args) == 2 and shapes[0] == shapes[1] and first == dims[1]:
+        return [*args], first
     rank = max(len(shape) - (dim is not None) for shape, dim in zip(shapes, dims, strict=True))
     for shape, dim in zip(shapes, dims, strict=True):
         if dim is not None and len(shape) == rank + 1:

@@ -87,12 +87,17 @@ class _Backward:
         self.cts[atom] = ct if old is None else add_tangents(old, ct)
 
     def step(self, eqn: Eqn) -> None:
-        found = [self.cts.pop(v, None) for v in eqn.outvars]
-        ct: Any = found[0] if found else None
-        if ct is None and all(c is None for c in found):
-            return
+        pop = self.cts.pop
+        ct: Any
         if eqn.primitive.multiple_results:
+            found = [pop(v, None) for v in eqn.outvars]
+            if all(c is None for c in found):
+                return
             ct = [Zero(tangent_aval(v.aval)) if c is None else c for v, c in zip(eqn.outvars, found, strict=True)]
+        else:
+            ct = pop(eqn.outvars[0], None)
+            if ct is None:
+                return
         back = transpose[eqn.primitive](ct, *map(self.read, eqn.invars), **eqn.params)
         for atom, c in zip(eqn.invars, back, strict=True):
             self.add(atom, c)
