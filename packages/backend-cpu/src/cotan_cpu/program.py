@@ -85,6 +85,7 @@ class Writer:
         self._top: list[str] = []
         self._body: list[str] = []
         self._kernels: dict[int, tuple[Kernel, Any]] = {}
+        self._bodies: dict[str, Any] = {}
         self._scratch = _aligned(program.arena)
         self._count = 0
         self._pointers: dict[int, str] = {}
@@ -136,7 +137,11 @@ class Writer:
         """Launch a kernel on these pointers."""
         known = self._kernels.get(id(kernel))
         if known is None:
-            known = self._kernels[id(kernel)] = (kernel, emit_kernel(kernel, self.target, f"k{len(self._kernels)}"))
+            symbol = f"k{len(self._bodies)}"
+            code = emit_kernel(kernel, self.target, symbol)
+            # Layers of one shape have kernels of one text: it is compiled once.
+            code = self._bodies.setdefault(code.text.replace(f"@{symbol}(", "@("), code)
+            known = self._kernels[id(kernel)] = (kernel, code)
         code = known[1]
         self.launch(code.symbol, pointers, code.units, code.units * code.unit_cost, kernel.name)
 
@@ -210,7 +215,7 @@ class Writer:
         if self._on_stack:
             arena = [f"  %arena = alloca [{max(self._scratch, 1)} x i8], align {_ALIGNMENT}"]
         parts = [
-            *(code.text for _, code in self._kernels.values()),
+            *(code.text for code in self._bodies.values()),
             *self._top,
             f"define i32 @cotan_main(ptr %args, ptr %consts{'' if self._on_stack else ', ptr %arena'}) {{",
             "entry:",
