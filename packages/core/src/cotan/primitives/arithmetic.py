@@ -223,7 +223,9 @@ def _integer_power_decomposed(x: Any, y: int) -> Any:
 def _integer_power_jvp(t: Any, x: Any, out: Any, *, y: int) -> Any:
     if y == 0:
         return Zero(tangent_aval(get_aval(out)))
-    return mul(t, mul(integer_pow(x, y - 1), y))
+    if y == 1:
+        return t
+    return mul(t, mul(x if y == 2 else integer_pow(x, y - 1), y))
 
 
 integer_pow_p, _integer_pow_bind = unary(
