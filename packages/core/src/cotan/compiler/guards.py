@@ -81,7 +81,7 @@ def _own_loops(attr: Any, bodies: Sequence[Expr]) -> tuple[Any, list[Expr]]:
     for node in reversed(topological(bodies)):
         if node.op == "reduce" and not node.free_axes.isdisjoint(new):
             new.update((a, Axis(a.name, a.extent, a.kind)) for a in node.attr[1])
-    rewrite = Rewriter({a: axis_index(b) for a, b in new.items()}, build=make_plain)
+    rewrite = Rewriter({a: axis_index(b) for a, b in new.items()}, build=make_plain, scoped=True)
     return (combiner, tuple(new[a] for a in axes)), [rewrite(body) for body in bodies]
 
 

@@ -11,7 +11,7 @@ from cotan.compiler.elements import Op, normal_index, physical
 from cotan.compiler.fusion import Fusion, Group, scattering, start_of
 from cotan.compiler.guards import Protector
 from cotan.compiler.legalize import HALF, convert, widen
-from cotan.compiler.rewrite import Rewriter
+from cotan.compiler.rewrite import Rewriter, make_plain
 from cotan.compiler.tree import Path, Root, derive, joined_loops, same_loops, topological
 from cotan.ir.index import Axis, Index, axis_index, linear_index
 from cotan.ir.jaxpr import Var
@@ -102,7 +102,8 @@ def _rewritten(roots: Sequence[Root], axes: dict[Axis, Index]) -> list[Root]:
     """``roots`` with loops replaced."""
     if not axes:
         return list(roots)
-    rewrite = Rewriter(axes)
+    # Nothing is simplified here: reductions that share loops must stay at the same place, whatever becomes equal.
+    rewrite = Rewriter(axes, build=make_plain)
     new: list[Root] = []
     for root in roots:
         path: list[Axis] = []

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cotan.compiler.elements import inner_values
+from cotan.compiler.elements import index_values, inner_values
 from cotan.compiler.legalize import build
 from cotan.ir.index import Axis, Index, Value, substitute
-from cotan.ir.scalar import Expr, as_index, make
+from cotan.ir.scalar import Expr, as_index, index_axes, make
 
 
 class Rewriter:
@@ -18,7 +18,9 @@ class Rewriter:
       axes: loop -> the index that takes its place (a reduction's loop: the index of another loop).
       source: for an open load, the expression that it stands for, or None if it stays a load.
       slot: the new slot of a load that stays.
-      build: makes a node from op, dtype, args and attr.
+      build: makes a node from op, dtype, args and attr; with ``make_plain`` nothing is simplified, so that nodes in which
+        no loop is replaced stay the very same nodes.
+      scoped: leave alone what does not depend on the loops from outside, though it may have loops of its own among them.
     """
 
     def __init__(
@@ -27,8 +29,10 @@ class Rewriter:
         source: Callable[[Expr], Expr | None] | None = None,
         slot: Callable[[Any], Any] | None = None,
         build: Callable[..., Expr] = build,
+        scoped: bool = False,
     ) -> None:
         self.axes = axes
+        self.scoped = scoped
         self.source = source
         self.slot = slot
         self.build = build
@@ -42,6 +46,10 @@ class Rewriter:
         while stack:
             node = stack[-1]
             if node in memo:
+                stack.pop()
+                continue
+            if self.scoped and node.free_axes.isdisjoint(self.axes):
+                memo[node] = node
                 stack.pop()
                 continue
             stands_for = self.source(node) if self.source is not None and node.op == "load" else None
@@ -58,8 +66,17 @@ class Rewriter:
         """The rewritten index; the expressions inside it are rewritten as well."""
         found = self._indices.get(index)
         if found is None:
-            found = self._indices[index] = substitute(index, self.axes, self._value)
+            found = index if self._stays(index) else substitute(index, self.axes, self._value)
+            self._indices[index] = found
         return found
+
+    def _stays(self, index: Index) -> bool:
+        """Whether a renaming of loops leaves ``index`` as it is: then it must stay the same, not just equal in value."""
+        return (
+            self.build is make_plain
+            and index_axes(index).isdisjoint(self.axes)
+            and all(self(expr) is expr for expr in index_values(index))
+        )
 
     def _value(self, value: Value) -> Index:
         return as_index(self(value.expr), *value.range)
@@ -98,9 +115,9 @@ class Rewriter:
         for index, lo, hi in node.attr:
             index = self.index(index)
             low, high = index.range
-            if high < lo or low >= hi:
+            if self.build is not make_plain and (high < lo or low >= hi):
                 return args[1]
-            if not (lo <= low and high < hi):
+            if self.build is make_plain or not (lo <= low and high < hi):
                 kept.append((index, lo, hi))
         return self.build("guard", node.dtype, args, tuple(kept)) if kept else args[0]
 
