@@ -245,7 +245,9 @@ def permutation_of(op: Op) -> tuple[Var, tuple[int, ...]] | None:
         permutation = tuple(idx.index(i) for i in op.idx)
     except ValueError:
         return None
-    return (var, permutation) if sorted(permutation) == list(range(len(idx))) else None
+    if sorted(permutation) != list(range(len(idx))) or out.aval.shape != tuple(var.aval.shape[d] for d in permutation):
+        return None
+    return (var, permutation)
 
 
 def _identity(op: Op) -> Var | None:
