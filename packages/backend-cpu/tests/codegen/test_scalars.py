@@ -87,6 +87,12 @@ def test_float_division_remainder_rounding(dtype, target):
     with np.errstate(all="ignore"):
         assert same(apply("div", x, y, target=target), x / y)
         assert same(apply("rem", x, y, target=target), np.fmod(x, y))
+        rng = np.random.default_rng(1)
+        many = np.concatenate([rng.normal(0, 1e3, 500), 10.0 ** rng.uniform(-35, 35, 500), np.arange(500) * 0.1])
+        many = many.astype(dtype)
+        divisors = rng.permutation(many)
+        assert same(apply("rem", many, divisors, target=target), np.fmod(many, divisors))
+        assert same(apply("rem", many, many[::-1].copy(), target=target), np.fmod(many, many[::-1]))
         for op, function in [("floor", np.floor), ("ceil", np.ceil), ("trunc", np.trunc), ("round", np.round)]:
             got = apply(op, x, target=target)
             assert same(got, function(x)), op

@@ -175,6 +175,20 @@ def cbrt(f: Floats, x: Val) -> Val:
     return f.where(ordinary, f.copysign(r, x), x)
 
 
+def rem(f: Floats, x: Val, y: Val) -> Val:
+    """The exact rest of x / y, with the sign of x. Quotients of 2**52 and more go to the C library."""
+    x, y = f.b.match(x, y)
+    size, divisor = f.abs(x), f.abs(y)
+    ratio = f.div(size, divisor)
+    # Rounding may make the whole part one too large, never too small; the difference is exact.
+    whole = f.whole(ratio)
+    product, lost = f.two_product(whole, divisor)
+    rest = f.sub(f.sub(size, product), lost)
+    rest = f.where(f.lt(rest, 0.0), f.add(rest, divisor), rest)
+    result = f.where(f.lt(size, divisor), x, f.copysign(rest, x))
+    return f.rarely(f.ge(ratio, 2.0 ** (f.mantissa - 1)), result, "fmod", x, y)
+
+
 def _log_pair(f: Floats, x: Val) -> tuple[Val, Val]:
     """log(x) as a sum of two, good to about 2**-66; x positive, finite."""
     normal, shift = _normal(f, x)

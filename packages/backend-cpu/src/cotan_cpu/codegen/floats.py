@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cotan_cpu.codegen.builder import Builder, Val, literal
 from cotan_cpu.codegen.math_tables import TABLES
@@ -151,6 +151,12 @@ class Floats:
         rest = self.int_op("sub", n, half)
         return self.mul(self.mul(x, self.power_of_two(half)), self.power_of_two(rest))
 
+    def whole(self, x: Val) -> Val:
+        """The whole part of a number from 0 to 2**mantissa."""
+        limit = 2.0**self.mantissa
+        near = self.sub(self.add(x, limit), limit)
+        return self.sub(near, self.where(self.gt(near, x), 1.0, 0.0))
+
     # Sums and products without error.
 
     def fast_two_sum(self, x: Val | float, y: Val | float) -> tuple[Val, Val]:
@@ -185,35 +191,36 @@ class Floats:
     def double(self, x: Val) -> Val:
         return self.b.convert("fpext", x, "double")
 
-    def rarely(self, rare: Val, x: Val, usual: Val, function: str) -> Val:
-        """``usual``, but in the lanes where ``rare`` holds the C library's ``function`` of x, called one by one."""
+    def rarely(self, rare: Val, usual: Val, function: str, *arguments: Val) -> Val:
+        """``usual``, but where ``rare`` holds the C library's ``function`` of the arguments, called lane by lane."""
         b = self.b
         name = function + ("f" if self.kind == "float" else "")
-        b.declare(name, self.kind, [self.kind])
-        x, rare, usual = b.match(x, rare, usual)
-        if x.lanes == 1:
-            return b.branch(rare, lambda: [b.impure(f"call {self.kind} @{name}({self.kind} {x.text})", self.kind, 1)],
-                            lambda: [usual])[0]  # fmt: skip
-        reduce = f"llvm.vector.reduce.or.v{x.lanes}i1"
+        b.declare(name, self.kind, [self.kind] * len(arguments))
+        rare, usual, *values = b.match(rare, usual, *arguments)
+
+        def called(xs: Sequence[Val]) -> Val:
+            operands = ", ".join(f"{self.kind} {x.text}" for x in xs)
+            return b.impure(f"call {self.kind} @{name}({operands})", self.kind, 1)
+
+        if usual.lanes == 1:
+            return b.branch(rare, lambda: [called(values)], lambda: [usual])[0]
+        reduce = f"llvm.vector.reduce.or.v{usual.lanes}i1"
         b.declare(reduce, "i1", [rare.type])
         some = b.emit(f"call i1 @{reduce}({rare.type} {rare.text})", "i1", 1, rare.depth)
+        return b.branch(some, lambda: [b.select(rare, self._one_by_one(called, values), usual)], lambda: [usual])[0]
 
-        def slow() -> list[Val]:
-            memory = b.alloca(self.kind, x.lanes)
-            b.line(f"store {x.type} {x.text}, ptr {memory.text}, align 64")
+    def _one_by_one(self, function: Callable[[Sequence[Val]], Val], arguments: Sequence[Val]) -> Val:
+        """``function`` of scalars for every lane, by way of memory: a loop is shorter than a row of calls."""
+        b, lanes, vector = self.b, arguments[0].lanes, arguments[0].type
+        places = [b.alloca(self.kind, lanes) for _ in arguments]
+        for place, value in zip(places, arguments):
+            b.line(f"store {vector} {value.text}, ptr {place.text}, align 64")
 
-            def one(lane: Val, _: list[Val]) -> list[Val]:
-                place = b.gep(self.kind, memory, lane)
-                value = b.impure(f"load {self.kind}, ptr {place.text}", self.kind, 1)
-                value = b.impure(f"call {self.kind} @{name}({self.kind} {value.text})", self.kind, 1)
-                b.line(f"store {self.kind} {value.text}, ptr {place.text}")
-                return []
+        def one(lane: Val, _: list[Val]) -> list[Val]:
+            pointers = [b.gep(self.kind, place, lane) for place in places]
+            result = function([b.impure(f"load {self.kind}, ptr {p.text}", self.kind, 1) for p in pointers])
+            b.line(f"store {self.kind} {result.text}, ptr {pointers[0].text}")
+            return []
 
-            b.loop(literal(0, "i64"), literal(x.lanes, "i64"), 1, (), one)
-            called = b.impure(f"load {x.type}, ptr {memory.text}, align 64", self.kind, x.lanes)
-            return [b.select(rare, called, usual)]
-
-        return b.branch(some, slow, lambda: [usual])[0]
-
-
-Unary = Callable[[Floats, Val], Val]
+        b.loop(literal(0, "i64"), literal(lanes, "i64"), 1, (), one)
+        return b.impure(f"load {vector}, ptr {places[0].text}, align 64", self.kind, lanes)

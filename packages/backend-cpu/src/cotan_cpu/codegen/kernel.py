@@ -34,6 +34,15 @@ def emit_kernel(kernel: Kernel, target: Target, symbol: str) -> KernelCode:
 
     The function's table holds one data pointer per operand of the kernel. Raises UnsupportedError for dtypes or
     operations that have no native code.
+
+    >>> import numpy as np
+    >>> from cotan.ir.index import const_index
+    >>> from cotan.ir.program import Kernel, KernelOperand, Store
+    >>> from cotan.ir.scalar import const
+    >>> out = KernelOperand((), np.dtype(np.float32), written=True, read=False)
+    >>> kernel = Kernel("one", (out,), (Store(0, const_index(0), const(1, np.float32)),))
+    >>> "store float 0x3FF0000000000000" in emit_kernel(kernel, Target(), "one").text
+    True
     """
     builder = Builder()
     planner = Planner(target)

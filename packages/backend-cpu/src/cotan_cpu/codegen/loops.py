@@ -23,7 +23,7 @@ from cotan_cpu.codegen.tiles import Tiling
 
 _SEGMENTS = 4
 _SPLIT_SIZE = 250.0
-_ONE_LOOP_FROM = 60.0
+_ONE_LOOP_FROM = 30.0
 """From this body size on a remainder is part of a masked main loop, not a copy of it."""
 
 

@@ -1,7 +1,7 @@
 """The elementary and special functions of kernels, by name; each is inline code for vectors or scalars.
 
-Nothing here calls the C library but sin, cos and tan of very large arguments. Results are within 2 ulp unless
-``trigonometry`` or ``special`` says otherwise.
+Nothing here calls the C library but sin, cos and tan of very large arguments, and rem for very large quotients. Results
+are within 2 ulp unless ``trigonometry`` or ``special`` says otherwise.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Any
 from cotan_cpu.codegen import exponential, special, trigonometry
 from cotan_cpu.codegen.builder import Val
 from cotan_cpu.codegen.floats import Floats
-from cotan_cpu.codegen.scalars import Context, Operation
+from cotan_cpu.codegen.scalars import Context, Operation, rem_of_ints
+from cotan_cpu.codegen.types import is_float
 
 _NATIVE: dict[str, Callable[..., Val]] = {
     "exp": exponential.exp, "exp2": exponential.exp2, "expm1": exponential.expm1, "log": exponential.log,
@@ -39,7 +40,12 @@ def _operation(function: Callable[..., Val], natively: Callable[[Context], bool]
     return apply
 
 
+def _rem(c: Context, dtype: Any, x: Val, y: Val) -> Val:
+    return exponential.rem(Floats(c, x.kind), x, y) if is_float(dtype) else rem_of_ints(c, dtype, x, y)
+
+
 FUNCTIONS: dict[str, Operation] = {
+    "rem": _rem,
     **{name: _operation(function, lambda c: True) for name, function in _NATIVE.items()},
     **{name: _operation(function, lambda c: c.target.fma) for name, function in _NEEDS_FMA.items()},
     **{name: _operation(function, lambda c: False) for name, function in _DOUBLE.items()},

@@ -40,10 +40,9 @@ def _div(c: Context, dtype: Any, x: Val, y: Val) -> Val:
     return b.select(b.compare("icmp eq", y, literal(0, y.kind)), literal(-1, y.kind), quotient)
 
 
-def _rem(c: Context, dtype: Any, x: Val, y: Val) -> Val:
+def rem_of_ints(c: Context, dtype: Any, x: Val, y: Val) -> Val:
+    """The rest with the dividend's sign; the dividend itself for a divisor 0."""
     b = c.b
-    if is_float(dtype):
-        return b.binary("frem", x, y)
     quotient = _quotient(c, dtype, x, y)
     rest = b.binary("sub", x, b.binary("mul", quotient, y))
     return b.select(b.compare("icmp eq", y, literal(0, y.kind)), x, rest)
@@ -215,7 +214,7 @@ def _comparison(on_float: str, on_signed: str, on_unsigned: str) -> Operation:
 
 OPERATIONS: dict[str, Operation] = {
     "add": _arithmetic("fadd", "add"), "sub": _arithmetic("fsub", "sub"), "mul": _arithmetic("fmul", "mul"),
-    "div": _div, "rem": _rem, "min": _min, "max": _max, "neg": _neg, "abs": _abs, "sign": _sign,
+    "div": _div, "min": _min, "max": _max, "neg": _neg, "abs": _abs, "sign": _sign,
     "floor": _rounding("floor"), "ceil": _rounding("ceil"), "round": _rounding("round"), "trunc": _rounding("trunc"),
     "sqrt": _sqrt, "rsqrt": _rsqrt, "is_finite": _is_finite, "nextafter": _nextafter,
     "and": _logic("and"), "or": _logic("or"), "xor": _logic("xor"), "not": _not,

@@ -40,7 +40,7 @@ def _circular(f: Floats, x: Val, ahead: int, name: str) -> Val:
     value = f.where(_bit(f, k), cosine, sine)
     sign = f.int_op("shl", f.int_op("lshr", k, 1), f.mantissa + (8 if f.kind == "float" else 11))
     value = f.from_bits(f.int_op("xor", f.bits(value), sign))
-    return f.rarely(f.b.compare("fcmp ogt", f.abs(x), f.v(limit)), x, _at_inf(f, x, value), name)
+    return f.rarely(f.gt(f.abs(x), limit), _at_inf(f, x, value), name, x)
 
 
 def _bit(f: Floats, k: Val) -> Val:
@@ -66,7 +66,7 @@ def tan(f: Floats, x: Val) -> Val:
     sine, cosine = _sine_cosine(f, r)
     odd = _bit(f, k)
     value = f.div(f.where(odd, f.neg(cosine), sine), f.where(odd, sine, cosine))
-    value = f.rarely(f.b.compare("fcmp ogt", f.abs(x), f.v(limit)), x, _at_inf(f, x, value), "tan")
+    value = f.rarely(f.gt(f.abs(x), limit), _at_inf(f, x, value), "tan", x)
     return f.where(f.eq(x, 0.0), x, value)
 
 
