@@ -35,7 +35,7 @@ def full(shape: Sequence[int], fill_value: Any, dtype: Any = None) -> Any:
     """An array of ``shape`` filled with a scalar.
 
     >>> from cotan import lax
-    >>> lax.full((2,), 7)
+    >>> lax.full((2,), 7, "int32")
     Array([7, 7], dtype=int32)
     """
     aval = get_aval(fill_value)

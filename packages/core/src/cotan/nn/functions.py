@@ -69,7 +69,7 @@ def sparse_plus(x: Any) -> Any:
 
 
 def soft_sign(x: Any) -> Any:
-    """x / (|x| + 1)."""
+    """x over one plus its absolute value."""
     x = _inexact(x, "soft_sign")
     return x / (cnp.abs(x) + 1)
 
@@ -257,7 +257,7 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> A
 
 
 def log1mexp(x: Any) -> Any:
-    """log(1 - exp(-x)) for x > 0, accurate at both ends (M. Maechler, "Accurately computing log(1 - exp(-|a|))", 2012).
+    """log(1 - exp(-x)) for x > 0, accurate at both ends (M. Maechler, 2012, on log(1 - exp(-a))).
 
     >>> import cotan.nn
     >>> bool(abs(cotan.nn.log1mexp(1e-10) + 23.02585) < 1e-4)

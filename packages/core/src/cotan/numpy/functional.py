@@ -119,8 +119,8 @@ def apply_along_axis(func1d: Function, axis: int, arr: Any, *args: Any, **kwargs
     def function(x: Any) -> Any:
         return func1d(x, *args, **kwargs)
 
-    for _ in range(arr.ndim - axis - 1):
-        function = vmap(function, in_axes=1, out_axes=-1)
+    for trailing in range(1, arr.ndim - axis):
+        function = vmap(function, in_axes=trailing, out_axes=-1)
     for _ in range(axis):
         function = vmap(function)
     return function(arr)

@@ -32,8 +32,8 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None =
     """``x`` where the condition holds, else ``y``; with the condition alone the same as ``nonzero``.
 
     >>> import cotan.numpy as cnp
-    >>> cnp.where(cnp.array([True, False]), 1.0, -1.0)
-    Array([ 1., -1.], dtype=float32)
+    >>> cnp.where(cnp.array([True, False]), cnp.ones(2), 0)
+    Array([1., 0.], dtype=float32)
     """
     if x is None and y is None:
         return nonzero(condition, size=size, fill_value=fill_value)

@@ -80,7 +80,7 @@ def _times(x: Any, factor: Any, known: Any) -> Any:
     limit = cnp.logical_and(cnp.equal(x, 0), cnp.logical_not(cnp.logical_or(cnp.isfinite(factor), cnp.isnan(known))))
     # The root stands for the limit: its value at 0 is 0, its slope infinite, as that of x * factor.
     root = cnp.sqrt(cnp.where(limit, x, 1))
-    return cnp.where(limit, cnp.where(factor < 0, -root, root), x * cnp.where(limit, 0, factor))
+    return cnp.where(limit, cnp.where(factor < 0, 0 - root, root), x * cnp.where(limit, 0, factor))
 
 
 def xlogy(x: Any, y: Any) -> Any:

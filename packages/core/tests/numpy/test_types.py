@@ -1,0 +1,153 @@
+"""Element and weak types of cotan.numpy results: literal facts about the promotion that programs rely on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from user_functions import type_of
+
+import cotan
+import cotan.numpy as cnp
+
+I8, U8, I32, U32 = (np.array([1, 2, 3], d) for d in ("int8", "uint8", "int32", "uint32"))
+F16, F32, C64 = (np.array([1, 2, 3], d) for d in ("float16", "float32", "complex64"))
+BF16 = cnp.array([1, 2, 3], "bfloat16")
+BOOL = np.array([True, False, True])
+WEAK = cnp.full(3, 0.5)
+
+TYPES = [
+    (lambda: cnp.add(I8, 1), "int8"),
+    (lambda: cnp.add(I8, 1.0), "~float32"),
+    (lambda: cnp.add(F16, 1.0), "float16"),
+    (lambda: cnp.add(BF16, 1j), "complex64"),
+    (lambda: cnp.add(BF16, F16), "float32"),
+    (lambda: cnp.add(I8, U8), "int16"),
+    (lambda: cnp.add(I32, U32), "int32"),
+    (lambda: cnp.add(I32, F16), "float16"),
+    (lambda: cnp.add(BOOL, 1), "~int32"),
+    (lambda: cnp.add(2, 3), "~int32"),
+    (lambda: cnp.divide(I8, I8), "float32"),
+    (lambda: cnp.divide(1, 2), "~float32"),
+    (lambda: cnp.floor_divide(2.0, 3), "~float32"),
+    (lambda: cnp.floor_divide(BOOL, True), "int32"),
+    (lambda: cnp.remainder(BOOL, BOOL), "int32"),
+    (lambda: cnp.fmod(BOOL, BOOL), "int32"),
+    (lambda: cnp.left_shift(BOOL, 1), "~int32"),
+    (lambda: cnp.square(BOOL), "int32"),
+    (lambda: cnp.sin(1), "~float32"),
+    (lambda: cnp.sin(I8), "float32"),
+    (lambda: cnp.sinc(0.5), "~float32"),
+    (lambda: cnp.deg2rad(2), "~float32"),
+    (lambda: cnp.hypot(2, 3), "~float32"),
+    (lambda: cnp.heaviside(2.0, 3), "~float32"),
+    (lambda: cnp.modf(WEAK)[0], "~float32"),
+    (lambda: cnp.gcd(2, 3), "~int32"),
+    (lambda: cnp.rint(I32), "float32"),
+    (lambda: cnp.rint(BOOL), "float32"),
+    (lambda: cnp.floor(I8), "int8"),
+    (lambda: cnp.floor(True), "bool"),
+    (lambda: cnp.absolute(True), "bool"),
+    (lambda: cnp.bitwise_count(BOOL), "uint8"),
+    (lambda: cnp.isnan(0.5), "bool"),
+    (lambda: cnp.equal(1, 2), "bool"),
+    (lambda: cnp.where(BOOL, I8, 1), "int8"),
+    (lambda: cnp.where(BOOL, 1, 0), "~int32"),
+    (lambda: cnp.where(I32, F16, 0), "float16"),
+    (lambda: cnp.clip(I8, 0, 2), "int8"),
+    (lambda: cnp.clip(I8, 0.5, 2), "~float32"),
+    (lambda: cnp.power(I32, 2.0), "~float32"),
+    (lambda: cnp.power(I32, 2), "int32"),
+    (lambda: cnp.float_power(I32, 2), "float32"),
+    (lambda: cnp.sum(WEAK), "float32"),
+    (lambda: cnp.sum(I8), "int32"),
+    (lambda: cnp.sum(BOOL), "int32"),
+    (lambda: cnp.prod(U8), "uint32"),
+    (lambda: cnp.sum(F16), "float16"),
+    (lambda: cnp.cumsum(I8), "int8"),
+    (lambda: cnp.cumsum(WEAK), "float32"),
+    (lambda: cnp.cumprod(WEAK), "float32"),
+    (lambda: cnp.mean(I8), "float32"),
+    (lambda: cnp.median(I32), "float32"),
+    (lambda: cnp.argmax(F32), "int32"),
+    (lambda: cnp.nan_to_num(WEAK), "float32"),
+    (lambda: cnp.asarray(1), "~int32"),
+    (lambda: cnp.asarray([1, 2]), "int32"),
+    (lambda: cnp.asarray(np.float64(1)), "float32"),
+    (lambda: cnp.full((), 1), "~int32"),
+    (lambda: cnp.full(2, 1.0), "~float32"),
+    (lambda: cnp.full_like(2.0, 3), "~float32"),
+    (lambda: cnp.ones_like(1), "~int32"),
+    (lambda: cnp.zeros(2), "float32"),
+    (lambda: cnp.arange(3), "int32"),
+    (lambda: cnp.arange(3.0), "float32"),
+    (lambda: cnp.linspace(0, 1, 3), "float32"),
+    (lambda: cnp.eye(2), "float32"),
+    (lambda: cnp.concatenate([I8, F16]), "float16"),
+    (lambda: cnp.stack([WEAK, cnp.full(3, 1)]), "~float32"),
+    (lambda: cnp.take(I8, np.array([0])), "int8"),
+    (lambda: cnp.matmul(I8, I8), "int8"),
+    (lambda: cnp.matmul(F16, F32), "float32"),
+    (lambda: cnp.einsum("i,i", F32, I32), "float32"),
+    (lambda: cnp.real(C64), "float32"),
+    (lambda: cnp.abs(C64), "float32"),
+    (lambda: cnp.histogram(I32)[0], "float32"),
+    (lambda: cnp.cov(I32), "float32"),
+    (lambda: cnp.tril_indices(2)[0], "int32"),
+]
+
+
+@pytest.mark.parametrize("case", range(len(TYPES)))
+@pytest.mark.parametrize("jitted", [False, True])
+def test_types(case, jitted):
+    call, expected = TYPES[case]
+    assert type_of((cotan.jit(call) if jitted else call)()) == expected
+
+
+def test_everything_returned_is_an_array():
+    for call, _ in TYPES:
+        assert isinstance(call(), cotan.Array)
+
+
+def test_integers_divided_by_zero():
+    x, zero = np.array([7, -7], np.int32), np.int32(0)
+    for divide in (cnp.remainder, cotan.jit(cnp.remainder), cnp.fmod, cotan.jit(cnp.fmod)):
+        np.testing.assert_array_equal(divide(x, zero), [0, 0])
+
+
+def test_floats_divided_by_zero():
+    x = np.array([7.0, -7.0, 0.0], np.float32)
+    np.testing.assert_array_equal(cnp.floor_divide(x, 0.0), [np.inf, -np.inf, np.nan])
+    np.testing.assert_array_equal(cnp.divmod(x, 0.0)[1], [np.nan] * 3)
+
+
+def test_complex_numbers_are_ordered_by_their_parts():
+    a, b = np.array([1 + 2j, 1 + 2j, 2 + 0j], np.complex64), np.array([1 + 3j, 1 + 2j, 1 + 9j], np.complex64)
+    np.testing.assert_array_equal(cnp.less(a, b), [True, False, False])
+    np.testing.assert_array_equal(cnp.less_equal(a, b), [True, True, False])
+    np.testing.assert_array_equal(cnp.greater(a, b), [False, False, True])
+    np.testing.assert_array_equal(cnp.greater_equal(a, b), [False, True, True])
+
+
+def test_logarithms_of_complex_zero_stay_infinite():
+    np.testing.assert_array_equal(cnp.log2(np.complex64(0)), complex(-np.inf, 0))
+
+
+def test_small_integers_index_long_axes():
+    x = np.arange(300, dtype=np.float32)
+    np.testing.assert_array_equal(cnp.take(x, np.array([-1, 5], np.int8)), [299, 5])
+    np.testing.assert_array_equal(cnp.take_along_axis(x, np.array([-2], np.int8), 0), [298])
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: cnp.power(I32, -1), TypeError, "integers cannot be raised to negative powers"),
+        (lambda: cnp.fabs(C64), TypeError, "fabs is not defined on complex numbers"),
+        (lambda: cnp.isposinf(C64), ValueError, "isposinf is not defined on complex numbers"),
+        (lambda: cnp.hypot(C64, 1.0), ValueError, "hypot is not defined on complex numbers"),
+        (lambda: cnp.clip(C64, 0, 1), ValueError, "clip is not defined on complex numbers"),
+    ],
+)
+def test_what_has_no_meaning(call, error, text):
+    with pytest.raises(error, match=text):
+        call()
