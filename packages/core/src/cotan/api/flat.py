@@ -70,9 +70,9 @@ def check_result_leaves(api: str, fun: Function, out: Any, leaves: Sequence[Any]
         return
     for path, leaf in tree_flatten_with_path(out)[0]:
         if not is_array_like(leaf):
-            at = f" at {keystr(path)}" if path else ""
+            at = f"at {keystr(path)} of" if path else "as"
             raise TypeError(
-                f"{subject(api, fun)}: the function returned a {type(leaf).__name__}{at} of its "
+                f"{subject(api, fun)}: the function returned a {type(leaf).__name__} {at} its "
                 "result, which is not an array. Return arrays, scalars or pytrees of them."
             )
 
