@@ -15,7 +15,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cotan.config import config
-from cotan.primitives import arithmetic, cast, compare, cumulative, dot, gather, pad, reduce, scatter, shape, transcendental
+from cotan.primitives import (
+    arithmetic,
+    cast,
+    compare,
+    cumulative,
+    dot,
+    gather,
+    pad,
+    reduce,
+    scatter,
+    shape,
+    transcendental,
+)
 from cotan.primitives import slice as slicing
 from cotan.structural import broadcast_in_dim, convert_element_type, reduce_sum, transpose
 

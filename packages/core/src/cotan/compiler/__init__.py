@@ -1,4 +1,7 @@
-"""The compiler: from a jaxpr to a Program of fused kernels over planned buffers. Knows no primitive by name and no device."""
+"""The compiler: from a jaxpr to a Program of fused kernels over planned buffers.
+
+Knows no primitive by name and no device.
+"""
 
 from cotan.compiler.explain import explain
 from cotan.compiler.passes import decompose_jaxpr, optimise

@@ -1,7 +1,7 @@
 """Values as functions of an index: what a kernel rule says of one element, with its operands left open.
 
-An ``Op`` is one equation as the fuser sees it. ``op.elements(idx)`` asks the primitive's kernel rule for the elements at
-``idx``; in the answer, an operand's element is an open load whose slot is ``(variable, index tuple)``. Whether the
+An ``Op`` is one equation as the fuser sees it. ``op.elements(idx)`` asks the primitive's kernel rule for the elements
+at ``idx``; in the answer, an operand's element is an open load whose slot is ``(variable, index tuple)``. Whether the
 variable becomes a buffer or is replaced by its own element is decided later. Knows no primitive by name.
 """
 
@@ -111,10 +111,11 @@ class Op:
       kind: 'map' (elements are expressions), 'cumulative', 'scatter', 'library', 'host'.
       record: the rule's Cumulative, Scatter or Library.
       axes, idx: its own loops over the result's shape and the index tuple that they walk.
-      eqn: the equation; ``operands`` the variables that a step that is no kernel reads.
+      eqn: the equation.
+      keep: whether its results must be in memory.
     """
 
-    __slots__ = ("_elements", "_memo", "axes", "eqn", "idx", "kind", "name", "outs", "position", "record")
+    __slots__ = ("_elements", "_memo", "axes", "eqn", "idx", "keep", "kind", "name", "outs", "position", "record")
 
     def __init__(
         self,
@@ -126,6 +127,7 @@ class Op:
         record: Any = None,
         space: tuple[tuple[Axis, ...], Idx] | None = None,
         position: int = 0,
+        keep: bool = False,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -133,6 +135,7 @@ class Op:
         self.eqn = eqn
         self.record = record
         self.position = position
+        self.keep = keep
         self._elements = elements
         self._memo: dict[Idx, tuple[Expr, ...]] = {}
         self.axes, self.idx = space or iteration(physical(outs[0].aval).shape if outs else ())
@@ -229,7 +232,7 @@ def inner_values(node: Expr) -> list[Expr]:
 
 
 def prefix(nest: tuple[Axis, ...], free: frozenset[Axis]) -> tuple[Axis, ...]:
-    """The loops of ``nest`` down to the last one that is in ``free``: where a value with these free axes is computed."""
+    """The loops of ``nest`` down to the last one in ``free``: where a value with these free axes is computed."""
     for depth in range(len(nest), 0, -1):
         if nest[depth - 1] in free:
             return nest[:depth]

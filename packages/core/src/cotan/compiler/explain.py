@@ -32,7 +32,7 @@ _LONG = 400
 
 
 def explain(program: Program) -> str:
-    """The steps of ``program`` as text: kernels with their loops, library calls, host steps, and the memory they need."""
+    """The steps of ``program`` as text: kernels with their loops, library calls, host steps, and the memory needed."""
     lines = [_header(program)]
     total = len(program.steps)
     for number, step in enumerate(program.steps, 1):

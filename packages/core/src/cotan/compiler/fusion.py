@@ -94,6 +94,8 @@ def fuse(ops: Sequence[Op], outputs: Sequence[Var]) -> Fusion:
     producer = {v: op for op in ops for v in op.outs}
     state = _State(producer, set(outputs))
     for op in ops:
+        if op.keep:
+            state.forced.update(op.outs)
         if op.kind in ("library", "host"):
             assert op.eqn is not None
             state.forced.update(v for v in op.eqn.invars if isinstance(v, Var))
@@ -245,15 +247,19 @@ def _worth_inlining(op: Op, uses: dict[tuple[int, Idx], dict[Loops, None]], stat
 
 
 def _reduction_fits(op: Op, uses: dict[tuple[int, Idx], dict[Loops, None]], state: _State) -> bool:
-    """Whether a reduction may be done inside its consumers: there is parallel work enough, and its reads run along rows."""
+    """Whether a reduction may be done inside its consumers: enough runs in parallel, and its reads run along rows."""
     known = state.estimates[op.position]
     columns = reads_columns(op, state)
     for (position, _), nests in uses.items():
         deeper = len(state.roots[position].axes)
         for loops in nests:
-            # With no loops further in, the consumer is as parallel as a kernel of its own would be.
-            alone = len(loops) >= deeper
-            if known.work + known.reads > SERIAL and steps(loops) < ENOUGH_PARALLEL and not alone:
+            cost = known.work + known.reads
+            shared_out = steps(a for a in loops if a.kind == "parallel")
+            # Other work of the kernel would wait for it.
+            if len(loops) < deeper and cost > SERIAL and shared_out < ENOUGH_PARALLEL:
+                return False
+            # A kernel of its own would be more parallel.
+            if cost * steps(loops) > 8 * SERIAL and shared_out < min(ENOUGH_PARALLEL, steps(op.axes)):
                 return False
             if columns and len(loops) < deeper:
                 return False
@@ -367,7 +373,7 @@ def _compatible(unit: Group, group: Group, reads: dict[int, dict[Var, list[Idx]]
 
 
 def _same_element(unit: Group, new: Op, reads: dict[Var, list[Idx]]) -> bool | None:
-    """None: ``new`` reads no result of ``unit``. True: it reads each only where it was just computed. False: elsewhere too."""
+    """None: ``new`` reads no result of ``unit``. True: only where each was just computed. False: elsewhere too."""
     found: bool | None = None
     for op in unit.ops:
         for var in op.outs:
@@ -381,7 +387,7 @@ def _same_element(unit: Group, new: Op, reads: dict[Var, list[Idx]]) -> bool | N
 
 
 def _shares_rows(unit: Group, new: Op, deep: Op, n: int, state: _State) -> bool:
-    """Whether results of fewer axes than ``deep`` belong into its outer loops: they reduce rows, and rows are many or small."""
+    """Whether results of fewer axes than ``deep`` belong into its outer loops: they reduce rows, many or small ones."""
     outer = steps(deep.axes[:n])
     for op in (*unit.ops, new):
         if len(op.axes) == len(deep.axes):

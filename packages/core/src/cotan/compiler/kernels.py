@@ -84,9 +84,7 @@ class _Builder:
         return Draft(kernel, tuple(self.slots), tuple(outs))
 
 
-def _mapped(
-    root: Root, path: Path, expr: Callable[[Expr], Expr], index: Callable[[Index], Index]
-) -> Root:
+def _mapped(root: Root, path: Path, expr: Callable[[Expr], Expr], index: Callable[[Index], Index]) -> Root:
     """``root`` in the loops ``path``, with its expressions and indices changed."""
     step = root.node
     exprs = tuple(map(expr, root.exprs))

@@ -71,6 +71,8 @@ def _simplify(op: str, dtype: Any, args: Sequence[Expr], attr: Any) -> Expr | No
         return _simplify_binary(op, dtype, args[0], args[1])
     if len(args) == 1 and args[0].op == op and op in ("neg", "not"):
         return args[0].args[0]
+    if op == "neg" and args[0].op == "const" and dtype.kind == "f":
+        return const(-args[0].attr, dtype)
     return None
 
 

@@ -1,6 +1,6 @@
-"""Passes over jaxprs before fusion: inline calls, remove equations that nobody reads, merge equal ones, fold constants.
+"""Passes over jaxprs before fusion: inline calls, drop equations that nobody reads, merge equal ones.
 
-Effectful equations are never touched. A call is inlined if its primitive has a rule in the ``program`` table, which gives
+Effectful equations are never touched. A call is inlined if its primitive has a rule in the ``program`` table: it gives
 the closed jaxpr that stands for the equation. ``decompose_jaxpr`` rewrites a program in terms of fewer primitives.
 """
 
@@ -11,15 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from cotan.dtypes import ExtendedDType, float0
 from cotan.errors import UnsupportedError
 from cotan.ir.avals import ShapedArray
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from cotan.ir.primitive import Primitive, decompose, program
 from cotan.transforms.prune import prune
 from cotan.transforms.stage import stage_to_jaxpr
-
-FOLD_LIMIT = 1024
-"""Results of more bytes are not computed while compiling."""
 
 
 def optimise(closed: ClosedJaxpr) -> ClosedJaxpr:
@@ -57,8 +55,8 @@ class _Flattener:
         found = self._const_of.get(id(value))
         if found is None:
             atom: Atom
-            if aval.shape == () and isinstance(value, bool | int | float | np.generic | np.ndarray):
-                atom = Literal(value, aval)
+            if aval.shape == () and not isinstance(aval.dtype, ExtendedDType) and aval.dtype != float0:
+                atom = Literal(np.asarray(value, aval.dtype), aval)
             else:
                 atom = Var(aval)
                 self.constvars.append(atom)

@@ -201,9 +201,7 @@ class _Compilation:
         reads = tuple(v for v, o in zip(draft.operands, draft.kernel.operands, strict=True) if o.read)
         self.steps.append(StepDraft(draft.kernel, draft.operands, reads, draft.outs))
 
-    def _scatter(
-        self, op: Op, fusion: Fusion, n: int, last: dict[Var, int], outputs: Sequence[Var]
-    ) -> None:
+    def _scatter(self, op: Op, fusion: Fusion, n: int, last: dict[Var, int], outputs: Sequence[Var]) -> None:
         assert op.eqn is not None
         update = scatter_kernel(op, fusion, n)
         start = op.eqn.invars[0]

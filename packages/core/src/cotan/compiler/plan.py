@@ -195,9 +195,9 @@ class _Planner:
             if other in owner and self.last[other] == n and other is not var and self.first[other] < n:
                 old = physical(other.aval)
                 free = all(self.offset.get(w) != self.offset[other] for w in self._written_so_far(n, var))
-                if free and old.size == aval.size and old.dtype.itemsize == aval.dtype.itemsize:
-                    if self._writes_in_place(n, read, var):
-                        return other
+                same_size = old.size == aval.size and old.dtype.itemsize == aval.dtype.itemsize
+                if free and same_size and self._writes_in_place(n, read, var):
+                    return other
         return None
 
     def _written_so_far(self, n: int, var: Var) -> list[Var]:
@@ -328,9 +328,9 @@ class _InPlace:
     def _loads(self, exprs: Sequence[Expr], same_body: bool) -> None:
         assert self.store is not None
         for node in topological(exprs):
-            if node.op == "load" and node.attr[0] == self.read:
-                if not same_body or node.attr[1] != self.store.index:
-                    self.safe = False
+            mine = node.op == "load" and node.attr[0] == self.read
+            if mine and not (same_body and node.attr[1] == self.store.index):
+                self.safe = False
 
     def _reads(self, exprs: Sequence[Expr]) -> bool:
         return any(n.op == "load" and n.attr[0] == self.read for n in topological(exprs))

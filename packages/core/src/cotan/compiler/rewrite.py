@@ -18,9 +18,9 @@ class Rewriter:
       axes: loop -> the index that takes its place (a reduction's loop: the index of another loop).
       source: for an open load, the expression that it stands for, or None if it stays a load.
       slot: the new slot of a load that stays.
-      build: makes a node from op, dtype, args and attr; with ``make_plain`` nothing is simplified, so that nodes in which
-        no loop is replaced stay the very same nodes.
-      scoped: leave alone what does not depend on the loops from outside, though it may have loops of its own among them.
+      build: makes a node from op, dtype, args and attr; with ``make_plain`` nothing is simplified, so that nodes in
+        which no loop is replaced stay the very same nodes.
+      scoped: leave alone what does not depend on the loops from outside, though it may bind some of them itself.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Rewriter:
         return found
 
     def _stays(self, index: Index) -> bool:
-        """Whether a renaming of loops leaves ``index`` as it is: then it must stay the same, not just equal in value."""
+        """Whether a renaming of loops leaves ``index`` as it is: then it stays the same, not just equal in value."""
         return (
             self.build is make_plain
             and index_axes(index).isdisjoint(self.axes)

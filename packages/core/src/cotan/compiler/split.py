@@ -37,7 +37,7 @@ def _split(op: Op) -> Sequence[Op]:
     elements = op.elements(op.idx)
     if all(e.op in ("load", "const", "index") for e in elements):
         return (op,)
-    outer = [r for r in survey(elements, op.axes).reductions]
+    outer = survey(elements, op.axes).reductions
     if len(outer) != 1 or steps(outer[0].attr[1]) < LARGE:
         return (op,)
     combiner, axes = outer[0].attr
@@ -62,7 +62,7 @@ def _split(op: Op) -> Sequence[Op]:
         new = {make("project", s.dtype, (node,), k): s for k, s in enumerate(states)}
         return tuple(replace_nodes(e, new) for e in op.elements(idx))
 
-    first = Op(op.name, "map", partials, partial)
+    first = Op(op.name, "map", partials, partial, keep=True)
     second = Op(op.name, "map", op.outs, whole, op.eqn, None, (op.axes, op.idx))
     return (first, second)
 

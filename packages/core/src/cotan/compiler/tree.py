@@ -7,24 +7,24 @@ What a printer of ``Kernel.tree`` may rely on:
   (``Loop, Loop, ...``); a body holds at most one inner ``Loop``, and it comes last. A kernel without loops (all its
   results are scalars) has only Lets, ReduceLoops and Stores at the top. No loop has one step, none has zero.
 * What stands in the top body before its one ``Loop`` does little work, so that every thread may repeat it.
-* ``Let(value)`` computes the node ``value`` at that place; ``ReduceLoop(value, ...)`` computes the reduce node ``value``
-  and all ``siblings``: read a state with the node ``project(k, reduce)``. Inside expressions further in, or later in the
-  same body, these very nodes (``is``) stand for the value and must not be computed again. Whatever else an expression
-  holds is computed where the expression stands. Every reduce node of a tree has a ReduceLoop before its first use, in a
-  body that encloses it: a printer never meets an unknown reduce node inside an expression.
+* ``Let(value)`` computes the node ``value`` at that place; ``ReduceLoop(value, ...)`` computes the reduce node
+  ``value`` and all ``siblings``: read a state with the node ``project(k, reduce)``. Inside expressions further in, or
+  later in the same body, these very nodes (``is``) stand for the value and must not be computed again. Whatever else an
+  expression holds is computed where the expression stands. Every reduce node of a tree has a ReduceLoop before its
+  first use, in a body that encloses it: a printer never meets an unknown reduce node inside an expression.
 * ``ReduceLoop``: states start at ``value.args[:k]`` (``inits``, neutral), and for every combination of ``axes``
   (outermost first) become ``combine(states, value.args[k:])``. Combiners are associative; named ones and those with
   ``commutative`` may be combined in any order, which reductions over floats should use for several accumulators.
   ``levels[n]`` are the nodes to run inside of axis n, before axis n + 1 begins or, in the last one, before combining.
   They hold Lets and ReduceLoops.
-* ``ScanLoop``: ``axis`` is sequential; with ``reverse`` it runs from extent - 1 down to 0. In each step run ``body``, then
-  states = combine(states, bodies), then for each (slot, index, k) of ``stores`` write state k, converted to the slot's
-  dtype. A ScanLoop is the last node of its body.
+* ``ScanLoop``: ``axis`` is sequential; with ``reverse`` it runs from extent - 1 down to 0. In each step run ``body``,
+  then states = combine(states, bodies), then for each (slot, index, k) of ``stores`` write state k, converted to the
+  slot's dtype (from float32, where that has half precision). A ScanLoop is the last node of its body.
 * Every index of a load or store is linear, row-major, in elements, and simplified; adjacent loops that all indices walk
   contiguously have been joined, so that an elementwise kernel over contiguous arrays has one loop.
-* Every load is in bounds wherever it is evaluated. Of a ``guard`` only one branch is evaluated: loads in ``then`` may be
-  out of bounds where a condition fails, loads in ``otherwise`` where all hold, and must not be done there. (Lets and
-  ReduceLoops that were taken out of a guard are in bounds everywhere.)
+* Every load is in bounds wherever it is evaluated. Of a ``guard`` only one branch is evaluated: loads in ``then`` may
+  be out of bounds where a condition fails, loads in ``otherwise`` where all hold, and must not be done there. (Lets
+  and ReduceLoops that were taken out of a guard are in bounds everywhere.)
 * ``Store``: where ``conditions`` hold (lo <= index < hi), write ``value``, whose dtype is the operand's; with
   ``combine`` write ``combine(old, value)``, in the order of sequential loops. Different iterations of parallel loops
   write different elements.
@@ -233,7 +233,7 @@ _MAX_OPEN = 16
 
 
 def unsafe_nodes(order: Sequence[Expr], sizes: Sequence[int]) -> set[Expr]:
-    """The nodes that hold a load which is not in bounds for all values of its loops, by the guards in the node itself."""
+    """The nodes with a load that is not in bounds for all values of its loops, by the guards in the node itself."""
     open_loads: dict[Expr, frozenset[tuple[Index, int, tuple[Condition, ...]]]] = {}
     nothing: frozenset[tuple[Index, int, tuple[Condition, ...]]] = frozenset()
     for node in order:

@@ -1,0 +1,208 @@
+"""What becomes one kernel, and what does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from compiler.compiling import check, kinds, staged
+from program_interpreter import run_program
+
+from cotan.compiler import compile_to_program, explain
+from cotan.ir.avals import shaped
+from cotan.ir.program import KernelStep, Loop, Program, ReduceLoop, Store
+from cotan.primitives import arithmetic, compare, dot, reduce, shape, sort, transcendental
+from cotan.primitives import slice as slicing
+from cotan.structural import broadcast_in_dim, convert_element_type, reduce_sum, transpose
+
+F32 = np.dtype(np.float32)
+RNG = np.random.default_rng(0)
+
+
+def array(*extents: int) -> Any:
+    return RNG.normal(size=extents).astype(F32)
+
+
+def kernels(program: Program) -> list[Any]:
+    return [step.kernel for step in program.steps if isinstance(step, KernelStep)]
+
+
+def rows(x: Any, like: Any) -> Any:
+    """A value per row, for every element of the row."""
+    return broadcast_in_dim(x, like.shape, (0,))
+
+
+def softmax(x: Any) -> list[Any]:
+    e = transcendental.exp(arithmetic.sub(x, rows(reduce.reduce_max(x, (1,)), x)))
+    return [arithmetic.div(e, rows(reduce_sum(e, (1,)), x))]
+
+
+def layernorm(x: Any) -> list[Any]:
+    mean = arithmetic.div(reduce_sum(x, (1,)), float(x.shape[1]))
+    centred = arithmetic.sub(x, rows(mean, x))
+    variance = arithmetic.div(reduce_sum(arithmetic.square(centred), (1,)), float(x.shape[1]))
+    return [arithmetic.mul(centred, rows(arithmetic.rsqrt(arithmetic.add(variance, 1e-5)), x))]
+
+
+def gelu(x: Any) -> list[Any]:
+    inner = arithmetic.mul(arithmetic.add(x, arithmetic.mul(arithmetic.integer_pow(x, 3), 0.044715)), 0.79788456)
+    return [arithmetic.mul(arithmetic.mul(x, 0.5), arithmetic.add(transcendental.tanh(inner), 1.0))]
+
+
+def outer_sum(x: Any) -> list[Any]:
+    """Pairwise squared distances: the differences are never stored."""
+    n, k = x.shape
+    a = broadcast_in_dim(x, (n, n, k), (0, 2))
+    b = broadcast_in_dim(x, (n, n, k), (1, 2))
+    return [reduce_sum(arithmetic.square(arithmetic.sub(a, b)), (2,))]
+
+
+def add_transposed(x: Any) -> list[Any]:
+    return [arithmetic.add(x, transpose(x, (1, 0)))]
+
+
+@pytest.mark.parametrize("fun", [softmax, layernorm, gelu, outer_sum, add_transposed])
+def test_one_kernel_and_no_workspace(fun: Any) -> None:
+    program = check(fun, array(6, 6))
+    assert kinds(program) == (1, 0, 0), explain(program)
+    assert program.arena == 0
+
+
+def test_softmax_reduces_each_row_once_inside_one_parallel_loop() -> None:
+    [kernel] = kernels(check(softmax, array(6, 10)))
+    [loop] = kernel.tree
+    assert isinstance(loop, Loop)
+    assert loop.axis.extent == 6
+    assert [type(node) for node in loop.body] == [ReduceLoop, ReduceLoop, Loop]
+
+
+def test_contiguous_elementwise_code_has_one_loop() -> None:
+    [kernel] = kernels(check(lambda x, y: [arithmetic.add(x, arithmetic.mul(y, 2.0))], array(3, 4, 5), array(3, 4, 5)))
+    [loop] = kernel.tree
+    assert isinstance(loop, Loop)
+    assert loop.axis.extent == 60
+    assert isinstance(loop.body[-1], Store)
+
+
+def test_reshapes_and_permutations_leave_no_division() -> None:
+    def heads(x: Any) -> list[Any]:
+        split = transpose(shape.reshape(x, (2, 3, 4, 5)), (0, 2, 1, 3))
+        joined = shape.reshape(transpose(split, (0, 2, 1, 3)), (6, 20))
+        return [transcendental.exp(joined)]
+
+    program = check(heads, array(6, 20))
+    assert not {"//", "%"} & set(explain(program).split())
+
+
+def test_results_over_one_space_share_a_kernel() -> None:
+    def two(x: Any, y: Any) -> list[Any]:
+        t = transcendental.tanh(x)
+        return [arithmetic.mul(t, y), arithmetic.sub(1.0, arithmetic.mul(t, t))]
+
+    assert kinds(check(two, array(5, 7), array(5, 7))) == (1, 0, 0)
+
+
+def test_sibling_reductions_share_a_loop() -> None:
+    def moments(x: Any) -> list[Any]:
+        return [reduce_sum(x, (1,)), reduce_sum(arithmetic.mul(x, x), (1,)), reduce.reduce_max(x, (1,))]
+
+    [kernel] = kernels(check(moments, array(5, 16)))
+    [loop] = kernel.tree
+    [reduction] = [node for node in loop.body if isinstance(node, ReduceLoop)]
+    assert len(reduction.siblings) == 2
+
+
+def test_a_reduction_of_columns_is_not_done_row_by_row() -> None:
+    def centred(x: Any) -> list[Any]:
+        mean = arithmetic.div(reduce_sum(x, (0,)), float(x.shape[0]))
+        return [arithmetic.sub(x, broadcast_in_dim(mean, x.shape, (1,)))]
+
+    assert kinds(check(centred, array(40, 50))) == (2, 0, 0)
+
+
+def test_a_costly_value_read_many_times_is_stored() -> None:
+    def stencil(x: Any) -> list[Any]:
+        y = transcendental.tanh(transcendental.tanh(x))
+        parts = [slicing.slice(y, (k,), (k + 1000,), (1,)) for k in range(0, 80, 10)]
+        total = parts[0]
+        for part in parts[1:]:
+            total = arithmetic.add(total, part)
+        return [total]
+
+    aval = shaped((1080,), F32)
+    assert kinds(compile_to_program(staged(stencil, aval))) == (2, 0, 0)
+
+
+def test_big_reductions_to_a_scalar_come_in_two_stages() -> None:
+    program = compile_to_program(staged(lambda x: [reduce_sum(x, (0, 1))], shaped((512, 512), F32)))
+    first, second = kernels(program)
+    assert isinstance(first.tree[0], Loop)
+    assert first.tree[0].axis.extent >= 8
+    assert second.operands[0].size < 512
+
+
+@pytest.mark.parametrize("size", [65537, 40009])
+def test_the_stages_of_a_reduction_of_a_prime_extent_agree(size: int) -> None:
+    x = (np.arange(size) % 7).astype(np.int32)
+    check(lambda x: [reduce_sum(x, (0,)), reduce.argmax(x, 0, np.dtype(np.int32))], x)
+
+
+def test_the_gradient_step_of_a_network_is_a_few_kernels_in_place() -> None:
+    def step(w: Any, b: Any, delta: Any, dw: Any) -> list[Any]:
+        db = reduce_sum(delta, (0,))
+        return [arithmetic.sub(w, arithmetic.mul(dw, 0.1)), arithmetic.sub(b, arithmetic.mul(db, 0.1))]
+
+    program = check(step, array(4, 5), array(5), array(8, 5), array(4, 5), donated=(True, True, False, False))
+    assert kinds(program) == (2, 0, 0)
+    assert [b.donated for b in program.buffers if b.kind == "output"] == [0, 1]
+    assert all(k.in_place for k in kernels(program))
+
+
+def test_library_calls_take_and_give_permuted_arrays() -> None:
+    def weight_gradient(x: Any, delta: Any) -> list[Any]:
+        left = dot.dot_general(delta, x, (((0,), (0,)), ((), ())))
+        square = dot.dot_general(x, transpose(x, (1, 0)), (((1,), (0,)), ((), ())))
+        return [arithmetic.mul(transpose(left, (1, 0)), 0.5), square]
+
+    program = check(weight_gradient, array(4, 6), array(4, 3), library=(dot.dot_general_p,))
+    assert kinds(program) == (1, 2, 0), explain(program)
+
+
+def test_without_a_library_products_are_loops() -> None:
+    program = check(lambda x, y: [dot.dot_general(x, y, (((1,), (0,)), ((), ())))], array(3, 9), array(9, 4))
+    assert kinds(program) == (1, 0, 0)
+
+
+def test_what_kernels_cannot_do_runs_on_the_host_and_says_so() -> None:
+    program = check(lambda x: [sort.sort((x,), dimension=0, num_keys=1)[0]], array(9))
+    assert kinds(program) == (0, 0, 1)
+    assert "HOST" in explain(program)
+    assert "sort" in program.notes[0]
+
+
+def test_complex_numbers_go_by_the_host() -> None:
+    x = (array(5) + 1j * array(5)).astype(np.complex64)
+    program = check(lambda x: [arithmetic.mul(x, x)], x)
+    assert kinds(program)[2] == 1
+
+
+def test_half_precision_is_rounded_after_each_operation() -> None:
+    x = RNG.normal(size=300).astype(np.float16)
+
+    def chain(x: Any) -> list[Any]:
+        return [arithmetic.mul(arithmetic.add(arithmetic.mul(x, 3.0), 1.5), x)]
+
+    program = compile_to_program(staged(chain, x))
+    h = np.float16
+    expected = ((x * h(3)).astype(h) + h(1.5)).astype(h) * x
+    np.testing.assert_array_equal(run_program(program, [x])[0], expected)
+
+
+def test_the_same_program_gives_the_same_text() -> None:
+    def fun(x: Any, y: Any) -> list[Any]:
+        z = compare.select_n(compare.gt(x, y), x, y)
+        return [reduce_sum(z, (0,)), transcendental.exp(z), convert_element_type(z, np.dtype(np.int32))]
+
+    texts = {explain(compile_to_program(staged(fun, shaped((8, 9), F32), shaped((8, 9), F32)))) for _ in range(3)}
+    assert len(texts) == 1
