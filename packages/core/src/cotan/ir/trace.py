@@ -182,7 +182,7 @@ class Tracer:
 
     def __bool__(self) -> bool:
         hint = (
-            "Use cotan.numpy.where or cotan.lax.cond for a choice inside the program, or mark the argument that "
+            "Use cotan.numpy.where for a choice inside the program, or mark the argument that "
             "decides it as static (static_argnames)."
         )
         return bool(self._known(errors.TracerBoolConversionError, "a branch or bool()", hint))
@@ -201,7 +201,7 @@ class Tracer:
     def __index__(self) -> int:
         hint = (
             "A Python index, range or shape must be known: mark the argument as static, or use "
-            "cotan.lax.dynamic_slice, cotan.numpy.take or a structured loop."
+            "cotan.lax.dynamic_slice or cotan.numpy.take."
         )
         return int(self._known(errors.TracerIntegerConversionError, "a Python integer", hint).__index__())
 
