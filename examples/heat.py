@@ -55,9 +55,7 @@ def main(arguments: list[str] | None = None) -> Path:
     start = time.perf_counter()
     plate = np.asarray(simulate(options.size, options.steps))
     seconds = time.perf_counter() - start
-    print(
-        f"{options.steps} steps of {options.size} x {options.size}: {seconds:.2f} s, mean {plate.mean():.4f}"
-    )
+    print(f"{options.steps} steps of {options.size} x {options.size}: {seconds:.2f} s, mean {plate.mean():.4f}")
     figure, axes = plt.subplots(figsize=(6, 5), layout="constrained")
     figure.colorbar(axes.imshow(plate, cmap="inferno"), label="temperature")
     axes.set(title=f"after {options.steps} steps")
