@@ -8,7 +8,7 @@ the same for CPython's vector call protocol. A non-zero status leaves the functi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cotan.backend import LoweringTable
@@ -139,9 +139,9 @@ class Writer:
         if known is None:
             symbol = f"k{len(self._bodies)}"
             code = emit_kernel(kernel, self.target, symbol)
-            # Layers of one shape have kernels of one text: it is compiled once.
-            code = self._bodies.setdefault(code.text.replace(f"@{symbol}(", "@("), code)
-            known = self._kernels[id(kernel)] = (kernel, code)
+            # Layers of one shape have kernels of one text: it is compiled once. How many units to run is not in the text.
+            same = self._bodies.setdefault(code.text.replace(f"@{symbol}(", "@("), code)
+            known = self._kernels[id(kernel)] = (kernel, replace(code, symbol=same.symbol))
         code = known[1]
         self.launch(code.symbol, pointers, code.units, code.units * code.unit_cost, kernel.name)
 
