@@ -123,6 +123,39 @@ def test_jitted_bits_are_the_eager_ones(partitionable):
                 np.testing.assert_array_equal(eager, jitted)
 
 
+EVERY_SAMPLER = {
+    "split": lambda key, shape: random.key_data(random.split(key, shape or 3)),
+    "fold_in": lambda key, shape: random.key_data(random.fold_in(key, len(shape) + 5)),
+    "uniform": random.uniform,
+    "normal": random.normal,
+    "randint": lambda key, shape: random.randint(key, shape, -5, 1000),
+    "bernoulli": lambda key, shape: random.bernoulli(key, 0.3, shape),
+    "permutation": lambda key, shape: random.permutation(key, 13 + len(shape)),
+    "categorical": lambda key, shape: random.categorical(key, np.log(np.float32([0.1, 0.2, 0.7])), shape=shape),
+    "choice": lambda key, shape: random.choice(key, 20, shape),
+    "gumbel": random.gumbel,
+    "exponential": random.exponential,
+    "truncated_normal": lambda key, shape: random.truncated_normal(key, -1.0, 2.0, shape),
+    "rademacher": random.rademacher,
+}
+
+
+@pytest.mark.parametrize("typed", [False, True])
+@pytest.mark.parametrize("name", EVERY_SAMPLER)
+def test_jitted_samplers_are_the_eager_ones(name, typed):
+    key = random.key(3) if typed else random.PRNGKey(3)
+    sampler = EVERY_SAMPLER[name]
+    for shape in [(), (1,), (7,), (3, 5), (2, 3, 17)]:
+        eager = np.asarray(sampler(key, shape))
+        with_key_held = np.asarray(cotan.jit(lambda s=shape: sampler(key, s))())
+        with_key_given = np.asarray(cotan.jit(lambda k, s=shape: sampler(k, s))(key))
+        assert with_key_held.tobytes() == with_key_given.tobytes()
+        if eager.dtype.kind == "f" and name != "uniform":
+            assert _ulps(with_key_given, eager, 1.0) <= 4
+        else:
+            np.testing.assert_array_equal(with_key_given, eager)
+
+
 def test_the_original_layout_differs_and_is_as_documented():
     with cotan.config.override(threefry_partitionable=False):
         words = random.bits(random.PRNGKey(0), (3,))

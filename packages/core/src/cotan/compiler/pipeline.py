@@ -239,6 +239,9 @@ def permutation_of(op: Op) -> tuple[Var, tuple[int, ...]] | None:
     [out] = op.outs
     if var.aval.dtype != out.aval.dtype or var.aval.ndim != out.aval.ndim or 1 in var.aval.shape:
         return None
+    if len(idx) != var.aval.ndim:
+        # Elements of random keys have one more index, that of their words.
+        return None
     try:
         permutation = tuple(idx.index(i) for i in op.idx)
     except ValueError:
