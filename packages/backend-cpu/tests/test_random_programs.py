@@ -1,52 +1,51 @@
-"""Random programs on the CPU against the references: the compiler's generator, with sizes that fill vectors."""
+"""Random programs: the CPU gives what the references give, and what it gave the first time."""
 
 from __future__ import annotations
 
 from random import Random
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
-import pytest
-from compiler import test_random_programs as generator
-from programs import by_reference, compiled, run, staged
+from compiler.compiling import by_reference, staged
+from compiler.random_programs import random_program
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from cotan.backend.registry import get_backend
+from cotan.compiler import compile_to_program
 from cotan.config import config
-
-SIZES = {"small": ((1, 2, 3, 5, 8), 400), "vectors": ((1, 2, 3, 7, 16, 17, 33, 64, 100), 20_000)}
-
-
-class Builder(generator.Builder):
-    """With another limit on the size of values."""
-
-    limit = 400
-
-    def step(self):
-        out = getattr(self, self.choose(generator.STEPS))(self.pick())
-        if out is not None and out.size <= self.limit:
-            self.values.append(out)
+from cotan.primitives import dot, transcendental
+from cotan.structural import broadcast_in_dim
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("seed", range(25))
-def test_random_program(seed, size, threads, monkeypatch):
-    extents, limit = SIZES[size]
-    monkeypatch.setattr(generator, "EXTENTS", extents)
-    draw, rng = Random(seed), np.random.default_rng(seed)
-    shapes = [tuple(draw.choice(extents) for _ in range(draw.randrange(3))) for _ in range(2)]
-    args = [rng.uniform(-2, 2, shape).astype(np.float32) for shape in shapes]
-    count = draw.randint(3, 14)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(st.randoms(use_true_random=False), st.integers(3, 20))
+def test_random_program(random: Random, count: int) -> None:
+    drawn = random_program(random, count)
+    backend = get_backend("cpu")
+    [device] = backend.devices()[:1]
+    with config.override(enable_x64=True):
+        closed = staged(drawn.fun, *drawn.args)
+        library = (dot.dot_general_p,) if drawn.with_library else ()
+        program = compile_to_program(closed, donated=drawn.donated, supports_library=library)
+        executable = backend.compile(program, SimpleNamespace(device=device))
+        expected = by_reference(closed, drawn.args)
+        for _ in range(2):
+            buffers = [device.put(np.array(a)) for a in drawn.args]
+            results = [np.asarray(b.to_host()) for b in executable.run(buffers, drawn.donated)]
+            for actual, value in zip(results, expected, strict=True):
+                assert (actual.shape, actual.dtype) == (value.shape, value.dtype)
+                np.testing.assert_allclose(actual.astype(np.float64), value.astype(np.float64), rtol=1e-7, atol=1e-9)
 
-    def program(*xs):
-        builder = Builder(Random(seed), list(xs))
-        builder.limit = limit
-        for _ in range(count):
-            builder.step()
-        return builder.values[-3:]
 
-    closed = staged(program, args)
-    with config.override(num_threads=threads):
-        found = run(compiled(closed), args, closed.in_avals)
-    for x, y in zip(found, by_reference(closed, args), strict=True):
-        assert (x.shape, x.dtype) == (y.shape, y.dtype)
-        scale = max(1.0, np.abs(y[np.isfinite(y)]).max(initial=0))
-        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-4 * scale)
+def test_kernels_of_one_text_run_all_of_their_own_rows() -> None:
+    def fun(x: Any) -> list[Any]:
+        return [broadcast_in_dim(transcendental.exp(x), (rows, 300), (1,)) for rows in (2, 1000)]
+
+    x = np.linspace(0, 1, 300, dtype=np.float32)
+    backend = get_backend("cpu")
+    [device] = backend.devices()[:1]
+    executable = backend.compile(compile_to_program(staged(fun, x)), SimpleNamespace(device=device))
+    for result, rows in zip(executable.run([device.put(x)]), (2, 1000), strict=True):
+        np.testing.assert_allclose(result.to_host(), np.tile(np.exp(x), (rows, 1)), rtol=1e-5)

@@ -1,214 +1,22 @@
-"""Random programs over many families of primitives: what the compiler makes of them equals the references.
-
-Shapes are small and odd, values are shared between several consumers, and results are taken from the middle, so that
-fusion, shared loops, in-place updates and the buffer plan are all put to the test.
-"""
+"""Random programs: what the compiler makes of them equals the references."""
 
 from __future__ import annotations
 
 from random import Random
-from typing import Any
 
-import numpy as np
 from compiler.compiling import check
+from compiler.random_programs import random_program
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cotan.config import config
-from cotan.primitives import (
-    arithmetic,
-    cast,
-    compare,
-    cumulative,
-    dot,
-    gather,
-    pad,
-    reduce,
-    scatter,
-    shape,
-    transcendental,
-)
-from cotan.primitives import slice as slicing
-from cotan.structural import broadcast_in_dim, convert_element_type, reduce_sum, transpose
-
-# In double precision, so that cancellations are no matter.
-FLOAT = np.dtype(np.float64)
-I32 = np.dtype(np.int32)
-EXTENTS = (1, 2, 3, 5, 8)
-
-
-class Builder:
-    """Draws one operation after the other on the values there are."""
-
-    def __init__(self, random: Random, values: list[Any]) -> None:
-        self.random = random
-        self.values = values
-
-    def pick(self) -> Any:
-        # The newest half of the time, so that chains grow long.
-        return self.values[-1] if self.coin() else self.choose(self.values)
-
-    def choose(self, options: Any) -> Any:
-        return self.random.choice(list(options))
-
-    def coin(self) -> bool:
-        return self.random.random() < 0.5
-
-    def step(self) -> None:
-        x = self.pick()
-        out = getattr(self, self.choose(STEPS))(x)
-        if out is not None and out.size <= 400:
-            self.values.append(out)
-
-    def unary(self, x: Any) -> Any:
-        f = self.choose((arithmetic.neg, transcendental.tanh, transcendental.sin, arithmetic.abs, arithmetic.sign))
-        return f(x)
-
-    def binary(self, x: Any) -> Any:
-        y = self.choose([v for v in self.values if v.shape == x.shape])
-        f = self.choose((arithmetic.add, arithmetic.sub, arithmetic.max, arithmetic.min))
-        return f(x, y)
-
-    def product(self, x: Any) -> Any:
-        return arithmetic.mul(transcendental.tanh(x), 0.5)
-
-    def choice(self, x: Any) -> Any:
-        y = self.choose([v for v in self.values if v.shape == x.shape])
-        return compare.select_n(compare.gt(x, y), y, x)
-
-    def reduction(self, x: Any) -> Any:
-        if x.ndim == 0:
-            return None
-        axes = tuple(d for d in range(x.ndim) if self.coin()) or (self.choose(range(x.ndim)),)
-        return self.choose((reduce_sum, reduce.reduce_max, reduce.reduce_min))(x, axes)
-
-    def position(self, x: Any) -> Any:
-        if x.ndim == 0 or 0 in x.shape:
-            return None
-        axis = self.choose(range(x.ndim))
-        return convert_element_type(reduce.argmax(x, axis, I32), FLOAT)
-
-    def broadcast(self, x: Any) -> Any:
-        extra = self.choose(EXTENTS)
-        place = self.choose(range(x.ndim + 1))
-        dims = tuple(d + (d >= place) for d in range(x.ndim))
-        return broadcast_in_dim(x, (*x.shape[:place], extra, *x.shape[place:]), dims)
-
-    def back(self, x: Any) -> Any:
-        """Subtract a row statistic, as a softmax does."""
-        if x.ndim == 0 or 0 in x.shape:
-            return None
-        axis = self.choose(range(x.ndim))
-        kept = tuple(d for d in range(x.ndim) if d != axis)
-        return arithmetic.sub(x, broadcast_in_dim(reduce.reduce_max(x, (axis,)), x.shape, kept))
-
-    def permute(self, x: Any) -> Any:
-        return transpose(x, tuple(self.random.sample(range(x.ndim), x.ndim)))
-
-    def flatten(self, x: Any) -> Any:
-        return shape.reshape(x, (x.size,))
-
-    def split(self, x: Any) -> Any:
-        if x.ndim == 0:
-            return None
-        n = x.shape[-1]
-        k = self.choose([d for d in range(1, n + 1) if n % d == 0] or [1])
-        return shape.reshape(x, (*x.shape[:-1], k, n // k)) if n else None
-
-    def part(self, x: Any) -> Any:
-        if x.ndim == 0 or 0 in x.shape:
-            return None
-        lo = [self.choose(range(n)) for n in x.shape]
-        hi = [self.choose(range(a + 1, n + 1)) for a, n in zip(lo, x.shape, strict=True)]
-        steps = [self.choose((1, 1, 2)) for _ in x.shape]
-        return slicing.slice(x, lo, hi, steps)
-
-    def backwards(self, x: Any) -> Any:
-        return shape.rev(x, tuple(d for d in range(x.ndim) if self.coin()))
-
-    def padded(self, x: Any) -> Any:
-        config = [(self.choose((-1, 0, 2)), self.choose((0, 1)), self.choose((0, 0, 1))) for _ in x.shape]
-        if any(lo + hi + max(n - 1, 0) * inner + n < 0 for (lo, hi, inner), n in zip(config, x.shape, strict=True)):
-            return None
-        return pad.pad(x, np.float64(-0.25), config)
-
-    def joined(self, x: Any) -> Any:
-        if x.ndim == 0 or 0 in x.shape:
-            return None
-        axis = self.choose(range(x.ndim))
-        return shape.concatenate([x, self.unary(x), self.back(x)], axis)
-
-    def running(self, x: Any) -> Any:
-        if x.ndim == 0:
-            return None
-        f = self.choose((cumulative.cumsum, cumulative.cummax))
-        return f(x, self.choose(range(x.ndim)), self.coin())
-
-    def window(self, x: Any) -> Any:
-        if x.ndim == 0 or 0 in x.shape:
-            return None
-        sizes = tuple(self.choose(range(1, n + 1)) for n in x.shape)
-        start = cast.convert_element_type(self.scalar(), I32)
-        return slicing.dynamic_slice(x, (start,) * x.ndim, sizes)
-
-    def update(self, x: Any) -> Any:
-        if x.ndim == 0 or 0 in x.shape:
-            return None
-        start = cast.convert_element_type(self.scalar(), I32)
-        part = slicing.slice(x, (0,) * x.ndim, tuple((n + 1) // 2 for n in x.shape), (1,) * x.ndim)
-        return slicing.dynamic_update_slice(x, self.unary(part), (start,) * x.ndim)
-
-    def scalar(self) -> Any:
-        x = self.pick()
-        return reduce_sum(x, tuple(range(x.ndim))) if x.ndim else x
-
-    def rows(self, x: Any) -> Any:
-        if x.ndim == 0 or 0 in x.shape:
-            return None
-        which = cast.convert_element_type(arithmetic.mul(self.flatten(self.pick()), 3.0), I32)
-        which = shape.reshape(which, (which.shape[0], 1))
-        numbers = gather.GatherDimensionNumbers(tuple(range(1, x.ndim)), (0,), (0,))
-        return gather.gather(x, which, numbers, (1, *x.shape[1:]), mode=self.choose(("clip", "fill")), fill_value=0.5)
-
-    def scattered(self, x: Any) -> Any:
-        if x.ndim == 0 or 0 in x.shape:
-            return None
-        which = cast.convert_element_type(arithmetic.mul(self.flatten(self.pick()), 2.0), I32)
-        which = shape.reshape(which, (which.shape[0], 1))
-        values = broadcast_in_dim(self.scalar(), (which.shape[0], *x.shape[1:]), ())
-        numbers = scatter.ScatterDimensionNumbers(tuple(range(1, x.ndim)), (0,), (0,))
-        f = self.choose((scatter.scatter, scatter.scatter_add))
-        return f(x, which, values, numbers, mode=self.choose(("clip", "drop")))
-
-    def multiplied(self, x: Any) -> Any:
-        y = self.choose([v for v in self.values if v.ndim == 2] or [None])
-        if y is None or x.ndim != 2 or x.shape[1] != y.shape[1]:
-            return None
-        return arithmetic.mul(dot.dot_general(x, y, (((1,), (1,)), ((), ()))), 0.125)
-
-
-STEPS = (
-    "unary", "binary", "binary", "product", "choice", "reduction", "reduction", "position", "broadcast", "broadcast",
-    "back", "permute", "flatten", "split", "part", "backwards", "padded", "joined", "running", "window", "update",
-    "rows", "scattered", "multiplied",
-)  # fmt: skip
+from cotan.primitives import dot
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(st.randoms(use_true_random=False), st.integers(3, 20))
 def test_random_program(random: Random, count: int) -> None:
-    rng = np.random.default_rng(random.randrange(1000))
-    shapes = [tuple(random.choice(EXTENTS) for _ in range(random.randrange(4))) for _ in range(random.randrange(1, 4))]
-    args = [rng.normal(size=s).astype(FLOAT) for s in shapes]
-
-    def fun(*xs: Any) -> list[Any]:
-        builder = Builder(random, list(xs))
-        for _ in range(count):
-            builder.step()
-        results = [v for v in builder.values[len(xs) :] if random.random() < 0.25]
-        return [builder.values[-1], *results]
-
-    donated = [random.random() < 0.5 for _ in args]
-    library = (dot.dot_general_p,) if random.random() < 0.5 else ()
+    drawn = random_program(random, count)
+    library = (dot.dot_general_p,) if drawn.with_library else ()
     with config.override(enable_x64=True):
-        check(fun, *args, donated=donated, library=library, rtol=1e-7)
+        check(drawn.fun, *drawn.args, donated=drawn.donated, library=library, rtol=1e-7)
