@@ -139,7 +139,7 @@ class Writer:
         if known is None:
             symbol = f"k{len(self._bodies)}"
             code = emit_kernel(kernel, self.target, symbol)
-            # Layers of one shape have kernels of one text: it is compiled once. How many units to run is not in the text.
+            # Layers of one shape have kernels of one text: it is compiled once. How many units run is not in it.
             same = self._bodies.setdefault(code.text.replace(f"@{symbol}(", "@("), code)
             known = self._kernels[id(kernel)] = (kernel, replace(code, symbol=same.symbol))
         code = known[1]

@@ -21,3 +21,4 @@ def register(table: LoweringTable) -> None:
     from cotan.primitives.sort import sort_p, top_k_p
 
     table.rule("library", sort_p, top_k_p)(write)
+    table.on_host.update((sort_p, top_k_p))

@@ -4,7 +4,7 @@ from cotan.api.autodiff import grad, jvp, linearize, value_and_grad, vjp
 from cotan.api.checkpoint import checkpoint, checkpoint_name, checkpoint_policies, remat
 from cotan.api.jacobian import hessian, jacfwd, jacrev
 from cotan.api.jit import clear_caches, jit
-from cotan.api.tracing import ShapeDtypeStruct, eval_shape, make_jaxpr
+from cotan.api.tracing import ShapeDtypeStruct, eval_shape, explain, make_jaxpr
 from cotan.api.vmap import vmap
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "checkpoint_policies",
     "clear_caches",
     "eval_shape",
+    "explain",
     "grad",
     "hessian",
     "jacfwd",

@@ -1,4 +1,4 @@
-"""What a function would do, without doing it: its jaxpr, and the types of its results."""
+"""What a function would do, without doing it: its jaxpr, its program in words, the types of its results."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from cotan.api.flat import Function, check_argument_leaves, check_callable, copy
 from cotan.api.programs import Program, trace_program
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, shaped
 from cotan.ir.jaxpr import ClosedJaxpr
+from cotan.runtime.compile import explain_closed
 from cotan.tree import tree_flatten
 
 
@@ -121,6 +122,34 @@ def make_jaxpr(fun: Function, static_argnums: Argnums = None, return_shape: bool
         return closed, program.out_tree.unflatten(map(_struct_of, closed.out_avals))
 
     return copy_identity(traced, fun, "make_jaxpr")
+
+
+def explain(fun: Function, static_argnums: Argnums = None) -> Function:
+    """A function that says what ``fun`` becomes when it is compiled, instead of running it.
+
+    Args:
+      static_argnums: positions of arguments that are Python values, not data.
+
+    Returns:
+      A function that takes what ``fun`` takes (arrays may be given as ``ShapeDtypeStruct``) and returns text: the
+      steps of the compiled program on the default device, what was fused into each kernel, its loops, and what runs on
+      the host.
+
+    Raises:
+      TypeError: (when called) an argument or result is not an array.
+      BackendUnavailableError: (when called) no backend is installed.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> "fused: reduce_sum tanh" in cotan.explain(lambda x: cnp.sum(cnp.tanh(x), axis=1))(cnp.ones((64, 100)))
+    True
+    """
+    check_callable("explain", fun)
+
+    def explained(*args: Any, **kwargs: Any) -> str:
+        program = _trace("explain", fun, static_argnums, args, kwargs)
+        return explain_closed(program.closed, program.closed.jaxpr.name)
+
+    return copy_identity(explained, fun, "explain")
 
 
 def eval_shape(fun: Function, *args: Any, **kwargs: Any) -> Any:

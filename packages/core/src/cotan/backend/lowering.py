@@ -21,6 +21,8 @@ class LoweringTable:
       library: primitive -> what a ``LibraryStep`` of a Program becomes (door 2).
       native: primitive -> what an equation of a jaxpr becomes (door 3). Core decomposes until only these are left.
 
+      on_host: those primitives of ``library`` that the backend does on the host; ``explain`` says so.
+
     The signature of a rule is the backend's own affair.
 
     >>> from cotan.ir.primitive import Primitive
@@ -32,7 +34,7 @@ class LoweringTable:
     True
     """
 
-    __slots__ = ("backend", "eager", "library", "native")
+    __slots__ = ("backend", "eager", "library", "native", "on_host")
     kinds = ("eager", "library", "native")
 
     def __init__(self, backend: str) -> None:
@@ -40,6 +42,7 @@ class LoweringTable:
         self.eager: dict[Primitive, AnyRule] = {}
         self.library: dict[Primitive, AnyRule] = {}
         self.native: dict[Primitive, AnyRule] = {}
+        self.on_host: set[Primitive] = set()
 
     def rule(self, kind: str, *primitives: Primitive) -> Callable[[AnyRule], AnyRule]:
         """A decorator that registers the function below it for ``primitives`` in the table ``kind``."""
@@ -70,6 +73,7 @@ class LoweringTable:
         for table in (self, *others):
             for kind in self.kinds:
                 result.table(kind).update(table.table(kind))
+            result.on_host = (result.on_host - table.library.keys()) | table.on_host
         return result
 
     def __repr__(self) -> str:

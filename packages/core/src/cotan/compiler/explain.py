@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from cotan.dtypes import short_name
 from cotan.ir.index import Index
+from cotan.ir.primitive import Primitive
 from cotan.ir.program import (
     CopyStep,
     HostStep,
@@ -31,22 +32,32 @@ _INFIX = {
 _LONG = 400
 
 
-def explain(program: Program) -> str:
-    """The steps of ``program`` as text: kernels with their loops, library calls, host steps, and the memory needed."""
-    lines = [_header(program)]
+def explain(program: Program, on_host: Container[Primitive] = ()) -> str:
+    """The steps of ``program`` as text: kernels with their loops, library calls, host steps, and the memory needed.
+
+    Args:
+      on_host: primitives whose library calls the backend does on the host.
+    """
+    words = [_word(step, on_host) for step in program.steps]
+    lines = [_header(program, words)]
     total = len(program.steps)
     for number, step in enumerate(program.steps, 1):
         lines.append("")
-        lines.extend(_step(program, step, f"step {number} of {total}"))
+        lines.extend(_step(program, step, words[number - 1], f"step {number} of {total}"))
     if program.notes:
         lines.append("")
         lines.extend(f"note: {note}" for note in program.notes)
     return "\n".join(lines)
 
 
-def _header(program: Program) -> str:
-    kinds = {KernelStep: "kernel", LibraryStep: "library call", HostStep: "host step", CopyStep: "copy"}
-    counts = {word: sum(type(s) is kind for s in program.steps) for kind, word in kinds.items()}
+def _word(step: Step, on_host: Container[Primitive]) -> str:
+    if isinstance(step, LibraryStep):
+        return "host step" if step.primitive in on_host else "library call"
+    return {KernelStep: "kernel", HostStep: "host step", CopyStep: "copy"}[type(step)]
+
+
+def _header(program: Program, kinds: Sequence[str]) -> str:
+    counts = {word: kinds.count(word) for word in ("kernel", "library call", "host step", "copy")}
     words = [f"{n} {word}{'s' if n != 1 and word != 'copy' else ''}" for word, n in counts.items() if n]
     donated = sum(b.donated is not None for b in program.buffers)
     took = f", {donated} results in place of donated arguments" if donated else ""
@@ -59,15 +70,16 @@ def _buffer(program: Program, number: int) -> str:
     return f"{kind}{number}:{short_name(buffer.aval.dtype)}[{','.join(map(str, buffer.aval.shape))}]"
 
 
-def _step(program: Program, step: Step, head: str) -> list[str]:
+def _step(program: Program, step: Step, kind: str, head: str) -> list[str]:
     if isinstance(step, KernelStep):
         return _kernel(program, step, head)
     if isinstance(step, CopyStep):
         return [f"{head}   copy   {_buffer(program, step.source)} -> {_buffer(program, step.target)}"]
-    kind = "library call" if isinstance(step, LibraryStep) else "HOST (NumPy reference)"
     results = ", ".join(_buffer(program, n) for n in step.results)
     operands = ", ".join(_buffer(program, n) for n in step.operands)
-    return [f"{head}   {kind} {step.primitive}   {results} = {step.primitive}({operands})"]
+    return [
+        f"{head}   {kind.replace('host step', 'HOST STEP')} {step.primitive}   {results} = {step.primitive}({operands})"
+    ]
 
 
 def _kernel(program: Program, step: KernelStep, head: str) -> list[str]:

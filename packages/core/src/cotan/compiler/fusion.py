@@ -43,6 +43,30 @@ class Estimate:
     chain: dict[int, tuple[float, int]]
     leaves: dict[Var, float]
 
+    def include(self, known: Estimate, times: float, copies: int, state: _State) -> None:
+        """Add what ``times`` elements of another value need, at ``copies`` indices; what both need counts once."""
+        if not self.chain and times == 1.0 and copies == 1:
+            self.chain, self.leaves = dict(known.chain), dict(known.leaves)
+            self.work, self.reads, self.nodes = known.work, known.reads, known.nodes
+            return
+        for position, (t, n) in known.chain.items():
+            old_times, old_copies = self.chain.get(position, (0.0, 0))
+            new_times, new_copies = max(old_times, times * t), max(old_copies, copies * n)
+            if (new_times, new_copies) != (old_times, old_copies):
+                work, nodes = state.local[position]
+                self.chain[position] = (new_times, new_copies)
+                self.work += (new_times - old_times) * work
+                self.nodes += (new_copies - old_copies) * nodes
+        for leaf, t in known.leaves.items():
+            self.include_leaf(leaf, times * t)
+
+    def include_leaf(self, var: Var, times: float) -> None:
+        """Add the reading of ``times`` elements of a variable in memory."""
+        old = self.leaves.get(var, 0.0)
+        if times > old:
+            self.leaves[var] = times
+            self.reads += times - old
+
     @property
     def free(self) -> bool:
         """Whether it needs no memory and next to no work (a broadcast constant)."""
@@ -127,25 +151,25 @@ def _estimate(op: Op, state: _State) -> None:
         times, indices = by_var.setdefault(var, (0.0, {}))
         indices[idx] = None
         by_var[var] = (times + steps(loops) / size, indices)
-    chain: dict[int, tuple[float, int]] = {}
-    leaves: dict[Var, float] = {}
-    for var, (times, indices) in by_var.items():
+    estimate = Estimate(0.0, 0.0, 0, {}, {})
+    producers = [
+        (state.estimates[state.producer[v].position], t, len(i))
+        for v, (t, i) in by_var.items()
+        if not _is_leaf(v, state)
+    ]
+    # The longest chain first: it is copied, the others are added to it.
+    for known, times, copies in sorted(producers, key=lambda item: -len(item[0].chain)):
+        estimate.include(known, times, copies, state)
+    for var, (times, _) in by_var.items():
         if _is_leaf(var, state):
-            leaves[var] = max(leaves.get(var, 0.0), times)
-            continue
-        known = state.estimates[state.producer[var].position]
-        for position, (t, copies) in known.chain.items():
-            old = chain.get(position, (0.0, 0))
-            chain[position] = (max(old[0], times * t), max(old[1], len(indices) * copies))
-        for leaf, t in known.leaves.items():
-            leaves[leaf] = max(leaves.get(leaf, 0.0), times * t)
-    chain[op.position] = (1.0, 1)
+            estimate.include_leaf(var, times)
     state.local[op.position] = (found.work / size, found.nodes)
-    work = sum(t * state.local[p][0] for p, (t, _) in chain.items())
-    nodes = sum(copies * state.local[p][1] for p, (_, copies) in chain.items())
-    if nodes > MAX_NODES and by_var:
+    estimate.chain[op.position] = (1.0, 1)
+    estimate.work += found.work / size
+    estimate.nodes += found.nodes
+    if estimate.nodes > MAX_NODES and by_var:
         state.forced.update(op.outs)
-    state.estimates[op.position] = Estimate(work, sum(leaves.values()), nodes, chain, leaves)
+    state.estimates[op.position] = estimate
 
 
 def scattering(op: Op) -> tuple[list[Expr], Loops, tuple[Idx, Idx]]:

@@ -21,7 +21,7 @@ from cotan.ir.evaluate import eval_closed
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.trace import eval_trace, set_current_trace
 from cotan.runtime.array import Array
-from cotan.runtime.devices import chosen_device, move
+from cotan.runtime.devices import chosen_device, move, new_array_device
 from cotan.runtime.host import check_nans, lift_to
 
 Buffers = list[Any]
@@ -211,6 +211,23 @@ def _for_door(closed: ClosedJaxpr, backend: Backend, door: str, options: Compile
         if any(type(value) is Array for value in program.consts.values()):
             program = replace(program, consts={number: _stored(value) for number, value in program.consts.items()})
         return program
+
+
+def explain_closed(closed: ClosedJaxpr, name: str) -> str:
+    """What the default device's backend makes of a program, in words: its kernels and steps, or its operations."""
+    from cotan.compiler import explain
+
+    device = new_array_device()
+    backend = device.backend
+    door = backend.capabilities.door
+    if door == "eager":
+        return f"program `{name}`: {backend.name} runs it operation by operation\n{closed}"
+    made = _for_door(closed, backend, door, CompileOptions(device, (), name))
+    return (
+        f"program `{name}`, as {backend.name} takes it\n{made}"
+        if door == "program"
+        else explain(made, backend.lowerings().on_host)
+    )
 
 
 def _stored(value: Any) -> Any:
