@@ -86,6 +86,24 @@ def test_scalar_constants_stand_in_the_kernels() -> None:
     assert not program.consts
 
 
+def test_exact_operations_on_small_constants_are_done_while_compiling() -> None:
+    table = np.arange(6, dtype=np.int32)
+
+    def fun(x: Any) -> list[Any]:
+        scale = arithmetic.sub(arithmetic.mul(table, 2), 1)
+        return [arithmetic.mul(x, scale)]
+
+    program = check(fun, np.arange(6, dtype=np.int32))
+    assert [list(value) for value in program.consts.values()] == [[-1, 1, 3, 5, 7, 9]]
+    assert program.steps[0].kernel.fused == ("mul",)
+
+
+def test_what_rounds_differently_elsewhere_is_not_folded() -> None:
+    table = np.linspace(0, 1, 6, dtype=F32)
+    program = check(lambda x: [arithmetic.mul(x, transcendental.exp(table))], np.ones(6, F32))
+    assert "exp" in program.steps[0].kernel.fused
+
+
 def test_decomposition_reaches_the_basis_and_means_the_same() -> None:
     def fun(x: Any) -> list[Any]:
         bits = random_bits.threefry2x32(*[np.arange(4, dtype=np.uint32)] * 4)

@@ -30,6 +30,7 @@ _INFIX = {
     "shr_arithmetic": ">>",
 }  # fmt: skip
 _LONG = 400
+_DEEP = 60
 
 
 def explain(program: Program, on_host: Container[Primitive] = ()) -> str:
@@ -105,6 +106,7 @@ class _Names:
         self.kernel = kernel
         self.values: dict[Expr, str] = {}
         self._texts: dict[tuple[Expr, bool], str] = {}
+        self._depth = 0
 
     def new(self, node: Expr) -> str:
         name = self.values[node] = f"t{len(self.values)}"
@@ -124,7 +126,11 @@ class _Names:
         """Texts of shared nodes are made once, and long ones are cut."""
         text = self._texts.get((node, inside))
         if text is None:
+            if self._depth >= _DEEP:
+                return "..."
+            self._depth += 1
             text = self._new_text(node, inside)
+            self._depth -= 1
             text = self._texts[node, inside] = text if len(text) <= _LONG else f"{text[:_LONG]}..."
         return text
 

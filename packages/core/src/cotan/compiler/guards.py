@@ -46,20 +46,38 @@ class Protector:
             return index
         return substitute(index, {}, lambda v: as_index(self(v.expr, under), *v.range))
 
-    def __call__(self, node: Expr, under: Under = ()) -> Expr:
-        """``node`` as it stands inside the branches ``under``."""
-        if node not in self.risky:
-            return node
-        known = self.memo.get((node, under))
-        if known is not None:
-            return known
-        attr = node.attr
-        if node.op == "guard":
-            attr = tuple((self.index(i, under), lo, hi) for i, lo, hi in attr)
-            branches = [(*under, (attr, True)), (*under, (attr, False))]
-            args = [self(a, u) for a, u in zip(node.args, branches, strict=True)]
-        else:
-            args = [self(a, under) for a in node.args]
+    def __call__(self, root: Expr, under: Under = ()) -> Expr:
+        """``root`` as it stands inside the branches ``under``."""
+        if root not in self.risky:
+            return root
+        memo = self.memo
+        stack = [(root, under)]
+        while stack:
+            node, inside = stack[-1]
+            if (node, inside) in memo:
+                stack.pop()
+                continue
+            if node.op == "guard":
+                # The conditions come first: the branches stand under the new ones.
+                missing = [(v, inside) for v in inner_values(node) if v in self.risky and (v, inside) not in memo]
+                if missing:
+                    stack.extend(missing)
+                    continue
+                attr = tuple((self.index(i, inside), lo, hi) for i, lo, hi in node.attr)
+                needed = [(node.args[0], (*inside, (attr, True))), (node.args[1], (*inside, (attr, False)))]
+            else:
+                attr = node.attr
+                needed = [(n, inside) for n in (*node.args, *inner_values(node))]
+            missing = [(n, u) for n, u in needed if n in self.risky and (n, u) not in memo]
+            if missing:
+                stack.extend(missing)
+                continue
+            args = [memo[n, u] if n in self.risky else n for n, u in needed[: len(node.args)]]
+            memo[node, inside] = self._rebuild(node, args, attr, inside)
+            stack.pop()
+        return memo[root, under]
+
+    def _rebuild(self, node: Expr, args: list[Expr], attr: Any, under: Under) -> Expr:
         if node.op == "load":
             attr = (attr[0], self.index(attr[1], under))
         elif node.op == "index":
@@ -70,8 +88,7 @@ class Protector:
                 args[half:] = [_inside(a, under) for a in args[half:]]
             # It may stand elsewhere without these guards: this one has loops of its own.
             attr, args[half:] = _own_loops(attr, args[half:])
-        result = self.memo[node, under] = make(node.op, node.dtype, args, attr)
-        return result
+        return make(node.op, node.dtype, args, attr)
 
 
 def _own_loops(attr: Any, bodies: Sequence[Expr]) -> tuple[Any, list[Expr]]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cotan.compiler.elements import Op, has_scalars, is_empty, make_op, physical
+from cotan.compiler.fold import folded
 from cotan.compiler.fusion import Fusion, Group, fuse
 from cotan.compiler.kernels import Draft, cumulative_kernel, group_kernel, scatter_kernel, start_kernel
 from cotan.compiler.passes import optimise, trace_decomposition
@@ -96,6 +97,10 @@ class _Compilation:
         elif op.kind in ("library", "host"):
             op = self._step_op(op.kind, self._with_operands_permuted(eqn) if op.kind == "library" else eqn)
         elif op.kind == "map" and len(op.outs) == 1:
+            value = folded(op, eqn, self.consts)
+            if value is not None:
+                self._fold(op.outs[0], value)
+                return
             same = _identity(op)
             if same is not None:
                 self.renamed[op.outs[0]] = same
@@ -106,6 +111,13 @@ class _Compilation:
                 if self._permuted_at_source(op, *permutation):
                     return
         self.ops.append(op)
+
+    def _fold(self, var: Var, value: np.ndarray) -> None:
+        """``var`` is the constant ``value``."""
+        if var.aval.shape:
+            self.consts[var] = value
+        else:
+            self.renamed[var] = Literal(value, var.aval)
 
     def _with_operands_permuted(self, eqn: Eqn) -> Eqn:
         """``eqn`` reading what its operands are permutations of, where its primitive can."""

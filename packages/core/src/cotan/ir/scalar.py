@@ -43,42 +43,46 @@ BOOL = np.dtype(np.bool_)
 class Expr:
     """One node. Make nodes with the functions of this module, never directly."""
 
-    __slots__ = ("op", "dtype", "args", "attr", "_hash", "_axes", "__weakref__")
+    __slots__ = ("op", "dtype", "args", "attr", "free_axes", "_hash", "__weakref__")
     op: str
     dtype: Any
     args: tuple[Expr, ...]
     attr: Any
+    free_axes: frozenset[Axis]
+    """The loops that the value depends on (a reduction binds its own)."""
 
     def __init__(self, op: str, dtype: Any, args: tuple[Expr, ...], attr: Any, hash_: int) -> None:
         self.op = op
         self.dtype = dtype
         self.args = args
         self.attr = attr
+        self.free_axes = _free_axes(op, args, attr)
         self._hash = hash_
-        self._axes: frozenset[Axis] | None = None
 
     def __hash__(self) -> int:
         return self._hash
 
-    @property
-    def free_axes(self) -> frozenset[Axis]:
-        """The loops that the value depends on (a reduction binds its own)."""
-        if self._axes is None:
-            axes: frozenset[Axis] = frozenset().union(*(arg.free_axes for arg in self.args))
-            if self.op == "load":
-                axes |= index_axes(self.attr[1])
-            elif self.op == "index":
-                axes |= index_axes(self.attr)
-            elif self.op == "guard":
-                for index, _, _ in self.attr:
-                    axes |= index_axes(index)
-            elif self.op == "reduce":
-                axes -= set(self.attr[1])
-            self._axes = axes
-        return self._axes
-
     def __repr__(self) -> str:
         return _show(self, _SHOWN_DEPTH)
+
+
+_NO_AXES: frozenset[Axis] = frozenset()
+
+
+def _free_axes(op: str, args: tuple[Expr, ...], attr: Any) -> frozenset[Axis]:
+    """Computed at birth, so that nothing recurs into deep expressions later; most nodes share an operand's."""
+    axes = _NO_AXES
+    for arg in args:
+        more = arg.free_axes
+        if more is not axes and more:
+            axes = more if not axes or axes <= more else axes if more <= axes else axes | more
+    if op == "load":
+        return index_axes(attr[1])
+    if op == "index":
+        return index_axes(attr)
+    if op == "guard":
+        return axes.union(*(index_axes(index) for index, _, _ in attr))
+    return axes.difference(attr[1]) if op == "reduce" else axes
 
 
 _SHOWN_DEPTH = 5
