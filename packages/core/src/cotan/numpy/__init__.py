@@ -113,6 +113,12 @@ from cotan.numpy.manipulation import transpose as transpose
 from cotan.numpy.manipulation import unstack as unstack
 from cotan.numpy.manipulation import vsplit as vsplit
 from cotan.numpy.manipulation import vstack as vstack
+from cotan.numpy.quantiles import median as median
+from cotan.numpy.quantiles import nanmedian as nanmedian
+from cotan.numpy.quantiles import nanpercentile as nanpercentile
+from cotan.numpy.quantiles import nanquantile as nanquantile
+from cotan.numpy.quantiles import percentile as percentile
+from cotan.numpy.quantiles import quantile as quantile
 from cotan.numpy.reductions import all as all
 from cotan.numpy.reductions import amax as amax
 from cotan.numpy.reductions import amin as amin
@@ -153,12 +159,9 @@ from cotan.numpy.selection import interp as interp
 from cotan.numpy.selection import isclose as isclose
 from cotan.numpy.selection import isin as isin
 from cotan.numpy.selection import lexsort as lexsort
-from cotan.numpy.selection import median as median
 from cotan.numpy.selection import nan_to_num as nan_to_num
 from cotan.numpy.selection import nonzero as nonzero
-from cotan.numpy.selection import percentile as percentile
 from cotan.numpy.selection import polyval as polyval
-from cotan.numpy.selection import quantile as quantile
 from cotan.numpy.selection import ravel_multi_index as ravel_multi_index
 from cotan.numpy.selection import searchsorted as searchsorted
 from cotan.numpy.selection import select as select
@@ -182,9 +185,6 @@ from cotan.numpy.statistics import nanargmax as nanargmax
 from cotan.numpy.statistics import nanargmin as nanargmin
 from cotan.numpy.statistics import nancumprod as nancumprod
 from cotan.numpy.statistics import nancumsum as nancumsum
-from cotan.numpy.statistics import nanmedian as nanmedian
-from cotan.numpy.statistics import nanpercentile as nanpercentile
-from cotan.numpy.statistics import nanquantile as nanquantile
 from cotan.numpy.ufuncs import abs as abs
 from cotan.numpy.ufuncs import absolute as absolute
 from cotan.numpy.ufuncs import acos as acos

@@ -15,10 +15,8 @@ from cotan.errors import where as source_line
 from cotan.ir.trace import Tracer
 from cotan.numpy import manipulation, reductions, ufuncs
 from cotan.numpy.promotion import (
-    Axis,
     as_array,
     check_arraylike,
-    normalize_axes,
     normalize_axis,
     promote_args_inexact,
     promote_dtypes,
@@ -423,67 +421,6 @@ def array_equiv(a1: Any, a2: Any) -> Any:
         return reductions.all(ufuncs.equal(a1, a2))
     except TypeError:
         return lax.full((), False)
-
-
-def quantile(
-    a: Any,
-    q: Any,
-    axis: Axis = None,
-    out: None = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: bool = False,
-) -> Any:
-    """Quantiles along axes; method 'linear', 'lower', 'higher', 'midpoint' or 'nearest'. NaN where an element is."""
-    if method not in ("linear", "lower", "higher", "midpoint", "nearest"):
-        raise ValueError(f"quantile: unknown method {method!r}")
-    a, q = (as_array(x, "quantile") for x in promote_dtypes_inexact("quantile", a, q))
-    axes = normalize_axes(axis, a.ndim, "quantile")
-    kept = [d for d in range(a.ndim) if d not in axes]
-    moved = manipulation.transpose(a, [*kept, *axes])
-    flat = sort(lax.reshape(moved, (*(a.shape[d] for d in kept), int(np.prod([a.shape[d] for d in axes])))))
-    count = flat.shape[-1]
-    position = lax.mul(q, count - 1)
-    low, high = ufuncs.floor(position), ufuncs.ceil(position)
-    weight = lax.sub(position, low)
-    lower, upper = (
-        manipulation.moveaxis(
-            take(flat, ufuncs.clip(x, 0, count - 1).astype(np.int32), axis=-1, mode="clip"),
-            list(range(len(kept), len(kept) + q.ndim)),
-            list(range(q.ndim)),
-        )
-        for x in (low, high)
-    )
-    weight = lax.reshape(weight, (*q.shape, *(1,) * len(kept)))
-    if method == "linear":
-        result = ufuncs.add(ufuncs.multiply(lower, 1 - weight), ufuncs.multiply(upper, weight))
-    elif method == "midpoint":
-        result = (lower + upper) / 2
-    elif method == "nearest":
-        result = where(ufuncs.less_equal(weight, 0.5), lower, upper)
-    else:
-        result = lower if method == "lower" else upper
-    result = where(reductions.any(ufuncs.isnan(flat), axis=-1), math.nan, result)
-    result = lax.convert_element_type(result, result.dtype)
-    return manipulation.expand_dims(result, [q.ndim + d for d in axes]) if keepdims else result
-
-
-def percentile(
-    a: Any,
-    q: Any,
-    axis: Axis = None,
-    out: None = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: bool = False,
-) -> Any:
-    """``quantile`` of q / 100."""
-    return quantile(a, ufuncs.true_divide(q, 100), axis, out, overwrite_input, method, keepdims)
-
-
-def median(a: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
-    """The middle value along axes (the mean of the two middle ones)."""
-    return quantile(a, 0.5, axis=axis, keepdims=keepdims, method="midpoint")
 
 
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:

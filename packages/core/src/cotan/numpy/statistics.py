@@ -9,7 +9,7 @@ import numpy as np
 
 from cotan import dtypes, lax
 from cotan.numpy import contractions, creation, manipulation, reductions, selection, ufuncs
-from cotan.numpy.promotion import Axis, as_array, normalize_axes, promote_dtypes_inexact
+from cotan.numpy.promotion import as_array, promote_dtypes_inexact
 
 
 def cov(
@@ -162,66 +162,6 @@ def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = No
 def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     """As ``cumprod``, NaNs counting as 1."""
     return reductions.cumprod(_without_nan(a, "nancumprod", 1), axis=axis, dtype=dtype, out=out)
-
-
-def nanquantile(
-    a: Any,
-    q: Any,
-    axis: Axis = None,
-    out: None = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: bool = False,
-) -> Any:
-    """As ``quantile``, with NaNs left out; NaN where all elements are."""
-    if method not in ("linear", "lower", "higher", "midpoint", "nearest"):
-        raise ValueError(f"nanquantile: unknown method {method!r}")
-    a, q = (as_array(x, "nanquantile") for x in promote_dtypes_inexact("nanquantile", a, q))
-    axes = normalize_axes(axis, a.ndim, "nanquantile")
-    kept = [d for d in range(a.ndim) if d not in axes]
-    rows = manipulation.transpose(a, [*kept, *axes]).reshape(
-        (*(a.shape[d] for d in kept), math.prod(a.shape[d] for d in axes))
-    )
-    ordered = selection.sort(rows)
-    count = reductions.sum(ufuncs.logical_not(ufuncs.isnan(rows)), axis=-1)
-    last = ufuncs.maximum(count - 1, 0).astype(q.dtype)
-    position = q.reshape((*q.shape, *(1,) * len(kept))) * last
-    low, high = ufuncs.floor(position), ufuncs.ceil(position)
-    weight = position - low
-    wide = manipulation.broadcast_to(ordered, tuple(q.shape) + tuple(ordered.shape))
-    lower, upper = (
-        selection.take_along_axis(wide, place.astype(np.int32)[..., None], axis=-1, mode="clip")[..., 0]
-        for place in (low, high)
-    )
-    if method == "linear":
-        result = lower * (1 - weight) + upper * weight
-    elif method == "midpoint":
-        result = (lower + upper) / 2
-    elif method == "nearest":
-        result = selection.where(weight <= 0.5, lower, upper)
-    else:
-        result = lower if method == "lower" else upper
-    return manipulation.expand_dims(result, [q.ndim + d for d in axes]) if keepdims else result
-
-
-def nanpercentile(
-    a: Any,
-    q: Any,
-    axis: Axis = None,
-    out: None = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: bool = False,
-) -> Any:
-    """``nanquantile`` of q / 100."""
-    return nanquantile(a, ufuncs.true_divide(q, 100), axis, out, overwrite_input, method, keepdims)
-
-
-def nanmedian(
-    a: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False
-) -> Any:
-    """As ``median``, with NaNs left out."""
-    return nanquantile(a, 0.5, axis=axis, keepdims=keepdims, method="midpoint")
 
 
 def isscalar(element: Any) -> bool:
