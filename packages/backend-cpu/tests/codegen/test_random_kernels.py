@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import program_interpreter
 import pytest
-from compiler import test_random_programs
+from compiler import random_programs
 from compiler.compiling import by_reference, staged
 from kernel_harness import run_fenced, targets
 
@@ -21,12 +21,12 @@ EXTENTS = (1, 2, 3, 5, 16, 17, 40, 70)
 LARGEST = 6000
 
 
-class LargeBuilder(test_random_programs.Builder):
+class LargeBuilder(random_programs.Builder):
     """Draws values that are larger than an interpreter could do."""
 
     def step(self) -> None:
         x = self.pick()
-        out = getattr(self, self.choose(test_random_programs.STEPS))(x)
+        out = getattr(self, self.choose(random_programs.STEPS))(x)
         if out is not None and out.size <= LARGEST:
             self.values.append(out)
 
@@ -48,7 +48,7 @@ def test_random_kernels(seed: int, monkeypatch: Any) -> None:
     def native(kernel: Kernel, arrays: list[np.ndarray]) -> None:
         run_fenced(kernel, arrays, target, parts=random.choice((1, 2, 3)))
 
-    monkeypatch.setattr(test_random_programs, "EXTENTS", EXTENTS)
+    monkeypatch.setattr(random_programs, "EXTENTS", EXTENTS)
     monkeypatch.setattr(program_interpreter, "run_kernel", native)
     with config.override(enable_x64=True):
         closed = staged(program_of, *args)
