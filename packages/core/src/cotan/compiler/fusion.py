@@ -422,3 +422,27 @@ def _shares_rows(unit: Group, new: Op, deep: Op, n: int, state: _State) -> bool:
         if outer < ENOUGH_PARALLEL and known.work + known.reads > SERIAL:
             return False
     return steps(deep.axes[n:]) >= 8
+
+
+def finish_soon(fusion: Fusion, outputs: set[Var], donated: set[Var]) -> None:
+    """Run kernels that only make results of the program as soon as what they read is there, while it is in the cache.
+
+    They wait for all other readers of a donated argument that they read, since they may write in its place.
+    """
+    made = {v: n for n, unit in enumerate(fusion.units) for v in unit.outs}
+    readers: dict[Var, list[int]] = {}
+    for n, reads in enumerate(fusion.reads):
+        for var in reads:
+            readers.setdefault(var, []).append(n)
+    keys: list[tuple[int, int, int]] = []
+    for n, (unit, reads) in enumerate(zip(fusion.units, fusion.reads, strict=True)):
+        last = isinstance(unit, Group) and all(v in outputs and v not in readers for v in unit.outs)
+        if not last:
+            keys.append((n, 0, n))
+            continue
+        after = [made[v] for v in reads if v in made]
+        after.extend(other for v in reads if v in donated for other in readers[v] if other != n)
+        keys.append((min(n, max(after, default=n)), 1, n))
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    fusion.units = [fusion.units[n] for n in order]
+    fusion.reads = [fusion.reads[n] for n in order]

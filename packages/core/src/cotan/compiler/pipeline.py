@@ -10,7 +10,7 @@ import numpy as np
 
 from cotan.compiler.elements import Op, has_scalars, is_empty, make_op, physical
 from cotan.compiler.fold import folded
-from cotan.compiler.fusion import Fusion, Group, fuse
+from cotan.compiler.fusion import Fusion, Group, finish_soon, fuse
 from cotan.compiler.kernels import Draft, cumulative_kernel, group_kernel, scatter_kernel, start_kernel
 from cotan.compiler.passes import optimise, trace_decomposition
 from cotan.compiler.plan import Sources, StepDraft, plan
@@ -69,6 +69,8 @@ class _Compilation:
         outputs = [self._as_var(self._read(atom)) for atom in self.closed.jaxpr.outvars]
         self.ops = split_reductions(self.ops)
         fusion = fuse(self.ops, outputs)
+        given = {v for v, d in zip(self.inputs, self.donated, strict=False) if d}
+        finish_soon(fusion, set(outputs), given)
         self._emit(fusion, outputs)
         results = [self._own_output(v) for v in outputs]
         sources = Sources(self.name, self.inputs, self.donated, self.consts, results, self.shared, self.updated)
