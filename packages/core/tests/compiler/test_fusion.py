@@ -186,6 +186,14 @@ def test_library_calls_take_and_give_permuted_arrays() -> None:
     assert kinds(program) == (1, 2, 0), explain(program)
 
 
+def test_a_product_that_others_read_as_it_is_is_not_permuted() -> None:
+    def fun(x: Any, y: Any) -> list[Any]:
+        product = shape.copy(dot.dot_general(x, y, (((1,), (0,)), ((), ()))))
+        return [arithmetic.mul(transpose(product, (1, 0)), 2.0), arithmetic.add(product, 1.0)]
+
+    check(fun, array(3, 4), array(4, 5), library=(dot.dot_general_p,))
+
+
 def test_without_a_library_products_are_loops() -> None:
     program = check(lambda x, y: [dot.dot_general(x, y, (((1,), (0,)), ((), ())))], array(3, 9), array(9, 4))
     assert kinds(program) == (1, 0, 0)

@@ -106,6 +106,7 @@ class _Compilation:
             same = _identity(op)
             if same is not None:
                 self.renamed[op.outs[0]] = same
+                self.uses[same] += self.uses[op.outs[0]] - 1
                 return
             permutation = permutation_of(op)
             if permutation is not None:
@@ -170,6 +171,11 @@ class _Compilation:
         jaxpr = inner.jaxpr
         self.consts.update(zip(jaxpr.constvars, inner.consts, strict=True))
         self.renamed.update(zip(jaxpr.invars, eqn.invars, strict=True))
+        # Each operand is read as often as the program for the equation reads it.
+        inside = Counter(v for each in jaxpr.eqns for v in each.invars if isinstance(v, Var))
+        for var, atom in zip(jaxpr.invars, eqn.invars, strict=True):
+            if isinstance(atom, Var):
+                self.uses[atom] += inside[var] + jaxpr.outvars.count(var)
         for each in jaxpr.eqns:
             self._add(each)
         self.renamed.update(zip(eqn.outvars, map(self._read, jaxpr.outvars), strict=True))
