@@ -42,10 +42,6 @@ class NonConcreteBooleanIndexError(CotanError, IndexError):
     """A boolean mask was used as an index while its values, and so the result's shape, are not known."""
 
 
-class KeyReuseError(CotanError, TypeError):
-    """A random key was consumed twice."""
-
-
 class TypePromotionError(CotanError, ValueError):
     """Operands have dtypes that are not promoted to a common one implicitly."""
 

@@ -91,14 +91,6 @@ class Engine:
             engine.finalize_object()
         return Module(engine)
 
-    def assembly(self, text: str) -> str:
-        """The machine code of IR text, to look at."""
-        with _lock:
-            _initialise()
-            module = llvm.parse_assembly(unique_declarations(text))
-            module.verify()
-            return str(_machine(self.target.cpu, self.target.features, self.level).emit_assembly(module))
-
 
 def unique_declarations(text: str) -> str:
     """``text`` with repeated declarations of a function left out, and those of functions that it defines."""

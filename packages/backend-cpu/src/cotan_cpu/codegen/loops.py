@@ -13,7 +13,7 @@ from cotan.ir.index import Axis, Index
 from cotan.ir.program import Kernel, Let, Loop, Node, ReduceLoop, ScanLoop, Store
 from cotan.ir.scalar import Expr
 from cotan_cpu.codegen import types
-from cotan_cpu.codegen.builder import Builder, Val, literal, suffix
+from cotan_cpu.codegen.builder import Builder, Val, literal
 from cotan_cpu.codegen.expressions import ExpressionPrinter
 from cotan_cpu.codegen.indices import Binding
 from cotan_cpu.codegen.reductions import Reduction
@@ -357,9 +357,3 @@ class TreePrinter(ExpressionPrinter):
 
         descend(top, units.axes)
         return []
-
-    def any_lane(self, mask: Val) -> Val:
-        """Whether any lane of the mask is set."""
-        name = f"llvm.vector.reduce.or.{suffix('i1', mask.lanes)}"
-        self.b.declare(name, "i1", [mask.type])
-        return self.b.emit(f"call i1 @{name}({mask.type} {mask.text})", "i1", 1, mask.depth)

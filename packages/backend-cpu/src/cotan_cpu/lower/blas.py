@@ -50,6 +50,35 @@ _CONSTANTS = """
 @cotan_blas_zero_L = internal constant [2 x PART] zeroinitializer, align 16
 """
 
+_OPERANDS = """\
+  %a_at = load ptr, ptr %table
+  %b_slot = getelementptr ptr, ptr %table, i64 1
+  %b_at = load ptr, ptr %b_slot
+  %c_slot = getelementptr ptr, ptr %table, i64 2
+  %c_at = load ptr, ptr %c_slot
+"""
+
+# Where the matrices of this product of the batch begin; %a at the first row of the tile.
+_OFFSETS = """\
+  %i2 = urem i64 %batch, %batch2
+  %q2 = udiv i64 %batch, %batch2
+  %i1 = urem i64 %q2, %batch1
+  %i0 = udiv i64 %q2, %batch1
+  %a_0 = mul i64 %i0, %a0
+  %a_1 = mul i64 %i1, %a1
+  %a_2 = mul i64 %i2, %a2
+  %a_01 = add i64 %a_0, %a_1
+  %a_012 = add i64 %a_01, %a_2
+  %a_r = mul i64 %row, %a_row
+  %a_offset = add i64 %a_012, %a_r
+  %a = getelementptr TYPE, ptr %a_at, i64 %a_offset
+  %b_0 = mul i64 %i0, %b0
+  %b_1 = mul i64 %i1, %b1
+  %b_2 = mul i64 %i2, %b2
+  %b_01 = add i64 %b_0, %b_1
+  %b_012 = add i64 %b_01, %b_2
+"""
+
 # A matrix times a vector is a product with one column (its vector B may have a stride: ldb); see ``dot.plan``.
 _TEMPLATE = """
 declare void @cblas_Lgemm(i32, i32, i32, i32, i32, i32, SCALAR, ptr, i32, ptr, i32, SCALAR, ptr, i32)
@@ -57,14 +86,7 @@ declare void @cblas_Lgemv(i32, i32, i32, i32, SCALAR, ptr, i32, ptr, i32, SCALAR
 
 define void @cotan_gemm_L(ptr %table, i64 %begin, i64 %end) {
 entry:
-  %desc_at = getelementptr ptr, ptr %table, i64 3
-  %desc = load ptr, ptr %desc_at
 READ
-  %a_at = load ptr, ptr %table
-  %b_slot = getelementptr ptr, ptr %table, i64 1
-  %b_at = load ptr, ptr %b_slot
-  %c_slot = getelementptr ptr, ptr %table, i64 2
-  %c_at = load ptr, ptr %c_slot
   %ta32 = trunc i64 %transpose_a to i32
   %tb32 = trunc i64 %transpose_b to i32
   %lda32 = trunc i64 %lda to i32
@@ -92,23 +114,7 @@ body:
   %m = call i64 @llvm.umin.i64(i64 %rows_left, i64 %tile_rows)
   %columns_left = sub i64 %columns, %column
   %n = call i64 @llvm.umin.i64(i64 %columns_left, i64 %tile_columns)
-  %i2 = urem i64 %batch, %batch2
-  %q2 = udiv i64 %batch, %batch2
-  %i1 = urem i64 %q2, %batch1
-  %i0 = udiv i64 %q2, %batch1
-  %a_0 = mul i64 %i0, %a0
-  %a_1 = mul i64 %i1, %a1
-  %a_2 = mul i64 %i2, %a2
-  %a_01 = add i64 %a_0, %a_1
-  %a_012 = add i64 %a_01, %a_2
-  %a_r = mul i64 %row, %a_row
-  %a_offset = add i64 %a_012, %a_r
-  %a = getelementptr TYPE, ptr %a_at, i64 %a_offset
-  %b_0 = mul i64 %i0, %b0
-  %b_1 = mul i64 %i1, %b1
-  %b_2 = mul i64 %i2, %b2
-  %b_01 = add i64 %b_0, %b_1
-  %b_012 = add i64 %b_01, %b_2
+OFFSETS
   %b_c = mul i64 %column, %b_column
   %b_offset = add i64 %b_012, %b_c
   %b = getelementptr TYPE, ptr %b_at, i64 %b_offset
@@ -129,14 +135,7 @@ exit:
 
 define void @cotan_gemv_L(ptr %table, i64 %begin, i64 %end) {
 entry:
-  %desc_at = getelementptr ptr, ptr %table, i64 3
-  %desc = load ptr, ptr %desc_at
 READ
-  %a_at = load ptr, ptr %table
-  %b_slot = getelementptr ptr, ptr %table, i64 1
-  %b_at = load ptr, ptr %b_slot
-  %c_slot = getelementptr ptr, ptr %table, i64 2
-  %c_at = load ptr, ptr %c_slot
   %ta32 = trunc i64 %transpose_a to i32
   %lda32 = trunc i64 %lda to i32
   %ldb32 = trunc i64 %ldb to i32
@@ -154,23 +153,7 @@ body:
   %row = mul i64 %tile, %tile_rows
   %rows_left = sub i64 %rows, %row
   %m = call i64 @llvm.umin.i64(i64 %rows_left, i64 %tile_rows)
-  %i2 = urem i64 %batch, %batch2
-  %q2 = udiv i64 %batch, %batch2
-  %i1 = urem i64 %q2, %batch1
-  %i0 = udiv i64 %q2, %batch1
-  %a_0 = mul i64 %i0, %a0
-  %a_1 = mul i64 %i1, %a1
-  %a_2 = mul i64 %i2, %a2
-  %a_01 = add i64 %a_0, %a_1
-  %a_012 = add i64 %a_01, %a_2
-  %a_r = mul i64 %row, %a_row
-  %a_offset = add i64 %a_012, %a_r
-  %a = getelementptr TYPE, ptr %a_at, i64 %a_offset
-  %b_0 = mul i64 %i0, %b0
-  %b_1 = mul i64 %i1, %b1
-  %b_2 = mul i64 %i2, %b2
-  %b_01 = add i64 %b_0, %b_1
-  %b_012 = add i64 %b_01, %b_2
+OFFSETS
   %b = getelementptr TYPE, ptr %b_at, i64 %b_012
   %c_b = mul i64 %batch, %rows
   %c_offset = add i64 %c_b, %row
@@ -195,14 +178,16 @@ def element_of(function: str) -> ElementType:
 
 def text(element: ElementType) -> str:
     """The IR of the functions of one element type."""
-    read = "\n".join(
-        f"  %{name}_at = getelementptr i64, ptr %desc, i64 {position}\n  %{name} = load i64, ptr %{name}_at"
+    read = "  %desc_at = getelementptr ptr, ptr %table, i64 3\n  %desc = load ptr, ptr %desc_at\n"
+    read += "".join(
+        f"  %{name}_at = getelementptr i64, ptr %desc, i64 {position}\n  %{name} = load i64, ptr %{name}_at\n"
         for position, name in enumerate(WORDS)
     )
     body = (_CONSTANTS if element.letter in "cz" else "") + "declare i64 @llvm.umin.i64(i64, i64)\n" + _TEMPLATE
     part = "double" if element.letter == "z" else "float"
     for word, meaning in (
-        ("READ", read),
+        ("READ\n", read + _OPERANDS),
+        ("OFFSETS\n", _OFFSETS),
         ("_L(", f"_{element.letter}("),
         ("_L ", f"_{element.letter} "),
         ("PART", part),

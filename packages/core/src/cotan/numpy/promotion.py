@@ -101,10 +101,6 @@ def shape_of(x: Any) -> tuple[int, ...]:
     return () if isinstance(x, SCALARS) else tuple(x.shape)
 
 
-def ndim_of(x: Any) -> int:
-    return len(shape_of(x))
-
-
 @functools.lru_cache(maxsize=1024)
 def _common_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(np.broadcast_shapes(*shapes))

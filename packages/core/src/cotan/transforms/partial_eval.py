@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from cotan import dtypes
 from cotan.config import config
-from cotan.ir.avals import ShapedArray, get_aval, tangent_aval
+from cotan.ir.avals import get_aval, tangent_aval
 from cotan.ir.check import check_jaxpr
 from cotan.ir.jaxpr import ClosedJaxpr, Jaxpr, Var
 from cotan.ir.primitive import Primitive, partial_eval
@@ -102,10 +102,6 @@ class Split(NamedTuple):
         """The residuals, given the known arguments and what ``known`` returned for them."""
         sources = [*known_args, *results]
         return [sources[k] for k in self.residuals]
-
-    @property
-    def residual_avals(self) -> list[ShapedArray]:
-        return list(self.unknown.in_avals[: len(self.residuals)])
 
 
 @weakly_cached
