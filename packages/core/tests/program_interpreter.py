@@ -13,18 +13,30 @@ import numpy as np
 from kernel_interpreter import KernelError, run_kernel
 
 from cotan.ir.primitive import reference
-from cotan.ir.program import Buffer, CopyStep, KernelStep, Program
+from cotan.ir.program import BranchStep, Buffer, CopyStep, KernelStep, LoopStep, Program
 
 
 def run_program(program: Program, args: Sequence[Any]) -> list[np.ndarray]:
     """The results of ``program``; ``args`` are not changed, also where they are donated."""
     memory = _Memory(program, args)
+    _run(program, memory)
+    return [memory[n].copy() for n in program.outputs]
+
+
+def _run(program: Program, memory: _Memory) -> None:
     for step in program.steps:
         if isinstance(step, KernelStep):
             _check_apart(program, step)
             run_kernel(step.kernel, [memory[n] for n in step.buffers])
         elif isinstance(step, CopyStep):
             memory[step.target][...] = memory[step.source]
+        elif isinstance(step, LoopStep):
+            _run_loop(memory, step)
+        elif isinstance(step, BranchStep):
+            chosen = step.branches[min(max(int(memory[step.index]), 0), len(step.branches) - 1)]
+            operands = [memory[n] for n in step.operands]
+            results = [memory[n] for n in step.results]
+            _run_part(chosen, operands, results)
         else:
             results = reference[step.primitive](*(memory[n].copy() for n in step.operands), **step.params)
             results = results if step.primitive.multiple_results else [results]
@@ -33,11 +45,63 @@ def run_program(program: Program, args: Sequence[Any]) -> list[np.ndarray]:
                 if value.shape != memory[number].shape or value.dtype != memory[number].dtype:
                     raise KernelError(f"{step.primitive} gives {value.dtype}{value.shape}, the plan says otherwise")
                 memory[number][...] = value
-    return [memory[n].copy() for n in program.outputs]
+
+
+def _run_loop(memory: _Memory, step: LoopStep) -> None:
+    """As a backend would: carries that stay begin in their place, others alternate between two buffers."""
+    consts = [memory[n] for n in step.consts]
+    carry, targets, others = [], [], []
+    for init, final, spare in zip(step.inits, step.finals, step.spares, strict=True):
+        if spare is None:
+            memory[final][...] = memory[init].copy()
+            carry.append(memory[final])
+            targets.append(memory[final])
+            others.append(memory[final])
+        else:
+            carry.append(memory[init])
+            targets.append(memory[final])
+            others.append(memory[spare])
+    cond_consts = [memory[n] for n in step.cond_consts]
+    iteration = 0
+    while True:
+        if step.cond is None:
+            if iteration == step.length:
+                break
+        else:
+            flag = np.zeros((), np.bool_)
+            _run_part(step.cond, [*cond_consts, *carry], [flag])
+            if not flag:
+                break
+        at = iteration if not step.reverse else (step.length or 0) - 1 - iteration
+        xs = [memory[n][at : at + 1].reshape(memory[n].shape[1:]) for n in step.xs]
+        ys = [memory[n][at : at + 1].reshape(memory[n].shape[1:]) for n in step.ys]
+        _run_part(step.body, [*consts, *carry, *xs], [*targets, *ys])
+        carry, targets, others = targets, others, targets
+        iteration += 1
+    for value, final in zip(carry, step.finals, strict=True):
+        memory[final][...] = value.copy()
+
+
+def _run_part(program: Program, operands: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> None:
+    """Run a part on the caller's memory. Each result is a buffer of its own, or the carry that stays in its place."""
+    for position, number in enumerate(program.outputs):
+        buffer = program.buffers[number]
+        if buffer.kind == "output":
+            if program.outputs.count(number) != 1:
+                raise KernelError(f"two results of `{program.name}` are one buffer")
+            over = buffer.donated
+            mine = over is None or np.shares_memory(results[position], operands[program.inputs.index(over)])
+            if not mine and results[position].size:
+                raise KernelError(f"result {position} of `{program.name}` takes over another argument than its own")
+        elif number not in program.inputs or results[position].size != operands[program.inputs.index(number)].size:
+            raise KernelError(f"result {position} of `{program.name}` is no buffer of its own")
+    memory = _Memory(program, operands, dict(zip(program.outputs, results, strict=True)))
+    _run(program, memory)
 
 
 class _Memory:
-    def __init__(self, program: Program, args: Sequence[Any]) -> None:
+    def __init__(self, program: Program, args: Sequence[Any], results: dict[int, np.ndarray] | None = None) -> None:
+        self.results = results
         rng = np.random.default_rng(0)
         self.arena = rng.integers(0, 256, program.arena + 64, dtype=np.uint8)
         self.arrays: list[np.ndarray] = []
@@ -47,6 +111,11 @@ class _Memory:
 
     def _array(self, program: Program, number: int, buffer: Buffer, given: dict[int, Any]) -> np.ndarray:
         aval = buffer.aval
+        if self.results is not None:
+            if buffer.kind == "input":
+                return given[number]
+            if buffer.kind == "output":
+                return self.results[number]
         if buffer.kind == "input":
             return np.array(given[number], aval.dtype).reshape(aval.shape)
         if buffer.kind == "const":

@@ -222,7 +222,7 @@ class CpuExecutable(Executable):
         self.name = program.name
         self.device = device
         self._source = source
-        code = self._code = _constants_table([program.consts[number] for number in source.consts])
+        code = self._code = _constants_table([part.consts[number] for part, number in source.consts])
         code.host_calls = source.host_calls
         code.table = table
         _load(source, code)
@@ -246,7 +246,7 @@ class CpuExecutable(Executable):
             return ("new", self._source.outputs.index(number))
         if number in program.inputs:
             return ("input", program.inputs.index(number))
-        return ("const", self._source.consts.index(number))
+        return ("const", self._source.consts.index((program, number)))
 
     def _callable(self, count: int) -> Callable[..., None]:
         """The native code as a function of the arrays of inputs and new results."""

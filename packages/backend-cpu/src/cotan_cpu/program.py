@@ -15,7 +15,8 @@ from cotan.backend import LoweringTable
 from cotan.compiler import compile_to_program
 from cotan.ir.avals import ShapedArray
 from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
-from cotan.ir.program import CopyStep, HostStep, Kernel, KernelStep, LibraryStep, Program
+from cotan.ir.program import BranchStep, CopyStep, HostStep, Kernel, KernelStep, LibraryStep, LoopStep, Program
+from cotan_cpu import control
 from cotan_cpu.codegen import Target, emit_kernel
 
 PARALLEL_FROM = 60e-6
@@ -48,7 +49,7 @@ class Source:
     Attributes:
       text: the module.
       outputs: numbers of the buffers that the caller allocates, in the order in which they follow the inputs.
-      consts: numbers of the constants, in the order of their table.
+      consts: the constants, in the order of their table: of which program, and their numbers there.
       workspace: bytes that the caller must bring; 0 if none.
       host_calls: what callback number n runs.
       written: numbers of the buffers that steps write.
@@ -59,7 +60,7 @@ class Source:
 
     text: str = ""
     outputs: tuple[int, ...] = ()
-    consts: tuple[int, ...] = ()
+    consts: list[tuple[Program, int]] = field(default_factory=list)
     workspace: int = 0
     host_calls: list[HostCall] = field(default_factory=list)
     written: set[int] = field(default_factory=set)
@@ -73,6 +74,37 @@ class Source:
         return sum(seconds for _, seconds in self.costs)
 
 
+class Frame:
+    """The function that is being written: that of a whole program, or of a part of a loop or branch.
+
+    Attributes:
+      allocas: instructions at its beginning; ``body``: those after.
+      pointers: buffer -> the operand that points to it.
+      scratch: the first free byte of its workspace; ``peak``: the bytes that it needs in all.
+      written: the buffers that its steps write.
+      costs: (step in words, estimated seconds of one run on one thread).
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.allocas: list[str] = []
+        self.body: list[str] = []
+        self.pointers: dict[int, str] = {}
+        self.scratch = self.peak = _aligned(program.arena)
+        self.written: set[int] = set()
+        self.costs: list[tuple[str, float]] = []
+        self.may_fail = False
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The buffers that the caller brings for results, in the order in which they follow the inputs."""
+        return tuple(dict.fromkeys(n for n in self.program.outputs if self.program.buffers[n].kind == "output"))
+
+    @property
+    def seconds(self) -> float:
+        return sum(seconds for _, seconds in self.costs)
+
+
 class Writer:
     """Collects the text of one program. Rules of kind ``library`` get it together with their step."""
 
@@ -83,29 +115,87 @@ class Writer:
         self.source = Source()
         self._table = table
         self._top: list[str] = []
-        self._body: list[str] = []
+        self._parts: list[str] = []
         self._kernels: dict[int, tuple[Kernel, Any]] = {}
         self._bodies: dict[str, Any] = {}
-        self._scratch = _aligned(program.arena)
         self._count = 0
-        self._pointers: dict[int, str] = {}
+        self.frame = Frame(program)
 
     # ---- For library rules
 
     def aval(self, number: int) -> ShapedArray:
         """The type of a buffer."""
-        return self.program.buffers[number].aval
+        return self.frame.program.buffers[number].aval
 
     def pointer(self, number: int) -> str:
         """The pointer to a buffer, as an operand of an instruction."""
-        return self._pointers[number]
+        return self.frame.pointers[number]
 
     def scratch(self, nbytes: int) -> str:
-        """The pointer to fresh workspace."""
-        name = self._fresh()
-        self._body.append(f"  {name} = getelementptr i8, ptr %arena, i64 {self._scratch}")
-        self._scratch = _aligned(self._scratch + nbytes)
+        """The pointer to fresh workspace, for the time of the step."""
+        frame, name = self.frame, self.fresh()
+        frame.body.append(f"  {name} = getelementptr i8, ptr %arena, i64 {frame.scratch}")
+        self._reserve(frame.scratch + nbytes)
         return name
+
+    def _reserve(self, end: int) -> None:
+        frame = self.frame
+        frame.scratch = _aligned(end)
+        frame.peak = max(frame.peak, frame.scratch)
+
+    def emit(self, *lines: str) -> None:
+        """Add instructions."""
+        self.frame.body.extend(f"  {line}" for line in lines)
+
+    def label(self, name: str) -> None:
+        """Begin a block, which the one before falls into."""
+        self.frame.body += [f"  br label %{name}", f"{name}:"]
+
+    def begin(self, name: str) -> None:
+        """Begin a block after one that has ended."""
+        self.frame.body.append(f"{name}:")
+
+    def table(self, pointers: Sequence[str]) -> str:
+        """A table of pointers on the stack."""
+        table = self.fresh()
+        self.frame.allocas.append(f"  {table} = alloca [{max(len(pointers), 1)} x ptr], align 8")
+        for position, pointer in enumerate(pointers):
+            self.store(pointer, self.slot(table, position))
+        return table
+
+    def slot(self, table: str, position: int) -> str:
+        """The address of an entry of a table."""
+        slot = self.fresh()
+        self.emit(f"{slot} = getelementptr ptr, ptr {table}, i64 {position}")
+        return slot
+
+    def load(self, address: str, kind: str = "ptr") -> str:
+        """The value at an address."""
+        value = self.fresh()
+        self.emit(f"{value} = load {kind}, ptr {address}")
+        return value
+
+    def store(self, value: str, address: str, kind: str = "ptr") -> None:
+        """Write a value to an address."""
+        self.emit(f"store {kind} {value}, ptr {address}")
+
+    def stack(self, kind: str) -> str:
+        """The address of a variable on the stack."""
+        name = self.fresh()
+        self.frame.allocas.append(f"  {name} = alloca {kind}, align 8")
+        return name
+
+    def memmove(self, target: str, source: str, nbytes: int) -> None:
+        """Copy bytes, which may be the same."""
+        if nbytes:
+            self.emit(f"call void @llvm.memmove.p0.p0.i64(ptr {target}, ptr {source}, i64 {nbytes}, i1 false)")
+
+    def leave_on_failure(self, status: str) -> None:
+        """Leave the function at once if a status is not zero."""
+        self.frame.may_fail = True
+        failed, label = self.fresh(), self.name("on")
+        self.emit(f"{failed} = icmp ne i32 {status}, 0", f"br i1 {failed}, label %fail, label %{label}")
+        self.begin(label)
 
     def words(self, values: Sequence[int]) -> str:
         """A constant array of 64-bit integers, as a pointer."""
@@ -116,22 +206,17 @@ class Writer:
 
     def launch(self, function: str, pointers: Sequence[str], units: int, seconds: float, what: str) -> None:
         """Call ``function`` (of a kernel's signature) on a table of these pointers, by several threads if worth it."""
-        table = self._fresh()
-        self._top_of_main.append(f"  {table} = alloca [{max(len(pointers), 1)} x ptr], align 8")
-        for position, pointer in enumerate(pointers):
-            slot = self._fresh()
-            self._body.append(f"  {slot} = getelementptr ptr, ptr {table}, i64 {position}")
-            self._body.append(f"  store ptr {pointer}, ptr {slot}")
+        table = self.table(pointers)
         chunks = self._chunks(units, seconds)
         if chunks > 1:
             self.source.parallel = True
-            self._body.append(
-                f"  call void @cotan_parallel_for(ptr @{function}, ptr {table}, i64 {units}, i64 {chunks}, "
+            self.emit(
+                f"call void @cotan_parallel_for(ptr @{function}, ptr {table}, i64 {units}, i64 {chunks}, "
                 f"i64 {self.threads})"
             )
         else:
-            self._body.append(f"  call void @{function}(ptr {table}, i64 0, i64 {units})")
-        self.source.costs.append((what, seconds))
+            self.emit(f"call void @{function}(ptr {table}, i64 0, i64 {units})")
+        self.frame.costs.append((what, seconds))
 
     def kernel(self, kernel: Kernel, pointers: Sequence[str]) -> None:
         """Launch a kernel on these pointers."""
@@ -153,7 +238,7 @@ class Writer:
     def zero(self, number: int) -> None:
         """Fill a buffer with zero bytes."""
         nbytes = self.aval(number).nbytes
-        self._body.append(f"  call void @llvm.memset.p0.i64(ptr {self.pointer(number)}, i8 0, i64 {nbytes}, i1 false)")
+        self.emit(f"call void @llvm.memset.p0.i64(ptr {self.pointer(number)}, i8 0, i64 {nbytes}, i1 false)")
 
     def loops(self, step: LibraryStep) -> None:
         """Do a library step by kernels after all, or on the host where it has none."""
@@ -165,82 +250,94 @@ class Writer:
             return
         pointers = {number: self.pointer(outer) for number, outer in zip(program.inputs, step.operands, strict=True)}
         pointers.update((n, self.pointer(outer)) for n, outer in zip(program.outputs, step.results, strict=True))
-        start = self._scratch
-        self._scratch = _aligned(start + program.arena)
+        start = self.frame.scratch
+        self._reserve(start + program.arena)
         for number, buffer in enumerate(program.buffers):
             if buffer.kind == "temp":
-                name = pointers[number] = self._fresh()
-                self._body.append(f"  {name} = getelementptr i8, ptr %arena, i64 {start + buffer.offset}")
+                name = pointers[number] = self.fresh()
+                self.emit(f"{name} = getelementptr i8, ptr %arena, i64 {start + buffer.offset}")
         for each in program.steps:
             assert isinstance(each, KernelStep)
             self.kernel(each.kernel, [pointers[number] for number in each.buffers])
 
     def host(self, step: LibraryStep | HostStep) -> None:
         """Run a step by its eager rule or reference, under the GIL."""
-        pointers = [self.pointer(number) for number in (*step.operands, *step.results)]
-        table = self._fresh()
-        self._top_of_main.append(f"  {table} = alloca [{max(len(pointers), 1)} x ptr], align 8")
-        for position, pointer in enumerate(pointers):
-            slot = self._fresh()
-            self._body.append(f"  {slot} = getelementptr ptr, ptr {table}, i64 {position}")
-            self._body.append(f"  store ptr {pointer}, ptr {slot}")
-        status, failed, label = self._fresh(), self._fresh(), f"host{self._number()}"
+        table = self.table([self.pointer(number) for number in (*step.operands, *step.results)])
+        status = self.fresh()
         number = len(self.source.host_calls)
-        self._body += [
-            f"  {status} = call i32 @cotan_host(ptr %consts, i64 {number}, ptr {table})",
-            f"  {failed} = icmp ne i32 {status}, 0",
-            f"  br i1 {failed}, label %fail, label %{label}",
-            f"{label}:",
-        ]
+        self.emit(f"{status} = call i32 @cotan_host(ptr %consts, i64 {number}, ptr {table})")
+        self.leave_on_failure(status)
         operands = tuple(map(self.aval, step.operands))
         results = tuple(map(self.aval, step.results))
         self.source.host_calls.append(HostCall(step.primitive, step.params, operands, results))
         nbytes = sum(aval.nbytes for aval in (*operands, *results))
-        self.source.costs.append((f"{step.primitive} (host)", 5e-6 + nbytes * 10 * _COPY_SECONDS_PER_BYTE))
+        self.frame.costs.append((f"{step.primitive} (host)", 5e-6 + nbytes * 10 * _COPY_SECONDS_PER_BYTE))
 
     # ---- The whole
 
     def write(self) -> Source:
         """The text of the whole program."""
-        program = self.program
-        self.source.outputs = tuple(dict.fromkeys(n for n in program.outputs if program.buffers[n].kind == "output"))
-        self.source.consts = tuple(program.consts)
-        self._top_of_main: list[str] = []
-        pointers = self._load_pointers()
-        for step in program.steps:
-            self._step(step)
-        if self._scratch > 0 and not self._on_stack:
-            self.source.workspace = self._scratch
-        arena = []
-        if self._on_stack:
-            arena = [f"  %arena = alloca [{max(self._scratch, 1)} x i8], align {_ALIGNMENT}"]
+        source, frame = self.source, self.frame
+        pointers = self._fill()
+        source.outputs, source.written, source.costs = frame.outputs, frame.written, frame.costs
+        on_stack = frame.peak <= _STACK_ARENA
+        source.workspace = 0 if on_stack else frame.peak
+        arena = [f"  %arena = alloca [{max(frame.peak, 1)} x i8], align {_ALIGNMENT}"] if on_stack else []
         parts = [
             *(code.text for code in self._bodies.values()),
             *self._top,
-            f"define i32 @cotan_main(ptr %args, ptr %consts{'' if self._on_stack else ', ptr %arena'}) {{",
+            *self._parts,
+            f"define i32 @cotan_main(ptr %args, ptr %consts{'' if on_stack else ', ptr %arena'}) {{",
             "entry:",
             *arena,
-            *self._top_of_main,
-            *pointers,
-            *self._body,
-            "  ret i32 0",
-            *(["fail:", "  ret i32 1"] if self.source.host_calls else []),
-            "}",
-            self._entry(),
+            *self._function(pointers),
+            self._entry(on_stack),
             *self._declarations(),
         ]
-        self.source.text = "\n".join(parts) + "\n"
-        return self.source
+        source.text = "\n".join(parts) + "\n"
+        return source
 
-    @property
-    def _on_stack(self) -> bool:
-        return self._scratch <= _STACK_ARENA
+    def part(self, program: Program) -> tuple[str, Frame]:
+        """Write ``program`` as a function ``i32 (ptr args, ptr consts, ptr arena)`` of its own: its symbol and what it
+        needs. ``args`` points to its inputs and then to the buffers for its results."""
+        outer = self.frame
+        self.frame = Frame(program)
+        symbol = self.name("part")
+        lines = self._function(self._fill())
+        self._parts += [f"define internal i32 @{symbol}(ptr %args, ptr %consts, ptr %arena) {{", "entry:", *lines]
+        inner, self.frame = self.frame, outer
+        return symbol, inner
+
+    def call_part(self, symbol: str, part: Frame, table: str) -> None:
+        """Run a part on a table of pointers; leave if it fails."""
+        arena, status = self.scratch(part.peak) if part.peak else "%arena", self.fresh()
+        self.emit(f"{status} = call i32 @{symbol}(ptr {table}, ptr %consts, ptr {arena})")
+        self.leave_on_failure(status)
+
+    def _fill(self) -> list[str]:
+        """Write all steps of the frame; the instructions that load its pointers."""
+        pointers = self._load_pointers()
+        for step in self.frame.program.steps:
+            start = self.frame.scratch
+            self._step(step)
+            self.frame.scratch = start
+        return pointers
+
+    def _function(self, pointers: Sequence[str]) -> list[str]:
+        frame = self.frame
+        failure = ["fail:", "  ret i32 1"] if frame.may_fail else []
+        return [*frame.allocas, *pointers, *frame.body, "  ret i32 0", *failure, "}"]
 
     def _number(self) -> int:
         self._count += 1
         return self._count
 
-    def _fresh(self) -> str:
+    def name(self, what: str) -> str:
+        """A name that is used nowhere else."""
+        return f"{what}{self._number()}"
+
+    def fresh(self) -> str:
+        """A register that is used nowhere else."""
         return f"%v{self._number()}"
 
     def _chunks(self, units: int, seconds: float) -> int:
@@ -250,51 +347,57 @@ class Writer:
         return max(1, min(units, 4 * self.threads, int(seconds / CHUNK)))
 
     def _load_pointers(self) -> list[str]:
-        program = self.program
+        frame = self.frame
+        program = frame.program
         lines: list[str] = []
 
         def load(table: str, position: int, number: int) -> None:
             lines.append(f"  %at{number} = getelementptr ptr, ptr {table}, i64 {position}")
             lines.append(f"  %b{number} = load ptr, ptr %at{number}")
-            self._pointers[number] = f"%b{number}"
+            frame.pointers[number] = f"%b{number}"
 
-        for position, number in enumerate(program.inputs):
+        for position, number in enumerate((*program.inputs, *frame.outputs)):
             load("%args", position, number)
-        for position, number in enumerate(self.source.outputs, len(program.inputs)):
-            load("%args", position, number)
-        for position, number in enumerate(self.source.consts):
-            load("%consts", position, number)
+        for number in program.consts:
+            load("%consts", len(self.source.consts), number)
+            self.source.consts.append((program, number))
         for number, buffer in enumerate(program.buffers):
             if buffer.kind == "temp":
                 lines.append(f"  %b{number} = getelementptr i8, ptr %arena, i64 {buffer.offset}")
-                self._pointers[number] = f"%b{number}"
+                frame.pointers[number] = f"%b{number}"
         return lines
 
     def _step(self, step: Any) -> None:
+        written = self.frame.written
         if isinstance(step, KernelStep):
             operands = zip(step.kernel.operands, step.buffers, strict=True)
-            self.source.written.update(number for operand, number in operands if operand.written)
+            written.update(number for operand, number in operands if operand.written)
             self.kernel(step.kernel, [self.pointer(number) for number in step.buffers])
         elif isinstance(step, LibraryStep):
-            self.source.written.update(step.results)
+            written.update(step.results)
             rule = self._table.library.get(step.primitive, Writer.host)
             rule(self, step)
         elif isinstance(step, HostStep):
-            self.source.written.update(step.results)
+            written.update(step.results)
             self.host(step)
         elif isinstance(step, CopyStep):
-            self.source.written.add(step.target)
+            written.add(step.target)
             self._copy(step)
+        elif isinstance(step, LoopStep):
+            written.update((*step.finals, *step.ys))
+            control.loop(self, step)
+        elif isinstance(step, BranchStep):
+            written.update(step.results)
+            control.branch(self, step)
         else:
             raise TypeError(f"the CPU backend knows no step of type {type(step).__name__}")
 
     def _copy(self, step: CopyStep) -> None:
         nbytes = self.aval(step.source).nbytes
-        target, source = self.pointer(step.target), self.pointer(step.source)
-        self._body.append(f"  call void @llvm.memmove.p0.p0.i64(ptr {target}, ptr {source}, i64 {nbytes}, i1 false)")
-        self.source.costs.append(("copy", nbytes * _COPY_SECONDS_PER_BYTE))
+        self.memmove(self.pointer(step.target), self.pointer(step.source), nbytes)
+        self.frame.costs.append(("copy", nbytes * _COPY_SECONDS_PER_BYTE))
 
-    def _entry(self) -> str:
+    def _entry(self, on_stack: bool) -> str:
         """The builtin: reads the data pointers of its ndarray arguments, and of ``self``, the table of constants."""
         program = self.program
         count = len(program.inputs) + len(self.source.outputs)
@@ -309,7 +412,7 @@ class Writer:
             lines.append(f"  %s{position} = getelementptr ptr, ptr %args, i64 {position}")
             lines.append(f"  store ptr %d{position}, ptr %s{position}")
         arguments = "ptr %args, ptr %consts"
-        if not self._on_stack:
+        if not on_stack:
             lines += _load_data(count, "%arena")
             arguments += ", ptr %arena"
         release = self.source.seconds > RELEASE_GIL_FROM

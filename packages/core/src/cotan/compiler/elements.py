@@ -108,8 +108,8 @@ class Op:
     """One equation as the fuser sees it.
 
     Attributes:
-      kind: 'map' (elements are expressions), 'cumulative', 'scatter', 'library', 'host'.
-      record: the rule's Cumulative, Scatter or Library.
+      kind: 'map' (elements are expressions), 'cumulative', 'scatter', 'library', 'host', 'control'.
+      record: the rule's Cumulative, Scatter or Library; what a loop or branch is.
       axes, idx: its own loops over the result's shape and the index tuple that they walk.
       eqn: the equation.
       keep: whether its results must be in memory.

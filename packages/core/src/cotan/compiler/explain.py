@@ -8,6 +8,7 @@ from cotan.dtypes import short_name
 from cotan.ir.index import Index
 from cotan.ir.primitive import Primitive
 from cotan.ir.program import (
+    BranchStep,
     CopyStep,
     HostStep,
     Kernel,
@@ -15,6 +16,7 @@ from cotan.ir.program import (
     Let,
     LibraryStep,
     Loop,
+    LoopStep,
     Node,
     Program,
     ReduceLoop,
@@ -39,30 +41,53 @@ def explain(program: Program, on_host: Container[Primitive] = ()) -> str:
     Args:
       on_host: primitives whose library calls the backend does on the host.
     """
-    words = [_word(step, on_host) for step in program.steps]
-    lines = [_header(program, words)]
-    total = len(program.steps)
-    for number, step in enumerate(program.steps, 1):
-        lines.append("")
-        lines.extend(_step(program, step, words[number - 1], f"step {number} of {total}"))
+    lines = _steps(program, on_host)
     if program.notes:
         lines.append("")
         lines.extend(f"note: {note}" for note in program.notes)
     return "\n".join(lines)
 
 
+def _steps(program: Program, on_host: Container[Primitive], what: str = "program") -> list[str]:
+    words = [_word(step, on_host) for step in program.steps]
+    lines = [_header(program, words, what)]
+    total = len(program.steps)
+    for number, step in enumerate(program.steps, 1):
+        lines.append("")
+        lines.extend(_step(program, step, words[number - 1], f"step {number} of {total}"))
+        for name, part in _parts(step):
+            lines.extend(f"    {line}".rstrip() for line in _steps(part, on_host, name))
+    return lines
+
+
+def _parts(step: Step) -> list[tuple[str, Program]]:
+    """The programs inside a step, and what they are to it."""
+    if isinstance(step, LoopStep):
+        return ([] if step.cond is None else [("condition", step.cond)]) + [("body", step.body)]
+    if isinstance(step, BranchStep):
+        return [(f"branch {k}", part) for k, part in enumerate(step.branches)]
+    return []
+
+
 def _word(step: Step, on_host: Container[Primitive]) -> str:
     if isinstance(step, LibraryStep):
         return "host step" if step.primitive in on_host else "library call"
-    return {KernelStep: "kernel", HostStep: "host step", CopyStep: "copy"}[type(step)]
+    words = {KernelStep: "kernel", HostStep: "host step", CopyStep: "copy", LoopStep: "loop", BranchStep: "branch"}
+    return words[type(step)]
 
 
-def _header(program: Program, kinds: Sequence[str]) -> str:
-    counts = {word: kinds.count(word) for word in ("kernel", "library call", "host step", "copy")}
-    words = [f"{n} {word}{'s' if n != 1 and word != 'copy' else ''}" for word, n in counts.items() if n]
+_PLURALS = {
+    "kernel": "kernels", "library call": "library calls", "host step": "host steps", "loop": "loops",
+    "branch": "branches", "copy": "copy",
+}  # fmt: skip
+
+
+def _header(program: Program, kinds: Sequence[str], what: str) -> str:
+    counts = {word: kinds.count(word) for word in _PLURALS}
+    words = [f"{n} {word if n == 1 else _PLURALS[word]}" for word, n in counts.items() if n]
     donated = sum(b.donated is not None for b in program.buffers)
     took = f", {donated} results in place of donated arguments" if donated else ""
-    return f"program {program.name}: {', '.join(words) or 'no steps'}; workspace {_bytes(program.arena)}{took}"
+    return f"{what} {program.name}: {', '.join(words) or 'no steps'}; workspace {_bytes(program.workspace)}{took}"
 
 
 def _buffer(program: Program, number: int) -> str:
@@ -76,11 +101,38 @@ def _step(program: Program, step: Step, kind: str, head: str) -> list[str]:
         return _kernel(program, step, head)
     if isinstance(step, CopyStep):
         return [f"{head}   copy   {_buffer(program, step.source)} -> {_buffer(program, step.target)}"]
+    if isinstance(step, LoopStep):
+        return _loop(program, step, head)
+    if isinstance(step, BranchStep):
+        chosen = f"one of {len(step.branches)} by {_buffer(program, step.index)}"
+        return [
+            f"{head}   branch {step.name}   {chosen}",
+            f"    operands {_listed(program, step.operands)}",
+            f"    results {_listed(program, step.results)}",
+        ]
     results = ", ".join(_buffer(program, n) for n in step.results)
     operands = ", ".join(_buffer(program, n) for n in step.operands)
     return [
         f"{head}   {kind.replace('host step', 'HOST STEP')} {step.primitive}   {results} = {step.primitive}({operands})"
     ]
+
+
+def _listed(program: Program, numbers: Sequence[int]) -> str:
+    return ", ".join(_buffer(program, n) for n in numbers) or "none"
+
+
+def _loop(program: Program, step: LoopStep, head: str) -> list[str]:
+    runs = "while its condition holds" if step.length is None else f"{step.length} times"
+    lines = [f"{head}   loop {step.name}   {runs}{', backwards' if step.reverse else ''}"]
+    consts = (*step.cond_consts, *step.consts)
+    if consts:
+        lines.append(f"    read by all iterations {_listed(program, consts)}")
+    for init, final, spare in zip(step.inits, step.finals, step.spares, strict=True):
+        how = "in place" if spare is None else f"alternates with {_buffer(program, spare)}"
+        lines.append(f"    carry {_buffer(program, init)} -> {_buffer(program, final)}, {how}")
+    lines.extend(f"    slices of {_buffer(program, n)}" for n in step.xs)
+    lines.extend(f"    stacked in {_buffer(program, n)}" for n in step.ys)
+    return lines
 
 
 def _kernel(program: Program, step: KernelStep, head: str) -> list[str]:

@@ -120,7 +120,7 @@ def fuse(ops: Sequence[Op], outputs: Sequence[Var]) -> Fusion:
     for op in ops:
         if op.keep:
             state.forced.update(op.outs)
-        if op.kind in ("library", "host"):
+        if op.kind in ("library", "host", "control"):
             assert op.eqn is not None
             state.forced.update(v for v in op.eqn.invars if isinstance(v, Var))
     for op in ops:

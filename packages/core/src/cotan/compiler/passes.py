@@ -36,7 +36,8 @@ Expansion = Callable[[Eqn], ClosedJaxpr | None]
 
 def _inlined(eqn: Eqn) -> ClosedJaxpr | None:
     rule = program.get(eqn.primitive)
-    return None if rule is None else rule(**eqn.params)
+    found = None if rule is None else rule(**eqn.params)
+    return found if isinstance(found, ClosedJaxpr) else None
 
 
 class _Flattener:

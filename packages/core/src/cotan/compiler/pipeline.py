@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cotan.compiler.control import Carried, control_of, draft_control, staying, writes
 from cotan.compiler.elements import Op, has_scalars, is_empty, make_op, physical
 from cotan.compiler.fold import folded
 from cotan.compiler.fusion import Fusion, Group, finish_soon, fuse
@@ -15,6 +16,7 @@ from cotan.compiler.kernels import Draft, cumulative_kernel, group_kernel, scatt
 from cotan.compiler.passes import optimise, trace_decomposition
 from cotan.compiler.plan import Sources, StepDraft, plan
 from cotan.compiler.split import split_reductions
+from cotan.ir.control import Control
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Literal, Var
 from cotan.ir.primitive import Primitive, alias, decompose, kernel, permute, reference
 from cotan.ir.program import HostStep, LibraryStep, Program
@@ -42,10 +44,19 @@ def compile_to_program(
 
 
 class _Compilation:
+    """One program. ``carried`` is given for the part of a loop or branch: its results are buffers of their own, and may
+    take over nothing but the argument that is the same carry."""
+
     def __init__(
-        self, closed: ClosedJaxpr, supports_library: Container[Primitive], donated: Sequence[bool], name: str
+        self,
+        closed: ClosedJaxpr,
+        supports_library: Container[Primitive],
+        donated: Sequence[bool],
+        name: str,
+        carried: Carried | None = None,
     ) -> None:
         self.closed = optimise(closed)
+        self.carried = carried
         self.inputs = self.closed.jaxpr.invars
         self.supports_library = supports_library
         self.donated = tuple(donated) or (False,) * len(self.inputs)
@@ -72,9 +83,21 @@ class _Compilation:
         given = {v for v, d in zip(self.inputs, self.donated, strict=False) if d}
         finish_soon(fusion, set(outputs), given)
         self._emit(fusion, outputs)
-        results = [self._own_output(v) for v in outputs]
-        sources = Sources(self.name, self.inputs, self.donated, self.consts, results, self.shared, self.updated)
+        results = self._own_outputs(outputs)
+        takes = None
+        if self.carried is not None:
+            takes = {results[out]: self.inputs[given] for out, given in self.carried.items()}
+        sources = Sources(self.name, self.inputs, self.donated, self.consts, results, self.shared, self.updated, takes)
         return plan(self.steps, sources, self.notes)
+
+    def _part(self, closed: ClosedJaxpr, carried: Carried) -> Program:
+        """A part of a loop or branch, compiled."""
+        given = set(carried.values())
+        donated = tuple(k in given for k in range(len(closed.in_avals)))
+        name = closed.jaxpr.name or self.name
+        part = _Compilation(closed, self.supports_library, donated, name, carried).program()
+        self.notes.extend(note for note in part.notes if note not in self.notes)
+        return part
 
     # --- equations to operations ---
 
@@ -87,6 +110,10 @@ class _Compilation:
         """Make an Op of ``eqn``, or of the equations that it decomposes into."""
         if any(isinstance(v, Var) and v in self.renamed for v in eqn.invars):
             eqn = eqn.replace(invars=tuple(map(self._read, eqn.invars)))
+        record = control_of(eqn)
+        if record is not None:
+            self.ops.append(self._step_op("control", eqn, record))
+            return
         op = make_op(eqn, len(self.ops), self.supports_library)
         if op is None:
             inner = trace_decomposition(eqn) if reference.get(eqn.primitive) is None or self._decomposes(eqn) else None
@@ -180,10 +207,10 @@ class _Compilation:
             self._add(each)
         self.renamed.update(zip(eqn.outvars, map(self._read, jaxpr.outvars), strict=True))
 
-    def _step_op(self, kind: str, eqn: Eqn) -> Op:
+    def _step_op(self, kind: str, eqn: Eqn, record: Control | None = None) -> Op:
         """A step that is no kernel reads buffers only, scalars too."""
         eqn = eqn.replace(invars=tuple(self._as_var(v) for v in eqn.invars))
-        return Op(eqn.primitive.name, kind, eqn.outvars, None, eqn, position=len(self.ops))
+        return Op(eqn.primitive.name, kind, eqn.outvars, None, eqn, record, position=len(self.ops))
 
     def _as_var(self, atom: Atom) -> Var:
         if isinstance(atom, Var):
@@ -209,6 +236,8 @@ class _Compilation:
                 self._kernel(cumulative_kernel(unit, fusion, n))
             elif unit.kind == "scatter":
                 self._scatter(unit, fusion, n, last, outputs)
+            elif unit.kind == "control":
+                self._control(unit, n, last, outputs)
             elif unit.kind in ("library", "host"):
                 eqn = unit.eqn
                 assert eqn is not None
@@ -229,25 +258,54 @@ class _Compilation:
         rule = alias.get(op.eqn.primitive)
         start_is_buffer = isinstance(start, Var) and start not in fusion.inlined
         if isinstance(start, Var) and start_is_buffer:
-            dying = last.get(start, n) == n and start not in self.consts and start not in update.operands
-            given = start in self.inputs
-            mine = not given or (self.donated[self.inputs.index(start)] and out in outputs)
-            if rule is not None and dying and mine:
-                (self.updated if given else self.shared)[out] = start
-            else:
+            dying = last.get(start, n) == n and start not in update.operands
+            if rule is None or not dying or not self._takes_over(out, start, outputs):
                 self.steps.append(StepDraft(None, (start, out), (start,), (out,)))
         else:
             self._kernel(start_kernel(op, fusion, n))
         self._kernel(update)
 
-    def _own_output(self, var: Var) -> Var:
-        """Results are arguments or buffers of their own; a constant is copied."""
-        if var in self.consts or (is_empty(var.aval) and var not in self.inputs):
-            out = Var(var.aval)
-            if not is_empty(var.aval):
-                self.steps.append(StepDraft(None, (var, out), (var,), (out,)))
-            return out
-        return var
+    def _control(self, op: Op, n: int, last: dict[Var, int], outputs: Sequence[Var]) -> None:
+        assert op.eqn is not None
+        draft = draft_control(op.eqn, op.record, self._part)
+        for out, start in staying(draft):
+            if last.get(start, n) == n and draft.operands.count(start) == 1:
+                self._takes_over(out, start, outputs)
+        written = writes(draft)
+        self.steps.append(StepDraft(draft, (*draft.operands, *written), draft.operands, written))
+
+    def _takes_over(self, out: Var, start: Var, outputs: Sequence[Var]) -> bool:
+        """Let ``out`` be the memory of ``start``, which dies where it is made, if that memory is ours."""
+        if start in self.consts:
+            return False
+        if start not in self.inputs:
+            self.shared[out] = start
+            return True
+        number = self.inputs.index(start)
+        if not self.donated[number] or out not in outputs:
+            return False
+        if self.carried is not None and self.carried.get(outputs.index(out)) != number:
+            return False
+        self.updated[out] = start
+        return True
+
+    def _own_outputs(self, outputs: Sequence[Var]) -> list[Var]:
+        """Results are arguments or buffers of their own; constants are copied. Those of parts are not even arguments,
+        but for a carry that does not change, and each is another one."""
+        results: list[Var] = []
+        for position, var in enumerate(outputs):
+            copied = var in self.consts or (is_empty(var.aval) and var not in self.inputs)
+            if self.carried is not None and not copied:
+                unchanged = self.carried.get(position)
+                stays = unchanged is not None and var is self.inputs[unchanged]
+                copied = var in results or (var in self.inputs and not stays)
+            if copied:
+                out = Var(var.aval)
+                if not is_empty(var.aval):
+                    self.steps.append(StepDraft(None, (var, out), (var,), (out,)))
+                var = out
+            results.append(var)
+        return results
 
 
 def permutation_of(op: Op) -> tuple[Var, tuple[int, ...]] | None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cotan.compiler.control import ControlDraft
 from cotan.compiler.elements import is_empty, physical
 from cotan.compiler.tree import topological
 from cotan.ir.jaxpr import Var
@@ -36,7 +37,8 @@ ALIGNMENT = 64
 
 @dataclass
 class StepDraft:
-    """A step that names variables. ``payload``: a Kernel, or (class, primitive, params), or None for a copy."""
+    """A step that names variables. ``payload``: a Kernel, a ControlDraft, (class, primitive, params), or None for a
+    copy."""
 
     payload: Any
     operands: tuple[Var, ...]
@@ -57,6 +59,8 @@ class Sources:
     """Variable -> variable whose memory it is (an update in place)."""
     updated: dict[Var, Var] = field(default_factory=dict)
     """Result -> donated argument that it updates in place."""
+    takes: dict[Var, Var] | None = None
+    """Result -> the one donated argument that it may take over; None: any."""
 
 
 def plan(steps: Sequence[StepDraft], sources: Sources, notes: Sequence[str]) -> Program:
@@ -135,12 +139,13 @@ class _Planner:
         busy = set(sources.updated.values()) | self.outputs
         free = [v for v, d in zip(sources.inputs, sources.donated, strict=False) if d and v not in busy]
         outputs = [v for v in dict.fromkeys(self.root(v) for v in sources.outputs) if v not in self.given]
+        takes = None if sources.takes is None else {self.root(out): var for out, var in sources.takes.items()}
         # First those written by the very step that reads the argument last, so that none is left for a worse match.
         for same_step in (True, False):
             for out in outputs:
                 if out in taken:
                     continue
-                for var in free:
+                for var in free if takes is None else [v for v in free if takes.get(out) is v]:
                     if self._may_take(var, out, same_step):
                         taken[out] = self.number[var]
                         free.remove(var)
@@ -228,6 +233,8 @@ class _Planner:
                 if r != w and memory[r] == memory[w] and payload.operands[r].size
             )
             return KernelStep(replace(payload, in_place=pairs) if pairs else payload, numbers)
+        if isinstance(payload, ControlDraft):
+            return payload.step(self._number)
         kind, primitive, params = payload
         operands = tuple(self._number(v) for v in step.reads)
         results = tuple(self._number(v) for v in step.writes)

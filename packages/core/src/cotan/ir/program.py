@@ -158,7 +158,46 @@ class CopyStep:
     target: int
 
 
-Step = KernelStep | LibraryStep | HostStep | CopyStep
+@dataclass(frozen=True, eq=False)
+class LoopStep:
+    """Run ``body`` again and again: ``length`` times, or, if that is None, while ``cond`` gives true.
+
+    ``body`` maps (consts, carry, one slice of each of xs) to (new carry, one slice of each of ys), ``cond`` maps
+    (cond_consts, carry) to a bool scalar. Slices lie one behind the other in xs and ys; ``reverse`` begins with the
+    last. Results of ``body`` are buffers of their own; but where ``spares[k]`` is None, carry k stays in its place:
+    ``body`` writes it over its own argument, or not at all. Then ``finals[k]`` begins as a copy of ``inits[k]``
+    (or is that memory). Otherwise ``spares[k]`` is a second buffer: an iteration reads one and writes the other.
+    """
+
+    name: str
+    body: Program
+    cond: Program | None
+    length: int | None
+    reverse: bool
+    cond_consts: tuple[int, ...]
+    consts: tuple[int, ...]
+    inits: tuple[int, ...]
+    xs: tuple[int, ...]
+    finals: tuple[int, ...]
+    ys: tuple[int, ...]
+    spares: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class BranchStep:
+    """Run the one of ``branches`` that the int32 scalar ``index``, clamped to their number, chooses.
+
+    Each maps all ``operands`` to all ``results``, which are buffers of their own.
+    """
+
+    name: str
+    branches: tuple[Program, ...]
+    index: int
+    operands: tuple[int, ...]
+    results: tuple[int, ...]
+
+
+Step = KernelStep | LibraryStep | HostStep | CopyStep | LoopStep | BranchStep
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +209,7 @@ class Program:
       inputs, outputs: buffer numbers, parallel to the jaxpr's arguments and results. An output may be an input's
         number (the caller shares the array) or occur twice.
       consts: number -> value of the const buffers (anything ``numpy.asarray`` takes).
-      arena: bytes of workspace that the temps need.
+      arena: bytes of workspace that the temps need, without those of loops and branches.
     """
 
     name: str
@@ -181,3 +220,18 @@ class Program:
     steps: tuple[Step, ...]
     arena: int
     notes: Sequence[str] = field(default=())
+
+    def parts(self) -> tuple[Program, ...]:
+        """The programs that its loops and branches run."""
+        found: list[Program] = []
+        for step in self.steps:
+            if isinstance(step, LoopStep):
+                found += [step.body] if step.cond is None else [step.cond, step.body]
+            elif isinstance(step, BranchStep):
+                found += step.branches
+        return tuple(found)
+
+    @property
+    def workspace(self) -> int:
+        """Bytes of workspace that it needs at once, with those of its loops and branches."""
+        return self.arena + max((part.workspace for part in self.parts()), default=0)
