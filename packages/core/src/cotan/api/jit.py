@@ -6,13 +6,14 @@ by their types alone, and nothing else stands on that road.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 from cotan.api.arguments import Argnames, Argnums, Options, resolve_options
 from cotan.api.flat import Function, check_callable, copy_identity
 from cotan.api.programs import Programs, clear_programs, find_program, programs_of
 from cotan.config import config
+from cotan.ir import structure
 from cotan.ir.avals import ShapedArray
 from cotan.ir.evaluate import eval_closed
 from cotan.ir.trace import Tracer, current_trace, escaped, eval_trace
@@ -30,13 +31,13 @@ class ShortCut(NamedTuple):
 
     Attributes:
       key: the configuration for which it holds.
-      compiled: the program.
+      run: the compiled program.
       out_tree: the structure of the result, or None for a leaf.
       avals: the types.
     """
 
     key: Hashable
-    compiled: compiling.Compiled
+    run: Callable[[Sequence[Any]], list[Any]]
     out_tree: PyTreeDef | None
     avals: list[ShapedArray]
 
@@ -79,15 +80,16 @@ def _call(
     for x in leaves:
         if isinstance(x, Tracer):
             raise escaped(x)
-    compiled = programs.compiled.get(program.closed)
-    if compiled is None:
-        compiled = compiling.compile_closed(program.closed, leaves, program.donated, name)
-        programs.compiled[program.closed] = compiled
-    outs = compiled(leaves)
+    run = program.run
+    if run is None:
+        run = program.run = compiling.compile_closed(program.closed, leaves, program.donated, name).closing_over(
+            program.outer
+        )
+    outs = run(leaves)
     if not kwargs and not bound.key and len(leaves) == len(args) and all(type(x) is Array for x in args):
         tree = None if program.out_tree == leaf_treedef else program.out_tree
         avals = [x.aval for x in leaves]
-        programs.fast[tuple(map(id, avals))] = ShortCut(config.key, compiled, tree, avals)
+        programs.fast[tuple(map(id, avals))] = ShortCut(config.key, run, tree, avals)
     return program.out_tree.unflatten(outs)
 
 
@@ -139,5 +141,6 @@ def clear_caches() -> None:
     """Forget all traced and transformed programs; the next call of a jitted function traces it again."""
     clear_programs()
     clear_transformed()
+    structure.clear()
     compiling.clear_cache()
     dispatch.clear_cache()

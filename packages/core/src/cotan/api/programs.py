@@ -2,59 +2,71 @@
 
 A program is found by static arguments, structure and types of the others, configuration, and named axes in scope. It
 lives as long as the user's function, holds none of its arguments, and is shared by all that trace the same function
-with the same options.
+with the same options. Arrays that the function closes over are the program's first arguments, so that closures which
+differ in them alone share one program, with its derivatives and its compiled code.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
+import numpy as np
+
 from cotan.api.arguments import Bound, Options, bind_static, donated_leaves
-from cotan.api.flat import Function, check_argument_leaves, check_result_leaves, fun_place
+from cotan.api.flat import Function, check_argument_leaves, check_result_leaves, fun_place, lift_leaf
 from cotan.config import config
 from cotan.ir.avals import ShapedArray, get_aval
 from cotan.ir.jaxpr import ClosedJaxpr, Jaxpr
+from cotan.ir.structure import SMALL, intern
 from cotan.ir.trace import Tracer, current_trace, eval_trace
+from cotan.runtime.array import Array
 from cotan.transforms.batch import axes_in_scope
 from cotan.transforms.stage import stage_to_jaxpr
 from cotan.tree import PyTreeDef, tree_flatten
 from cotan.tree.calling import fun_name
 
 
-class Program(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Program:
     """A traced function.
 
     Attributes:
-      closed: the program, from (closed-over tracers, leaves of the arguments) to leaves of the result.
+      closed: the program, from (closed-over values, leaves of the arguments) to leaves of the result.
       out_tree: the structure of the result.
-      outer: the closed-over tracers of outer traces, for the call at hand; such a program is not kept.
+      outer: the closed-over values: arrays, and tracers of outer traces.
       donated: for each argument of ``closed``, whether it gives up its buffer.
+      run: what a call with Arrays runs: the leaves of the arguments to those of the result. None before the first one.
     """
 
     closed: ClosedJaxpr
     out_tree: PyTreeDef
     outer: tuple[Any, ...]
     donated: tuple[bool, ...]
+    run: Callable[[Sequence[Any]], list[Any]] | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether later calls may use it: not if it was made for the tracers of the call at hand."""
+        return not any(isinstance(x, Tracer) for x in self.outer)
 
 
 class Programs:
-    """The programs of one function under one set of options, their compiled forms, and jit's short cuts to them."""
+    """The programs of one function under one set of options, and jit's short cuts to them."""
 
-    __slots__ = ("__weakref__", "by_key", "compiled", "fast")
+    __slots__ = ("__weakref__", "by_key", "fast")
 
     def __init__(self) -> None:
         self.by_key: dict[Hashable, Program] = {}
-        self.compiled: dict[ClosedJaxpr, Any] = {}
         self.fast: dict[Hashable, Any] = {}
         _all_programs.add(self)
 
     def clear(self) -> None:
         """Forget all of them."""
         self.fast.clear()
-        self.compiled.clear()
         self.by_key.clear()
 
 
@@ -105,7 +117,7 @@ def find_program(
     program = programs.by_key.get(key)
     if program is None:
         program = trace_program(api, fun, options, bound, in_tree, avals)
-        if not program.outer:
+        if program.kept:
             program = programs.by_key.setdefault(key, program)
     return program, leaves, bound
 
@@ -127,21 +139,35 @@ def trace_program(
     names = bound.names(fun, in_tree).names
     name = fun_name(fun)
     jaxpr, consts = stage_to_jaxpr(flat, avals, name=name, arg_names=names, by=api, place=fun_place(fun))
-    jaxpr, outer, inner = _lift_tracers(jaxpr, consts)
+    jaxpr, outer, inner = _lift_constants(jaxpr, consts)
     donated = (False,) * len(outer) + donated_leaves(options, bound, len(avals))
     assert out_tree is not None
-    return Program(ClosedJaxpr(jaxpr, inner), out_tree, tuple(outer), donated)
+    return Program(intern(ClosedJaxpr(jaxpr, inner)), out_tree, tuple(outer), donated)
 
 
-def _lift_tracers(jaxpr: Jaxpr, consts: Sequence[Any]) -> tuple[Jaxpr, list[Any], list[Any]]:
-    """Make constants that are tracers of outer traces the first arguments; returns them and the other constants."""
-    outer = [(v, c) for v, c in zip(jaxpr.constvars, consts, strict=True) if isinstance(c, Tracer)]
-    if not outer:
+def _lift_constants(jaxpr: Jaxpr, consts: Sequence[Any]) -> tuple[Jaxpr, list[Any], list[Any]]:
+    """Make closed-over values the first arguments; returns them and the constants that stay."""
+    stays = [_stays(c) for c in consts]
+    if all(stays):
         return jaxpr, [], list(consts)
-    inner = [(v, c) for v, c in zip(jaxpr.constvars, consts, strict=True) if not isinstance(c, Tracer)]
+    pairs = list(zip(jaxpr.constvars, consts, stays, strict=True))
+    outer = [v for v, _, s in pairs if not s]
     lifted = jaxpr.replace(
-        constvars=[v for v, _ in inner],
-        invars=[*(v for v, _ in outer), *jaxpr.invars],
+        constvars=[v for v, _, s in pairs if s],
+        invars=[*outer, *jaxpr.invars],
         arg_names=("",) * len(outer) + jaxpr.arg_names,
     )
-    return lifted, [c for _, c in outer], [c for _, c in inner]
+    return lifted, [_operand(c) for _, c, s in pairs if not s], [c for _, c, s in pairs if s]
+
+
+def _stays(value: Any) -> bool:
+    """Whether a constant is part of the program's text: small tables of indices and masks, which compilers fold."""
+    return type(value) is np.ndarray and value.nbytes <= SMALL and value.dtype.kind in "biu"
+
+
+def _operand(value: Any) -> Any:
+    """A closed-over value as an operand: on a device once and for all, and free to follow the arguments to theirs."""
+    if isinstance(value, Tracer):
+        return value
+    value = lift_leaf(value)
+    return Array(value.aval, value._live(), value._device) if value._committed else value

@@ -79,9 +79,10 @@ class Jaxpr:
     Attributes:
       names: the user's names of the arguments, parallel to ``invars`` (or empty), for messages.
       name: the traced function's name.
+      structure: its text as a key, once it has been asked for; see ``structure``.
     """
 
-    __slots__ = ("constvars", "invars", "eqns", "outvars", "effects", "name", "arg_names", "__weakref__")
+    __slots__ = ("constvars", "invars", "eqns", "outvars", "effects", "name", "arg_names", "structure", "__weakref__")
 
     def __init__(
         self,
@@ -100,6 +101,7 @@ class Jaxpr:
         self.effects = frozenset(effect for eqn in self.eqns for effect in eqn.effects)
         self.name = name
         self.arg_names = tuple(arg_names)
+        self.structure: Any = None
 
     @property
     def in_avals(self) -> tuple[ShapedArray, ...]:

@@ -1,17 +1,18 @@
 """Compiled programs: from a closed jaxpr to something that is called with values and returns Arrays.
 
-Compilation happens once per jaxpr (by identity), donation and device; programs live as long as their jaxpr. Which door
-of the backend a program goes through is decided here, and nowhere else. Knows no primitive and no backend by name.
+Compilation happens once per text of a program (names and weak types apart), donation and device; compiled programs live
+as long as a jaxpr of that text. Which door of the backend a program goes through is decided here, and nowhere else.
+Knows no primitive and no backend by name.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
 from cotan import dtypes
 from cotan.backend import Backend, CompileOptions, Device, Executable
@@ -19,6 +20,7 @@ from cotan.config import config
 from cotan.errors import DeletedArrayError, where
 from cotan.ir.evaluate import eval_closed
 from cotan.ir.jaxpr import ClosedJaxpr
+from cotan.ir.structure import meaning
 from cotan.ir.trace import eval_trace, set_current_trace
 from cotan.runtime.array import Array
 from cotan.runtime.devices import chosen_device, move, new_array_device
@@ -43,10 +45,13 @@ _UNSHARED = _references_of_an_unshared_one()
 class _OnDevice:
     """A program on one device."""
 
-    __slots__ = ("call", "copied", "device", "executable")
+    __slots__ = ("__weakref__", "call", "copied", "device", "executable", "held")
+
+    held: Sequence[Any]
 
     def __init__(self, device: Device, executable: Executable | None, call: Callable[[Sequence[Any]], Buffers]) -> None:
         self.device = device
+        self.held = ()  # what the key by which it is shared names by identity
         self.executable = executable
         self.call = call
         # The arguments that are copied if they are NumPy arrays; None: all.
@@ -121,11 +126,16 @@ class Compiled:
 
     def _deleted(self, args: Sequence[Any]) -> DeletedArrayError:
         position = next(k for k, x in enumerate(args) if type(x) is Array and x._buffer is None)
+        error: DeletedArrayError = args[position]._deleted(
+            f"argument {self._named(position)} of `{self.name}`, an array of type"
+        )
+        return error
+
+    def _named(self, position: int) -> str:
+        """What messages call an argument."""
         closed = self._closed()
         names = closed.jaxpr.arg_names if closed is not None else ()
-        named = f"`{names[position]}`" if position < len(names) and names[position] else f"number {position}"
-        error: DeletedArrayError = args[position]._deleted(f"argument {named} of `{self.name}`, an array of type")
-        return error
+        return f"`{names[position]}`" if position < len(names) and names[position] else f"number {position}"
 
     def _arguments(self, args: Sequence[Any], program: _OnDevice, what: str) -> list[Array]:
         """All arguments as Arrays on the program's device."""
@@ -165,8 +175,8 @@ class Compiled:
                 first = seen.setdefault(id(x._buffer), position)
                 if first != position:
                     raise ValueError(
-                        f"{where()}: `{self.name}` donates the same array twice, as arguments {first} and {position} "
-                        "(counting arrays); pass a copy (x.copy()) for one of them, or do not donate it"
+                        f"{where()}: `{self.name}` donates the same array twice, as arguments {self._named(first)} and "
+                        f"{self._named(position)}; pass a copy (x.copy()) for one of them, or do not donate it"
                     )
 
     def on(self, device: Device) -> _OnDevice:
@@ -179,12 +189,70 @@ class Compiled:
                     closed = self._closed()
                     if closed is None:
                         raise RuntimeError(f"the program `{self.name}` is gone; keep its jaxpr while it is used")
-                    found = self._on[device] = _compile(closed, device, self.donated, self.name)
+                    found = self._on[device] = _shared(closed, device, self.donated, self.name)
         return found
 
     def executable(self, device: Device) -> Executable | None:
         """The backend's executable on ``device``; None where the backend runs operation by operation."""
         return self.on(device).executable
+
+    def closing_over(self, values: Sequence[Array]) -> Callable[[Sequence[Any]], list[Array]]:
+        """The program as a function of the arguments after the first ones, which are ``values``."""
+        return _Closure(self, values) if values else self
+
+
+class _Closure:
+    """A compiled program whose first arguments are given. They go where the others are, and stay there."""
+
+    __slots__ = ("_compiled", "_here")
+
+    def __init__(self, compiled: Compiled, values: Sequence[Array]) -> None:
+        self._compiled = compiled
+        # The device of the last call, and the values there: one tuple, so that threads never see half of it. They are
+        # Arrays of its own: the user may delete those that were given.
+        self._here: tuple[Any, tuple[Array, ...]] = (None, tuple([_resident(x, x._device) for x in values]))
+
+    def __call__(self, args: Sequence[Any]) -> list[Array]:
+        device, values = self._here
+        for x in args:
+            if type(x) is not Array or x._device is not device:
+                return self._compiled((*self._at(args), *args))
+        if not args or not config.plain_dispatch:
+            values = self._at(args)
+        return self._compiled((*values, *args))
+
+    def _at(self, args: Sequence[Any]) -> tuple[Array, ...]:
+        """The values where ``args`` will be computed with."""
+        device = chosen_device([x for x in args if type(x) is Array], f"jit of `{self._compiled.name}`")
+        last, values = self._here
+        if last is not device:
+            values = tuple([_resident(x, device) for x in values])
+            self._here = (device, values)
+        return values
+
+
+def _resident(x: Array, device: Device) -> Array:
+    return Array(x.aval, x._live(), device) if x._device is device else move(x, device)
+
+
+# Programs on devices, by their text. They live with the programs that use them.
+_by_text: WeakValueDictionary[Hashable, _OnDevice] = WeakValueDictionary()
+_FLAGS = ("num_threads", "host_fallback")
+
+
+def _shared(closed: ClosedJaxpr, device: Device, donated: tuple[bool, ...], name: str) -> _OnDevice:
+    """``closed`` on ``device``: compiled now, or earlier for another program of the same text."""
+    known = meaning(closed) if device.backend.capabilities.door != "eager" else None
+    if known is None:
+        return _compile(closed, device, donated, name)
+    text, held = known
+    key = (text, device, donated, name, *(config.read(flag) for flag in _FLAGS))
+    found = _by_text.get(key)
+    if found is None:
+        made = _compile(closed, device, donated, name)
+        made.held = held
+        found = _by_text.setdefault(key, made)
+    return found
 
 
 def _compile(closed: ClosedJaxpr, device: Device, donated: tuple[bool, ...], name: str) -> _OnDevice:
@@ -288,3 +356,4 @@ def clear_cache() -> None:
     """Forget all compiled programs."""
     with _lock:
         _compiled.clear()
+    _by_text.clear()
