@@ -145,6 +145,10 @@ flags: dict[str, Flag] = {
               traced=True),
         _flag("debug_nans", False, _boolean, "Check every result for NaN and raise where one first appears."),
         _flag("check_jaxprs", False, _boolean, "Verify every jaxpr after each stage; for tests."),
+        _flag("log_compiles", False, _boolean, "Log, as warnings of the logger `cotan`, what is traced and compiled, and "
+              "how long it takes."),
+        _flag("explain_cache_misses", False, _boolean, "Log, as warnings of the logger `cotan`, why a jitted function "
+              "is traced again."),
         _flag("platform", None, _text, "The backend to use by default."),
         _flag("backends", None, _names, "The only backends to look at; separated by commas in the environment."),
         _flag("num_cpu_devices", 1, _count(1, optional=False), "How many devices the CPU is divided into.",
@@ -217,6 +221,8 @@ class Config(threading.local):
     default_prng_impl: str
     debug_nans: bool
     check_jaxprs: bool
+    log_compiles: bool
+    explain_cache_misses: bool
     platform: str | None
     backends: tuple[str, ...] | None
     num_cpu_devices: int
@@ -383,6 +389,16 @@ def numpy_rank_promotion(mode: str) -> _Override:
 def debug_nans(enable: bool = True) -> _Override:
     """A context manager under which every result is checked for NaN."""
     return config.override(debug_nans=enable)
+
+
+def log_compiles(enable: bool = True) -> _Override:
+    """A context manager under which the logger `cotan` says what is traced and compiled, and how long it takes."""
+    return config.override(log_compiles=enable)
+
+
+def explain_cache_misses(enable: bool = True) -> _Override:
+    """A context manager under which the logger `cotan` says why a jitted function is traced again."""
+    return config.override(explain_cache_misses=enable)
 
 
 def threefry_partitionable(enable: bool = True) -> _Override:
