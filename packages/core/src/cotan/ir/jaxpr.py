@@ -5,12 +5,12 @@ Nothing here evaluates, transforms or prints; see ``evaluate``, ``check`` and ``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from cotan.ir.avals import ShapedArray, get_aval
 from cotan.ir.effects import Effects, no_effects
-from cotan.ir.primitive import Primitive
+from cotan.ir.primitive import Primitive, named_axes
 
 
 class Var:
@@ -82,7 +82,18 @@ class Jaxpr:
       structure: its text as a key, once it has been asked for; see ``structure``.
     """
 
-    __slots__ = ("constvars", "invars", "eqns", "outvars", "effects", "name", "arg_names", "structure", "__weakref__")
+    __slots__ = (
+        "constvars",
+        "invars",
+        "eqns",
+        "outvars",
+        "effects",
+        "name",
+        "arg_names",
+        "_axes",
+        "structure",
+        "__weakref__",
+    )
 
     def __init__(
         self,
@@ -101,7 +112,15 @@ class Jaxpr:
         self.effects = frozenset(effect for eqn in self.eqns for effect in eqn.effects)
         self.name = name
         self.arg_names = tuple(arg_names)
+        self._axes: frozenset[Hashable] | None = None
         self.structure: Any = None
+
+    @property
+    def named_axes(self) -> frozenset[Hashable]:
+        """The open axes: those that equations name, and over which the program is still to be mapped."""
+        if self._axes is None:
+            self._axes = frozenset(name for eqn in self.eqns for name in axes_named(eqn.primitive, eqn.params))
+        return self._axes
 
     @property
     def in_avals(self) -> tuple[ShapedArray, ...]:
@@ -173,3 +192,13 @@ def sub_jaxprs(params: dict[str, Any]) -> list[Jaxpr]:
             elif isinstance(item, Jaxpr):
                 found.append(item)
     return found
+
+
+def axes_named(primitive: Primitive, params: dict[str, Any]) -> frozenset[Hashable]:
+    """The axes of vmap that an equation names, itself or by the programs it holds."""
+    rule = named_axes.get(primitive)
+    if rule is not None:
+        return frozenset(rule(**params))
+    if not primitive.higher_order:
+        return frozenset()
+    return frozenset(name for inner in sub_jaxprs(params) for name in inner.named_axes)

@@ -57,6 +57,7 @@ AnyRule = Callable[..., Any]
 # In the order in which a primitive's rules stand in its file.
 abstract: RuleTable[AnyRule] = RuleTable("abstract", "abstract evaluation rule (shape, dtype, weak type)")
 jvp: RuleTable[AnyRule] = RuleTable("jvp", "differentiation rule")
+jet: RuleTable[AnyRule] = RuleTable("jet", "Taylor rule (derivatives of higher order along a curve)")
 transpose: RuleTable[AnyRule] = RuleTable("transpose", "transposition rule")
 partial_eval: RuleTable[AnyRule] = RuleTable("partial_eval", "partial evaluation rule")
 batch: RuleTable[AnyRule] = RuleTable("batch", "batching rule")
@@ -72,3 +73,5 @@ permute: RuleTable[AnyRule] = RuleTable("permute", "rule for permuted operands a
 dce: RuleTable[AnyRule] = RuleTable("dce", "dead code rule")
 effects: RuleTable[AnyRule] = RuleTable("effects", "effects rule")
 eager: RuleTable[AnyRule] = RuleTable("eager", "eager rule (how a higher-order primitive runs at once)")
+named_axes: RuleTable[AnyRule] = RuleTable("named_axes", "named axes rule (the axes of vmap that an equation names)")
+predicate: RuleTable[AnyRule] = RuleTable("predicate", "rule for running an effect under a condition only")

@@ -20,6 +20,12 @@ from cotan.lax.composites import select as select
 from cotan.lax.composites import slice_in_dim as slice_in_dim
 from cotan.lax.composites import sort_key_val as sort_key_val
 from cotan.lax.composites import zeros_like_array as zeros_like_array
+from cotan.lax.parallel import axis_index as axis_index
+from cotan.lax.parallel import axis_size as axis_size
+from cotan.lax.parallel import pmax as pmax
+from cotan.lax.parallel import pmean as pmean
+from cotan.lax.parallel import pmin as pmin
+from cotan.lax.parallel import psum as psum
 from cotan.primitives.arithmetic import RoundingMethod as RoundingMethod
 from cotan.primitives.arithmetic import abs as abs
 from cotan.primitives.arithmetic import add as add

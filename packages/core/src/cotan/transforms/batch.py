@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from cotan.ir.avals import ShapedArray, get_aval, shaped
-from cotan.ir.jaxpr import ClosedJaxpr
+from cotan.ir.jaxpr import ClosedJaxpr, axes_named
 from cotan.ir.primitive import Primitive, batch
 from cotan.ir.trace import Trace, Tracer, current_trace, enter_trace, leave_trace, new_trace
 from cotan.structural import broadcast_in_dim, transpose
@@ -22,10 +22,14 @@ not_mapped: Dim = None
 
 
 class AxisData(NamedTuple):
-    """The mapped axis: its name (None if it has none) and size."""
+    """The mapped axis: its name (None if it has none), its size, and the axis of a device mesh that it is laid along.
+
+    Equations that name the axis are batched even if none of their operands is mapped.
+    """
 
     name: Hashable
     size: int
+    spmd_name: Hashable = None
 
 
 class BatchTracer(Tracer):
@@ -78,7 +82,7 @@ class BatchTrace(Trace):
         parent = self.parent
         token = enter_trace(parent)
         try:
-            if not mapped:
+            if not mapped and (self.axis.name is None or self.axis.name not in axes_named(primitive, params)):
                 return parent.process(primitive, args, params)
             out, dim = batch[primitive](self.axis, values, dims, **params)
         finally:
