@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from cotan.backend import Backend, Capabilities, CompileOptions, Device, Executable, LoweringTable
 from cotan.config import config
-from cotan.errors import UnsupportedError
+from cotan.errors import UnsupportedError, hide_frames
 from cotan.ir.avals import ShapedArray
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.primitive import Primitive
@@ -18,6 +19,8 @@ from cotan.ir.program import Program
 from cotan_cpu.buffers import CpuBuffer
 from cotan_cpu.eager import Eager
 from cotan_cpu.pool import pool
+
+hide_frames(os.path.dirname(__file__))
 
 _DTYPES = frozenset(
     {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cotan_cpu.program import Frame, Writer
 
 _CALL_SECONDS = 5e-9
+_CELL = 64
+"""Carries of at most so many bytes lie on the stack while a loop runs, where they may become registers."""
 _GUESSED_ITERATIONS = 100
 """For estimates, of a loop that runs while a condition holds."""
 
@@ -47,8 +49,7 @@ def loop(writer: Writer, step: LoopStep) -> None:
         writer.store(new, count, "i64")
         writer.emit(f"{more} = icmp slt i64 {new}, {step.length}", f"br i1 {more}, label %{head}, label %{done}")
     writer.begin(done)
-    if step.length is None:
-        table.finish()
+    table.finish()
     times = _GUESSED_ITERATIONS if step.length is None else step.length
     each = body.seconds + (0.0 if condition is None else condition.seconds) + _CALL_SECONDS
     writer.frame.costs.append((f"{step.name}: {times} iterations" if step.length else step.name, times * each))
@@ -65,6 +66,7 @@ class _Table:
     def __init__(self, writer: Writer, step: LoopStep, body: Frame) -> None:
         self.writer = writer
         self.step = step
+        self.cells: dict[int, tuple[str, str]] = {}
         self.places = {number: len(step.body.inputs) + k for k, number in enumerate(body.outputs)}
         self.first_carry = len(step.consts)
         pointers = [writer.pointer(n) for n in step.consts]
@@ -83,6 +85,12 @@ class _Table:
     def _start(self, k: int) -> str:
         """Where carry ``k`` lies in the first iteration."""
         step, writer = self.step, self.writer
+        nbytes = writer.aval(step.inits[k]).nbytes
+        if 0 < nbytes <= _CELL:
+            cell = writer.stack(f"[{nbytes} x i8]")
+            writer.memmove(cell, writer.pointer(step.inits[k]), nbytes)
+            self.cells[k] = (cell, cell if step.spares[k] is None else writer.stack(f"[{nbytes} x i8]"))
+            return cell
         if step.spares[k] is not None:
             return writer.pointer(step.inits[k])
         _copy(writer, step.inits[k], step.finals[k])
@@ -93,6 +101,8 @@ class _Table:
         step = self.step
         if k >= len(step.inits):
             return self._first_slice(step.ys[k - len(step.inits)])
+        if k in self.cells:
+            return self.cells[k][1]
         if step.spares[k] is None:
             return pointers[self.first_carry + k]
         return self._buffers(k)[0]
@@ -129,7 +139,7 @@ class _Table:
         for number, result in zip(step.ys, step.body.outputs[len(step.inits) :], strict=True):
             self.moving.append((writer.slot(self.name, self.places[result]), sign * self._stride(number)))
         for k, spare in enumerate(step.spares):
-            if spare is not None:
+            if spare is not None and k not in self.cells:
                 reads = writer.slot(self.name, self.first_carry + k)
                 written = writer.slot(self.name, self.places[step.body.outputs[k]])
                 following = writer.stack("ptr")
@@ -148,17 +158,23 @@ class _Table:
             old, new = writer.load(slot), writer.fresh()
             writer.emit(f"{new} = getelementptr i8, ptr {old}, i64 {stride}")
             writer.store(new, slot)
+        for k, (cell, made) in self.cells.items():
+            if made != cell:
+                writer.memmove(cell, made, writer.aval(self.step.inits[k]).nbytes)
         for reads, written, following in self.alternating:
-            made, target = writer.load(written), writer.load(following)
-            writer.store(made, reads)
+            last, target = writer.load(written), writer.load(following)
+            writer.store(last, reads)
             writer.store(target, written)
-            writer.store(made, following)
+            writer.store(last, following)
 
     def finish(self) -> None:
-        """After a number of iterations that was not known: move carries to where they belong."""
+        """After the last iteration: move carries to where they belong."""
         writer, step = self.writer, self.step
+        for k, (cell, _) in self.cells.items():
+            writer.memmove(writer.pointer(step.finals[k]), cell, writer.aval(step.finals[k]).nbytes)
         for k, spare in enumerate(step.spares):
-            if spare is None or not writer.aval(step.finals[k]).nbytes:
+            known = spare is None or k in self.cells or step.length is not None
+            if known or not writer.aval(step.finals[k]).nbytes:
                 continue
             final = writer.pointer(step.finals[k])
             last = writer.load(writer.slot(self.name, self.first_carry + k))

@@ -17,7 +17,7 @@ from cotan.ir.avals import ShapedArray
 from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
 from cotan.ir.program import BranchStep, CopyStep, HostStep, Kernel, KernelStep, LibraryStep, LoopStep, Program
 from cotan_cpu import control
-from cotan_cpu.codegen import Target, emit_kernel
+from cotan_cpu.codegen import Target, emit_kernel, jit
 
 PARALLEL_FROM = 60e-6
 """Seconds of work from which a step is shared among threads."""
@@ -25,6 +25,8 @@ CHUNK = 25e-6
 """Seconds that one chunk of it should at least take."""
 RELEASE_GIL_FROM = 100e-6
 """Seconds of a whole program from which other Python threads may run meanwhile."""
+INLINE_UP_TO = 100e-9
+"""Seconds of a part of a loop or branch up to which it is put in its place, so that carries are kept in registers."""
 _COPY_SECONDS_PER_BYTE = 1 / 8e9
 _STACK_ARENA = 1 << 14
 _ALIGNMENT = 64
@@ -83,6 +85,7 @@ class Frame:
       scratch: the first free byte of its workspace; ``peak``: the bytes that it needs in all.
       written: the buffers that its steps write.
       costs: (step in words, estimated seconds of one run on one thread).
+      kernels: symbols of the kernels that it calls.
     """
 
     def __init__(self, program: Program) -> None:
@@ -93,6 +96,7 @@ class Frame:
         self.scratch = self.peak = _aligned(program.arena)
         self.written: set[int] = set()
         self.costs: list[tuple[str, float]] = []
+        self.kernels: set[str] = set()
         self.may_fail = False
 
     @property
@@ -118,6 +122,7 @@ class Writer:
         self._parts: list[str] = []
         self._kernels: dict[int, tuple[Kernel, Any]] = {}
         self._bodies: dict[str, Any] = {}
+        self._inlined: set[str] = set()
         self._count = 0
         self.frame = Frame(program)
 
@@ -228,6 +233,7 @@ class Writer:
             same = self._bodies.setdefault(code.text.replace(f"@{symbol}(", "@("), code)
             known = self._kernels[id(kernel)] = (kernel, replace(code, symbol=same.symbol))
         code = known[1]
+        self.frame.kernels.add(code.symbol)
         self.launch(code.symbol, pointers, code.units, code.units * code.unit_cost, kernel.name)
 
     def library(self, function: str, pointers: Sequence[str], units: int, seconds: float, what: str) -> None:
@@ -284,7 +290,7 @@ class Writer:
         source.workspace = 0 if on_stack else frame.peak
         arena = [f"  %arena = alloca [{max(frame.peak, 1)} x i8], align {_ALIGNMENT}"] if on_stack else []
         parts = [
-            *(code.text for code in self._bodies.values()),
+            *(self._attributed(code) for code in self._bodies.values()),
             *self._top,
             *self._parts,
             f"define i32 @cotan_main(ptr %args, ptr %consts{'' if on_stack else ', ptr %arena'}) {{",
@@ -297,15 +303,24 @@ class Writer:
         source.text = "\n".join(parts) + "\n"
         return source
 
+    def _attributed(self, code: Any) -> str:
+        text: str = code.text
+        return text.replace(" nounwind ", f" nounwind {jit.INLINED} ", 1) if code.symbol in self._inlined else text
+
     def part(self, program: Program) -> tuple[str, Frame]:
         """Write ``program`` as a function ``i32 (ptr args, ptr consts, ptr arena)`` of its own: its symbol and what it
         needs. ``args`` points to its inputs and then to the buffers for its results."""
         outer = self.frame
-        self.frame = Frame(program)
+        inner = self.frame = Frame(program)
         symbol = self.name("part")
         lines = self._function(self._fill())
-        self._parts += [f"define internal i32 @{symbol}(ptr %args, ptr %consts, ptr %arena) {{", "entry:", *lines]
-        inner, self.frame = self.frame, outer
+        inlined = ""
+        if inner.seconds <= INLINE_UP_TO:
+            inlined = f" {jit.INLINED}"
+            self._inlined.update(inner.kernels)
+        self._parts += [f"define internal i32 @{symbol}(ptr %args, ptr %consts, ptr %arena){inlined} {{", "entry:"]
+        self._parts += lines
+        self.frame = outer
         return symbol, inner
 
     def call_part(self, symbol: str, part: Frame, table: str) -> None:

@@ -1,7 +1,7 @@
 """LLVM's just-in-time compiler: IR text to addresses. The only module of the package that imports llvmlite.
 
-A loaded module lives as long as its ``Module`` object. Loading runs no optimisation passes: the text is written as it
-should be.
+A loaded module lives as long as its ``Module`` object. Loading runs no optimisation passes, since the text is written
+as it should be; only functions marked to be inlined are, and then what they made of memory becomes registers.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import llvmlite.binding as llvm
 
 from cotan_cpu.codegen.target import Target
 
+INLINED = "alwaysinline"
+"""The attribute of functions that are put in the place of their calls."""
 _DECLARE = re.compile(r"^\s*declare [^@]*@([\w.$-]+|\"[^\"]*\")\(", re.MULTILINE)
 _lock = threading.RLock()
 
@@ -81,6 +83,8 @@ class Engine:
             _initialise()
             module = llvm.parse_assembly(unique_declarations(text))
             machine = _machine(self.target.cpu, self.target.features, self.level)
+            if INLINED in text:
+                _inline(module, machine)
             engine = llvm.create_mcjit_compiler(module, machine)
             for name, address in (symbols or {}).items():
                 try:
@@ -90,6 +94,15 @@ class Engine:
                 engine.add_global_mapping(function, address)
             engine.finalize_object()
         return Module(engine)
+
+
+def _inline(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    passes.add_sroa_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_simplify_cfg_pass()
+    passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
 
 
 def unique_declarations(text: str) -> str:
