@@ -165,6 +165,11 @@ _ALIASES = {"platforms": "platform", "platform_name": "platform", "enable_checks
 _TRACED = tuple(name for name, flag in flags.items() if flag.traced)
 
 
+def traced_flags() -> tuple[str, ...]:
+    """The names of the flags whose values ``config.trace_key()`` gives, in its order."""
+    return _TRACED
+
+
 def _find(name: str) -> Flag:
     plain = name.removeprefix("jax_")
     flag = flags.get(_ALIASES.get(plain, plain))

@@ -153,3 +153,10 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     registry = frame.f_globals.setdefault("__warningregistry__", {})
     module = frame.f_globals.get("__name__", "<unknown>")
     warnings.warn_explicit(message, category, frame.f_code.co_filename, frame.f_lineno, module, registry)
+
+
+def log(message: str) -> None:
+    """Report what the user asked to be told of (``config.log_compiles``, ...): a warning of the logger ``cotan``."""
+    import logging
+
+    logging.getLogger("cotan").warning(message)

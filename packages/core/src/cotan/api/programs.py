@@ -8,9 +8,11 @@ differ in them alone share one program, with its derivatives and its compiled co
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -18,6 +20,7 @@ import numpy as np
 
 from cotan.api.arguments import Bound, Options, bind_static, donated_leaves
 from cotan.api.flat import Function, check_argument_leaves, check_result_leaves, fun_place, lift_leaf
+from cotan.api.reports import log_miss, log_trace
 from cotan.config import config
 from cotan.ir.avals import ShapedArray, get_aval
 from cotan.ir.jaxpr import ClosedJaxpr, Jaxpr
@@ -55,22 +58,30 @@ class Program:
 
 
 class Programs:
-    """The programs of one function under one set of options, and jit's short cuts to them."""
+    """The programs of one function under one set of options, and jit's short cuts to them.
 
-    __slots__ = ("__weakref__", "by_key", "fast")
+    ``gone`` says why programs that were traced are not here, for reports; empty where none was.
+    """
+
+    __slots__ = ("__weakref__", "by_key", "fast", "gone")
 
     def __init__(self) -> None:
-        self.by_key: dict[Hashable, Program] = {}
+        self.by_key: dict[tuple[Any, ...], Program] = {}
         self.fast: dict[Hashable, Any] = {}
+        self.gone = ""
         _all_programs.add(self)
 
     def clear(self) -> None:
         """Forget all of them."""
+        if self.by_key:
+            self.gone = "its programs were forgotten (clear_caches, clear_cache)"
         self.fast.clear()
         self.by_key.clear()
 
 
 _all_programs: WeakSet[Programs] = WeakSet()
+# The code of functions that were traced: a function object that is not known may still be one made again.
+_traced_code: WeakSet[Any] = WeakSet()
 _of_function: WeakKeyDictionary[Any, dict[Hashable, Programs]] = WeakKeyDictionary()
 _lock = threading.Lock()
 
@@ -113,13 +124,37 @@ def find_program(
         check_argument_leaves(api, fun, leaves, bound.names(fun, in_tree))
         raise
     axes = () if current_trace() is eval_trace else tuple(axes_in_scope())
-    key = (bound.key, in_tree, avals, config.trace_key(), axes)
+    key: tuple[Any, ...] = (bound.key, in_tree, avals, config.trace_key(), axes)
     program = programs.by_key.get(key)
     if program is None:
+        if config.explain_cache_misses:
+            _explain(api, fun, programs, key, bound)
+        start = perf_counter()
         program = trace_program(api, fun, options, bound, in_tree, avals)
+        if config.log_compiles:
+            log_trace(api, fun, bound.names(fun, in_tree), avals, perf_counter() - start)
         if program.kept:
             program = programs.by_key.setdefault(key, program)
+        else:
+            programs.gone = "it closes over values that an outer function is being traced with, which differ every time"
+        with _lock:
+            _traced_code.update(_code(fun))
     return program, leaves, bound
+
+
+def _code(fun: Function) -> list[Any]:
+    code = getattr(inspect.unwrap(fun), "__code__", None)
+    return [] if code is None else [code]
+
+
+def _explain(api: str, fun: Function, programs: Programs, key: tuple[Any, ...], bound: Bound) -> None:
+    why = programs.gone
+    if not programs.by_key and not why and all(code in _traced_code for code in _code(fun)) and _code(fun):
+        why = (
+            f"the function object is new: it was defined at {fun_place(fun)} before, and jitted functions are known by "
+            f"their object. Is it defined, or {api} called, in a loop? Do that once, outside"
+        )
+    log_miss(api, fun, key, list(programs.by_key), why, bound.positions)
 
 
 def trace_program(

@@ -11,13 +11,14 @@ import sys
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from time import perf_counter
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
 from cotan import dtypes
 from cotan.backend import Backend, CompileOptions, Device, Executable
 from cotan.config import config
-from cotan.errors import DeletedArrayError, where
+from cotan.errors import DeletedArrayError, log, where
 from cotan.ir.evaluate import eval_closed
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.structure import meaning
@@ -248,11 +249,16 @@ def _shared(closed: ClosedJaxpr, device: Device, donated: tuple[bool, ...], name
     text, held = known
     key = (text, device, donated, name, *(config.read(flag) for flag in _FLAGS))
     found = _by_text.get(key)
-    if found is None:
-        made = _compile(closed, device, donated, name)
-        made.held = held
-        found = _by_text.setdefault(key, made)
-    return found
+    if found is not None:
+        if config.log_compiles:
+            log(f"{where()}: `{name}` for {device} is compiled already, as an earlier program of the same text")
+        return found
+    start = perf_counter()
+    made = _compile(closed, device, donated, name)
+    made.held = held
+    if config.log_compiles:
+        log(f"{where()}: compiled `{name}` for {device} in {1e3 * (perf_counter() - start):.1f} ms")
+    return _by_text.setdefault(key, made)
 
 
 def _compile(closed: ClosedJaxpr, device: Device, donated: tuple[bool, ...], name: str) -> _OnDevice:
