@@ -3,12 +3,13 @@
 Public names, nothing else.
 """
 
-from cotan import dtypes, errors, lax, nn, numpy, random, scipy, tree, tree_util
+from cotan import debug, dtypes, errors, experimental, lax, nn, numpy, random, scipy, tree, tree_util
 from cotan.api import (
     ShapeDtypeStruct,
     checkpoint,
     checkpoint_policies,
     clear_caches,
+    effects_barrier,
     eval_shape,
     explain,
     grad,
@@ -19,6 +20,7 @@ from cotan.api import (
     jvp,
     linearize,
     make_jaxpr,
+    pure_callback,
     remat,
     value_and_grad,
     vjp,
@@ -63,6 +65,7 @@ __all__ = [
     "checkpoint_policies",
     "clear_caches",
     "config",
+    "debug",
     "debug_nans",
     "default_backend",
     "default_device",
@@ -73,9 +76,11 @@ __all__ = [
     "devices",
     "disable_jit",
     "dtypes",
+    "effects_barrier",
     "enable_x64",
     "errors",
     "eval_shape",
+    "experimental",
     "explain",
     "explain_cache_misses",
     "float0",
@@ -97,6 +102,7 @@ __all__ = [
     "numpy_rank_promotion",
     "process_count",
     "process_index",
+    "pure_callback",
     "random",
     "remat",
     "scipy",

@@ -1,6 +1,7 @@
 """What users call to transform functions: argument handling, pytrees and messages; no mathematics."""
 
 from cotan.api.autodiff import grad, jvp, linearize, value_and_grad, vjp
+from cotan.api.callbacks import effects_barrier, io_callback, pure_callback
 from cotan.api.checkpoint import checkpoint, checkpoint_name, checkpoint_policies, remat
 from cotan.api.jacobian import hessian, jacfwd, jacrev
 from cotan.api.jit import clear_caches, jit
@@ -13,16 +14,19 @@ __all__ = [
     "checkpoint_name",
     "checkpoint_policies",
     "clear_caches",
+    "effects_barrier",
     "eval_shape",
     "explain",
     "grad",
     "hessian",
+    "io_callback",
     "jacfwd",
     "jacrev",
     "jit",
     "jvp",
     "linearize",
     "make_jaxpr",
+    "pure_callback",
     "remat",
     "value_and_grad",
     "vjp",

@@ -5,24 +5,18 @@ No transform is known here, and no mathematics.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cotan.errors import format_frame, where
+from cotan.errors import where
 from cotan.ir.avals import get_aval, is_array_like
 from cotan.ir.trace import Tracer
 from cotan.runtime.dispatch import lift
 from cotan.tree import PyTreeDef, keystr, tree_flatten, tree_flatten_with_path
 from cotan.tree.calling import ArgNames, fun_name
+from cotan.tree.calling import fun_place as fun_place
 
 Function = Callable[..., Any]
-
-
-def fun_place(fun: Function) -> str:
-    """Where ``fun`` was defined, as ``train.py:60``; empty if that is not known."""
-    code = getattr(inspect.unwrap(fun), "__code__", None)
-    return "" if code is None else format_frame((code.co_filename, code.co_firstlineno, "<module>"))
 
 
 def subject(api: str, fun: Function) -> str:

@@ -89,9 +89,8 @@ def eager(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> 
     if params:
         ids.append(tuple(params.items()))
     key = tuple(ids)
-    try:
-        entry = _memo[key]
-    except KeyError:
+    entry = _memo.get(key)
+    if entry is None:
         if primitive.higher_order:
             return _higher_order(primitive, args, params)
         entry = _new_entry(primitive, args, params, key)

@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from cotan.errors import format_frame
 from cotan.tree.keys import keystr
 from cotan.tree.treedef import PyTreeDef
 
@@ -25,6 +26,14 @@ def fun_name(fun: Any) -> str:
         fun = fun.func
     name = getattr(fun, "__name__", None)
     return name if isinstance(name, str) else type(fun).__name__
+
+
+def fun_place(fun: Any) -> str:
+    """Where ``fun`` was defined, as ``train.py:60``; empty if that is not known."""
+    while isinstance(fun, functools.partial):
+        fun = fun.func
+    code = getattr(inspect.unwrap(fun), "__code__", None)
+    return "" if code is None else format_frame((code.co_filename, code.co_firstlineno, "<module>"))
 
 
 def signature_of(fun: Any) -> inspect.Signature | None:

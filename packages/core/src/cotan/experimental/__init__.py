@@ -1,0 +1,21 @@
+"""cotan.experimental: what may still change. Its larger parts are imported when they are first used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cotan.api.callbacks import io_callback as io_callback
+
+_MODULES = ("checkify", "jet")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*(name for name in globals() if not name.startswith("_")), *_MODULES]
