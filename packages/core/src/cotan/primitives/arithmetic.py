@@ -11,9 +11,9 @@ import numpy as np
 from cotan.ir import primitive as tables
 from cotan.ir import scalar
 from cotan.ir.avals import ShapedArray, get_aval, shaped, tangent_aval
-from cotan.primitives import define
+from cotan.primitives import define, taylor
 from cotan.primitives.compare import eq, ge, gt, lt, select
-from cotan.primitives.define import NOT_LINEAR, binary, first_order, unary
+from cotan.primitives.define import BY_DECOMPOSITION, NOT_LINEAR, binary, first_order, unary
 from cotan.primitives.operands import (
     COMPLEX,
     FLOAT,
@@ -32,22 +32,24 @@ from cotan.primitives.operands import (
     scalar_of,
     shape_of,
 )
+from cotan.primitives.taylor import BY_SLOPE, TERM_BY_TERM, Recurrences
 from cotan.structural import Zero, add_any_p, broadcast_in_dim, convert_element_type
+from cotan.transforms.jet import along_the_curve, jet_flat, zero_term
 
 # ---- Sums and products
 
 neg_p, neg = unary("neg", NUMBER, reference=np.negative, kernel=scalar.neg, transpose=lambda ct, x: neg(ct), does="-x.")
 add_p, add = binary(
     "add", NUMBER, reference=np.add, kernel=scalar.add, jvp=(lambda t, *_: t, lambda t, *_: t),
-    transpose=(lambda ct, x, y: ct, lambda ct, x, y: ct), does="x + y.",
+    jet=TERM_BY_TERM, transpose=(lambda ct, x, y: ct, lambda ct, x, y: ct), does="x + y.",
 )  # fmt: skip
 sub_p, sub = binary(
     "sub", NUMBER, reference=np.subtract, kernel=scalar.sub, jvp=(lambda t, *_: t, lambda t, *_: neg(t)),
-    transpose=(lambda ct, x, y: ct, lambda ct, x, y: neg(ct)), does="x - y.",
+    jet=TERM_BY_TERM, transpose=(lambda ct, x, y: ct, lambda ct, x, y: neg(ct)), does="x - y.",
 )  # fmt: skip
 mul_p, mul = binary(
     "mul", NUMBER, reference=np.multiply, kernel=scalar.mul,
-    jvp=(lambda t, x, y, z: mul(t, y), lambda t, x, y, z: mul(x, t)),
+    jvp=(lambda t, x, y, z: mul(t, y), lambda t, x, y, z: mul(x, t)), jet=lambda u, v, z: series.multiply(u, v),
     transpose=(lambda ct, x, y: mul(ct, y), lambda ct, x, y: mul(x, ct)), does="x * y.",
 )  # fmt: skip
 add_any_p, add_any = binary(
@@ -56,7 +58,7 @@ add_any_p, add_any = binary(
 )  # fmt: skip
 square_p, square = unary(
     "square", NUMBER, reference=np.square, kernel=lambda x: scalar.mul(x, x), jvp=lambda t, x, y: mul(t, mul(x, 2)),
-    decompose=lambda x: mul(x, x), does="x * x.",
+    jet=lambda u, y: series.square(u), decompose=lambda x: mul(x, x), does="x * x.",
 )  # fmt: skip
 
 
@@ -88,13 +90,15 @@ def _truncate(x: Any) -> Any:
 div_p, div = binary(
     "div", NUMBER, reference=_divide, kernel=scalar.div,
     jvp=(lambda t, x, y, z: div(t, y), lambda t, x, y, z: mul(neg(t), div(z, y))),
+    jet=lambda u, v, z: series.divide(u, v, z),
     transpose=(lambda ct, x, y: div(ct, y), None), does="x / y; integers truncate towards zero.",
 )  # fmt: skip
 rem_p, rem = binary(
     "rem", Dtypes("integers and real floating dtypes", NUMBER - COMPLEX), reference=_remainder, kernel=scalar.rem,
     jvp=(lambda t, *_: t, lambda t, x, y, z: mul(neg(t), _truncate(div(x, y)))),
-    does="The remainder of x / y, with the sign of x.",
+    jet=BY_SLOPE, does="The remainder of x / y, with the sign of x.",
 )  # fmt: skip
+series = Recurrences(mul, div)
 
 
 # ---- Extrema: NaN wins; at a tie each operand has half of the derivative
@@ -110,11 +114,11 @@ def _share(x: Any, y: Any, z: Any) -> Any:
 
 
 max_p, max = binary(
-    "max", PLAIN, reference=np.maximum, kernel=scalar.max_, does="The larger of x and y, or NaN.",
+    "max", PLAIN, reference=np.maximum, kernel=scalar.max_, jet=TERM_BY_TERM, does="The larger of x and y, or NaN.",
     jvp=(lambda t, x, y, z: mul(t, _share(x, y, z)), lambda t, x, y, z: mul(t, _share(y, x, z))),
 )  # fmt: skip
 min_p, min = binary(
-    "min", PLAIN, reference=np.minimum, kernel=scalar.min_, does="The smaller of x and y, or NaN.",
+    "min", PLAIN, reference=np.minimum, kernel=scalar.min_, jet=TERM_BY_TERM, does="The smaller of x and y, or NaN.",
     jvp=(lambda t, x, y, z: mul(t, _share(x, y, z)), lambda t, x, y, z: mul(t, _share(y, x, z))),
 )  # fmt: skip
 
@@ -133,6 +137,12 @@ def _abs_jvp(t: Any, x: Any, y: Any) -> Any:
     if is_complex(dtype_of(x)):
         return real(mul(t, div(conj(x), complex(select(eq(y, 0), 1, y), 0))))
     return select(ge(x, 0), t, neg(t))
+
+
+def _abs_terms(u: Any, y: Any) -> Any:
+    if is_complex(dtype_of(u[0])):
+        return along_the_curve(abs_p, [u[0]], [u[1:]], {})[1]
+    return [t if t is zero_term else _abs_jvp(t, u[0], y) for t in u[1:]]
 
 
 def _sign(x: Any) -> Any:
@@ -156,7 +166,7 @@ def _round_element(x: Any, rounding_method: RoundingMethod) -> Any:
 
 sign_p, sign = unary("sign", NUMBER, reference=_sign, kernel=scalar.sign, does="-1, 0 or 1; x / abs(x) if complex.")
 abs_p, abs = unary(
-    "abs", NUMBER, reference=np.abs, kernel=scalar.abs_, jvp=_abs_jvp, result=real_dtype,
+    "abs", NUMBER, reference=np.abs, kernel=scalar.abs_, jvp=_abs_jvp, jet=_abs_terms, result=real_dtype,
     does="The absolute value; its derivative at 0 is 1.",
 )  # fmt: skip
 floor_p, floor = unary("floor", FLOAT, reference=np.floor, kernel=scalar.floor, does="Round down to an integer.")
@@ -230,7 +240,7 @@ def _integer_power_jvp(t: Any, x: Any, out: Any, *, y: int) -> Any:
 
 integer_pow_p, _integer_pow_bind = unary(
     "integer_pow", NUMBER, reference=_integer_power, kernel=_integer_power_element, jvp=_integer_power_jvp,
-    decompose=_integer_power_decomposed,
+    jet=BY_DECOMPOSITION, decompose=_integer_power_decomposed,
 )  # fmt: skip
 
 
@@ -252,15 +262,16 @@ def integer_pow(x: Any, y: int) -> Any:
 
 sqrt_p, sqrt = unary(
     "sqrt", INEXACT, reference=np.sqrt, kernel=scalar.sqrt, jvp=lambda t, x, y: mul(t, div(0.5, y)),
-    does="The square root.",
+    jet=lambda u, y: series.root(u, y), does="The square root.",
 )  # fmt: skip
 rsqrt_p, rsqrt = unary(
     "rsqrt", INEXACT, reference=lambda x: np.divide(np.ones((), x.dtype), np.sqrt(x)), kernel=scalar.rsqrt,
-    jvp=lambda t, x, y: mul(t, mul(div(y, x), -0.5)), decompose=lambda x: div(1, sqrt(x)), does="1 / sqrt(x).",
+    jvp=lambda t, x, y: mul(t, mul(div(y, x), -0.5)), jet=lambda u, y: series.power(u, y, -0.5),
+    decompose=lambda x: div(1, sqrt(x)), does="1 / sqrt(x).",
 )  # fmt: skip
 cbrt_p, cbrt = unary(
     "cbrt", FLOAT, reference=np.cbrt, kernel=scalar.cbrt, jvp=lambda t, x, y: mul(t, div(1 / 3, square(y))),
-    does="The cube root.",
+    jet=lambda u, y: series.power(u, y, 1 / 3), does="The cube root.",
 )  # fmt: skip
 
 pow_p = first_order("pow", required=True)
@@ -309,6 +320,28 @@ def _pow_by_exponent(t: Any, x: Any, y: Any, z: Any) -> Any:
 
 
 define.elementwise_jvp(pow_p, (_pow_by_base, _pow_by_exponent))
+
+
+def _pow_terms(u: Any, v: Any, out: Any) -> Any:
+    """Of a constant power, through its derivatives, which exist at 0 too; otherwise x**y = exp(y log x)."""
+    from cotan.primitives.transcendental import log
+
+    order = len(u) - 1
+    if taylor.moves(v[1:]):
+        exponent, terms = jet_flat(lambda x, y: [mul(y, log(x))], [u[0], v[0]], [u[1:], v[1:]], order)
+        return series.exp([exponent[0], *terms[0]], out)
+    x, y = u[0], v[0]
+    if dtype_of(y) in INTEGER:
+        y = convert_element_type(y, dtype_of(x))
+    slopes, factor = [], y
+    for m in range(1, order + 1):
+        vanishes = eq(factor, 0)
+        slopes.append(mul(factor, select(vanishes, 0, pow(x, sub(y, m)))))
+        factor = mul(factor, sub(y, m))
+    return series.compose(u, slopes)
+
+
+taylor.elementwise(pow_p, _pow_terms, None)
 tables.transpose[pow_p] = NOT_LINEAR
 define.elementwise_batch(pow_p)
 
@@ -387,14 +420,13 @@ def _(low: ShapedArray, x: ShapedArray, high: ShapedArray) -> ShapedArray:
     return shaped(x.shape, dtype, low.weak_type and x.weak_type and high.weak_type)
 
 
-define.elementwise_jvp(
-    clamp_p,
-    (
-        lambda t, low, x, high, y: select(gt(low, x), t, 0),
-        lambda t, low, x, high, y: select(gt(x, low), select(lt(x, high), t, 0), 0),
-        lambda t, low, x, high, y: select(lt(high, x), t, 0),
-    ),
+_clamp_partials = (
+    lambda t, low, x, high, y: select(gt(low, x), t, 0),
+    lambda t, low, x, high, y: select(gt(x, low), select(lt(x, high), t, 0), 0),
+    lambda t, low, x, high, y: select(lt(high, x), t, 0),
 )
+define.elementwise_jvp(clamp_p, _clamp_partials)
+taylor.elementwise(clamp_p, TERM_BY_TERM, _clamp_partials)
 tables.transpose[clamp_p] = NOT_LINEAR
 define.elementwise_batch(clamp_p)
 define.elementwise_reference(clamp_p, lambda low, x, high: np.minimum(np.maximum(x, low), high))

@@ -23,6 +23,7 @@ from cotan.primitives.operands import ANY
 from cotan.runtime.compile import run_closed
 from cotan.structural import UndefinedPrimal, Zero
 from cotan.transforms.batch import AxisData, batch_jaxpr
+from cotan.transforms.jet import jet_jaxpr, mask_of, terms_of, zero_term
 from cotan.transforms.jvp import jvp_jaxpr, zero_tangent
 from cotan.transforms.partial_eval import PartialTrace, partial_eval_jaxpr
 from cotan.transforms.prune import prune_closed
@@ -74,6 +75,13 @@ def _call_rules(primitive: Primitive) -> None:
         outs, moved = results[: len(out_nonzero)], iter(results[len(out_nonzero) :])
         zeros = map(zero_tangent, outs)
         return outs, [next(moved) if n else zero for zero, n in zip(zeros, out_nonzero, strict=True)]
+
+    @tables.jet(primitive)
+    def jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], **params: Any) -> tuple[list[Any], Any]:
+        closed, out_nonzero = jet_jaxpr(params["jaxpr"], mask_of(series))
+        given = [t for terms in series for t in terms if t is not zero_term]
+        results = primitive.bind(*primals, *given, **_transformed(params, closed))
+        return results[: len(out_nonzero)], terms_of(out_nonzero, results[len(out_nonzero) :])
 
     @tables.transpose(primitive)
     def transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from cotan.ir import primitive as tables
 from cotan.ir import scalar
 from cotan.ir.avals import ShapedArray, get_aval, shaped, tangent_aval
 from cotan.ir.index import const_index
-from cotan.primitives import define
+from cotan.primitives import define, taylor
 from cotan.primitives.define import BASIC, close, first_order, unary
 from cotan.primitives.operands import (
     ANY,
@@ -50,6 +50,9 @@ def _(primals: Sequence[Any], tangents: Sequence[Any], *, new_dtype: Any, weak_t
     if new_dtype not in INEXACT:
         return out, Zero(tangent_aval(get_aval(out)))
     return out, convert_element_type_p.bind(*tangents, new_dtype=new_dtype, weak_type=weak_type)
+
+
+taylor.linear(convert_element_type_p)
 
 
 @tables.transpose(convert_element_type_p)

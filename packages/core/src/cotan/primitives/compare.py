@@ -11,7 +11,7 @@ from cotan import dtypes
 from cotan.ir import primitive as tables
 from cotan.ir import scalar
 from cotan.ir.avals import ShapedArray, get_aval, shaped, tangent_aval
-from cotan.primitives import define
+from cotan.primitives import define, taylor
 from cotan.primitives.define import binary, compare, first_order, unary
 from cotan.primitives.operands import (
     BITS,
@@ -223,6 +223,9 @@ def _(primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     zero = scalar_of(0.0, aval.dtype)
     tangent = select_n_p.bind(which, *(zero if type(t) is Zero else t for t in tangents[1:]))
     return out, tangent if shape_of(tangent) == aval.shape else broadcast_in_dim(tangent, aval.shape, ())
+
+
+taylor.linear(select_n_p)
 
 
 @tables.transpose(select_n_p)

@@ -20,6 +20,7 @@ from cotan.ir import scalar
 from cotan.ir.avals import ShapedArray, get_aval, shaped, tangent_aval
 from cotan.ir.primitive import Primitive
 from cotan.ir.rules import none
+from cotan.primitives import taylor
 from cotan.primitives.operands import ANY, BOOLEAN, FLOAT, PYTHON_SCALARS, Dtypes, align, lift, quiet, shape_of
 from cotan.structural import UndefinedPrimal, Zero, add_tangents, broadcast_in_dim, instantiate, reduce_sum
 from cotan.transforms.jvp import jvp_flat
@@ -30,7 +31,7 @@ NOT_LINEAR = none("not linear in any operand")
 
 
 def BY_DECOMPOSITION(*args: Any, **params: Any) -> Any:
-    """In place of a jvp function: differentiate the decomposition."""
+    """In place of a jvp or jet function: differentiate the decomposition."""
     raise TypeError("BY_DECOMPOSITION is a mark for definers, not a rule")
 
 
@@ -63,10 +64,13 @@ def zero_derivative(primitive: Primitive) -> None:
             return out, [Zero(tangent_aval(get_aval(y))) for y in out]
         return out, Zero(tangent_aval(get_aval(out)))
 
+    taylor.constant(primitive)
+
 
 def jvp_by_decomposition(primitive: Primitive, formula: Function) -> None:
     """Differentiate ``primitive`` through ``formula``, which computes the same from simpler primitives."""
     tables.transpose[primitive] = NOT_LINEAR
+    taylor.by_formula(primitive, formula)
 
     @tables.jvp(primitive)
     def rule(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
@@ -265,6 +269,7 @@ def nary(
     reference: Function,
     kernel: Function | None,
     jvp: Sequence[Function | None] | None = None,
+    jet: Function | None = None,
     transpose: Sequence[Function | None] | None = None,
     decompose: Function | None = None,
     result: Any = None,
@@ -281,6 +286,10 @@ def nary(
         jvp_by_decomposition(primitive, decompose)
     elif jvp is not None:
         elementwise_jvp(primitive, jvp)
+        if jet is BY_DECOMPOSITION and decompose is not None:
+            taylor.by_formula(primitive, decompose)
+        else:
+            taylor.elementwise(primitive, jet, jvp)
         if transpose is None:
             tables.transpose[primitive] = NOT_LINEAR
     elif transpose is not None:
@@ -306,6 +315,7 @@ def unary(
     reference: Function,
     kernel: Function | None,
     jvp: Function | None = None,
+    jet: Function | None = None,
     transpose: Function | None = None,
     decompose: Function | None = None,
     result: Any = None,
@@ -320,6 +330,8 @@ def unary(
       reference: NumPy function of an array (and the parameters).
       kernel: function of a scalar expression; None: it makes or takes complex numbers.
       jvp: ``(tangent, x, out) -> tangent``; None: zero derivative, or linear where ``transpose`` is given.
+      jet: ``(coefficients of x, out) -> terms``, or a mark of ``taylor``; None: by jvp, along the curve;
+        BY_DECOMPOSITION: that of ``decompose``.
       transpose: ``(cotangent, x) -> cotangent``, of a linear primitive.
       decompose: ``(x) -> out`` by other primitives; None: basic, every backend must know it.
       result: dtype of the result, or a function from the operand's; None: the same.
@@ -337,6 +349,7 @@ def unary(
         reference=reference,
         kernel=kernel,
         jvp=None if jvp is None else (jvp,),
+        jet=jet,
         transpose=None if transpose is None else (transpose,),
         decompose=decompose,
         result=result,
@@ -357,6 +370,7 @@ def binary(
     reference: Function,
     kernel: Function | None,
     jvp: Sequence[Function | None] | None = None,
+    jet: Function | None = None,
     transpose: Sequence[Function | None] | None = None,
     decompose: Function | None = None,
     result: Any = None,
@@ -372,6 +386,7 @@ def binary(
         reference=reference,
         kernel=kernel,
         jvp=jvp,
+        jet=jet,
         transpose=transpose,
         decompose=decompose,
         result=result,
@@ -405,7 +420,7 @@ def _describe(function: Function, primitive: Primitive, words: str, public: str 
 
 
 def _jointly_linear_jvp(primitive: Primitive) -> None:
-    """Linear in all operands together: apply the primitive to the tangents."""
+    """Linear in all operands together: apply the primitive to the tangents, and to all terms."""
 
     @tables.jvp(primitive)
     def rule(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
@@ -414,9 +429,11 @@ def _jointly_linear_jvp(primitive: Primitive) -> None:
             return out, Zero(tangent_aval(get_aval(out)))
         return out, primitive.bind(*map(instantiate, tangents), **params)
 
+    taylor.linear(primitive)
+
 
 def linear(primitive: Primitive) -> Callable[[Function], Function]:
-    """Decorates the transpose rule of a primitive that is linear in all operands together; gives jvp and transpose.
+    """Decorates the transpose rule of a primitive that is linear in all operands; gives jvp, jet and transpose.
 
     The function takes ``(ct, *operands, **params)`` and returns the cotangents: a list, or for one operand the value.
     """
@@ -434,7 +451,7 @@ def linear(primitive: Primitive) -> Callable[[Function], Function]:
 
 
 def bilinear(primitive: Primitive, lhs: Function, rhs: Function) -> None:
-    """Two operands, linear in each for itself: gives jvp and transpose.
+    """Two operands, linear in each for itself: gives jvp, jet and transpose.
 
     ``lhs(ct, x, y, **params)`` is the cotangent of the first operand (``x`` is an UndefinedPrimal then), ``rhs`` that
     of the second.
@@ -447,6 +464,8 @@ def bilinear(primitive: Primitive, lhs: Function, rhs: Function) -> None:
         left = None if type(tx) is Zero else primitive.bind(tx, y, **params)
         right = None if type(ty) is Zero else primitive.bind(x, ty, **params)
         return out, right if left is None else left if right is None else add_tangents(left, right)
+
+    taylor.bilinear(primitive)
 
     @tables.transpose(primitive)
     def backward(ct: Any, x: Any, y: Any, **params: Any) -> list[Any]:
@@ -492,7 +511,7 @@ def reducer(
       combiner: the name of the operation, as in ``ir.scalar``.
       identity: dtype -> its neutral element.
       jvp: ``(tangent, x, out, axes) -> tangent``; None: zero derivative, or linear where ``transpose`` is given;
-        BY_DECOMPOSITION: that of ``decompose``.
+        BY_DECOMPOSITION: that of ``decompose``. It is piecewise linear.
       transpose: ``(cotangent, x, axes) -> cotangent``, of a linear reduction.
       wide: whether 8- and 16-bit floats are combined in float32 and rounded once.
     """
@@ -506,6 +525,7 @@ def reducer(
     elif jvp is not None:
         tables.transpose[primitive] = NOT_LINEAR
         elementwise_jvp(primitive, (jvp,))
+        taylor.piecewise_linear(primitive)
     else:
         zero_derivative(primitive)
     reducer_batch(primitive)

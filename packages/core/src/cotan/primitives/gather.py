@@ -13,6 +13,7 @@ from cotan.ir import primitive as tables
 from cotan.ir import scalar
 from cotan.ir.avals import Shape, ShapedArray, get_aval, shaped, tangent_aval
 from cotan.ir.primitive import abstract, batch, cost, decompose, kernel, reference
+from cotan.primitives import taylor
 from cotan.primitives.compare import select_n
 from cotan.primitives.define import first_order
 from cotan.primitives.operands import move_axis, shape_of
@@ -175,6 +176,9 @@ def _gather_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) 
 
 def _without_fill(params: dict[str, Any]) -> dict[str, Any]:
     return params if params["fill_value"] is None else {**params, "fill_value": 0}
+
+
+taylor.linear(gather_p, fill_value=lambda fill: None if fill is None else 0)
 
 
 @tables.transpose(gather_p)

@@ -18,6 +18,7 @@ from cotan.ir import scalar
 from cotan.ir.avals import Shape, ShapedArray, get_aval, tangent_aval
 from cotan.ir.index import const_index
 from cotan.ir.primitive import Primitive
+from cotan.primitives import taylor
 from cotan.primitives.arithmetic import add, div, max, min, mul
 from cotan.primitives.compare import bitwise_and, eq, gt, ne, select_n
 from cotan.primitives.define import NOT_LINEAR, first_order
@@ -384,6 +385,9 @@ def _scatter_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any)
     return out, scatter_p.bind(instantiate(dx), indices, instantiate(du), **params)
 
 
+taylor.linear(scatter_p)
+
+
 @tables.transpose(scatter_p)
 def _scatter_transpose(ct: Any, x: Any, indices: Any, updates: Any, **params: Any) -> list[Any]:
     ct_x = ct_updates = None
@@ -426,6 +430,9 @@ def _add_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> 
     return out, scatter_add_p.bind(instantiate(dx), indices, du, **params)
 
 
+taylor.linear(scatter_add_p)
+
+
 @tables.transpose(scatter_add_p)
 def _add_transpose(ct: Any, x: Any, indices: Any, updates: Any, **params: Any) -> list[Any]:
     ct_x = ct if type(x) is UndefinedPrimal else None
@@ -459,6 +466,9 @@ def _mul_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> 
         start = zeros_like_aval(get_aval(out).strip_weak_type()) if tangent is None else tangent
         tangent = scatter_add_p.bind(start, indices, mul(du, others), **params)
     return out, tangent
+
+
+tables.jet[scatter_mul_p] = taylor.BY_JVP
 
 
 def _product_of_others(x: Any, indices: Any, updates: Any, params: dict[str, Any]) -> Any:
@@ -518,6 +528,8 @@ def _extremum(primitive: Primitive, combine: Any, fold: Any) -> None:
         if type(du) is not Zero:
             total = scatter_add_p.bind(total, indices, mul(hit_updates, du), **params)
         return out, div(total, count)
+
+    taylor.piecewise_linear(primitive)
 
     @tables.decompose(primitive)
     def decompose(x: Any, indices: Any, updates: Any, **params: Any) -> Any:

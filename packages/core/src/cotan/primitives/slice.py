@@ -18,6 +18,7 @@ from cotan.ir import scalar
 from cotan.ir.avals import Shape, ShapedArray, get_aval, shaped
 from cotan.ir.index import ZERO, Index, const_index
 from cotan.ir.primitive import abstract, alias, batch, cost, decompose, kernel, reference
+from cotan.primitives import taylor
 from cotan.primitives.arithmetic import add
 from cotan.primitives.compare import bitwise_and, ge, gt, lt, ne, select_n
 from cotan.primitives.define import BASIC, first_order, linear
@@ -274,6 +275,9 @@ def _dynamic_slice_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, slice
     return out, dynamic_slice_p.bind(tangent, *starts, slice_sizes=slice_sizes)
 
 
+taylor.linear(dynamic_slice_p)
+
+
 @tables.transpose(dynamic_slice_p)
 def _dynamic_slice_transpose(ct: Any, x: UndefinedPrimal, *starts: Any, slice_sizes: Shape) -> list[Any]:
     zeros = zeros_like_aval(x.aval.strip_weak_type())
@@ -410,6 +414,9 @@ def _update_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     if type(dx) is Zero and type(dupdate) is Zero:
         return out, dx
     return out, dynamic_update_slice_p.bind(instantiate(dx), instantiate(dupdate), *starts)
+
+
+taylor.linear(dynamic_update_slice_p)
 
 
 @tables.transpose(dynamic_update_slice_p)

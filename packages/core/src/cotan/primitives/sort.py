@@ -14,7 +14,7 @@ from cotan import dtypes
 from cotan.ir import primitive as tables
 from cotan.ir import scalar
 from cotan.ir.avals import ShapedArray, get_aval, shaped, tangent_aval
-from cotan.primitives import define
+from cotan.primitives import define, taylor
 from cotan.primitives.arithmetic import complex, imag, real
 from cotan.primitives.cast import bitcast_convert_type
 from cotan.primitives.compare import bitwise_and, bitwise_or, eq, lt, ne, select
@@ -113,6 +113,7 @@ def _(primals: Sequence[Any], tangents: Sequence[Any], *, dimension: int, is_sta
     return outs, _tangents_along(outs, tangents, places, dimension)
 
 
+taylor.piecewise_linear(sort_p)
 tables.transpose[sort_p] = NOT_LINEAR
 
 
@@ -259,6 +260,7 @@ def _(primals: Sequence[Any], tangents: Sequence[Any], *, k: int, axis: int) -> 
     return [values, places], [tangent, Zero(shaped(shape_of(places), dtypes.float0))]
 
 
+taylor.piecewise_linear(top_k_p)
 tables.transpose[top_k_p] = NOT_LINEAR
 
 

@@ -18,6 +18,7 @@ from cotan.primitives.algebra import ARRAYS, ELEMENTS, PRIMITIVES
 from cotan.primitives.arithmetic import mul, neg, square
 from cotan.primitives.define import BY_DECOMPOSITION, unary
 from cotan.primitives.operands import FLOAT, dtype_of
+from cotan.primitives.taylor import BY_SLOPE
 from cotan.primitives.transcendental import exp
 from cotan.structural import convert_element_type
 
@@ -125,11 +126,11 @@ def _bell(x: Any) -> Any:
 
 erf_p, erf = unary(
     "erf", FLOAT, reference=_as_reference(_erf, "erf"), kernel=scalar.erf, jvp=lambda t, x, y: mul(t, _bell(x)),
-    decompose=_as_decomposition(_erf), does="The error function.",
+    jet=BY_SLOPE, decompose=_as_decomposition(_erf), does="The error function.",
 )  # fmt: skip
 erfc_p, erfc = unary(
     "erfc", FLOAT, reference=_as_reference(_erfc, "erfc"), kernel=scalar.erfc,
-    jvp=lambda t, x, y: mul(t, neg(_bell(x))), decompose=_as_decomposition(_erfc),
+    jvp=lambda t, x, y: mul(t, neg(_bell(x))), jet=BY_SLOPE, decompose=_as_decomposition(_erfc),
     does="1 - erf(x), exact for large x.",
 )  # fmt: skip
 
@@ -297,7 +298,7 @@ def _digamma_of_arrays(x: Any) -> Any:
 
 lgamma_p, lgamma = unary(
     "lgamma", FLOAT, reference=_lgamma_of_arrays, kernel=scalar.lgamma,
-    jvp=lambda t, x, y: mul(t, digamma(x)), decompose=_as_decomposition(_lgamma),
+    jvp=lambda t, x, y: mul(t, digamma(x)), jet=BY_SLOPE, decompose=_as_decomposition(_lgamma),
     does="The logarithm of the absolute value of the gamma function.",
 )  # fmt: skip
 digamma_p, digamma = unary(
