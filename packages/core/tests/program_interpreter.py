@@ -34,9 +34,7 @@ def _run(program: Program, memory: _Memory) -> None:
             _run_loop(memory, step)
         elif isinstance(step, BranchStep):
             chosen = step.branches[min(max(int(memory[step.index]), 0), len(step.branches) - 1)]
-            operands = [memory[n] for n in step.operands]
-            results = [memory[n] for n in step.results]
-            _run_part(chosen, operands, results)
+            _run_branch(memory, step, chosen)
         else:
             results = reference[step.primitive](*(memory[n].copy() for n in step.operands), **step.params)
             results = results if step.primitive.multiple_results else [results]
@@ -80,6 +78,23 @@ def _run_loop(memory: _Memory, step: LoopStep) -> None:
         iteration += 1
     for value, final in zip(carry, step.finals, strict=True):
         memory[final][...] = value.copy()
+
+
+def _run_branch(memory: _Memory, step: BranchStep, chosen: Program) -> None:
+    results = []
+    for k, number in enumerate(step.results):
+        taken, spare = step.takes[k], step.spares[k]
+        if (
+            taken is not None
+            and memory[number].size
+            and not np.shares_memory(memory[number], memory[step.operands[taken]])
+        ):
+            raise KernelError(f"result {k} of `{step.name}` is not the memory of its operand {taken}")
+        apart = taken is not None and not chosen.stays(k, taken)
+        results.append(memory[spare if apart else number])
+    _run_part(chosen, [memory[n] for n in step.operands], results)
+    for number, result in zip(step.results, results, strict=True):
+        memory[number][...] = result.copy()
 
 
 def _run_part(program: Program, operands: Sequence[np.ndarray], results: Sequence[np.ndarray]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cotan.ir.program import BranchStep, LoopStep
+from cotan.ir.program import BranchStep, LoopStep, Program
 
 if TYPE_CHECKING:
     from cotan_cpu.program import Frame, Writer
@@ -226,10 +226,24 @@ def branch(writer: Writer, step: BranchStep) -> None:
     for label, program, (symbol, part) in zip(labels, step.branches, parts, strict=True):
         writer.begin(label)
         start = writer.frame.scratch
-        targets = dict(zip(program.outputs, step.results, strict=True))
-        pointers = [*map(writer.pointer, step.operands), *(writer.pointer(targets[n]) for n in part.outputs)]
+        results = dict(zip(program.outputs, _targets(writer, step, program), strict=True))
+        pointers = [*map(writer.pointer, step.operands), *(results[n] for n in part.outputs)]
         writer.call_part(symbol, part, writer.table(pointers))
+        for k, (result, spare) in enumerate(zip(step.results, step.spares, strict=True)):
+            taken = step.takes[k]
+            if spare is not None and taken is not None and not program.stays(k, taken):
+                _copy(writer, spare, result)
         writer.frame.scratch = start
         writer.emit(f"br label %{end}")
     writer.begin(end)
     writer.frame.costs.append((step.name, max(part.seconds for _, part in parts) + _CALL_SECONDS))
+
+
+def _targets(writer: Writer, step: BranchStep, program: Program) -> list[str]:
+    """Where ``program``, a branch, writes its results."""
+    targets = []
+    for k, result in enumerate(step.results):
+        taken, spare = step.takes[k], step.spares[k]
+        apart = taken is not None and spare is not None and not program.stays(k, taken)
+        targets.append(writer.pointer(spare if apart and spare is not None else result))
+    return targets

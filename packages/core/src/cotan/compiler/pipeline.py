@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from cotan.compiler.control import Carried, control_of, draft_control, staying, writes
-from cotan.compiler.elements import Op, has_scalars, is_empty, make_op, physical
+from cotan.compiler.control import Carried, control_of, draft_control
+from cotan.compiler.elements import Idx, Op, has_scalars, is_empty, make_op, open_load, physical
 from cotan.compiler.fold import folded
 from cotan.compiler.fusion import Fusion, Group, finish_soon, fuse
 from cotan.compiler.kernels import Draft, cumulative_kernel, group_kernel, scatter_kernel, start_kernel
@@ -20,6 +21,7 @@ from cotan.ir.control import Control
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Literal, Var
 from cotan.ir.primitive import Primitive, alias, decompose, kernel, permute, reference
 from cotan.ir.program import HostStep, LibraryStep, Program
+from cotan.ir.scalar import Expr
 
 
 def compile_to_program(
@@ -78,6 +80,8 @@ class _Compilation:
         for eqn in self.closed.eqns:
             self._add(eqn)
         outputs = [self._as_var(self._read(atom)) for atom in self.closed.jaxpr.outvars]
+        if self.carried is not None:
+            outputs = self._twice(outputs)
         self.ops = split_reductions(self.ops)
         fusion = fuse(self.ops, outputs)
         given = {v for v, d in zip(self.inputs, self.donated, strict=False) if d}
@@ -267,12 +271,13 @@ class _Compilation:
 
     def _control(self, op: Op, n: int, last: dict[Var, int], outputs: Sequence[Var]) -> None:
         assert op.eqn is not None
-        draft = draft_control(op.eqn, op.record, self._part)
-        for out, start in staying(draft):
-            if last.get(start, n) == n and draft.operands.count(start) == 1:
-                self._takes_over(out, start, outputs)
-        written = writes(draft)
-        self.steps.append(StepDraft(draft, (*draft.operands, *written), draft.operands, written))
+
+        def takes_over(out: Var, start: Var) -> bool:
+            return last.get(start, n) == n and self._takes_over(out, start, outputs)
+
+        draft = draft_control(op.eqn, op.record, self._part, takes_over)
+        operands = (*draft.operands, *draft.written)
+        self.steps.append(StepDraft(draft, operands, draft.operands, draft.written))
 
     def _takes_over(self, out: Var, start: Var, outputs: Sequence[Var]) -> bool:
         """Let ``out`` be the memory of ``start``, which dies where it is made, if that memory is ours."""
@@ -288,6 +293,22 @@ class _Compilation:
             return False
         self.updated[out] = start
         return True
+
+    def _twice(self, outputs: Sequence[Var]) -> list[Var]:
+        """``outputs`` with a value of its own for each result that a kernel can write twice as it computes it."""
+        makers = {v: op for op in self.ops if op.kind == "map" for v in op.outs}
+        results: list[Var] = []
+        for var in outputs:
+            maker = makers.get(var)
+            if maker is not None and var in results:
+                again = Var(var.aval)
+                elements = partial(_element_of, var)
+                self.ops.append(
+                    Op("copy", "map", (again,), elements, space=(maker.axes, maker.idx), position=len(self.ops))
+                )
+                var = again
+            results.append(var)
+        return results
 
     def _own_outputs(self, outputs: Sequence[Var]) -> list[Var]:
         """Results are arguments or buffers of their own; constants are copied. Those of parts are not even arguments,
@@ -306,6 +327,10 @@ class _Compilation:
                 var = out
             results.append(var)
         return results
+
+
+def _element_of(var: Var, idx: Idx) -> tuple[Expr, ...]:
+    return (open_load(var, idx),)
 
 
 def permutation_of(op: Op) -> tuple[Var, tuple[int, ...]] | None:

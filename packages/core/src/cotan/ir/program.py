@@ -187,7 +187,9 @@ class LoopStep:
 class BranchStep:
     """Run the one of ``branches`` that the int32 scalar ``index``, clamped to their number, chooses.
 
-    Each maps all ``operands`` to all ``results``, which are buffers of their own.
+    Each maps all ``operands`` to all ``results``, which are buffers of their own. But where ``takes[k]`` is not None,
+    result k is the memory of that operand: a branch writes it over its argument, or not at all, or into ``spares[k]``,
+    from where it is copied.
     """
 
     name: str
@@ -195,6 +197,8 @@ class BranchStep:
     index: int
     operands: tuple[int, ...]
     results: tuple[int, ...]
+    takes: tuple[int | None, ...]
+    spares: tuple[int | None, ...]
 
 
 Step = KernelStep | LibraryStep | HostStep | CopyStep | LoopStep | BranchStep
@@ -230,6 +234,11 @@ class Program:
             elif isinstance(step, BranchStep):
                 found += step.branches
         return tuple(found)
+
+    def stays(self, result: int, argument: int) -> bool:
+        """Whether it leaves that argument, or writes that result over it."""
+        out, given = self.outputs[result], self.inputs[argument]
+        return out == given or self.buffers[out].donated == given
 
     @property
     def workspace(self) -> int:
