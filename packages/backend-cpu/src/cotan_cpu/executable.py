@@ -16,6 +16,7 @@ import numpy as np
 
 from cotan.backend import Executable, LoweringTable
 from cotan.config import config
+from cotan.errors import user_traceback
 from cotan.ir.avals import ShapedArray
 from cotan.ir.primitive import reference
 from cotan.ir.program import Program
@@ -83,8 +84,9 @@ def _host(consts: int, number: int, table: int) -> int:
         code = _codes[consts]
         _run_host_call(code, code.host_calls[number], table)
     except BaseException as error:
-        # It is raised again by the call that this thread is in, once all native frames have been left.
-        _failures[threading.get_ident()] = error
+        # It is raised again by the call that this thread is in, once all native frames have been left. The frames in
+        # between hold views of the program's memory, which ends with it.
+        _failures[threading.get_ident()] = error.with_traceback(user_traceback(error.__traceback__))
         return 1
     return 0
 

@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 import warnings
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 
@@ -35,7 +35,13 @@ class TracerArrayConversionError(CotanError, TypeError):
 
 
 class UnexpectedTracerError(CotanError, TypeError):
-    """A traced array outlived the call that was being traced."""
+    """A traced array outlived the call that was being traced.
+
+    Attributes:
+      tracing: whether that call goes on still, and the array was used by a computation outside of it.
+    """
+
+    tracing = False
 
 
 class NonConcreteBooleanIndexError(CotanError, IndexError):
@@ -120,6 +126,17 @@ def source_frame() -> SourceFrame | None:
     """File, line and function name of the innermost frame of the user's program, or None if there is none."""
     frame = _frame()
     return None if frame is None else (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+
+
+def user_traceback(tb: TracebackType | None) -> TracebackType | None:
+    """``tb`` from the first frame of the user's program on; all of it if there is none."""
+    known, found = _is_hidden, tb
+    while found is not None:
+        filename = found.tb_frame.f_code.co_filename
+        if not (known[filename] if filename in known else _hidden(filename)):
+            return found
+        found = found.tb_next
+    return tb
 
 
 def user_frame() -> traceback.FrameSummary | None:

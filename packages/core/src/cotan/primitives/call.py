@@ -23,6 +23,7 @@ from cotan.primitives.operands import ANY
 from cotan.runtime.compile import run_closed
 from cotan.structural import UndefinedPrimal, Zero
 from cotan.transforms.batch import AxisData, batch_jaxpr
+from cotan.transforms.effects import predicated
 from cotan.transforms.jet import jet_jaxpr, mask_of, terms_of, zero_term
 from cotan.transforms.jvp import jvp_jaxpr, zero_tangent
 from cotan.transforms.partial_eval import PartialTrace, partial_eval_jaxpr
@@ -114,6 +115,12 @@ def _call_rules(primitive: Primitive) -> None:
     def effects(*, jaxpr: ClosedJaxpr, **params: Any) -> Any:
         return jaxpr.effects
 
+    @tables.predicate(primitive)
+    def predicate(condition: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+        return primitive.bind(  # type: ignore[no-any-return]
+            condition, *args, **_transformed(params, predicated(params["jaxpr"]))
+        )
+
     @tables.program(primitive)
     def program(*, jaxpr: ClosedJaxpr, **params: Any) -> ClosedJaxpr:
         return jaxpr
@@ -166,7 +173,7 @@ def _jit_partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str
     count = split.known_results
     residuals = split.residual_values(known_args, results)
     rest: list[Any] = []
-    if any(split.out_unknown):
+    if any(split.out_unknown) or split.unknown.effects:
         operands = [*residuals, *(x for x, u in zip(args, unknown, strict=True) if u)]
         rest = trace.record(jit_p, operands, _transformed(params, split.unknown))
     return _merge(split.out_unknown, results[:count], rest)
@@ -199,7 +206,7 @@ def _remat_partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[s
         leave_trace(token)
     count = len(results) - split.saved
     rest: list[Any] = []
-    if any(split.out_unknown):
+    if any(split.out_unknown) or split.unknown.effects:
         operands = [
             *(x for x, n in zip(known_args, split.needed, strict=True) if n),
             *results[count:],

@@ -1,7 +1,8 @@
 """Rematerialisation: a derivative that recomputes values in its backward pass instead of keeping them.
 
 The machinery of ``checkpoint``: the known part of a program, the values that a policy allows to keep, and one program
-that recomputes the others before it does the unknown part. Names no operation; a policy is asked about each.
+that recomputes the others before it does the unknown part. Effects are not repeated. Names no operation; a policy is
+asked about each.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from typing import Any, NamedTuple
 
 from cotan.config import config
 from cotan.ir.check import check_jaxpr
-from cotan.ir.jaxpr import ClosedJaxpr, Jaxpr, Var
+from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
 from cotan.transforms.cache import weakly_cached
+from cotan.transforms.effects import without_effects
 from cotan.transforms.partial_eval import partial_eval_jaxpr
 from cotan.transforms.prune import live_equations, prune
 from cotan.transforms.stage import replay, stage_closed
@@ -52,8 +54,9 @@ def partial_eval_remat(closed: ClosedJaxpr, unknown_mask: tuple[bool, ...], poli
     results = whole.outvars[: split.known_results]
     used = sorted({k - len(whole.invars) for k in split.residuals if k >= len(whole.invars)})
     wanted = [whole.outvars[k] for k in used]
-    saved = _saved(whole, wanted, policy)
-    eqns, read = live_equations(whole.replace(eqns=_without(whole, saved)), wanted)
+    again = without_effects(whole.eqns)
+    saved = _saved(whole, again, wanted, policy)
+    eqns, read = live_equations(whole.replace(eqns=_without(again, saved)), wanted)
     saved = [v for v in saved if v in read]
     known, known_consts = prune(whole.replace(outvars=[*results, *saved]), split.known.consts)
     needed = tuple(v in read or k in split.residuals for k, v in enumerate(whole.invars))
@@ -77,21 +80,22 @@ def partial_eval_remat(closed: ClosedJaxpr, unknown_mask: tuple[bool, ...], poli
     return Recomputed(ClosedJaxpr(known, known_consts), unknown, split.out_unknown, needed, len(saved))
 
 
-def _saved(jaxpr: Jaxpr, wanted: Any, policy: Policy | None) -> list[Var]:
-    """The variables that ``policy`` allows to keep and the recomputation of ``wanted`` may use."""
-    if policy is None:
-        return []
-    eqns, read = live_equations(jaxpr, wanted)
+def _saved(jaxpr: Jaxpr, eqns: list[Eqn], wanted: Any, policy: Policy | None) -> list[Var]:
+    """The variables that ``policy`` allows to keep and the recomputation of ``wanted`` by ``eqns`` may use.
+
+    What an effect returned is kept in any case: it happens once.
+    """
+    live, read = live_equations(jaxpr.replace(eqns=eqns), wanted)
     return [
         v
-        for eqn in eqns
-        if policy(eqn.primitive, *(a.aval for a in eqn.invars), **eqn.params)
+        for eqn in live
+        if eqn.effects or (policy is not None and policy(eqn.primitive, *(a.aval for a in eqn.invars), **eqn.params))
         for v in eqn.outvars
         if v in read
     ]
 
 
-def _without(jaxpr: Jaxpr, saved: list[Var]) -> list[Any]:
+def _without(eqns: list[Eqn], saved: list[Var]) -> list[Eqn]:
     """The equations that compute no saved values. (What else such an equation computes is not read.)"""
     have = set(saved)
-    return [eqn for eqn in jaxpr.eqns if have.isdisjoint(eqn.outvars)]
+    return [eqn for eqn in eqns if not eqn.effects and have.isdisjoint(eqn.outvars)]
