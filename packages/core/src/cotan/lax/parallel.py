@@ -17,10 +17,13 @@ from cotan import dtypes
 from cotan.errors import where
 from cotan.ir.avals import get_aval
 from cotan.ir.trace import Tracer
+from cotan.lax.composites import dynamic_index_in_dim
 from cotan.primitives import collective
 from cotan.primitives.arithmetic import add, div, mul
 from cotan.primitives.collective import Groups, Names, bound_axis
+from cotan.primitives.operands import move_axis
 from cotan.primitives.reduce import reduce_max, reduce_min, reduce_sum
+from cotan.primitives.shape import reshape
 from cotan.runtime.dispatch import lift
 from cotan.structural import convert_element_type
 from cotan.tree import tree_map
@@ -241,3 +244,283 @@ def axis_size(axis_name: AxisName) -> int:
     Array([3., 3., 3.], dtype=float32)
     """
     return _size(_split_names("axis_size", axis_name)[0])
+
+
+# ---- Exchange
+
+
+def all_gather(
+    x: Any,
+    axis_name: AxisName,
+    *,
+    axis_index_groups: AxisIndexGroups = None,
+    axis: int = 0,
+    tiled: bool = False,
+    to: str = "varying",
+) -> Any:
+    """The ``x`` of all examples, for each of them.
+
+    Args:
+      x: a pytree of arrays.
+      axis_name: the name of the axis, or a tuple of names; then examples are counted with the last one running fastest.
+      axis_index_groups: groups of equal size of indices along the axis that exchange by themselves.
+      axis: where the examples lie in the result: along a new axis; or, with ``tiled``, side by side along this one.
+      to: of interest to device meshes only: 'varying' or 'reduced'.
+
+    Returns:
+      A pytree like ``x``, of arrays with one axis more (``tiled``: with an axis that is as many times longer).
+
+    Raises:
+      NameError: no axis in scope has the name.
+      ValueError: an axis is out of range, or the groups do not hold each index once or have unequal sizes.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> cotan.vmap(lambda x: cotan.lax.all_gather(x, "i"), axis_name="i")(cnp.arange(2))
+    Array([[0, 1],
+           [0, 1]], dtype=int32)
+    """
+    names = _names("all_gather", axis_name)
+    groups = _groups("all_gather", names, axis_index_groups)
+    _choice("all_gather", "to", to, ("varying", "reduced"))
+
+    def leaf(x: Any) -> Any:
+        x = _array(x)
+        k = _place("all_gather", "axis", axis, len(get_aval(x).shape) + (not tiled))
+        for name in reversed(names):
+            x = collective.all_gather(x, name, k, _size((name,), groups), groups)
+        return _merged(x, k, len(names) + tiled)
+
+    return tree_map(leaf, x)
+
+
+def _choice(what: str, parameter: str, given: Any, known: Sequence[str]) -> None:
+    if given not in known:
+        raise ValueError(f"{where()}: {what}: {parameter} must be one of {', '.join(map(repr, known))}, got {given!r}")
+
+
+def _merged(x: Any, k: int, count: int) -> Any:
+    """``x`` with ``count`` axes from ``k`` on as one."""
+    shape = get_aval(x).shape
+    return x if count == 1 else reshape(x, (*shape[:k], math.prod(shape[k : k + count]), *shape[k + count :]))
+
+
+def _divided(what: str, x: Any, k: int, sizes: tuple[int, ...], tiled: bool) -> Any:
+    """``x`` with axis ``k`` as axes of ``sizes``, and one of the rest behind them if ``tiled``."""
+    shape, count = get_aval(x).shape, math.prod(sizes)
+    extent = shape[k]
+    if extent % count if tiled else extent != count:
+        relation = "be divisible by" if tiled else "equal"
+        raise ValueError(
+            f"{where()}: {what}: the size of axis {k}, which is {extent}, must {relation} the number of examples "
+            f"that exchange, {count}{'' if tiled else '; with tiled=True it may be a multiple of it'}"
+        )
+    if not tiled and len(sizes) == 1:
+        return x
+    return reshape(x, (*shape[:k], *sizes, *((extent // count,) if tiled else ()), *shape[k + 1 :]))
+
+
+def psum_scatter(
+    x: Any,
+    axis_name: AxisName,
+    *,
+    scatter_dimension: int = 0,
+    axis_index_groups: AxisIndexGroups = None,
+    tiled: bool = False,
+) -> Any:
+    """Each example's own part of the sum of ``x`` over the examples of an axis.
+
+    Args:
+      x: a pytree of arrays.
+      axis_name: the name of the axis, or a tuple of names; then examples are counted with the last one running fastest.
+      scatter_dimension: the axis along which the sum is cut. It has as many rows as there are examples, and goes away;
+        or, with ``tiled``, a multiple of that, and becomes as many times shorter.
+      axis_index_groups: groups of equal size of indices along the axis that sum by themselves.
+
+    Returns:
+      A pytree like ``x``: example k has row (or block) k of the sum.
+
+    Raises:
+      NameError: no axis in scope has the name.
+      ValueError: sizes do not fit, or the groups do not hold each index once or have unequal sizes.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> cotan.vmap(lambda x: cotan.lax.psum_scatter(x, "i"), axis_name="i")(cnp.array([[1, 2], [3, 4]]))
+    Array([4, 6], dtype=int32)
+    """
+    names = _names("psum_scatter", axis_name)
+    groups = _groups("psum_scatter", names, axis_index_groups)
+
+    def leaf(x: Any) -> Any:
+        x = _array(x)
+        k = _place("psum_scatter", "scatter_dimension", scatter_dimension, len(get_aval(x).shape))
+        sizes = tuple(_size((name,), groups) for name in names)
+        x = _divided("psum_scatter", x, k, sizes, tiled)
+        for name, size in zip(names, sizes, strict=True):
+            x = collective.psum_scatter(x, name, k, size, groups)
+        return x
+
+    return tree_map(leaf, x)
+
+
+def all_to_all(
+    x: Any,
+    axis_name: AxisName,
+    split_axis: int,
+    concat_axis: int,
+    *,
+    axis_index_groups: AxisIndexGroups = None,
+    tiled: bool = False,
+) -> Any:
+    """Each example gets its part of the ``x`` of all examples: the mapped axis and an axis of ``x`` change places.
+
+    Args:
+      x: a pytree of arrays.
+      axis_name: the name of the axis, or a tuple of names; then examples are counted with the last one running fastest.
+      split_axis: the axis that is dealt out. It has as many rows as there are examples, and goes away; or, with
+        ``tiled``, a multiple of that, and becomes as many times shorter.
+      concat_axis: where the parts lie in the result: along a new axis; or, with ``tiled``, side by side along this one.
+      axis_index_groups: groups of equal size of indices along the axis that exchange by themselves.
+
+    Returns:
+      A pytree like ``x``: example k has row (or block) k of each.
+
+    Raises:
+      NameError: no axis in scope has the name.
+      ValueError: sizes do not fit, or the groups do not hold each index once or have unequal sizes.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> cotan.vmap(lambda x: cotan.lax.all_to_all(x, "i", 0, 0), axis_name="i")(cnp.array([[1, 2], [3, 4]]))
+    Array([[1, 3],
+           [2, 4]], dtype=int32)
+    """
+    names = _names("all_to_all", axis_name)
+    groups = _groups("all_to_all", names, axis_index_groups)
+
+    def leaf(x: Any) -> Any:
+        x = _array(x)
+        ndim = len(get_aval(x).shape)
+        split = _place("all_to_all", "split_axis", split_axis, ndim)
+        concat = _place("all_to_all", "concat_axis", concat_axis, ndim)
+        x = _divided("all_to_all", x, split, tuple(_size((name,), groups) for name in names), tiled)
+        if len(names) == 1:
+            x = collective.all_to_all(x, names[0], split, concat, groups)
+        else:
+            for done, name in enumerate(names):
+                x = collective.all_to_all(x, name, split + done, done)
+            x = move_axis(_merged(x, 0, len(names)), 0, concat)
+        return _merged(x, concat, 1 + tiled)
+
+    return tree_map(leaf, x)
+
+
+def pswapaxes(x: Any, axis_name: AxisName, axis: int, *, axis_index_groups: AxisIndexGroups = None) -> Any:
+    """The mapped axis and ``axis`` of ``x`` change places: ``all_to_all`` with one axis for both.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> cotan.vmap(lambda x: cotan.lax.pswapaxes(x, "i", 0), axis_name="i")(cnp.array([[1, 2], [3, 4]]))
+    Array([[1, 3],
+           [2, 4]], dtype=int32)
+    """
+    return all_to_all(x, axis_name, axis, axis, axis_index_groups=axis_index_groups)
+
+
+def ppermute(x: Any, axis_name: AxisName, perm: Sequence[tuple[int, int]]) -> Any:
+    """The ``x`` of other examples.
+
+    Args:
+      x: a pytree of arrays.
+      axis_name: the name of the axis, or a tuple of names; then examples are counted with the last one running fastest.
+      perm: pairs (source, destination): example ``destination`` gets what example ``source`` has. Under ``vmap`` each
+        example is source once and destination once.
+
+    Raises:
+      NameError: no axis in scope has the name.
+      ValueError: ``perm`` is no permutation.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> cotan.vmap(lambda x: cotan.lax.ppermute(x, "i", [(0, 1), (1, 2), (2, 0)]), axis_name="i")(cnp.arange(3))
+    Array([2, 0, 1], dtype=int32)
+    """
+    names = _names("ppermute", axis_name)
+    size = _size(names)
+    pairs = [(operator.index(source), operator.index(destination)) for source, destination in perm]
+    for what, places in (("source", [s for s, _ in pairs]), ("destination", [d for _, d in pairs])):
+        if len(set(places)) != len(places) or not all(0 <= k < size for k in places):
+            raise ValueError(
+                f"{where()}: ppermute: no example may be {what} twice, and all must be from 0 to {size - 1}, got {perm}"
+            )
+
+    def leaf(x: Any) -> Any:
+        x = _array(x)
+        if len(names) == 1:
+            return collective.ppermute(x, names[0], pairs)
+        return _permuted(x, names, collective.sources_of(pairs, names, size))
+
+    return tree_map(leaf, x)
+
+
+def _permuted(x: Any, names: Names, sources: Sequence[int]) -> Any:
+    """Example k along several axes gets the ``x`` of example ``sources[k]``."""
+    chosen = dynamic_index_in_dim(lift(np.array(sources, np.int32)), axis_index(names), keepdims=False)
+    return dynamic_index_in_dim(all_gather(x, names), chosen, keepdims=False)
+
+
+def pshuffle(x: Any, axis_name: AxisName, perm: Sequence[int]) -> Any:
+    """Example k gets the ``x`` of example ``perm[k]``; ``perm`` is a permutation of all of them. See ``ppermute``.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> cotan.vmap(lambda x: cotan.lax.pshuffle(x, "i", [1, 2, 0]), axis_name="i")(cnp.arange(3) * 10)
+    Array([10, 20,  0], dtype=int32)
+    """
+    size = _size(_names("pshuffle", axis_name))
+    if sorted(perm) != list(range(size)):
+        raise ValueError(f"{where()}: pshuffle: perm must be a permutation of 0 to {size - 1}, got {perm!r}")
+    return ppermute(x, axis_name, list(zip(perm, range(size), strict=True)))
+
+
+def pbroadcast(x: Any, axis_name: AxisName, source: int) -> Any:
+    """The ``x`` of example ``source``, for all examples.
+
+    Raises:
+      NameError: no axis in scope has the name.
+      ValueError: there is no such example.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> cotan.vmap(lambda x: cotan.lax.pbroadcast(x, "i", 1), axis_name="i")(cnp.arange(3) * 10)
+    Array([10, 10, 10], dtype=int32)
+    """
+    names = _names("pbroadcast", axis_name)
+    size, rest = _size(names), operator.index(source)
+    if not 0 <= rest < size:
+        raise ValueError(f"{where()}: pbroadcast: source must be from 0 to {size - 1}, got {source}")
+    places = []
+    for name in reversed(names):
+        rest, place = divmod(rest, _size((name,)))
+        places.append((name, place))
+
+    def leaf(x: Any) -> Any:
+        x = _array(x)
+        for name, place in places:
+            x = collective.pbroadcast(x, name, place)
+        return x
+
+    return tree_map(leaf, x)
+
+
+def pcast(x: Any, axis_name: AxisName, *, to: str) -> Any:
+    """``x``; on device meshes also a statement of how it varies over the axis, which ``vmap`` knows by itself.
+
+    Args:
+      to: 'varying', 'reduced' or 'unreduced'.
+
+    Raises:
+      NameError: no axis in scope has the name.
+      ValueError: there is no such ``to``.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> cotan.vmap(lambda x: cotan.lax.pcast(x, "i", to="varying"), axis_name="i")(cnp.arange(3))
+    Array([0, 1, 2], dtype=int32)
+    """
+    _names("pcast", axis_name)
+    _choice("pcast", "to", to, ("varying", "reduced", "unreduced"))
+    return tree_map(_array, x)

@@ -172,8 +172,6 @@ def _extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive, Callabl
 
     @abstract(primitive)
     def type_rule(x: ShapedArray, *, axes: Names, axis_index_groups: Groups) -> ShapedArray:
-        if x.dtype.kind == "c":
-            raise TypeError(f"{name} does not accept dtype {x.dtype}: complex numbers have no order")
         return x
 
     @jvp(primitive)
@@ -347,14 +345,24 @@ def _ppermute_transpose(ct: Any, x: UndefinedPrimal, *, axis_name: Hashable, per
     return ppermute(ct, axis_name, [(destination, source) for source, destination in perm])
 
 
-def _ppermute_act(x: Any, dim: Dim, size: int, *, axis_name: Hashable, perm: Any) -> tuple[Any, Dim]:
+def sources_of(perm: Sequence[tuple[int, int]], names: Names, size: int) -> list[int]:
+    """For each example the one whose value it gets.
+
+    Raises:
+      ValueError: some example gets none.
+    """
     sources = {destination: source for source, destination in perm}
     if len(sources) != size:
         raise ValueError(
-            f"{where()}: ppermute over the axis {axis_name!r} of vmap needs a full permutation: each of its {size} "
-            f"examples must be source once and destination once, got {list(perm)}"
+            f"{where()}: ppermute over {', '.join(map(repr, names))} under vmap needs a full permutation: each of the "
+            f"{size} examples must be source once and destination once, got {list(perm)}"
         )
-    return (x if dim is None else _rows(x, [sources[k] for k in range(size)], dim)), dim
+    return [sources[k] for k in range(size)]
+
+
+def _ppermute_act(x: Any, dim: Dim, size: int, *, axis_name: Hashable, perm: Any) -> tuple[Any, Dim]:
+    sources = sources_of(perm, (axis_name,), size)
+    return (x if dim is None else _rows(x, sources, dim)), dim
 
 
 _batched(ppermute_p, _ppermute_act)
