@@ -1,6 +1,6 @@
 """Jet rules: derivatives of primitives along a curve, for ``define`` and the families.
 
-Kinds of rules (linear, term by term, products, by derivative, by formula), and ``Recurrences``, which has the elementary
+Kinds of rules (linear, term by term, products, by derivative, by formula), and ``Recurrences``, with the elementary
 functions by their differential equations. Terms are derivatives, not divided by factorials; coefficients are a value
 followed by its terms. Knows the tables and structural operations; arithmetic is handed in.
 """
