@@ -18,6 +18,7 @@ from cotan.ir.effects import DebugEffect, Effect, Effects, IOEffect, OrderedDebu
 from cotan.ir.primitive import Primitive
 from cotan.ir.rules import none
 from cotan.primitives.host_function import HostFunction, PerExample, Where, innermost
+from cotan.primitives.taylor import BY_JVP
 from cotan.runtime.array import Array
 from cotan.runtime.dispatch import lift
 from cotan.structural import broadcast_in_dim
@@ -84,6 +85,7 @@ def _callback_rules(primitive: Primitive) -> None:
         results = params["callback"](list(map(_words, args)), params.get("result_avals", ()))
         return list(map(lift, results))
 
+    tables.jet[primitive] = BY_JVP
     tables.partial_eval[primitive] = none("nothing in it could be split: it runs where all its operands are known")
     tables.kernel[primitive] = none("it runs on the host")
     tables.decompose[primitive] = none("it runs on the host")

@@ -26,6 +26,7 @@ from cotan.primitives.operands import move_axis, shape_of
 from cotan.primitives.reduce import reduce_max, reduce_min
 from cotan.primitives.shape import concatenate, inverse, iota, reshape
 from cotan.primitives.slice import slice_along
+from cotan.primitives.taylor import piecewise_linear
 from cotan.structural import UndefinedPrimal, Zero, convert_element_type, reduce_sum, zeros_like_aval
 from cotan.transforms.batch import AxisData, Dim, axes_in_scope, matchaxis
 
@@ -183,6 +184,7 @@ def _extremum(name: str, reduce: Callable[..., Any]) -> tuple[Primitive, Callabl
         chosen = convert_element_type(eq(x, out), get_aval(t).dtype)
         return out, div(psum(mul(t, chosen), **params), psum(chosen, **params))
 
+    piecewise_linear(primitive)
     transpose[primitive] = NOT_LINEAR
 
     def act(x: Any, dim: Dim, size: int, **params: Any) -> tuple[Any, Dim]:
