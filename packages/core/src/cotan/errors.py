@@ -128,15 +128,18 @@ def source_frame() -> SourceFrame | None:
     return None if frame is None else (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 
 
+def is_hidden(frame: FrameType) -> bool:
+    """Whether ``frame`` belongs to the system, not to the user's program."""
+    filename = frame.f_code.co_filename
+    return _is_hidden[filename] if filename in _is_hidden else _hidden(filename)
+
+
 def user_traceback(tb: TracebackType | None) -> TracebackType | None:
     """``tb`` from the first frame of the user's program on; all of it if there is none."""
-    known, found = _is_hidden, tb
-    while found is not None:
-        filename = found.tb_frame.f_code.co_filename
-        if not (known[filename] if filename in known else _hidden(filename)):
-            return found
+    found = tb
+    while found is not None and is_hidden(found.tb_frame):
         found = found.tb_next
-    return tb
+    return tb if found is None else found
 
 
 def user_frame() -> traceback.FrameSummary | None:
