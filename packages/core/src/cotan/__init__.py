@@ -3,7 +3,7 @@
 Public names, nothing else.
 """
 
-from cotan import debug, dtypes, errors, experimental, lax, nn, numpy, random, scipy, tree, tree_util
+from cotan import debug, dtypes, errors, experimental, lax, nn, numpy, random, scipy, stages, tree, tree_util
 from cotan.api import (
     ShapeDtypeStruct,
     checkpoint,
@@ -106,6 +106,7 @@ __all__ = [
     "random",
     "remat",
     "scipy",
+    "stages",
     "threefry_partitionable",
     "tree",
     "tree_util",

@@ -145,10 +145,10 @@ flags: dict[str, Flag] = {
               traced=True),
         _flag("debug_nans", False, _boolean, "Check every result for NaN and raise where one first appears."),
         _flag("check_jaxprs", False, _boolean, "Verify every jaxpr after each stage; for tests."),
-        _flag("log_compiles", False, _boolean, "Log, as warnings of the logger `cotan`, what is traced and compiled, and "
-              "how long it takes."),
-        _flag("explain_cache_misses", False, _boolean, "Log, as warnings of the logger `cotan`, why a jitted function "
-              "is traced again."),
+        _flag("log_compiles", False, _boolean, "Log, as warnings of the logger `cotan`, what is traced and compiled, "
+              "and how long it takes."),
+        _flag("explain_cache_misses", False, _boolean, "Log, as warnings of the logger `cotan`, why a jitted "
+              "function is traced again."),
         _flag("platform", None, _text, "The backend to use by default."),
         _flag("backends", None, _names, "The only backends to look at; separated by commas in the environment."),
         _flag("num_cpu_devices", 1, _count(1, optional=False), "How many devices the CPU is divided into.",

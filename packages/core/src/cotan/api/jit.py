@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from cotan.api.arguments import Argnames, Argnums, Options, resolve_options
 from cotan.api.flat import Function, check_callable, copy_identity
 from cotan.api.programs import Programs, clear_programs, find_program, programs_of
+from cotan.api.stages import Lowered, Traced, trace_call
 from cotan.config import config
 from cotan.ir import structure
 from cotan.ir.avals import ShapedArray
@@ -60,9 +61,29 @@ def _jitted(fun: Function, options: Options) -> Function:
         return _call(fun, name, options, programs, args, kwargs)
 
     copy_identity(jitted, fun, "jit")
+    _add_stages(jitted, lambda args, kwargs: trace_call(fun, options, programs, args, kwargs))
     jitted.clear_cache = programs.clear  # type: ignore[attr-defined]
     jitted._cache_size = programs.by_key.__len__  # type: ignore[attr-defined]
     return jitted
+
+
+def _add_stages(jitted: Function, traced: Callable[[tuple[Any, ...], dict[str, Any]], Traced]) -> None:
+    """Give a jitted function what ``stages.Wrapped`` promises."""
+
+    def trace(*args: Any, **kwargs: Any) -> Traced:
+        """The program for these arguments (arrays or ``ShapeDtypeStruct``), without running it."""
+        return traced(args, kwargs)
+
+    def lower(*args: Any, **kwargs: Any) -> Lowered:
+        """The program for these arguments (arrays or ``ShapeDtypeStruct``), ready to be compiled."""
+        return traced(args, kwargs).lower()
+
+    def eval_shape(*args: Any, **kwargs: Any) -> Any:
+        """The shapes and dtypes of the result for these arguments."""
+        return traced(args, kwargs).out_info
+
+    for method in (trace, lower, eval_shape):
+        setattr(jitted, method.__name__, method)
 
 
 def _call(

@@ -56,6 +56,18 @@ class Program:
         """Whether later calls may use it: not if it was made for the tracers of the call at hand."""
         return not any(isinstance(x, Tracer) for x in self.outer)
 
+    def whole(self) -> ClosedJaxpr:
+        """The program with the closed-over values as its constants: from the leaves of the arguments alone."""
+        jaxpr, count = self.closed.jaxpr, len(self.outer)
+        if not count:
+            return self.closed
+        opened = jaxpr.replace(
+            constvars=jaxpr.invars[:count] + jaxpr.constvars,
+            invars=jaxpr.invars[count:],
+            arg_names=jaxpr.arg_names[count:],
+        )
+        return ClosedJaxpr(opened, self.outer + self.closed.consts)
+
 
 class Programs:
     """The programs of one function under one set of options, and jit's short cuts to them.
@@ -123,23 +135,36 @@ def find_program(
     except TypeError:
         check_argument_leaves(api, fun, leaves, bound.names(fun, in_tree))
         raise
+    return program_for(api, fun, options, programs, bound, in_tree, avals), leaves, bound
+
+
+def program_for(
+    api: str,
+    fun: Function,
+    options: Options,
+    programs: Programs,
+    bound: Bound,
+    in_tree: PyTreeDef,
+    avals: tuple[ShapedArray, ...],
+) -> Program:
+    """The program for arguments of the given structure and types, traced now if it is new."""
     axes = () if current_trace() is eval_trace else tuple(axes_in_scope())
     key: tuple[Any, ...] = (bound.key, in_tree, avals, config.trace_key(), axes)
     program = programs.by_key.get(key)
-    if program is None:
-        if config.explain_cache_misses:
-            _explain(api, fun, programs, key, bound)
-        start = perf_counter()
-        program = trace_program(api, fun, options, bound, in_tree, avals)
-        if config.log_compiles:
-            log_trace(api, fun, bound.names(fun, in_tree), avals, perf_counter() - start)
-        if program.kept:
-            program = programs.by_key.setdefault(key, program)
-        else:
-            programs.gone = "it closes over values that an outer function is being traced with, which differ every time"
-        with _lock:
-            _traced_code.update(_code(fun))
-    return program, leaves, bound
+    if program is not None:
+        return program
+    if config.explain_cache_misses:
+        _explain(api, fun, programs, key, bound)
+    start = perf_counter()
+    program = trace_program(api, fun, options, bound, in_tree, avals)
+    if config.log_compiles:
+        log_trace(api, fun, bound.names(fun, in_tree), avals, perf_counter() - start)
+    with _lock:
+        _traced_code.update(_code(fun))
+    if program.kept:
+        return programs.by_key.setdefault(key, program)
+    programs.gone = "it closes over values that an outer function is being traced with, which differ every time"
+    return program
 
 
 def _code(fun: Function) -> list[Any]:

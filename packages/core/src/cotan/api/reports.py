@@ -1,7 +1,7 @@
 """Why a function is traced again, in the user's terms, and how long that took.
 
-Only asked while ``config.log_compiles`` or ``config.explain_cache_misses`` is on. Knows keys of programs; compares them,
-changes nothing.
+Only asked while ``config.log_compiles`` or ``config.explain_cache_misses`` is on. Compares keys of programs
+and changes nothing.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _differences(fun: Function, old: tuple[Any, ...], new: tuple[Any, ...], posi
     """What changed from one key to another."""
     yield from _static_changes(fun, old[0], new[0])
     if old[1] != new[1]:
-        yield from _structure_changes(fun, old[1], new[1], positions)
+        yield from call_changes(fun, old[1], new[1], positions)
     else:
         names = ArgNames(fun, new[1], positions)
         for name, was, now in zip(names, old[2], new[2], strict=True):
@@ -102,7 +102,8 @@ def _value(value: Any, other: Any = None) -> str:
     return text
 
 
-def _structure_changes(fun: Function, old: PyTreeDef, new: PyTreeDef, positions: Any) -> Iterator[str]:
+def call_changes(fun: Function, old: PyTreeDef, new: PyTreeDef, positions: Any) -> Iterator[str]:
+    """What differs between the structures of two calls of ``fun``."""
     (old_args, old_kwargs), (new_args, new_kwargs) = _calls(old), _calls(new)
     names = positional_names(fun, max((*(positions or ()), len(old_args) - 1, len(new_args) - 1)) + 1)
     if positions is not None:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from cotan import dtypes
 from cotan.api.arguments import Argnums, bind_static, resolve_options
 from cotan.api.flat import Function, check_argument_leaves, check_callable, copy_identity
 from cotan.api.programs import Program, trace_program
+from cotan.errors import where
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, shaped
-from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.runtime.compile import explain_closed
+from cotan.runtime.devices import SingleDeviceSharding, as_device
 from cotan.tree import tree_flatten
+from cotan.tree.calling import ArgNames
 
 
 class ShapeDtypeStruct:
-    """The shape and dtype of an array, without data; what ``eval_shape`` returns, and takes.
+    """The shape and dtype of an array, without data; what ``eval_shape`` returns, and ahead-of-time stages take.
+
+    Args:
+      shape: a sequence of ints.
+      dtype: anything that names a dtype.
+      weak_type: whether the array gives way in promotion, as Python scalars do.
+      sharding: where the array lies: a ``SingleDeviceSharding`` or a device; None if that is left open.
+
+    Raises:
+      ValueError: ``dtype`` is None. TypeError: ``sharding`` is something else.
 
     >>> ShapeDtypeStruct((2, 3), "float32")
     ShapeDtypeStruct(shape=(2, 3), dtype=float32)
@@ -25,19 +37,32 @@ class ShapeDtypeStruct:
 
     def __init__(self, shape: Any, dtype: Any, *, weak_type: bool = False, sharding: Any = None) -> None:
         if dtype is None:
-            raise ValueError("ShapeDtypeStruct: dtype must not be None")
+            raise ValueError(f"{where()}: ShapeDtypeStruct: dtype must not be None")
         self.shape = tuple(int(n) for n in shape)
         self.dtype = dtypes.as_dtype(dtype)
-        self.weak_type = weak_type
+        self.weak_type = bool(weak_type)
+        if sharding is not None:
+            sharding = SingleDeviceSharding(as_device(sharding, "ShapeDtypeStruct: sharding"))
         self.sharding = sharding
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         return shaped(self.shape, self.dtype).size
+
+    def update(self, **changes: Any) -> ShapeDtypeStruct:
+        """The same with some of ``shape``, ``dtype``, ``weak_type`` and ``sharding`` changed.
+
+        >>> ShapeDtypeStruct((2, 3), "float32").update(shape=(4,))
+        ShapeDtypeStruct(shape=(4,), dtype=float32)
+        """
+        fields = {name: getattr(self, name) for name in ("shape", "dtype", "weak_type", "sharding")}
+        return ShapeDtypeStruct(**{**fields, **changes})
 
     def __len__(self) -> int:
         if not self.shape:
@@ -55,14 +80,16 @@ class ShapeDtypeStruct:
 
     def __repr__(self) -> str:
         more = ", weak_type=True" if self.weak_type else ""
+        more += f", sharding={self.sharding!r}" if self.sharding is not None else ""
         return f"ShapeDtypeStruct(shape={self.shape}, dtype={getattr(self.dtype, 'name', self.dtype)}{more})"
 
 
-def _struct_of(aval: ShapedArray) -> ShapeDtypeStruct:
+def struct_of(aval: ShapedArray) -> ShapeDtypeStruct:
+    """An abstract value as users see it."""
     return ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
 
 
-def _aval_of(x: Any) -> ShapedArray | None:
+def aval_of(x: Any) -> ShapedArray | None:
     """The abstract value of an array or of anything that has a shape and a dtype; None if ``x`` has none."""
     if is_array_like(x):
         return get_aval(x)
@@ -77,11 +104,21 @@ def _trace(api: str, fun: Function, static_argnums: Argnums, args: tuple[Any, ..
     options = resolve_options(api, fun, static_argnums, None)
     bound = bind_static(api, fun, options, args, kwargs)
     leaves, in_tree = tree_flatten(bound.dynamic)
-    avals = [_aval_of(x) for x in leaves]
-    known = [a for a in avals if a is not None]
+    return trace_program(api, fun, options, bound, in_tree, avals_of(api, fun, leaves, bound.names(fun, in_tree)))
+
+
+def avals_of(api: str, fun: Function, leaves: Sequence[Any], names: ArgNames) -> tuple[ShapedArray, ...]:
+    """The abstract values of arguments: of arrays, or of anything that has a shape and a dtype.
+
+    Raises:
+      TypeError: one has not; the message names it.
+    """
+    avals = [aval_of(x) for x in leaves]
+    known = tuple([a for a in avals if a is not None])
     if len(known) < len(leaves):
-        check_argument_leaves(api, fun, leaves, bound.names(fun, in_tree))
-    return trace_program(api, fun, options, bound, in_tree, known)
+        wrong = [(x, name) for x, name, a in zip(leaves, names, avals, strict=True) if a is None]
+        check_argument_leaves(api, fun, [x for x, _ in wrong], [name for _, name in wrong])
+    return known
 
 
 def make_jaxpr(fun: Function, static_argnums: Argnums = None, return_shape: bool = False) -> Function:
@@ -108,18 +145,10 @@ def make_jaxpr(fun: Function, static_argnums: Argnums = None, return_shape: bool
 
     def traced(*args: Any, **kwargs: Any) -> Any:
         program = _trace("make_jaxpr", fun, static_argnums, args, kwargs)
-        jaxpr, outer = program.closed.jaxpr, len(program.outer)
-        closed = ClosedJaxpr(
-            jaxpr.replace(
-                constvars=jaxpr.invars[:outer] + jaxpr.constvars,
-                invars=jaxpr.invars[outer:],
-                arg_names=jaxpr.arg_names[outer:],
-            ),
-            program.outer + program.closed.consts,
-        )
+        closed = program.whole()
         if not return_shape:
             return closed
-        return closed, program.out_tree.unflatten(map(_struct_of, closed.out_avals))
+        return closed, program.out_tree.unflatten(map(struct_of, closed.out_avals))
 
     return copy_identity(traced, fun, "make_jaxpr")
 
@@ -169,4 +198,4 @@ def eval_shape(fun: Function, *args: Any, **kwargs: Any) -> Any:
     ShapeDtypeStruct(shape=(2, 4), dtype=float32)
     """
     program = _trace("eval_shape", fun, None, args, kwargs)
-    return program.out_tree.unflatten(map(_struct_of, program.closed.out_avals))
+    return program.out_tree.unflatten(map(struct_of, program.closed.out_avals))

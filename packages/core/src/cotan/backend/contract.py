@@ -125,6 +125,11 @@ class Executable(ABC):
         """The code that was generated, for readers; may be empty."""
         return ""
 
+    def memory(self) -> dict[str, int]:
+        """Bytes besides those of arguments and results: ``workspace`` while it runs, ``code``, ``constants``; those
+        that it knows."""
+        return {}
+
 
 @dataclass(frozen=True)
 class CompileOptions:

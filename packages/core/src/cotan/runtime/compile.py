@@ -21,6 +21,7 @@ from cotan.config import config
 from cotan.errors import DeletedArrayError, log, where
 from cotan.ir.evaluate import eval_closed
 from cotan.ir.jaxpr import ClosedJaxpr
+from cotan.ir.program import Program
 from cotan.ir.structure import meaning
 from cotan.ir.trace import eval_trace, set_current_trace
 from cotan.runtime.array import Array
@@ -102,8 +103,8 @@ class Compiled:
             return [Array(out_aval, results[0], device, committed)]
         return [Array(aval, b, device, committed) for aval, b in zip(self.out_avals, results)]
 
-    def _slow_call(self, args: Sequence[Any]) -> list[Array]:
-        """The way for arguments that must be converted or moved first, and for donation."""
+    def _slow_call(self, args: Sequence[Any], device: Device | None = None) -> list[Array]:
+        """The way for arguments that must be converted or moved first, for donation, and for a given device."""
         if len(args) != len(self.in_avals):
             raise TypeError(f"{where()}: `{self.name}` was compiled for {len(self.in_avals)} arrays, got {len(args)}")
         given = [x for x in args if type(x) is Array]
@@ -111,7 +112,8 @@ class Compiled:
             if x._buffer is None:
                 raise self._deleted(args)
         what = f"jit of `{self.name}`" if self.name else "a compiled program"
-        device = chosen_device(given, what)
+        if device is None:
+            device = chosen_device(given, what)
         committed = any(x._committed for x in given)
         program = self.on(device)
         held = self._arguments(args, program, what)
@@ -197,6 +199,21 @@ class Compiled:
         """The backend's executable on ``device``; None where the backend runs operation by operation."""
         return self.on(device).executable
 
+    def bound_to(self, device: Device, values: Sequence[Array]) -> Callable[[Sequence[Any]], list[Array]]:
+        """The program on ``device``, wherever the arguments are, as a function of those after the first ones, which
+        are ``values``."""
+        held = tuple([_resident(x, device) for x in values])
+
+        def call(args: Sequence[Any]) -> list[Array]:
+            for x in args:
+                if type(x) is not Array or x._device is not device:
+                    return self._slow_call((*held, *args), device)
+            if not args:
+                return self._slow_call(held, device)
+            return self((*held, *args))
+
+        return call
+
     def closing_over(self, values: Sequence[Array]) -> Callable[[Sequence[Any]], list[Array]]:
         """The program as a function of the arguments after the first ones, which are ``values``."""
         return _Closure(self, values) if values else self
@@ -238,7 +255,8 @@ def _resident(x: Array, device: Device) -> Array:
 
 # Programs on devices, by their text. They live with the programs that use them.
 _by_text: WeakValueDictionary[Hashable, _OnDevice] = WeakValueDictionary()
-_FLAGS = ("num_threads", "host_fallback")
+OPTIONS = ("num_threads", "host_fallback")
+"""The flags that compilation reads: those that ``compiler_options`` may set for one program."""
 
 
 def _shared(closed: ClosedJaxpr, device: Device, donated: tuple[bool, ...], name: str) -> _OnDevice:
@@ -247,7 +265,7 @@ def _shared(closed: ClosedJaxpr, device: Device, donated: tuple[bool, ...], name
     if known is None:
         return _compile(closed, device, donated, name)
     text, held = known
-    key = (text, device, donated, name, *(config.read(flag) for flag in _FLAGS))
+    key = (text, device, donated, name, *(config.read(flag) for flag in OPTIONS))
     found = _by_text.get(key)
     if found is not None:
         if config.log_compiles:
@@ -287,21 +305,34 @@ def _for_door(closed: ClosedJaxpr, backend: Backend, door: str, options: Compile
         return program
 
 
-def explain_closed(closed: ClosedJaxpr, name: str) -> str:
-    """What the default device's backend makes of a program, in words: its kernels and steps, or its operations."""
-    from cotan.compiler import explain
-
-    device = new_array_device()
+def lower_closed(
+    closed: ClosedJaxpr, device: Device, donated: tuple[bool, ...] = (), name: str = ""
+) -> Program | ClosedJaxpr | None:
+    """What the device's backend is given to compile; None where it runs operation by operation."""
     backend = device.backend
     door = backend.capabilities.door
     if door == "eager":
+        return None
+    options = CompileOptions(device, donated if backend.capabilities.donation else (), name)
+    made: Program | ClosedJaxpr = _for_door(closed, backend, door, options)
+    return made
+
+
+def explain_closed(closed: ClosedJaxpr, name: str, device: Device | None = None, donated: tuple[bool, ...] = ()) -> str:
+    """What a device's backend makes of a program, in words: its kernels and steps, or its operations.
+
+    Without ``device``, that of the one where new arrays go.
+    """
+    from cotan.compiler import explain
+
+    device = new_array_device() if device is None else device
+    backend = device.backend
+    made = lower_closed(closed, device, donated, name)
+    if made is None:
         return f"program `{name}`: {backend.name} runs it operation by operation\n{closed}"
-    made = _for_door(closed, backend, door, CompileOptions(device, (), name))
-    return (
-        f"program `{name}`, as {backend.name} takes it\n{made}"
-        if door == "program"
-        else explain(made, backend.lowerings().on_host)
-    )
+    if isinstance(made, ClosedJaxpr):
+        return f"program `{name}`, as {backend.name} takes it\n{made}"
+    return explain(made, backend.lowerings().on_host)
 
 
 def _stored(value: Any) -> Any:
