@@ -5,13 +5,14 @@ from __future__ import annotations
 import platform
 import sys
 
-from benchmarks import dispatch, mnist, random_bits, startup
+from benchmarks import control_flow, dispatch, mnist, random_bits, startup
 from benchmarks.runner import report
 
 WORKLOADS = {
     **startup.WORKLOADS,
     **dispatch.WORKLOADS,
     **random_bits.WORKLOADS,
+    **control_flow.WORKLOADS,
     **mnist.WORKLOADS,
 }
 

@@ -14,10 +14,11 @@ from cotan.compiler.elements import Idx, Op, has_scalars, is_empty, make_op, ope
 from cotan.compiler.fold import folded
 from cotan.compiler.fusion import Fusion, Group, finish_soon, fuse
 from cotan.compiler.kernels import Draft, cumulative_kernel, group_kernel, scatter_kernel, start_kernel
+from cotan.compiler.loops import hoist_sums
 from cotan.compiler.passes import optimise, trace_decomposition
 from cotan.compiler.plan import Sources, StepDraft, plan
 from cotan.compiler.split import split_reductions
-from cotan.ir.control import Control
+from cotan.ir.control import Control, CountedLoop
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Literal, Var
 from cotan.ir.primitive import Primitive, alias, decompose, kernel, permute, reference
 from cotan.ir.program import HostStep, LibraryStep, Program
@@ -116,7 +117,13 @@ class _Compilation:
             eqn = eqn.replace(invars=tuple(map(self._read, eqn.invars)))
         record = control_of(eqn)
         if record is not None:
-            self.ops.append(self._step_op("control", eqn, record))
+            hoisted = hoist_sums(record, eqn) if isinstance(record, CountedLoop) else None
+            if hoisted is None:
+                self.ops.append(self._step_op("control", eqn, record))
+                return
+            self.ops.append(self._step_op("control", eqn.replace(outvars=hoisted.outvars), hoisted.record))
+            for each in hoisted.after:
+                self._add(each)
             return
         op = make_op(eqn, len(self.ops), self.supports_library)
         if op is None:

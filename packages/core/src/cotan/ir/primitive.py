@@ -70,6 +70,9 @@ cost: RuleTable[AnyRule] = RuleTable("cost", "cost rule (flops, bytes)")
 program: RuleTable[AnyRule] = RuleTable("program", "program rule (inline, loop, branch, host step)")
 alias: RuleTable[AnyRule] = RuleTable("alias", "aliasing rule (which operand a result may overwrite)")
 permute: RuleTable[AnyRule] = RuleTable("permute", "rule for permuted operands and results")
+over_steps: RuleTable[AnyRule] = RuleTable(
+    "over_steps", "rule for sums over steps (its parameters on stacked operands)"
+)
 dce: RuleTable[AnyRule] = RuleTable("dce", "dead code rule")
 effects: RuleTable[AnyRule] = RuleTable("effects", "effects rule")
 eager: RuleTable[AnyRule] = RuleTable("eager", "eager rule (how a higher-order primitive runs at once)")

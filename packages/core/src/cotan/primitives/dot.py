@@ -16,7 +16,7 @@ import numpy as np
 from cotan import dtypes
 from cotan.ir import scalar
 from cotan.ir.avals import Shape, ShapedArray, get_aval, shaped
-from cotan.ir.primitive import abstract, batch, cost, decompose, kernel, permute, reference
+from cotan.ir.primitive import abstract, batch, cost, decompose, kernel, over_steps, permute, reference
 from cotan.primitives.arithmetic import mul
 from cotan.primitives.compare import ne
 from cotan.primitives.define import bilinear, first_order
@@ -330,6 +330,18 @@ def _dot_decompose(
     if dtype == BOOLEAN:
         return ne(out, np.int32(0))
     return convert_element_type(out, dtype) if wide != dtype else out
+
+
+@over_steps(dot_general_p)
+def _dot_over_steps(*, dimension_numbers: DotDimensionNumbers, **params: Any) -> dict[str, Any]:
+    """The parameters by which operands stacked along a new first axis give the sum of all products."""
+    (left, right), (left_batch, right_batch) = dimension_numbers
+
+    def shifted(axes: Sequence[int]) -> tuple[int, ...]:
+        return tuple(axis + 1 for axis in axes)
+
+    contracted = ((0, *shifted(left)), (0, *shifted(right)))
+    return {"dimension_numbers": (contracted, (shifted(left_batch), shifted(right_batch))), **params}
 
 
 @permute(dot_general_p)
