@@ -3,12 +3,28 @@
 Public names, nothing else.
 """
 
-from cotan import debug, dtypes, errors, experimental, lax, nn, numpy, random, scipy, stages, tree, tree_util
+from cotan import (
+    custom_derivatives,
+    debug,
+    dtypes,
+    errors,
+    experimental,
+    lax,
+    nn,
+    numpy,
+    random,
+    scipy,
+    stages,
+    tree,
+    tree_util,
+)
 from cotan.api import (
     ShapeDtypeStruct,
     checkpoint,
     checkpoint_policies,
     clear_caches,
+    custom_jvp,
+    custom_vjp,
     effects_barrier,
     eval_shape,
     explain,
@@ -65,6 +81,9 @@ __all__ = [
     "checkpoint_policies",
     "clear_caches",
     "config",
+    "custom_derivatives",
+    "custom_jvp",
+    "custom_vjp",
     "debug",
     "debug_nans",
     "default_backend",

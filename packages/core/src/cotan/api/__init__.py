@@ -3,6 +3,8 @@
 from cotan.api.autodiff import grad, jvp, linearize, value_and_grad, vjp
 from cotan.api.callbacks import effects_barrier, io_callback, pure_callback
 from cotan.api.checkpoint import checkpoint, checkpoint_name, checkpoint_policies, remat
+from cotan.api.custom_jvp import custom_jvp
+from cotan.api.custom_vjp import custom_vjp
 from cotan.api.jacobian import hessian, jacfwd, jacrev
 from cotan.api.jit import clear_caches, jit
 from cotan.api.tracing import ShapeDtypeStruct, eval_shape, explain, make_jaxpr
@@ -14,6 +16,8 @@ __all__ = [
     "checkpoint_name",
     "checkpoint_policies",
     "clear_caches",
+    "custom_jvp",
+    "custom_vjp",
     "effects_barrier",
     "eval_shape",
     "explain",

@@ -34,6 +34,10 @@ class Trace:
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         raise TypeError(f"{type(self).__name__} does not process primitives")
 
+    def owns(self, tracer: Tracer) -> bool:
+        """Whether ``tracer`` is one of this trace's own."""
+        return tracer._trace is self
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
@@ -102,11 +106,13 @@ def trace_state_clean() -> bool:
 
 def escaped(tracer: Tracer) -> errors.UnexpectedTracerError:
     """The error for a tracer met outside of the function whose tracing made it."""
-    return errors.UnexpectedTracerError(
+    error = errors.UnexpectedTracerError(
         f"{errors.where()}: a value ({tracer.aval.short()}) leaked out of a function that was being traced by "
         f"{tracer._trace.name}; it was kept in a global, an attribute or a closure and is used after (or outside of) "
         "that call. Return it from the function instead of storing it."
     )
+    error.tracing = tracer._trace.alive
+    return error
 
 
 class Tracer:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from cotan.ir.avals import ShapedArray, get_aval, shaped
 from cotan.ir.jaxpr import ClosedJaxpr, axes_named
-from cotan.ir.primitive import Primitive, batch
+from cotan.ir.primitive import Primitive, batch, stage
 from cotan.ir.trace import Trace, Tracer, current_trace, enter_trace, leave_trace, new_trace
 from cotan.structural import broadcast_in_dim, transpose
 from cotan.transforms.cache import weakly_cached
@@ -82,7 +82,7 @@ class BatchTrace(Trace):
         parent = self.parent
         token = enter_trace(parent)
         try:
-            if not mapped and (self.axis.name is None or self.axis.name not in axes_named(primitive, params)):
+            if not mapped and not self.concerns(primitive, params):
                 return parent.process(primitive, args, params)
             out, dim = batch[primitive](self.axis, values, dims, **params)
         finally:
@@ -90,6 +90,14 @@ class BatchTrace(Trace):
         if primitive.multiple_results:
             return [self.wrap(x, d) for x, d in zip(out, dim, strict=True)]
         return out if dim is None else BatchTracer(self, out, dim)
+
+    def concerns(self, primitive: Primitive, params: dict[str, Any]) -> bool:
+        """Whether an operation may depend on the mapped axis though none of its operands is mapped.
+
+        It may name the axis; or it holds a Python function (it has a rule for staging) that closes over mapped values.
+        """
+        name = self.axis.name
+        return (name is not None and name in axes_named(primitive, params)) or stage.get(primitive) is not None
 
     def wrap(self, val: Any, dim: Dim) -> Any:
         """``val`` as one example along ``dim``; itself if it is not mapped."""

@@ -19,7 +19,7 @@ from cotan.ir.check import check_jaxpr
 from cotan.ir.effects import no_effects
 from cotan.ir.evaluate import eval_jaxpr
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
-from cotan.ir.primitive import Primitive, abstract, effects
+from cotan.ir.primitive import Primitive, abstract, effects, stage
 from cotan.ir.trace import Trace, Tracer, current_trace, escaped, new_trace
 
 FlatFun = Callable[..., Sequence[Any]]
@@ -81,7 +81,7 @@ class Recorder(Trace):
         if found is not None:
             return found[0]
         if isinstance(x, Tracer):
-            if not x._trace.alive:
+            if not self._may_use(x):
                 raise escaped(x)
             return self._constant(x, x, x.aval)
         aval = get_aval(x)
@@ -92,6 +92,19 @@ class Recorder(Trace):
             value.flags.writeable = False
             return self._constant(x, value, aval)
         return self._constant(x, x, aval)
+
+    def _may_use(self, x: Tracer) -> bool:
+        """Whether ``x`` belongs to a trace around this one, or is known to one of those as a constant."""
+        trace: Trace | None = self.parent
+        while trace is not None:
+            if trace.owns(x) or (isinstance(trace, Recorder) and id(x) in trace._consts):
+                return True
+            trace = getattr(trace, "parent", None)
+        return False
+
+    def adopt(self, x: Tracer) -> None:
+        """Take ``x``, perhaps of a trace that has ended, for a constant; constants are in the order of adoption."""
+        self._constant(x, x, x.aval)
 
     def _constant(self, original: Any, value: Any, aval: ShapedArray) -> Var:
         var = Var(aval)
@@ -139,7 +152,8 @@ class StageTrace(Recorder):
     __slots__ = ()
 
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
-        return self.record(primitive, args, params)
+        rule = stage.get(primitive)
+        return self.record(primitive, args, params) if rule is None else rule(self, args, params)
 
 
 def stage_to_jaxpr(
