@@ -123,6 +123,8 @@ def _flag(name: str, default: Any, check: Check, doc: str, *, traced: bool = Fal
 
 _PRECISIONS = (None, "default", "high", "highest", "bfloat16", "tensorfloat32", "float32")
 
+_FILTERING = ("auto", "off", "tracebackhide", "remove_frames", "quiet_remove_frames")
+
 flags: dict[str, Flag] = {
     flag.name: flag
     for flag in (
@@ -144,11 +146,18 @@ flags: dict[str, Flag] = {
         _flag("default_prng_impl", "threefry2x32", _text, "The generator of keys for which none is named.",
               traced=True),
         _flag("debug_nans", False, _boolean, "Check every result for NaN and raise where one first appears."),
+        _flag("debug_infs", False, _boolean, "Check every result for infinities and raise where one first appears."),
+        _flag("check_tracer_leaks", False, _boolean, "Raise where a traced value is still held when its trace ends.",
+              traced=True),
         _flag("check_jaxprs", False, _boolean, "Verify every jaxpr after each stage; for tests."),
         _flag("log_compiles", False, _boolean, "Log, as warnings of the logger `cotan`, what is traced and compiled, "
               "and how long it takes."),
         _flag("explain_cache_misses", False, _boolean, "Log, as warnings of the logger `cotan`, why a jitted "
               "function is traced again."),
+        _flag("traceback_filtering", "auto", _choice(*_FILTERING), "What becomes of cotan's own frames in tracebacks: "
+              "removed, with a note that says so (quiet_remove_frames) or that has them (remove_frames); marked for "
+              "tools that leave out marked frames (tracebackhide); kept (off). auto: marked under IPython, otherwise "
+              "removed."),
         _flag("platform", None, _text, "The backend to use by default."),
         _flag("backends", None, _names, "The only backends to look at; separated by commas in the environment."),
         _flag("num_cpu_devices", 1, _count(1, optional=False), "How many devices the CPU is divided into.",
@@ -225,9 +234,12 @@ class Config(threading.local):
     threefry_partitionable: bool
     default_prng_impl: str
     debug_nans: bool
+    debug_infs: bool
+    check_tracer_leaks: bool
     check_jaxprs: bool
     log_compiles: bool
     explain_cache_misses: bool
+    traceback_filtering: Literal["auto", "off", "tracebackhide", "remove_frames", "quiet_remove_frames"]
     platform: str | None
     backends: tuple[str, ...] | None
     num_cpu_devices: int
@@ -324,7 +336,7 @@ def _key_of(local: dict[str, Any]) -> tuple[Hashable, ...]:
 
 
 # Flags that every operation would have to read; one derived attribute says whether all have their defaults.
-_DISPATCH = ("default_device", "debug_nans")
+_DISPATCH = ("default_device", "debug_nans", "debug_infs")
 _DERIVED = ("key", "plain_dispatch")
 
 
@@ -404,6 +416,16 @@ def log_compiles(enable: bool = True) -> _Override:
 def explain_cache_misses(enable: bool = True) -> _Override:
     """A context manager under which the logger `cotan` says why a jitted function is traced again."""
     return config.override(explain_cache_misses=enable)
+
+
+def debug_infs(enable: bool = True) -> _Override:
+    """A context manager under which every result is checked for infinities."""
+    return config.override(debug_infs=enable)
+
+
+def checking_leaks(enable: bool = True) -> _Override:
+    """A context manager under which a traced value that is still held when its trace ends is an error."""
+    return config.override(check_tracer_leaks=enable)
 
 
 def threefry_partitionable(enable: bool = True) -> _Override:

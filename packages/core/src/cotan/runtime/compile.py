@@ -26,7 +26,8 @@ from cotan.ir.structure import meaning
 from cotan.ir.trace import eval_trace, set_current_trace
 from cotan.runtime.array import Array
 from cotan.runtime.devices import chosen_device, move, new_array_device
-from cotan.runtime.host import check_nans, lift_to
+from cotan.runtime.host import lift_to
+from cotan.runtime.nans import check_results
 
 Buffers = list[Any]
 
@@ -117,14 +118,16 @@ class Compiled:
         committed = any(x._committed for x in given)
         program = self.on(device)
         held = self._arguments(args, program, what)
+        checked = not config.plain_dispatch and (config.debug_nans or config.debug_infs)
+        kept = [_copied(x) for x in held] if checked and self.donates else held
         if self.donates:
             results = self._donating(program, args, held)
         else:
             results = program.call([x._buffer for x in held])
         self._fast = (device, program.call)
         arrays = [Array(aval, b, device, committed) for aval, b in zip(self.out_avals, results, strict=True)]
-        if config.debug_nans:
-            check_nans(arrays, what)
+        if checked:
+            check_results(arrays, what, self._closed(), kept)
         return arrays
 
     def _deleted(self, args: Sequence[Any]) -> DeletedArrayError:
@@ -247,6 +250,10 @@ class _Closure:
             values = tuple([_resident(x, device) for x in values])
             self._here = (device, values)
         return values
+
+
+def _copied(x: Array) -> Array:
+    return Array(x.aval, x._live().copy_to(x._device), x._device)
 
 
 def _resident(x: Array, device: Device) -> Array:

@@ -25,7 +25,8 @@ from cotan.ir.trace import Tracer, escaped, eval_trace, set_current_trace, slots
 from cotan.runtime.array import Array
 from cotan.runtime.compile import run_closed
 from cotan.runtime.devices import chosen_device, committed_device, move, new_array_device
-from cotan.runtime.host import check_nans, lift_to
+from cotan.runtime.host import lift_to
+from cotan.runtime.nans import check_results
 from cotan.transforms.batch import AxisData
 
 _MEMO_LIMIT = 8192
@@ -150,7 +151,10 @@ def _higher_order(primitive: Primitive, args: Sequence[Any], params: dict[str, A
     for x in args:
         if isinstance(x, Tracer):
             raise escaped(x)
-    return eager_rules[primitive](args, params)
+    results = eager_rules[primitive](args, params)
+    if config.debug_nans or config.debug_infs:
+        check_results(results if primitive.multiple_results else [results], f"`{primitive}`")
+    return results
 
 
 def _new_entry(primitive: Primitive, args: Sequence[Any], params: dict[str, Any], key: tuple[Any, ...]) -> _Entry:
@@ -193,8 +197,8 @@ def _by_other_ways(
     except (UnsupportedError, MissingRuleError):
         return _without_rule(primitive, args, params, entry, device)
     results = [Array(aval, buffer, device, committed) for aval, buffer in zip(entry.outs, done, strict=True)]
-    if config.debug_nans:
-        check_nans(results, f"`{primitive}`")
+    if config.debug_nans or config.debug_infs:
+        check_results(results, f"`{primitive}`")
     return results
 
 

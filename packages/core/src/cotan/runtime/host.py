@@ -1,11 +1,11 @@
-"""Values from the host: numbers and NumPy arrays become Arrays; a device that only holds them; a check for NaN.
+"""Values from the host: numbers and NumPy arrays become Arrays; a device that only holds them.
 
 Knows no operation; see ``devices`` for what users call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -73,15 +73,6 @@ def from_words(words: np.ndarray[Any, Any], aval: ShapedArray, device: Device) -
         words = np.asarray(words, dtype)
         aval = shaped(aval.shape, dtype, aval.weak_type)
     return Array(aval, device.put(words), device)
-
-
-def check_nans(results: Sequence[Any], what: str) -> None:
-    """Raise FloatingPointError if a result holds NaN (``config.debug_nans``)."""
-    for x in results:
-        if dtypes.issubdtype(x.aval.dtype, np.inexact):
-            value = np.asarray(x)
-            if not bool(np.all(value == value)):
-                raise FloatingPointError(f"{where()}: {what} gave NaN (cotan.config.debug_nans is on)")
 
 
 # ---- A place for constants where there is no backend: programs can be traced and transformed without one

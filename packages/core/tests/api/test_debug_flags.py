@@ -1,0 +1,147 @@
+"""debug_nans and debug_infs: the operation that made a bad value is named, with its line, however it was run."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+
+import cotan
+import cotan.numpy as cnp
+
+X = np.asarray([1.0, -1.0, 2.0], np.float32)
+
+
+def line_of(fun, text):
+    """``test_debug_flags.py:<the line of fun that holds text>, in <fun>``."""
+    lines, first = inspect.getsourcelines(fun)
+    number = next(n for n, line in enumerate(lines, first) if text in line)
+    return re.escape(f"test_debug_flags.py:{number}, in {fun.__name__}")
+
+
+def inner(x):
+    return cnp.log(x)
+
+
+def masked(x):
+    """Makes a NaN that nobody sees, then one that is seen."""
+    y = cnp.where(x > 0, cnp.sqrt(x), 0)
+    z = cotan.jit(inner)(x)
+    return z * 2 + y
+
+
+def test_eager_operations():
+    with (
+        cotan.debug_nans(),
+        pytest.raises(FloatingPointError, match=line_of(masked, "cnp.where") + ": `sqrt` gave NaN"),
+    ):
+        masked(X)
+    with cotan.debug_infs(), pytest.raises(FloatingPointError, match=r"`log` gave infinity \(cotan.config.debug_infs"):
+        cnp.log(0.0)
+    with cotan.debug_nans(), cotan.debug_infs(), pytest.raises(FloatingPointError, match="`div` gave infinity"):
+        cnp.asarray(1.0) / 0.0
+
+
+@pytest.mark.parametrize("options", [{}, {"donate_argnums": 0}])
+def test_compiled_programs_name_the_operation_whose_value_is_seen(options):
+    expected = line_of(inner, "cnp.log") + r": `log` gave NaN, in jit of `masked` \(cotan\.config\.debug_nans is on\)"
+    f = cotan.jit(masked, **options)
+    for x in (cnp.asarray(X), X):
+        with cotan.debug_nans(), pytest.raises(FloatingPointError, match=expected):
+            f(x)
+    assert np.isnan(f(cnp.asarray(X))[1])
+    with cotan.debug_nans():
+        g = cotan.jit(lambda x: cnp.where(x > 0, cnp.sqrt(x), 0))
+        np.testing.assert_array_equal(np.asarray(g(X))[:2], [1.0, 0.0])
+
+
+def test_operands_that_were_bad_already():
+    with cotan.debug_nans():
+        with pytest.raises(
+            FloatingPointError, match=r"`add` gave NaN of operands that held NaN already, in jit"
+        ):
+            cotan.jit(lambda x: x + 1)(np.float32(np.nan))
+        with pytest.raises(FloatingPointError, match=r"test_debug_flags\.py:\d+.*: jit of `<lambda>` gave NaN \("):
+            cotan.jit(lambda x: x)(np.float32(np.nan))
+
+
+def test_derivatives():
+    with cotan.debug_nans():
+        for fun in (lambda x: cnp.sqrt(x) * 0.0, cotan.jit(lambda x: cnp.sqrt(x) * 0.0)):
+            with pytest.raises(FloatingPointError, match="`mul` gave NaN"):
+                cotan.grad(fun)(0.0)
+            with pytest.raises(FloatingPointError, match=r"`mul` gave NaN.* in jit of"):
+                cotan.jit(cotan.grad(fun))(0.0)
+    assert np.isnan(cotan.grad(lambda x: cnp.sqrt(x) * 0.0)(0.0))
+
+
+def test_effects_happen_once():
+    seen = []
+
+    def f(x):
+        cotan.debug.callback(seen.append, x)
+        return cnp.log(x)
+
+    with cotan.debug_nans(), pytest.raises(FloatingPointError, match=line_of(f, "cnp.log") + ": `log`"):
+        cotan.jit(f)(X)
+    assert len(seen) == 1
+
+    def g(x):
+        return cotan.experimental.io_callback(lambda x: (seen.append(x), np.log(-np.abs(x)))[1], x, x) + 1
+
+    with (
+        np.errstate(all="ignore"),
+        cotan.debug_nans(),
+        pytest.raises(FloatingPointError, match="cannot be found by running it again"),
+    ):
+        cotan.jit(g)(X)
+    assert len(seen) == 2
+
+
+def test_callbacks_are_checked():
+    host = lambda x: np.full(3, np.nan, np.float32)  # noqa: E731
+    for fun in (lambda x: cotan.pure_callback(host, x, x), cotan.jit(lambda x: cotan.pure_callback(host, x, x) + 1)):
+        with cotan.debug_nans(), pytest.raises(FloatingPointError, match="`pure_callback` gave NaN"):
+            fun(X)
+
+
+def test_half_precision_complex_and_integers():
+    with cotan.debug_nans(), cotan.debug_infs():
+        for dtype in ("bfloat16", "float16", "complex64"):
+            x = cnp.asarray([0.0, 1.0], dtype)
+            assert x.sum() == 1
+            with pytest.raises(FloatingPointError, match=r"gave (infinity|NaN)"):
+                x / 0
+        assert int(cnp.arange(3).max()) == 2
+
+
+def test_flags_do_not_trace_again_and_hold_for_a_block():
+    traced = []
+
+    @cotan.jit
+    def f(x):
+        traced.append(x)
+        return cnp.log(x)
+
+    f(-1.0)
+    with cotan.debug_nans(), pytest.raises(FloatingPointError):
+        f(-1.0)
+    assert np.isnan(f(-1.0))
+    assert len(traced) == 1
+    cotan.config.update("jax_debug_infs", True)
+    try:
+        with pytest.raises(FloatingPointError):
+            f(0.0)
+    finally:
+        cotan.config.update("debug_infs", False)
+    assert np.isinf(f(0.0))
+
+
+def test_with_disable_jit_each_operation_is_checked():
+    with cotan.disable_jit(), cotan.debug_nans():
+        with pytest.raises(FloatingPointError, match=line_of(masked, "cnp.where") + ": `sqrt`"):
+            cotan.jit(masked)(X)
+        with pytest.raises(FloatingPointError, match="`log`"):
+            cotan.grad(cotan.jit(lambda x: cnp.log(x)))(-1.0)
