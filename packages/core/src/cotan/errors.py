@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 import warnings
+from contextvars import ContextVar
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -122,10 +123,33 @@ def _frame() -> FrameType | None:
     return None
 
 
+# The names of ``named_scope`` that are open: empty, or as ``/encoder/attention``.
+_scope: ContextVar[str] = ContextVar("cotan_named_scope", default="")
+open_scope = _scope.get
+enter_scope = _scope.set
+leave_scope = _scope.reset
+
+
 def source_frame() -> SourceFrame | None:
-    """File, line and function name of the innermost frame of the user's program, or None if there is none."""
+    """File, line and function name of the innermost frame of the user's program, or None if there is none.
+
+    The names of the scopes that are open follow that of the function: ``step/encoder/attention``.
+    """
     frame = _frame()
-    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name + _scope.get())
+
+
+def scope_of(frame: SourceFrame | None) -> str:
+    """The names of the scopes of a place, as ``encoder/attention``; empty if it is in none."""
+    return "" if frame is None else frame[2].partition("/")[2]
+
+
+def within(frame: SourceFrame | None, scope: str) -> SourceFrame | None:
+    """The place, inside of ``scope`` as well."""
+    if frame is None or not scope:
+        return frame
+    function, _, inner = frame[2].partition("/")
+    return (frame[0], frame[1], "/".join(filter(None, (function, scope, inner))))
 
 
 def is_hidden(frame: FrameType) -> bool:
@@ -155,7 +179,8 @@ def format_frame(frame: SourceFrame | None) -> str:
     if frame is None:
         return "<unknown place>"
     filename, line, function = frame
-    return f"{os.path.basename(filename)}:{line}" + ("" if function == "<module>" else f", in {function}")
+    function = function.removeprefix("<module>").removeprefix("/")
+    return f"{os.path.basename(filename)}:{line}" + (f", in {function}" if function else "")
 
 
 def where() -> str:

@@ -7,6 +7,8 @@ from cotan.api.custom_jvp import custom_jvp
 from cotan.api.custom_vjp import custom_vjp
 from cotan.api.jacobian import hessian, jacfwd, jacrev
 from cotan.api.jit import clear_caches, jit
+from cotan.api.linear_transpose import linear_transpose
+from cotan.api.names import named_call, named_scope
 from cotan.api.tracing import ShapeDtypeStruct, eval_shape, explain, make_jaxpr
 from cotan.api.vmap import vmap
 
@@ -28,8 +30,11 @@ __all__ = [
     "jacrev",
     "jit",
     "jvp",
+    "linear_transpose",
     "linearize",
     "make_jaxpr",
+    "named_call",
+    "named_scope",
     "pure_callback",
     "remat",
     "value_and_grad",

@@ -178,6 +178,15 @@ def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> tuple[Any,
 # ---- Reverse mode
 
 
+def refuse_reduce_axes(api: str, fun: Function, reduce_axes: Sequence[Any]) -> None:
+    """Raise for names of axes over which cotangents were to be summed."""
+    if tuple(reduce_axes):
+        raise NotImplementedError(
+            f"{subject(api, fun)}: reduce_axes={reduce_axes!r} is no longer a part of the interface. Sum over named "
+            "axes with cotan.lax.psum, of the result before it is differentiated or of the gradient after."
+        )
+
+
 class _Pullback:
     """The transposed linear part of a function, as aux data of a pytree: compared by identity."""
 
@@ -215,8 +224,12 @@ def _cotangent(ct: Any) -> Any:
     return lift_leaf(instantiate(ct))
 
 
-def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+def vjp(fun: Function, *primals: Any, has_aux: bool = False, reduce_axes: Sequence[Any] = ()) -> tuple[Any, ...]:
     """The value of ``fun`` and its reverse-mode derivative at a point, as a function of cotangents.
+
+    Args:
+      has_aux: whether ``fun`` returns a pair, whose second part is returned as it is.
+      reduce_axes: must be empty; sum cotangents over named axes with ``lax.psum``.
 
     Returns:
       ``(out, vjp_fun)`` where ``vjp_fun(ct)`` gives a tuple of cotangents, one per argument, for a cotangent ``ct`` of
@@ -231,6 +244,7 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     [4.0, 3.0]
     """
     check_callable("vjp", fun)
+    refuse_reduce_axes("vjp", fun, reduce_axes)
     leaves, tree = tree_flatten((primals, {}))
     check_argument_leaves("vjp", fun, leaves, ArgNames(fun, tree))
     flat = FlatFunction("vjp", fun, tree, has_aux)
@@ -245,7 +259,12 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
 
 
 def value_and_grad(
-    fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False, allow_int: bool = False
+    fun: Function,
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    reduce_axes: Sequence[Any] = (),
 ) -> Function:
     """A function that computes both ``fun`` and its gradient.
 
@@ -255,6 +274,7 @@ def value_and_grad(
       has_aux: whether ``fun`` returns a pair.
       holomorphic: whether ``fun`` is promised to be holomorphic; then arguments and result are complex.
       allow_int: whether integer arguments are accepted; their gradients have dtype ``float0``.
+      reduce_axes: must be empty; sum gradients over named axes with ``lax.psum``.
 
     Returns:
       A function of the arguments of ``fun`` that returns ``(value, gradient)``, where the gradient has the structure of
@@ -268,11 +288,17 @@ def value_and_grad(
     >>> float(value), float(gradient)
     (9.0, 6.0)
     """
+    refuse_reduce_axes("value_and_grad", fun, reduce_axes)
     return _gradient("value_and_grad", fun, argnums, has_aux, holomorphic, allow_int, lambda out, grads: (out, grads))
 
 
 def grad(
-    fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False, allow_int: bool = False
+    fun: Function,
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    reduce_axes: Sequence[Any] = (),
 ) -> Function:
     """A function that computes the gradient of ``fun``; see ``value_and_grad`` for the arguments.
 
@@ -288,6 +314,7 @@ def grad(
     >>> float(cotan.grad(cotan.grad(lambda x: x**3))(2.0))
     12.0
     """
+    refuse_reduce_axes("grad", fun, reduce_axes)
     if has_aux:
         return _gradient("grad", fun, argnums, True, holomorphic, allow_int, lambda out, grads: (grads, out[1]))
     return _gradient("grad", fun, argnums, False, holomorphic, allow_int, lambda out, grads: grads)
@@ -344,9 +371,10 @@ def _check_inputs(
             elif allow_int or dtypes.issubdtype(dtype, np.inexact):
                 continue
             else:
+                advice = "leave it out of argnums" + ("" if api == "jacfwd" else ", or pass allow_int=True")
                 problem = (
                     f"has dtype {dtypes.short_name(dtype)}, but derivatives exist for floating-point arguments only. "
-                    "Convert it to float, leave it out of argnums, or pass allow_int=True."
+                    f"Convert it to float, {advice}."
                 )
         raise TypeError(f"{subject(api, fun)}: argument `{names[k]}` {problem}")
 

@@ -11,13 +11,13 @@ from cotan import dtypes
 from cotan.api.autodiff import Argnums, chosen_arguments, in_argument_tree
 from cotan.api.flat import Function, check_callable, copy_identity, subject
 from cotan.api.vmap import vmap
-from cotan.ir.avals import get_aval, shaped, tangent_aval
+from cotan.ir.avals import ShapedArray, get_aval, shaped, tangent_aval
 from cotan.primitives.arithmetic import add
 from cotan.primitives.cast import convert_element_type
 from cotan.primitives.compare import eq
 from cotan.primitives.shape import broadcasted_iota, reshape
 from cotan.primitives.slice import slice
-from cotan.structural import instantiate, zeros_like_aval
+from cotan.structural import Zero, instantiate, zeros_like_aval
 from cotan.transforms.jvp import jvp_flat
 from cotan.transforms.partial_eval import linearize_flat
 from cotan.transforms.transpose import backward_pass
@@ -31,7 +31,8 @@ def jacfwd(fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorph
     Args:
       argnums: the positional argument, or arguments, to differentiate.
       has_aux: whether ``fun`` returns a pair ``(result, aux)``; then the Jacobian comes with aux.
-      holomorphic: whether ``fun`` is promised to be holomorphic.
+      holomorphic: whether ``fun`` is promised to be holomorphic; then arguments and result are complex. Otherwise the
+        arguments are real; a complex result has a complex Jacobian, and an integer one zeros.
 
     Returns:
       A function whose result has the structure of the result of ``fun``, at each leaf the structure of the argument,
@@ -50,14 +51,21 @@ def jacfwd(fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorph
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         leaves, flat = chosen_arguments("jacfwd", fun, argnums, args, kwargs, has_aux, holomorphic)
 
+        types: list[ShapedArray] = []
+
         def push(*tangents: Any) -> tuple[list[Any], list[Any]]:
             outs, moved = jvp_flat(flat, leaves, list(tangents))
             outs, aux = flat.split(outs)
-            _check_results("jacfwd", fun, outs, holomorphic)
-            return [instantiate(t) for t in flat.split(moved)[0]], aux
+            if holomorphic:
+                _check_results("jacfwd", fun, outs, True)
+            types.extend(map(get_aval, outs))
+            return [_dense(t, y) for t, y in zip(flat.split(moved)[0], types, strict=True)], aux
 
         columns, aux = vmap(push, out_axes=(-1, None))(*_standard_basis(leaves))
-        rows = [_cut(column, leaves, len(get_aval(column).shape) - 1) for column in columns]
+        rows = [
+            [_typed(piece, y) for piece in _cut(column, leaves, len(get_aval(column).shape) - 1)]
+            for column, y in zip(columns, types, strict=True)
+        ]
         jac = flat.out_tree.unflatten([in_argument_tree(flat, row, argnums) for row in rows])
         return (jac, flat.aux(aux)) if has_aux else jac
 
@@ -70,6 +78,9 @@ def jacrev(
     """A function that computes the Jacobian of ``fun``, row by row in reverse mode; see ``jacfwd``.
 
     Cheaper than ``jacfwd`` where the argument is larger than the result.
+
+    Args:
+      allow_int: whether integer arguments are accepted; their Jacobians are zeros of their dtype.
 
     >>> import cotan, cotan.numpy as cnp
     >>> cotan.jacrev(lambda x: cnp.stack([x[0] * x[1], x[1]]))(cnp.array([2.0, 3.0]))
@@ -95,7 +106,7 @@ def jacrev(
 
         rows = iter(vmap(pull)(*_standard_basis(outs)))
         by_argument = [
-            _cut(next(rows), outs, 0) if n else [np.zeros((*np.shape(y), *np.shape(x)), dtypes.float0) for y in outs]
+            [_typed(piece, get_aval(x)) for piece in _cut(next(rows), outs, 0)] if n else _no_rows(outs, x)
             for x, n in zip(leaves, inexact, strict=True)
         ]
         by_result = zip(*by_argument, strict=True) if by_argument else [()] * len(outs)
@@ -130,6 +141,24 @@ def _check_results(api: str, fun: Function, outs: Sequence[Any], holomorphic: bo
         raise TypeError(
             f"{subject(api, fun)}: the result must be {kind}, but has dtype {dtypes.short_name(dtype)}; {advice}"
         )
+
+
+def _dense(tangent: Any, result: ShapedArray) -> Any:
+    """``tangent`` as an array; that of an integer result as zeros of its dtype."""
+    if type(tangent) is Zero and tangent.aval.dtype == dtypes.float0:
+        return zeros_like_aval(result)
+    return instantiate(tangent)
+
+
+def _no_rows(outs: Sequence[Any], x: Any) -> list[Any]:
+    """The derivatives by an integer argument: zeros of its dtype."""
+    aval = get_aval(x)
+    return [zeros_like_aval(shaped(get_aval(y).shape + aval.shape, aval.dtype)) for y in outs]
+
+
+def _typed(x: Any, like: ShapedArray) -> Any:
+    """``x`` with the dtype and the weak type of ``like``."""
+    return convert_element_type(x, like.dtype, weak_type=like.weak_type)
 
 
 def _standard_basis(leaves: Sequence[Any]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import Any
@@ -16,7 +17,8 @@ from cotan.api.flat import (
     subject,
 )
 from cotan.ir.avals import get_aval
-from cotan.transforms.batch import AxisData, batch_flat, matchaxis
+from cotan.structural import reduce_sum
+from cotan.transforms.batch import AxisData, axes_in_scope, batch_flat, matchaxis
 from cotan.tree import flatten_axes, keystr, tree_flatten, tree_flatten_with_path, tree_leaves, tree_structure
 from cotan.tree.calling import ArgNames
 
@@ -34,6 +36,7 @@ def vmap(
     axis_name: Hashable = None,
     axis_size: int | None = None,
     spmd_axis_name: Hashable = None,
+    sum_match: bool = False,
 ) -> Function:
     """A function that does what ``fun`` does for every example along an axis of its arguments, all at once.
 
@@ -43,12 +46,14 @@ def vmap(
         all), or a sequence of such, one per argument, where a pytree that is a prefix of the argument says it leaf by
         leaf. Keyword arguments are always mapped over axis 0.
       out_axes: where the axis goes in the result; a prefix of its structure. None needs a result that does not vary.
-      axis_name: a name of the axis, for collective operations.
+      axis_name: a name of the axis, by which collective operations such as ``lax.psum`` speak of it.
       axis_size: the number of examples, needed only if no argument is mapped.
-      spmd_axis_name: the axis of a device mesh over which the mapped axis is divided, if it is.
+      spmd_axis_name: the axis of a device mesh (or several) over which the mapped axis is divided, if it is. Nested
+        calls must name different ones.
+      sum_match: where ``out_axes`` says None, sum a result that varies over the examples instead of refusing it.
 
     Raises:
-      TypeError: ``in_axes`` is not of these kinds, or (when called) an argument is not an array.
+      TypeError: ``in_axes`` or ``axis_size`` is not of these kinds, or (when called) an argument is not an array.
       ValueError: (when called) axes are out of range, of different sizes, or do not fit the structure.
 
     >>> import cotan, cotan.numpy as cnp
@@ -63,6 +68,10 @@ def vmap(
             f"{subject('vmap', fun)}: in_axes must be an int, None or a sequence with one entry per "
             f"positional argument, got {in_axes!r}"
         )
+    axis_size = _checked_size(fun, axis_size)
+    axis_name, spmd_axis_name = (
+        _checked_name(fun, *pair) for pair in (("axis_name", axis_name), ("spmd_axis_name", spmd_axis_name))
+    )
     _check_axes("in_axes", fun, in_axes)
     _check_axes("out_axes", fun, out_axes)
 
@@ -78,18 +87,51 @@ def vmap(
         dims = _in_dims(fun, in_axes, args, kwargs, leaves, names)
         size = _axis_size(fun, names, leaves, dims, axis_size)
         call = FlatFunction("vmap", fun, tree)
-        axis = AxisData(axis_name, size)
+        _check_mesh_axes(fun, spmd_axis_name)
+        axis = AxisData(axis_name, size, spmd_axis_name)
         values = [x if d is None else lift_leaf(x) for x, d in zip(leaves, dims, strict=True)]
         outs, out_dims = batch_flat(call, axis, dims, values)
         result = call.out_tree.unflatten(outs)
         targets = flatten_axes(f"{subject('vmap', fun)}: out_axes", call.out_tree, out_axes)
         placed = [
-            _place(fun, result, k, x, d, t, size)
+            _place(fun, result, k, x, d, t, size, sum_match)
             for k, (x, d, t) in enumerate(zip(outs, out_dims, targets, strict=True))
         ]
         return call.out_tree.unflatten(placed)
 
     return copy_identity(mapped, fun, "vmap")
+
+
+def _checked_size(fun: Function, size: Any) -> int | None:
+    if size is None:
+        return None
+    if not _is_axis(size) or operator.index(size) < 0:
+        raise TypeError(f"{subject('vmap', fun)}: axis_size must be an int that is not negative, got {size!r}")
+    return operator.index(size)
+
+
+def _checked_name(fun: Function, parameter: str, name: Any) -> Hashable:
+    name = tuple(name) if isinstance(name, list) else name
+    try:
+        hash(name)
+    except TypeError:
+        raise TypeError(f"{subject('vmap', fun)}: {parameter} must be hashable, got {name!r}") from None
+    return name  # type: ignore[no-any-return]
+
+
+def _mesh_axes(name: Hashable) -> tuple[Hashable, ...]:
+    return name if isinstance(name, tuple) else () if name is None else (name,)
+
+
+def _check_mesh_axes(fun: Function, name: Hashable) -> None:
+    """An axis of a mesh divides one mapped axis only."""
+    taken = {mesh_axis for axis in axes_in_scope() for mesh_axis in _mesh_axes(axis.spmd_name)}
+    for mesh_axis in _mesh_axes(name):
+        if mesh_axis in taken:
+            raise ValueError(
+                f"{subject('vmap', fun)}: spmd_axis_name {mesh_axis!r} is that of a vmap around this one; an axis of a "
+                "mesh divides one mapped axis only. Give another name, or None."
+            )
 
 
 def _is_axis(axis: Any) -> bool:
@@ -149,11 +191,13 @@ def _axis_size(
     )
 
 
-def _place(fun: Function, result: Any, k: int, x: Any, dim: Dim, target: Dim, size: int) -> Any:
+def _place(fun: Function, result: Any, k: int, x: Any, dim: Dim, target: Dim, size: int, summed: bool) -> Any:
     """Result ``k`` with its mapped axis at ``target``."""
     if target is None:
         if dim is None:
             return x
+        if summed:
+            return reduce_sum(x, (dim,))
         problem = "varies over the mapped axis, but out_axes says None"
     else:
         ndim = len(get_aval(x).shape) + (dim is None)

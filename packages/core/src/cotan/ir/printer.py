@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from cotan.errors import scope_of
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -74,7 +75,9 @@ def _right(eqn: Eqn, names: _Names, indent: str) -> str:
         shown = f"[{body}\n{indent}]"
     else:
         shown = f"[{' '.join(f'{key}={_param(value, indent)}' for key, value in params)}]" if params else ""
-    return f"{eqn.primitive.name}{shown} {' '.join(map(names, eqn.invars))}".rstrip()
+    scope = scope_of(eqn.source)
+    text = f"{eqn.primitive.name}{shown} {' '.join(map(names, eqn.invars))}".rstrip()
+    return f"{text}  # {scope}" if scope else text
 
 
 def _worth_printing(value: Any) -> bool:

@@ -18,9 +18,10 @@ from cotan.structural.operations import (
     transpose,
     transpose_p,
 )
-from cotan.structural.zero import UndefinedPrimal, Zero, add_tangents, instantiate, zeros_like_aval
+from cotan.structural.zero import NotLinearError, UndefinedPrimal, Zero, add_tangents, instantiate, zeros_like_aval
 
 __all__ = [
+    "NotLinearError",
     "UndefinedPrimal",
     "Zero",
     "add_any",

@@ -38,6 +38,10 @@ class UndefinedPrimal:
         return f"UndefinedPrimal({self.aval.short()})"
 
 
+class NotLinearError(TypeError):
+    """A program that is transposed combines two values in which it should be linear."""
+
+
 def zeros_like_aval(aval: ShapedArray) -> Any:
     """An array of zeros of type ``aval``, bound in the current trace (a scalar is a plain NumPy or Python scalar)."""
     dtype = aval.dtype

@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 
 from cotan.config import config
-from cotan.errors import SourceFrame, source_frame
+from cotan.errors import SourceFrame, enter_scope, leave_scope, source_frame
 from cotan.ir.avals import ShapedArray, get_aval
 from cotan.ir.check import check_jaxpr
 from cotan.ir.effects import no_effects
 from cotan.ir.evaluate import eval_jaxpr
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+from cotan.ir.leaks import leak_checked
 from cotan.ir.primitive import Primitive, abstract, effects, stage
 from cotan.ir.trace import Trace, Tracer, current_trace, escaped, new_trace
+from cotan.structural import NotLinearError, UndefinedPrimal
 
 FlatFun = Callable[..., Sequence[Any]]
 _PYTHON_SCALARS = frozenset((bool, int, float, complex))
@@ -91,6 +93,8 @@ class Recorder(Trace):
                 return Literal(value, aval)
             value.flags.writeable = False
             return self._constant(x, value, aval)
+        if type(x) is UndefinedPrimal:
+            raise NotLinearError("it combines two values that depend on them, as a product does")
         return self._constant(x, x, aval)
 
     def _may_use(self, x: Tracer) -> bool:
@@ -156,6 +160,7 @@ class StageTrace(Recorder):
         return self.record(primitive, args, params) if rule is None else rule(self, args, params)
 
 
+@leak_checked
 def stage_to_jaxpr(
     fun_flat: FlatFun,
     in_avals: Sequence[ShapedArray],
@@ -177,9 +182,14 @@ def stage_to_jaxpr(
       The jaxpr and the values of its constvars, which may be tracers of outer traces.
     """
     described = f"{by} (`{name}`{', ' if place else ''}{place})" if name else by
-    with new_trace(StageTrace(current_trace(), described, arg_names)) as trace:
-        outs = fun_flat(*[trace.new_arg(aval) for aval in in_avals])
-        return trace.to_jaxpr(outs, name)  # type: ignore[no-any-return]
+    # The program may be used again elsewhere: what is around this call is no part of its names.
+    scope = enter_scope("")
+    try:
+        with new_trace(StageTrace(current_trace(), described, arg_names)) as trace:
+            outs = fun_flat(*[trace.new_arg(aval) for aval in in_avals])
+            return trace.to_jaxpr(outs, name)  # type: ignore[no-any-return]
+    finally:
+        leave_scope(scope)
 
 
 def stage_closed(fun_flat: FlatFun, in_avals: Sequence[ShapedArray], *, name: str = "") -> ClosedJaxpr:
@@ -189,7 +199,7 @@ def stage_closed(fun_flat: FlatFun, in_avals: Sequence[ShapedArray], *, name: st
 
 def replay(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
     """Bind the equations of ``jaxpr`` in the current trace; what is recorded keeps its place in the user's program."""
-    recorders = _recorders(current_trace())
+    recorders = recorders_of(current_trace())
     if not recorders:
         return eval_jaxpr(jaxpr, consts, *args)
     env: dict[Var, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
@@ -211,7 +221,7 @@ def replay(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any]) -> list[Any
     return [read(v) for v in jaxpr.outvars]
 
 
-def _recorders(trace: Trace | None) -> list[Recorder]:
+def recorders_of(trace: Trace | None) -> list[Recorder]:
     """All recorders among ``trace`` and its parents, down to the one that stages everything."""
     found: list[Recorder] = []
     while trace is not None and not isinstance(trace, StageTrace):

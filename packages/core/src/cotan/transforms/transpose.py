@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from cotan import dtypes
 from cotan.config import config
-from cotan.ir.avals import get_aval, same_type, tangent_aval
+from cotan.ir.avals import ShapedArray, get_aval, same_type, tangent_aval
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from cotan.ir.primitive import transpose
+from cotan.ir.trace import current_trace
 from cotan.structural import UndefinedPrimal, Zero, add_tangents, instantiate
 from cotan.transforms.cache import weakly_cached
-from cotan.transforms.stage import stage_closed
+from cotan.transforms.stage import recorders_of, stage_closed
 
 
 def backward_pass(
@@ -36,6 +38,12 @@ def backward_pass(
     return _Backward(jaxpr, residuals, args).run(cts)
 
 
+def cotangent_aval(aval: ShapedArray) -> ShapedArray:
+    """The type of cotangents that are not zero; of an integer's too, which only linear programs of integers have."""
+    found = tangent_aval(aval)
+    return aval if found.dtype == dtypes.float0 else found
+
+
 class _Backward:
     """The state of one backward pass: values of what is known, cotangents of what is linear."""
 
@@ -45,14 +53,20 @@ class _Backward:
         self.inputs = [v for v, x in zip(jaxpr.invars, args, strict=True) if type(x) is UndefinedPrimal]
         self.known.update((v, x) for v, x in zip(jaxpr.invars, args, strict=True) if type(x) is not UndefinedPrimal)
         self.cts: dict[Var, Any] = {}
+        self.recorders = recorders_of(current_trace())
 
     def run(self, cts: Sequence[Any]) -> list[Any]:
-        linear_eqns = self.forward()
-        for atom, ct in zip(self.jaxpr.outvars, cts, strict=True):
-            self.add(atom, ct)
-        # Each cotangent is dropped when its equation is done: nothing before it can add to it.
-        while linear_eqns:
-            self.step(linear_eqns.pop())
+        saved = [recorder.source for recorder in self.recorders]
+        try:
+            linear_eqns = self.forward()
+            for atom, ct in zip(self.jaxpr.outvars, cts, strict=True):
+                self.add(atom, ct)
+            # Each cotangent is dropped when its equation is done: nothing before it can add to it.
+            while linear_eqns:
+                self.step(linear_eqns.pop())
+        finally:
+            for recorder, source in zip(self.recorders, saved, strict=True):
+                recorder.source = source
         return [self.cts[v] if v in self.cts else Zero(tangent_aval(v.aval)) for v in self.inputs]
 
     def forward(self) -> list[Eqn]:
@@ -61,6 +75,7 @@ class _Backward:
         eqns: list[Eqn] = []
         for eqn in self.jaxpr.eqns:
             if linear.isdisjoint(eqn.invars):
+                self.at(eqn)
                 results = eqn.primitive.bind(*map(self.read, eqn.invars), **eqn.params)
                 self.known.update(
                     zip(eqn.outvars, results if eqn.primitive.multiple_results else (results,), strict=True)
@@ -69,6 +84,11 @@ class _Backward:
                 eqns.append(eqn)
                 linear.update(eqn.outvars)
         return eqns
+
+    def at(self, eqn: Eqn) -> None:
+        """What is recorded for ``eqn`` has its place in the user's program."""
+        for recorder in self.recorders:
+            recorder.source = eqn.source
 
     def read(self, atom: Atom) -> Any:
         if isinstance(atom, Literal):
@@ -79,7 +99,7 @@ class _Backward:
     def add(self, atom: Atom, ct: Any) -> None:
         if ct is None or type(ct) is Zero or isinstance(atom, Literal) or atom in self.known:
             return
-        if config.check_jaxprs and not same_type(get_aval(ct), tangent_aval(atom.aval)):
+        if config.check_jaxprs and not same_type(get_aval(ct), cotangent_aval(atom.aval)):
             raise TypeError(
                 f"a cotangent of type {get_aval(ct).short()} was given to a value of type {atom.aval.short()}"
             )
@@ -98,6 +118,7 @@ class _Backward:
             ct = pop(eqn.outvars[0], None)
             if ct is None:
                 return
+        self.at(eqn)
         back = transpose[eqn.primitive](ct, *map(self.read, eqn.invars), **eqn.params)
         for atom, c in zip(eqn.invars, back, strict=True):
             self.add(atom, c)
@@ -123,7 +144,7 @@ def transpose_jaxpr(
     """
     jaxpr = closed.jaxpr
     other = [a for a, is_linear in zip(closed.in_avals, linear, strict=True) if not is_linear]
-    given = [tangent_aval(a) for a, zero in zip(closed.out_avals, ct_zeros, strict=True) if not zero]
+    given = [cotangent_aval(a) for a, zero in zip(closed.out_avals, ct_zeros, strict=True) if not zero]
     out_zeros: tuple[bool, ...] = ()
 
     def fun(*flat: Any) -> list[Any]:
