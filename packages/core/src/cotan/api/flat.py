@@ -71,6 +71,9 @@ def check_result_leaves(api: str, fun: Function, out: Any, leaves: Sequence[Any]
             )
 
 
+_ARRAY = object()
+
+
 class FlatFunction:
     """``fun`` as a function of the leaves of ``(args, kwargs)``, returning the leaves of its result.
 
@@ -102,8 +105,11 @@ class FlatFunction:
         main, aux = out
         outs, self.out_tree = tree_flatten(main)
         check_result_leaves(self.api, self.fun, main, outs)
-        self._aux_leaves, self._aux_tree = tree_flatten(aux)
-        return outs + [x for x in self._aux_leaves if is_array_like(x)]
+        leaves, self._aux_tree = tree_flatten(aux)
+        arrays = [x for x in leaves if is_array_like(x)]
+        # Traced values are not kept longer than their trace.
+        self._aux_leaves = [_ARRAY if is_array_like(x) else x for x in leaves]
+        return outs + arrays
 
     def split(self, flat: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """The part of ``flat`` (one value per result leaf) that belongs to the result, and that of aux."""
@@ -113,7 +119,7 @@ class FlatFunction:
     def aux(self, values: Sequence[Any]) -> Any:
         """The aux result with its arrays replaced by ``values``."""
         fresh = iter(values)
-        return self._aux_tree.unflatten([next(fresh) if is_array_like(x) else x for x in self._aux_leaves])
+        return self._aux_tree.unflatten([next(fresh) if x is _ARRAY else x for x in self._aux_leaves])
 
 
 def _described(x: Any) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cotan import errors
+from cotan.config import config
 from cotan.ir.avals import ShapedArray, aval_of_type, get_aval
 
 if TYPE_CHECKING:
@@ -91,6 +92,10 @@ def set_current_trace(trace: Trace) -> Iterator[None]:
 @contextmanager
 def new_trace(trace: Trace) -> Iterator[Any]:
     """Make ``trace`` the current one for the block, and end it after: its tracers are dead then."""
+    if config.check_tracer_leaks:
+        from cotan.ir.leaks import watch
+
+        watch(trace)
     token = _current.set(trace)
     try:
         yield trace

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from cotan.ir.avals import ShapedArray, get_aval, shaped
 from cotan.ir.jaxpr import ClosedJaxpr, axes_named
+from cotan.ir.leaks import leak_checked
 from cotan.ir.primitive import Primitive, batch, stage
 from cotan.ir.trace import Trace, Tracer, current_trace, enter_trace, leave_trace, new_trace
 from cotan.structural import broadcast_in_dim, transpose
@@ -108,6 +109,7 @@ class BatchTrace(Trace):
         return (x.val, x.dim) if type(x) is BatchTracer and x._trace is self else (x, None)
 
 
+@leak_checked
 def batch_flat(
     fun: FlatFun, axis: AxisData, in_dims: Sequence[Dim], args: Sequence[Any]
 ) -> tuple[list[Any], list[Dim]]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from cotan.ir.avals import ShapedArray
 from cotan.ir.jaxpr import ClosedJaxpr
+from cotan.ir.leaks import leak_checked
 from cotan.ir.primitive import Primitive
 from cotan.ir.trace import Trace, Tracer, current_trace, new_trace
 from cotan.transforms.batch import AxisData, BatchTrace, BatchTracer, Dim
@@ -33,6 +34,7 @@ class _SameAxisTrace(BatchTrace):
         return (x.val, x.dim) if isinstance(x, Tracer) and self.owns(x) else (x, None)
 
 
+@leak_checked
 def run_mapped(
     fun: FlatFun, axis: AxisData, in_dims: Sequence[Dim], args: Sequence[Any]
 ) -> tuple[list[Any], list[Dim]]:
@@ -51,6 +53,7 @@ class Lifted(NamedTuple):
     tracers: tuple[Tracer, ...]
 
 
+@leak_checked
 def stage_lifted(
     fun: FlatFun, in_avals: Sequence[ShapedArray], *, name: str, by: str, adopted: Sequence[Tracer] = ()
 ) -> Lifted:

@@ -14,6 +14,7 @@ from typing import Any
 from cotan import dtypes
 from cotan.ir.avals import ShapedArray, get_aval, tangent_aval
 from cotan.ir.jaxpr import ClosedJaxpr
+from cotan.ir.leaks import leak_checked
 from cotan.ir.primitive import Primitive, jet, jvp
 from cotan.ir.trace import Trace, Tracer, current_trace, enter_trace, leave_trace, new_trace
 from cotan.structural import Zero, zeros_like_aval
@@ -132,6 +133,7 @@ def instantiate_term(term: Any, primal: Any) -> Any:
     return zeros_like_aval(tangent_aval(get_aval(primal))) if term is zero_term else term
 
 
+@leak_checked
 def jet_flat(
     fun: FlatFun, primals: Sequence[Any], series: Sequence[Sequence[Any]], order: int
 ) -> tuple[list[Any], list[list[Any]]]:

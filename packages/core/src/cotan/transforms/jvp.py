@@ -12,6 +12,7 @@ from typing import Any
 from cotan import dtypes
 from cotan.ir.avals import ShapedArray, get_aval, tangent_aval
 from cotan.ir.jaxpr import ClosedJaxpr
+from cotan.ir.leaks import leak_checked
 from cotan.ir.primitive import Primitive, jvp
 from cotan.ir.trace import Trace, Tracer, current_trace, enter_trace, leave_trace, new_trace
 from cotan.structural import Zero, instantiate
@@ -101,6 +102,7 @@ def zero_tangent(x: Any) -> Zero:
     return Zero(tangent_aval(get_aval(x)))
 
 
+@leak_checked
 def jvp_flat(fun: FlatFun, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """Values and tangents of a flat function. Tangents, in and out, may be ``Zero``."""
     with new_trace(JVPTrace(current_trace())) as trace:

@@ -15,6 +15,7 @@ from cotan.config import config
 from cotan.ir.avals import get_aval, tangent_aval
 from cotan.ir.check import check_jaxpr
 from cotan.ir.jaxpr import ClosedJaxpr, Jaxpr, Var
+from cotan.ir.leaks import leak_checked
 from cotan.ir.primitive import Primitive, partial_eval
 from cotan.ir.trace import current_trace, enter_trace, leave_trace, new_trace
 from cotan.structural import Zero
@@ -57,6 +58,7 @@ class Linearized(NamedTuple):
     residuals: list[Any]
 
 
+@leak_checked
 def linearize_flat(fun: FlatFun, primals: Sequence[Any]) -> Linearized:
     """Values of a flat function and the linear program of its tangents.
 
@@ -105,6 +107,7 @@ class Split(NamedTuple):
 
 
 @weakly_cached
+@leak_checked
 def partial_eval_jaxpr(
     closed: ClosedJaxpr, unknown_mask: tuple[bool, ...], instantiated: tuple[bool, ...] | bool = False
 ) -> Split:
