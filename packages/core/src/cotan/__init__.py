@@ -4,6 +4,7 @@ Public names, nothing else.
 """
 
 from cotan import (
+    ad_checkpoint,
     custom_derivatives,
     debug,
     dtypes,
@@ -81,6 +82,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Array",
     "ShapeDtypeStruct",
+    "ad_checkpoint",
     "block_until_ready",
     "checkpoint",
     "checking_leaks",

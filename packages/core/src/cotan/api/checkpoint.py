@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Sequence
 from typing import Any
 
-from cotan.api.arguments import Argnums, resolve_options
-from cotan.api.flat import Function, check_callable, copy_identity
+from cotan.api.arguments import Argnames, Argnums, resolve_options
+from cotan.api.flat import Function, check_callable, copy_identity, subject
+from cotan.api.policies import MAKERS, checkpoint_policies
 from cotan.api.programs import find_program, programs_of
-from cotan.ir.primitive import Primitive
-from cotan.primitives.call import checkpoint_name, name_p, remat_p
-from cotan.primitives.dot import dot_general_p
+from cotan.errors import where
+from cotan.primitives.call import name_p, remat_p
 from cotan.transforms.remat import Policy
+from cotan.tree import tree_map
+
+_REMOVED: Any = object()
 
 
 def checkpoint(
     fun: Function | None = None,
     /,
     *,
-    prevent_cse: bool = True,
+    prevent_cse: bool | Sequence[bool] = True,
     policy: Policy | None = None,
     static_argnums: Argnums = None,
+    static_argnames: Argnames = None,
+    concrete: Any = _REMOVED,
 ) -> Any:
     """A function that does what ``fun`` does, but whose reverse-mode derivative keeps only its arguments.
 
@@ -28,12 +33,15 @@ def checkpoint(
 
     Args:
       fun: the function; without it the result is a decorator with these options.
-      prevent_cse: keep the compiler from recognising the recomputation and undoing it.
+      prevent_cse: keep the compiler from recognising the recomputation and undoing it. (A sequence counts as true if
+        one of its entries is.)
       policy: which values may be kept all the same; see ``checkpoint_policies``. None: none of them.
-      static_argnums: positions of arguments that are Python values, not data; they must be hashable.
+      static_argnums, static_argnames: positions or names of arguments that are Python values, not data; they must be
+        hashable.
+      concrete: no longer accepted; name arguments on whose values Python branches as static.
 
     Raises:
-      TypeError: ``fun`` is not callable; (when called) an argument or result is not an array.
+      TypeError: ``fun`` or ``policy`` is not callable; (when called) an argument or result is not an array.
 
     >>> import cotan, cotan.numpy as cnp
     >>> f = cotan.checkpoint(lambda x: cnp.sin(cnp.sin(x)))
@@ -41,15 +49,18 @@ def checkpoint(
     True
     """
 
+    guarded = any(prevent_cse) if isinstance(prevent_cse, Sequence) else bool(prevent_cse)
+
     def decorate(function: Function) -> Function:
         check_callable("checkpoint", function)
-        options = resolve_options("checkpoint", function, static_argnums, None)
+        _check_options(function, policy, concrete)
+        options = resolve_options("checkpoint", function, static_argnums or None, static_argnames or None)
         programs = programs_of("checkpoint", function, options)
 
         def recomputed(*args: Any, **kwargs: Any) -> Any:
             program, leaves, _ = find_program("checkpoint", function, options, programs, args, kwargs)
             operands = [*program.outer, *leaves]
-            outs = remat_p.bind(*operands, jaxpr=program.closed, policy=policy, prevent_cse=prevent_cse)
+            outs = remat_p.bind(*operands, jaxpr=program.closed, policy=policy, prevent_cse=guarded)
             return program.out_tree.unflatten(outs)
 
         return copy_identity(recomputed, function, "checkpoint")
@@ -60,52 +71,40 @@ def checkpoint(
 remat = checkpoint
 
 
-# ---- Policies: (primitive, *operand avals, **params) -> whether its results may be kept
+def _check_options(fun: Function, policy: Any, concrete: Any) -> None:
+    if concrete is not _REMOVED:
+        raise NotImplementedError(
+            f"{subject('checkpoint', fun)}: the option concrete has been removed. Name the arguments on whose values "
+            "the function branches in static_argnums."
+        )
+    if any(policy is maker for maker in MAKERS):
+        raise TypeError(
+            f"{subject('checkpoint', fun)}: policy={policy.__name__.removeprefix('_')} makes a policy and is none "
+            "itself: call it first"
+        )
+    if not (policy is None or callable(policy)):
+        raise TypeError(
+            f"{subject('checkpoint', fun)}: policy must be None or a function such as "
+            f"cotan.checkpoint_policies.dots_saveable, got {policy!r}"
+        )
 
 
-def _everything(primitive: Primitive, *avals: Any, **params: Any) -> bool:
-    return True
+def checkpoint_name(x: Any, name: str) -> Any:
+    """A pytree of arrays as it is, each under a name by which a policy of ``checkpoint`` may keep it.
 
+    Raises:
+      TypeError: ``name`` is not a string.
 
-def _nothing(primitive: Primitive, *avals: Any, **params: Any) -> bool:
-    return False
+    >>> import cotan, cotan.numpy as cnp
+    >>> policy = cotan.checkpoint_policies.save_only_these_names("bent")
+    >>> f = cotan.checkpoint(lambda x: cnp.sin(cotan.ad_checkpoint.checkpoint_name(cnp.sin(x), "bent")), policy=policy)
+    >>> cotan.ad_checkpoint.print_saved_residuals(f, 1.0)  # doctest: +ELLIPSIS
+    ~f32[] from the argument `x`
+    ~f32[] named `bent` from ...
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"{where()}: checkpoint_name: name must be a string, got {name!r}")
+    return tree_map(lambda leaf: name_p.bind(leaf, name=name), x)
 
-
-def _dots(primitive: Primitive, *avals: Any, **params: Any) -> bool:
-    return primitive is dot_general_p
-
-
-def _dots_without_batch(primitive: Primitive, *avals: Any, **params: Any) -> bool:
-    return primitive is dot_general_p and not params["dimension_numbers"][1][0]
-
-
-def _save_only_these_names(*names: str) -> Policy:
-    """Keep only values marked by ``checkpoint_name`` with one of ``names``."""
-    wanted = frozenset(names)
-    return lambda primitive, *avals, **params: primitive is name_p and params["name"] in wanted
-
-
-def _save_any_names_but_these(*names: str) -> Policy:
-    """Keep all values marked by ``checkpoint_name``, but for these ``names``."""
-    unwanted = frozenset(names)
-    return lambda primitive, *avals, **params: primitive is name_p and params["name"] not in unwanted
-
-
-def _save_from_both_policies(first: Policy, second: Policy) -> Policy:
-    """Keep what either policy allows."""
-    return lambda primitive, *avals, **params: first(primitive, *avals, **params) or second(primitive, *avals, **params)
-
-
-checkpoint_policies = SimpleNamespace(
-    everything_saveable=_everything,
-    nothing_saveable=_nothing,
-    dots_saveable=_dots,
-    checkpoint_dots=_dots,
-    dots_with_no_batch_dims_saveable=_dots_without_batch,
-    checkpoint_dots_with_no_batch_dims=_dots_without_batch,
-    save_only_these_names=_save_only_these_names,
-    save_any_names_but_these=_save_any_names_but_these,
-    save_from_both_policies=_save_from_both_policies,
-)
 
 __all__ = ["checkpoint", "checkpoint_name", "checkpoint_policies", "remat"]

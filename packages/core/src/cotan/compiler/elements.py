@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cotan.dtypes import ExtendedDType, float0
+from cotan.errors import scope_of
 from cotan.ir.avals import ShapedArray, shaped
 from cotan.ir.index import ZERO, Atom, Axis, FloorDiv, Index, Mod, Value, axis_index, const_index, linear_index
 from cotan.ir.jaxpr import Atom as JaxprAtom
@@ -139,6 +140,12 @@ class Op:
         self._elements = elements
         self._memo: dict[Idx, tuple[Expr, ...]] = {}
         self.axes, self.idx = space or iteration(physical(outs[0].aval).shape if outs else ())
+
+    @property
+    def label(self) -> str:
+        """The operation's name behind those of the named scopes that it is in, for people."""
+        scope = "" if self.eqn is None else scope_of(self.eqn.source)
+        return f"{scope}/{self.name}" if scope else self.name
 
     def elements(self, idx: Idx) -> tuple[Expr, ...]:
         """The elements of all results at ``idx`` (one index tuple for all: their shapes are equal)."""

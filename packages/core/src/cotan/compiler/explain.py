@@ -112,9 +112,8 @@ def _step(program: Program, step: Step, kind: str, head: str) -> list[str]:
         ]
     results = ", ".join(_buffer(program, n) for n in step.results)
     operands = ", ".join(_buffer(program, n) for n in step.operands)
-    return [
-        f"{head}   {kind.replace('host step', 'HOST STEP')} {step.primitive}   {results} = {step.primitive}({operands})"
-    ]
+    done = f"{kind.replace('host step', 'HOST STEP')} {step.primitive}   {results} = {step.primitive}({operands})"
+    return [f"{head}   {done}{f'   # {step.scope}' if step.scope else ''}"]
 
 
 def _listed(program: Program, numbers: Sequence[int]) -> str:

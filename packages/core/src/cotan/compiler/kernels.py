@@ -49,7 +49,7 @@ class _Builder:
         var, idx = node.attr[0]
         op = self.fusion.inlined.get(var)
         if op is not None:
-            self.names.setdefault(op.name)
+            self.names.setdefault(op.label)
             return op.elements(idx)[op.outs.index(var)]
         computed = self.computed.get(var)
         if computed is None:
@@ -126,7 +126,7 @@ def group_kernel(group: Group, fusion: Fusion, number: int) -> Draft:
             builder.computed[var] = (op.idx, expr)
     roots: list[Root] = []
     for op in ops:
-        builder.names.setdefault(op.name)
+        builder.names.setdefault(op.label)
         path = deep.axes[: len(op.axes)]
         for var, expr in zip(op.outs, op.elements(op.idx), strict=True):
             index = builder.rewrite.index(linear_index(op.idx, physical(var.aval).shape))
@@ -143,7 +143,7 @@ def cumulative_kernel(op: Op, fusion: Fusion, number: int) -> Draft:
     shape = physical(op.outs[0].aval).shape
     axis = Axis("s", shape[record.axis], "sequential")
     builder = _Builder(fusion, {old: axis_index(axis)} if isinstance(old, Axis) else {})
-    builder.names.setdefault(op.name)
+    builder.names.setdefault(op.label)
     path = (*(a for a in op.axes if a is not old), axis)
     bodies = tuple(map(builder.rewrite, record.body(op.idx)))
     bodies = tuple(map(widen, bodies))
@@ -158,7 +158,7 @@ def start_kernel(op: Op, fusion: Fusion, number: int) -> Draft:
     """The kernel that writes what a scatter starts from."""
     builder = _Builder(fusion, {})
     value = builder.rewrite(start_of(op))
-    builder.names.setdefault(op.name)
+    builder.names.setdefault(op.label)
     [out] = op.outs
     index = linear_index(op.idx, physical(out.aval).shape)
     root = Root(op.axes, (value,), Store(builder.slot(out), index, value))
@@ -173,7 +173,7 @@ def scatter_kernel(op: Op, fusion: Fusion, number: int) -> Draft:
     private = set(axes) if record.unique else _private(axes, target)
     kinds = {a: axis_index(Axis(a.name, a.extent, "parallel")) for a in axes if a in private}
     builder = _Builder(fusion, kinds)
-    builder.names.setdefault(op.name)
+    builder.names.setdefault(op.label)
     [out] = op.outs
     shape = physical(out.aval).shape
     value = builder.rewrite(exprs[0])

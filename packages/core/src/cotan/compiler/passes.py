@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cotan.dtypes import ExtendedDType, float0
-from cotan.errors import UnsupportedError
+from cotan.errors import UnsupportedError, scope_of, within
 from cotan.ir.avals import ShapedArray
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from cotan.ir.primitive import Primitive, decompose, program
@@ -32,6 +32,13 @@ def optimise(closed: ClosedJaxpr) -> ClosedJaxpr:
 
 
 Expansion = Callable[[Eqn], ClosedJaxpr | None]
+
+
+def inline(closed: ClosedJaxpr, expand: Expansion) -> ClosedJaxpr:
+    """``closed`` with the programs that ``expand`` gives in place of equations, and nothing else changed."""
+    flat = _Flattener(expand)
+    outs = flat.run(closed, closed.jaxpr.invars)
+    return ClosedJaxpr(closed.jaxpr.replace(constvars=flat.constvars, eqns=flat.eqns, outvars=outs), flat.consts)
 
 
 def _inlined(eqn: Eqn) -> ClosedJaxpr | None:
@@ -65,8 +72,11 @@ class _Flattener:
             found = self._const_of[id(value)] = (atom, value)
         return found[0]
 
-    def run(self, closed: ClosedJaxpr, args: Sequence[Atom], inner: bool = False) -> list[Atom]:
-        """Append the equations of ``closed`` at ``args``; its results. ``inner``: with variables of its own."""
+    def run(self, closed: ClosedJaxpr, args: Sequence[Atom], inner: bool = False, scope: str = "") -> list[Atom]:
+        """Append the equations of ``closed`` at ``args``; its results.
+
+        ``inner``: with variables of its own, and inside of the named scope ``scope``.
+        """
         jaxpr = closed.jaxpr
         env: dict[Var, Atom] = dict(zip(jaxpr.invars, args, strict=True))
         for var, value in zip(jaxpr.constvars, closed.consts, strict=True):
@@ -79,12 +89,13 @@ class _Flattener:
             invars = tuple(map(read, eqn.invars))
             program = self.expand(eqn)
             if program is not None:
-                env.update(zip(eqn.outvars, self.run(program, invars, inner=True), strict=True))
+                around = scope_of(within(eqn.source, scope))
+                env.update(zip(eqn.outvars, self.run(program, invars, inner=True, scope=around), strict=True))
                 continue
             # A program may be inlined more than once.
             outvars = tuple(Var(v.aval) for v in eqn.outvars) if inner else eqn.outvars
             env.update(zip(eqn.outvars, outvars, strict=True))
-            self.eqns.append(eqn.replace(invars=invars, outvars=outvars))
+            self.eqns.append(eqn.replace(invars=invars, outvars=outvars, source=within(eqn.source, scope)))
         return [read(v) for v in jaxpr.outvars]
 
 

@@ -18,6 +18,7 @@ from cotan.compiler.loops import hoist_sums
 from cotan.compiler.passes import optimise, trace_decomposition
 from cotan.compiler.plan import Sources, StepDraft, plan
 from cotan.compiler.split import split_reductions
+from cotan.errors import scope_of
 from cotan.ir.control import Control, CountedLoop
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Literal, Var
 from cotan.ir.primitive import Primitive, alias, decompose, kernel, permute, reference
@@ -254,7 +255,7 @@ class _Compilation:
                 assert eqn is not None
                 operands = tuple(v for v in eqn.invars if isinstance(v, Var))
                 step = LibraryStep if unit.kind == "library" else HostStep
-                payload = (step, eqn.primitive, eqn.params)
+                payload = (step, eqn.primitive, eqn.params, scope_of(eqn.source))
                 self.steps.append(StepDraft(payload, (*operands, *eqn.outvars), operands, eqn.outvars))
 
     def _kernel(self, draft: Draft) -> None:

@@ -37,8 +37,10 @@ ALIGNMENT = 64
 
 @dataclass
 class StepDraft:
-    """A step that names variables. ``payload``: a Kernel, a ControlDraft, (class, primitive, params), or None for a
-    copy."""
+    """A step that names variables.
+
+    ``payload``: a Kernel, a ControlDraft, (class, primitive, params, scope), or None for a copy.
+    """
 
     payload: Any
     operands: tuple[Var, ...]
@@ -235,11 +237,11 @@ class _Planner:
             return KernelStep(replace(payload, in_place=pairs) if pairs else payload, numbers)
         if isinstance(payload, ControlDraft):
             return payload.step(self._number)
-        kind, primitive, params = payload
+        kind, primitive, params, scope = payload
         operands = tuple(self._number(v) for v in step.reads)
         results = tuple(self._number(v) for v in step.writes)
         assert kind in (LibraryStep, HostStep)
-        made: Step = kind(primitive, params, operands, results)
+        made: Step = kind(primitive, params, operands, results, scope)
         return made
 
 

@@ -138,6 +138,7 @@ class LibraryStep:
     params: dict[str, Any]
     operands: tuple[int, ...]
     results: tuple[int, ...]
+    scope: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +149,7 @@ class HostStep:
     params: dict[str, Any]
     operands: tuple[int, ...]
     results: tuple[int, ...]
+    scope: str = ""
 
 
 @dataclass(frozen=True, eq=False)

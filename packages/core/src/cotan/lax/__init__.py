@@ -20,6 +20,9 @@ from cotan.lax.composites import select as select
 from cotan.lax.composites import slice_in_dim as slice_in_dim
 from cotan.lax.composites import sort_key_val as sort_key_val
 from cotan.lax.composites import zeros_like_array as zeros_like_array
+from cotan.lax.marks import optimization_barrier as optimization_barrier
+from cotan.lax.marks import stop_gradient as stop_gradient
+from cotan.lax.marks import with_sharding_constraint as with_sharding_constraint
 from cotan.lax.parallel import all_gather as all_gather
 from cotan.lax.parallel import all_to_all as all_to_all
 from cotan.lax.parallel import axis_index as axis_index
@@ -63,7 +66,6 @@ from cotan.primitives.arithmetic import square as square
 from cotan.primitives.arithmetic import sub as sub
 from cotan.primitives.cast import bitcast_convert_type as bitcast_convert_type
 from cotan.primitives.cast import reduce_precision as reduce_precision
-from cotan.primitives.cast import stop_gradient as stop_gradient
 from cotan.primitives.compare import bitwise_and as bitwise_and
 from cotan.primitives.compare import bitwise_not as bitwise_not
 from cotan.primitives.compare import bitwise_or as bitwise_or

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from cotan.compiler.passes import inline
 from cotan.ir import primitive as tables
 from cotan.ir.avals import ShapedArray, same_type, tangent_aval
 from cotan.ir.evaluate import eval_closed
@@ -23,6 +24,7 @@ from cotan.primitives.operands import ANY
 from cotan.runtime.compile import run_closed
 from cotan.structural import UndefinedPrimal, Zero
 from cotan.transforms.batch import AxisData, batch_jaxpr
+from cotan.transforms.cache import weakly_cached
 from cotan.transforms.effects import predicated
 from cotan.transforms.jet import jet_jaxpr, mask_of, terms_of, zero_term
 from cotan.transforms.jvp import jvp_jaxpr, zero_tangent
@@ -194,10 +196,17 @@ def _jit_eager(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
 _call_rules(remat_p)
 
 
+@weakly_cached
+def _without_calls(closed: ClosedJaxpr) -> ClosedJaxpr:
+    return inline(closed, lambda eqn: eqn.params["jaxpr"] if eqn.primitive is jit_p else None)
+
+
 @tables.partial_eval(remat_p)
 def _remat_partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
     unknown = tuple(map(trace.is_unknown, args))
-    split = partial_eval_remat(params["jaxpr"], unknown, params["policy"])
+    closed, policy = params["jaxpr"], params["policy"]
+    # A policy is asked about the operations inside of calls as well.
+    split = partial_eval_remat(closed if policy is None else _without_calls(closed), unknown, policy)
     known_args = [x for x, u in zip(args, unknown, strict=True) if not u]
     token = enter_trace(trace.parent)
     try:
@@ -231,8 +240,3 @@ name_p, _name = unary(
     "name", ANY, reference=lambda x, *, name: np.copy(x), kernel=lambda x, *, name: x,
     transpose=lambda ct, x, *, name: ct, decompose=lambda x, *, name: x, exact=True, does="x, under a name.",
 )  # fmt: skip
-
-
-def checkpoint_name(x: Any, name: str) -> Any:
-    """``x``, under a name by which a policy of ``checkpoint`` may keep it."""
-    return name_p.bind(x, name=name)

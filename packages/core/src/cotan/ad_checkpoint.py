@@ -1,0 +1,7 @@
+"""cotan.ad_checkpoint: rematerialisation, its policies, and a look at what is kept. Names only."""
+
+from cotan.api.checkpoint import checkpoint as checkpoint
+from cotan.api.checkpoint import checkpoint_name as checkpoint_name
+from cotan.api.checkpoint import remat as remat
+from cotan.api.policies import checkpoint_policies as checkpoint_policies
+from cotan.api.residuals import print_saved_residuals as print_saved_residuals
