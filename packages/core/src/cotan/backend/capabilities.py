@@ -32,6 +32,9 @@ class Capabilities:
     """Whether outputs may take over the memory of donated inputs."""
     host_steps: bool = False
     """Whether a Program may hold steps that run a reference on the host."""
+    control_flow: bool = False
+    """Whether compiled programs may hold loops and branches (``cotan.ir.control``). Programs that do are otherwise run
+    operation by operation, and loops by Python, with compiled bodies."""
     collectives: str = "none"
     """'native', 'host' or 'none'."""
 

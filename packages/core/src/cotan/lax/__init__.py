@@ -20,6 +20,12 @@ from cotan.lax.composites import select as select
 from cotan.lax.composites import slice_in_dim as slice_in_dim
 from cotan.lax.composites import sort_key_val as sort_key_val
 from cotan.lax.composites import zeros_like_array as zeros_like_array
+from cotan.lax.control_flow import cond as cond
+from cotan.lax.control_flow import fori_loop as fori_loop
+from cotan.lax.control_flow import map as map
+from cotan.lax.control_flow import scan as scan
+from cotan.lax.control_flow import switch as switch
+from cotan.lax.control_flow import while_loop as while_loop
 from cotan.lax.marks import optimization_barrier as optimization_barrier
 from cotan.lax.marks import stop_gradient as stop_gradient
 from cotan.lax.marks import with_sharding_constraint as with_sharding_constraint
@@ -82,6 +88,9 @@ from cotan.primitives.compare import select_n as select_n
 from cotan.primitives.compare import shift_left as shift_left
 from cotan.primitives.compare import shift_right_arithmetic as shift_right_arithmetic
 from cotan.primitives.compare import shift_right_logical as shift_right_logical
+from cotan.primitives.control.cond import cond_p as cond_p
+from cotan.primitives.control.scan import scan_p as scan_p
+from cotan.primitives.control.while_loop import while_p as while_p
 from cotan.primitives.cumulative import cumlogsumexp as cumlogsumexp
 from cotan.primitives.cumulative import cummax as cummax
 from cotan.primitives.cumulative import cummin as cummin

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from time import perf_counter
@@ -19,10 +20,12 @@ from cotan import dtypes
 from cotan.backend import Backend, CompileOptions, Device, Executable
 from cotan.config import config
 from cotan.errors import DeletedArrayError, log, where
+from cotan.ir.control import Control
 from cotan.ir.evaluate import eval_closed
 from cotan.ir.jaxpr import ClosedJaxpr
+from cotan.ir.primitive import program as program_rules
 from cotan.ir.program import Program
-from cotan.ir.structure import meaning
+from cotan.ir.structure import RECENT, meaning
 from cotan.ir.trace import eval_trace, set_current_trace
 from cotan.runtime.array import Array
 from cotan.runtime.devices import chosen_device, move, new_array_device
@@ -260,8 +263,10 @@ def _resident(x: Array, device: Device) -> Array:
     return Array(x.aval, x._live(), device) if x._device is device else move(x, device)
 
 
-# Programs on devices, by their text. They live with the programs that use them.
+# Programs on devices, by their text. They live with the programs that use them; the last ones a while longer, if they
+# hold nothing that a user may want to be freed.
 _by_text: WeakValueDictionary[Hashable, _OnDevice] = WeakValueDictionary()
+_recent: OrderedDict[Hashable, _OnDevice] = OrderedDict()
 OPTIONS = ("num_threads", "host_fallback")
 """The flags that compilation reads: those that ``compiler_options`` may set for one program."""
 
@@ -274,27 +279,49 @@ def _shared(closed: ClosedJaxpr, device: Device, donated: tuple[bool, ...], name
     text, held = known
     key = (text, device, donated, name, *(config.read(flag) for flag in OPTIONS))
     found = _by_text.get(key)
-    if found is not None:
+    if found is None:
+        start = perf_counter()
+        made = _compile(closed, device, donated, name)
+        made.held = held
         if config.log_compiles:
-            log(f"{where()}: `{name}` for {device} is compiled already, as an earlier program of the same text")
-        return found
-    start = perf_counter()
-    made = _compile(closed, device, donated, name)
-    made.held = held
-    if config.log_compiles:
-        log(f"{where()}: compiled `{name}` for {device} in {1e3 * (perf_counter() - start):.1f} ms")
-    return _by_text.setdefault(key, made)
+            log(f"{where()}: compiled `{name}` for {device} in {1e3 * (perf_counter() - start):.1f} ms")
+    elif config.log_compiles:
+        log(f"{where()}: `{name}` for {device} is compiled already, as an earlier program of the same text")
+    with _lock:
+        if found is None:
+            found = _by_text.setdefault(key, made)
+        if text.light:
+            _recent[key] = found
+            _recent.move_to_end(key)
+            if len(_recent) > RECENT:
+                _recent.popitem(last=False)
+    return found
 
 
 def _compile(closed: ClosedJaxpr, device: Device, donated: tuple[bool, ...], name: str) -> _OnDevice:
     backend = device.backend
     door = backend.capabilities.door
-    if door == "eager":
+    if _runs_by_operation(closed, backend):
         return _OnDevice(device, None, _one_by_one(closed, device))
     options = CompileOptions(device, donated if backend.capabilities.donation else (), name)
     executable = backend.compile(_for_door(closed, backend, door, options), options)
     call = executable.fast_call if executable.fast_call is not None else executable.run
     return _OnDevice(device, executable, call)
+
+
+def _runs_by_operation(closed: ClosedJaxpr, backend: Backend) -> bool:
+    """Whether the backend has eager rules only, or the program has loops or branches, which it does not compile."""
+    capabilities = backend.capabilities
+    return capabilities.door == "eager" or (not capabilities.control_flow and _has_control(closed))
+
+
+def _has_control(closed: ClosedJaxpr) -> bool:
+    for eqn in closed.eqns:
+        rule = program_rules.get(eqn.primitive)
+        meaning_of = None if rule is None else rule(**eqn.params)
+        if isinstance(meaning_of, Control) or (isinstance(meaning_of, ClosedJaxpr) and _has_control(meaning_of)):
+            return True
+    return False
 
 
 def _for_door(closed: ClosedJaxpr, backend: Backend, door: str, options: CompileOptions) -> Any:
@@ -318,7 +345,7 @@ def lower_closed(
     """What the device's backend is given to compile; None where it runs operation by operation."""
     backend = device.backend
     door = backend.capabilities.door
-    if door == "eager":
+    if _runs_by_operation(closed, backend):
         return None
     options = CompileOptions(device, donated if backend.capabilities.donation else (), name)
     made: Program | ClosedJaxpr = _for_door(closed, backend, door, options)
@@ -363,7 +390,7 @@ def _one_by_one(closed: ClosedJaxpr, device: Device) -> Callable[[Sequence[Any]]
 # ---- The cache
 
 _compiled: WeakKeyDictionary[ClosedJaxpr, dict[tuple[Any, ...], Compiled]] = WeakKeyDictionary()
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def compile_closed(
@@ -400,4 +427,5 @@ def clear_cache() -> None:
     """Forget all compiled programs."""
     with _lock:
         _compiled.clear()
-    _by_text.clear()
+        _recent.clear()
+        _by_text.clear()

@@ -129,14 +129,15 @@ def transpose_jaxpr(
     closed: ClosedJaxpr,
     linear: tuple[bool, ...],
     ct_zeros: tuple[bool, ...],
-    instantiated: bool = False,
+    instantiated: bool | tuple[bool, ...] = False,
 ) -> tuple[ClosedJaxpr, tuple[bool, ...]]:
     """The transpose of ``closed`` with respect to its linear arguments.
 
     Args:
       linear: for each argument, whether the program is linear in it.
       ct_zeros: for each result, whether its cotangent is zero.
-      instantiated: whether cotangents of the arguments must be arrays even where they are zero.
+      instantiated: for each linear argument, whether its cotangent must be an array even if it is zero; one bool stands
+        for all.
 
     Returns:
       A jaxpr from (other arguments, cotangents that are not zero) to the cotangents of the linear arguments that are
@@ -156,8 +157,8 @@ def transpose_jaxpr(
         ]
         cts = [Zero(tangent_aval(a)) if z else next(incoming) for a, z in zip(closed.out_avals, ct_zeros, strict=True)]
         back = backward_pass(jaxpr, closed.consts, cts, args)
-        if instantiated:
-            back = [instantiate(ct) for ct in back]
+        forced = (instantiated,) * len(back) if isinstance(instantiated, bool) else instantiated
+        back = [instantiate(ct) if f else ct for ct, f in zip(back, forced, strict=True)]
         out_zeros = tuple(type(ct) is Zero for ct in back)
         return [ct for ct in back if type(ct) is not Zero]
 

@@ -1,0 +1,224 @@
+"""The parts of a scan: what needs no loop, what is known beforehand, what is used at all.
+
+All of it is found on the jaxpr of the body, once, and kept weakly with it. No operation is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from cotan.config import config
+from cotan.ir.check import check_jaxpr
+from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
+from cotan.primitives.control.bodies import Mask, chosen, cut, either, rearranged
+from cotan.transforms.cache import weakly_cached
+from cotan.transforms.partial_eval import partial_eval_jaxpr
+from cotan.transforms.prune import live_equations, prune
+
+
+class Simplified(NamedTuple):
+    """A scan without what needs no loop.
+
+    Attributes:
+      body: the smaller body.
+      operands: which operands of the whole it takes, in its order.
+      consts, carry: how many of each there are now.
+      forwarded: for each result of the whole, the operand that it is, or None: the next result of the smaller scan.
+    """
+
+    body: ClosedJaxpr
+    operands: tuple[int, ...]
+    consts: int
+    carry: int
+    forwarded: tuple[int | None, ...]
+
+
+def simplified(closed: ClosedJaxpr, num_consts: int, num_carry: int) -> Simplified:
+    """Make consts of carries that are passed through, and drop unread operands and slices that are passed through."""
+    found = _simplified(closed, num_consts, num_carry)
+    if found is not None:
+        return found
+    whole = tuple(range(len(closed.jaxpr.invars)))
+    return Simplified(closed, whole, num_consts, num_carry, (None,) * len(closed.jaxpr.outvars))
+
+
+@weakly_cached
+def _simplified(closed: ClosedJaxpr, num_consts: int, num_carry: int) -> Simplified | None:
+    jaxpr = closed.jaxpr
+    invars, outvars = jaxpr.invars, jaxpr.outvars
+    last = num_consts + num_carry
+    place = {v: k for k, v in enumerate(invars)}
+    sources = [place.get(v) if isinstance(v, Var) else None for v in outvars]
+    forwarded = [
+        k if (k == num_consts + position if position < num_carry else k is not None and k >= last) else None
+        for position, k in enumerate(sources)
+    ]
+    outs = [v for v, k in zip(outvars, forwarded, strict=True) if k is None]
+    smaller, consts = prune(jaxpr.replace(outvars=outs), closed.consts)
+    _, read = live_equations(smaller, outs)
+    passed = [forwarded[k] is not None for k in range(num_carry)]
+    order = [k for k, v in enumerate(invars[:num_consts]) if v in read]
+    order += [num_consts + k for k, p in enumerate(passed) if p and invars[num_consts + k] in read]
+    count = len(order)
+    order += [num_consts + k for k, p in enumerate(passed) if not p]
+    order += [k for k, v in enumerate(invars) if k >= last and v in read]
+    if len(order) == len(invars) and len(outs) == len(outvars):
+        return None
+    body = rearranged(ClosedJaxpr(smaller, consts), order, range(len(outs)))
+    return Simplified(body, tuple(order), count, num_carry - sum(passed), tuple(forwarded))
+
+
+class ScanSplit(NamedTuple):
+    """A scan cut in two.
+
+    Attributes:
+      unknown: for each operand of the whole, whether it belongs to the unknown scan.
+      out_unknown: likewise for its results.
+      hoisted: from the known consts to values that are the same in every step and are computed once.
+      known: the body of the known scan, from (known consts, the first ``hoisted_in`` of the hoisted values; known
+        carry; known xs) to (known carry; known ys, stacked residuals).
+      known_consts, known_carry, hoisted_in: how many of each there are.
+      rest: the body of the unknown scan, from (constant residuals, unknown consts; unknown carry; stacked residuals,
+        unknown xs) to (unknown carry; unknown ys).
+      constant: where constant residuals come from: numbers in (known consts, hoisted values).
+      stacked: where stacked residuals come from: numbers in (known xs, results of the known scan after the carry).
+      rest_consts, rest_carry: how many unknown ones there are.
+    """
+
+    unknown: Mask
+    out_unknown: Mask
+    hoisted: ClosedJaxpr
+    known: ClosedJaxpr
+    known_consts: int
+    known_carry: int
+    hoisted_in: int
+    rest: ClosedJaxpr
+    constant: tuple[int, ...]
+    stacked: tuple[int, ...]
+    rest_consts: int
+    rest_carry: int
+
+
+@weakly_cached
+def split_scan(closed: ClosedJaxpr, num_consts: int, num_carry: int, unknown: Mask) -> ScanSplit:
+    """Cut a scan into what its known operands determine and the rest: a carry is unknown if it ever becomes so."""
+    consts, carry, xs = cut(unknown, num_consts, num_carry)
+    num_ys = len(closed.jaxpr.outvars) - num_carry
+    while True:
+        mask = (*consts, *carry, *xs)
+        split = partial_eval_jaxpr(closed, mask, (*carry, *(False,) * num_ys))
+        later = split.out_unknown[:num_carry]
+        if later == carry:
+            break
+        carry = either(carry, later)
+    jaxpr = split.known.jaxpr
+    known_consts, known_carry = consts.count(False), carry.count(False)
+    invariant = _invariant(jaxpr, known_consts)
+    first_xs = known_consts + known_carry
+    pool_xs = list(jaxpr.invars[first_xs:])
+    ys = list(jaxpr.outvars[known_carry : split.known_results])
+    constant: list[Var] = []
+    stacked: list[int] = []
+    is_constant: list[bool] = []
+    for number in split.residuals:
+        var = (*jaxpr.invars, *jaxpr.outvars)[number]
+        assert isinstance(var, Var)
+        is_constant.append(var in invariant.values)
+        if is_constant[-1]:
+            constant.append(var)
+            continue
+        if var not in pool_xs and var not in ys:
+            ys.append(var)
+        stacked.append(pool_xs.index(var) if var in pool_xs else len(pool_xs) + ys.index(var))
+    outs = (*jaxpr.outvars[:known_carry], *ys)
+    known, hoisted, pool = _apart(split.known, invariant, known_consts, outs, constant)
+    count = len(is_constant)
+    order = [
+        *chosen(range(count), is_constant),
+        *range(count, count + sum(consts) + sum(carry)),
+        *(k for k, c in enumerate(is_constant) if not c),
+        *range(count + sum(consts) + sum(carry), len(split.unknown.jaxpr.invars)),
+    ]
+    return ScanSplit(
+        mask, split.out_unknown, hoisted, known, known_consts, known_carry,
+        len(known.jaxpr.invars) - len(jaxpr.invars),
+        rearranged(split.unknown, order, range(len(split.unknown.jaxpr.outvars))),
+        tuple(pool.index(v) for v in constant), tuple(stacked), sum(consts), sum(carry),
+    )  # fmt: skip
+
+
+class _Invariant(NamedTuple):
+    """What is the same in every step: the variables, the equations that make them, and those that are left.
+
+    Equations that read nothing at all (an iota, a mask made of it) are in both lists: they cost less than an operand.
+    """
+
+    values: set[Var]
+    made_of_operands: set[Var]
+    once: list[Eqn]
+    loop: list[Eqn]
+
+
+def _invariant(jaxpr: Jaxpr, num_consts: int) -> _Invariant:
+    free = set(jaxpr.constvars)
+    values = free | set(jaxpr.invars[:num_consts])
+    made: set[Var] = set()
+    once: list[Eqn] = []
+    loop: list[Eqn] = []
+    for eqn in jaxpr.eqns:
+        read = {v for v in eqn.invars if isinstance(v, Var)}
+        if eqn.effects or not read <= values:
+            loop.append(eqn)
+            continue
+        once.append(eqn)
+        values.update(eqn.outvars)
+        if read <= free:
+            loop.append(eqn)
+            free.update(eqn.outvars)
+        else:
+            made.update(eqn.outvars)
+    return _Invariant(values, made, once, loop)
+
+
+def _apart(
+    closed: ClosedJaxpr, invariant: _Invariant, num_consts: int, outs: Sequence[Any], residuals: Sequence[Var]
+) -> tuple[ClosedJaxpr, ClosedJaxpr, list[Var]]:
+    """The loop's body, the program of what is computed once, and the variables of (consts, what that program gives)."""
+    jaxpr = closed.jaxpr
+    consts, rest = jaxpr.invars[:num_consts], jaxpr.invars[num_consts:]
+    whole = jaxpr.replace(eqns=invariant.loop, outvars=outs, arg_names=())
+    eqns, read = live_equations(whole, outs)
+    used = [v for eqn in invariant.once for v in eqn.outvars if v in read and v in invariant.made_of_operands]
+    given = {*consts, *used}
+    more = list(dict.fromkeys(v for v in residuals if v not in given))
+    body, body_consts = prune(whole.replace(invars=[*consts, *used, *rest], eqns=eqns), closed.consts)
+    once, once_consts = prune(
+        jaxpr.replace(invars=consts, eqns=invariant.once, outvars=[*used, *more], arg_names=()), closed.consts
+    )
+    if config.check_jaxprs:
+        check_jaxpr(body)
+        check_jaxpr(once)
+    return ClosedJaxpr(body, body_consts), ClosedJaxpr(once, once_consts), [*consts, *used, *more]
+
+
+@weakly_cached
+def used_parts(closed: ClosedJaxpr, num_consts: int, num_carry: int, used: Mask) -> tuple[ClosedJaxpr, Mask, Mask]:
+    """The body without what the used results do not need, and which operands and results are left.
+
+    A carry is left if it is used, or if one that is left reads it.
+    """
+    jaxpr = closed.jaxpr
+    carry, ys = cut(used, num_carry)
+    while True:
+        outs = chosen(jaxpr.outvars, (*carry, *ys))
+        smaller, consts = prune(jaxpr.replace(outvars=outs), closed.consts)
+        _, read = live_equations(smaller, outs)
+        needed = tuple(v in read for v in jaxpr.invars)
+        later = either(carry, needed[num_consts : num_consts + num_carry])
+        if later == carry:
+            break
+        carry = later
+    operands = (*needed[:num_consts], *carry, *needed[num_consts + num_carry :])
+    order = [k for k, kept in enumerate(operands) if kept]
+    return rearranged(ClosedJaxpr(smaller, consts), order, range(len(outs))), operands, (*carry, *ys)
