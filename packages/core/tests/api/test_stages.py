@@ -59,7 +59,8 @@ def test_traced():
 def test_args_info_and_donation():
     traced = cotan.jit(lambda a, b: (a + b["c"], b), donate_argnums=1).trace(F43, {"c": F43})
     (a, b), kwargs = traced.args_info
-    assert isinstance(a, ArgInfo) and not kwargs
+    assert isinstance(a, ArgInfo)
+    assert not kwargs
     assert (a.shape, a.dtype, a.donated) == ((4, 3), np.float32, False)
     assert b["c"].donated
     assert traced.donate_argnums == traced.lower().donate_argnums == traced.lower().compile().donate_argnums == (1,)
@@ -121,7 +122,8 @@ def test_compiled_tells_its_device():
     device = cotan.devices()[0]
     compiled = cotan.jit(lambda x, y: (x, y)).lower(1.0, F43).compile()
     (x, _), kwargs = compiled.input_shardings
-    assert x.device is device and kwargs == {}
+    assert x.device is device
+    assert kwargs == {}
     assert compiled.output_shardings[1].device_set == {device}
     assert compiled.out_info[1] == F43.update(sharding=device)
     text = compiled.as_text()
@@ -329,7 +331,8 @@ assert compiled.output_shardings.device is second
 assert compiled(cnp.ones(3)).device is second
 assert f(cotan.device_put(cnp.ones(3), second)).device is second
 assert f(cnp.ones(3)).device is first
-assert f.lower(cotan.device_put(cnp.ones(3), second)).compile(device_assignment=[first]).output_shardings.device is first
+there = f.lower(cotan.device_put(cnp.ones(3), second))
+assert there.compile(device_assignment=[first]).output_shardings.device is first
 try:
     f.lower(Struct((3,), "float32", sharding=first)), cotan.jit(lambda x, y: x).lower(
         Struct((3,), "float32", sharding=first), Struct((3,), "float32", sharding=second)

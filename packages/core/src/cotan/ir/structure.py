@@ -19,8 +19,8 @@ import numpy as np
 
 from cotan.dtypes.extension import ExtendedDType
 from cotan.ir.avals import ShapedArray
-from cotan.ir.jaxpr import Atom, ClosedJaxpr, Jaxpr, Literal, Var
-from cotan.ir.primitive import Primitive
+from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+from cotan.ir.primitive import Primitive, program
 
 SMALL = 1024
 """Constants on the host of up to so many bytes are compared by their contents, others by identity."""
@@ -66,7 +66,9 @@ def structure(jaxpr: Jaxpr) -> Structure | None:
 
 
 def meaning(closed: ClosedJaxpr) -> tuple[Structure, tuple[Any, ...]] | None:
-    """The text of ``closed`` as far as a compiler cares, without names, places and weak types; None if it has no key.
+    """The text of ``closed`` as far as a compiler cares; None if it has no key.
+
+    That is without names, places, weak types, and what derivatives alone depend on.
 
     Returns also what the text names by identity: it means the same only as long as these objects live.
     """
@@ -183,10 +185,14 @@ class _Reader:
             parts.append(eqn.primitive)
             for atom in eqn.invars:
                 parts.append(numbers[atom] if type(atom) is Var else self._literal(atom))
-            for name, value in eqn.params.items():
-                parts.append(name)
-                rule = rules.get(type(value))
-                parts.append(of(value) if rule is None else rule(self, value))
+            inner = None if exact else _stands_for(eqn)
+            if inner is not None:
+                parts.append(of(inner))
+            else:
+                for name, value in eqn.params.items():
+                    parts.append(name)
+                    rule = rules.get(type(value))
+                    parts.append(of(value) if rule is None else rule(self, value))
             for var in eqn.outvars:
                 numbers[var] = len(numbers)
                 parts.append(var.aval if exact else var.aval.strip_weak_type())
@@ -200,6 +206,13 @@ class _Reader:
         assert type(literal) is Literal
         aval = literal.aval
         return (self.of(literal.val), aval if self.exact else aval.strip_weak_type())
+
+
+def _stands_for(eqn: Eqn) -> ClosedJaxpr | None:
+    """The program that compilers put in the place of an equation, if there is one."""
+    rule = program.get(eqn.primitive)
+    found = None if rule is None else rule(**eqn.params)
+    return found if isinstance(found, ClosedJaxpr) else None
 
 
 Rule = Callable[[_Reader, Any], Hashable]
