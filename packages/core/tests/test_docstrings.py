@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 
 import pytest
@@ -21,13 +22,25 @@ def _modules() -> list[str]:
     return found
 
 
+class _Finder(doctest.DocTestFinder):
+    """Finds examples of wrapped functions too, in the module where they were written."""
+
+    def _from_module(self, module, value):
+        return super()._from_module(module, inspect.unwrap(value) if inspect.isfunction(value) else value)
+
+
+def _examples(name):
+    return [test for test in _Finder().find(importlib.import_module(name)) if test.examples]
+
+
 @pytest.mark.parametrize("name", _modules())
 def test_examples(name):
-    results = doctest.testmod(importlib.import_module(name), optionflags=FLAGS)
-    assert results.failed == 0
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    for test in _examples(name):
+        runner.run(test)
+    assert runner.summarize().failed == 0
 
 
 def test_there_are_examples():
-    finder = doctest.DocTestFinder()
-    found = [test for name in _modules() for test in finder.find(importlib.import_module(name)) if test.examples]
+    found = [test for name in _modules() for test in _examples(name)]
     assert len(found) > 100

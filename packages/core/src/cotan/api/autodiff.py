@@ -26,6 +26,7 @@ from cotan.ir.avals import ShapedArray, get_aval, is_array_like, shaped, tangent
 from cotan.ir.evaluate import eval_jaxpr
 from cotan.ir.jaxpr import Jaxpr
 from cotan.structural import Zero, instantiate
+from cotan.tracebacks import boundary
 from cotan.transforms.jvp import jvp_flat
 from cotan.transforms.partial_eval import linearize_flat
 from cotan.transforms.prune import prune
@@ -39,6 +40,7 @@ Argnums = int | Sequence[int]
 # ---- Forward mode
 
 
+@boundary
 def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:
     """The value of ``fun`` and its derivative in one direction.
 
@@ -124,6 +126,7 @@ class _Pushforward:
     def __init__(self, fun: Function, jaxpr: Jaxpr, in_tree: PyTreeDef, out_tree: PyTreeDef, zeros: Any) -> None:
         self.fun, self.jaxpr, self.in_tree, self.out_tree, self.zeros = fun, jaxpr, in_tree, out_tree, zeros
 
+    @boundary
     def __call__(self, residuals: list[Any], *tangents: Any) -> Any:
         leaves, tree = tree_flatten(tangents)
         name = fun_name(self.fun)
@@ -142,6 +145,7 @@ class _Pushforward:
         return self.out_tree.unflatten([lift_leaf(t) if _has_tangent(t) else t for t in moved])
 
 
+@boundary
 def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """The value of ``fun`` and its derivative at a point, as a linear function of tangents.
 
@@ -196,6 +200,7 @@ class _Pullback:
         self.fun, self.jaxpr, self.in_tree, self.out_tree = fun, jaxpr, in_tree, out_tree
         self.avals, self.zeros = avals, zeros
 
+    @boundary
     def __call__(self, residuals: list[Any], ct: Any) -> Any:
         leaves, tree = tree_flatten(ct)
         name = fun_name(self.fun)
@@ -224,6 +229,7 @@ def _cotangent(ct: Any) -> Any:
     return lift_leaf(instantiate(ct))
 
 
+@boundary
 def vjp(fun: Function, *primals: Any, has_aux: bool = False, reduce_axes: Sequence[Any] = ()) -> tuple[Any, ...]:
     """The value of ``fun`` and its reverse-mode derivative at a point, as a function of cotangents.
 
@@ -258,6 +264,7 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False, reduce_axes: Sequen
     return (out, vjp_fun, flat.aux(aux)) if has_aux else (out, vjp_fun)
 
 
+@boundary
 def value_and_grad(
     fun: Function,
     argnums: Argnums = 0,
@@ -292,6 +299,7 @@ def value_and_grad(
     return _gradient("value_and_grad", fun, argnums, has_aux, holomorphic, allow_int, lambda out, grads: (out, grads))
 
 
+@boundary
 def grad(
     fun: Function,
     argnums: Argnums = 0,
@@ -331,6 +339,7 @@ def _gradient(
 ) -> Function:
     check_callable(api, fun)
 
+    @boundary
     def gradient(*args: Any, **kwargs: Any) -> Any:
         leaves, flat = chosen_arguments(api, fun, argnums, args, kwargs, has_aux, holomorphic, allow_int)
         lin = linearize_flat(flat, leaves)

@@ -11,12 +11,14 @@ from cotan.api.policies import MAKERS, checkpoint_policies
 from cotan.api.programs import find_program, programs_of
 from cotan.errors import where
 from cotan.primitives.call import name_p, remat_p
+from cotan.tracebacks import boundary
 from cotan.transforms.remat import Policy
 from cotan.tree import tree_map
 
 _REMOVED: Any = object()
 
 
+@boundary
 def checkpoint(
     fun: Function | None = None,
     /,
@@ -57,6 +59,7 @@ def checkpoint(
         options = resolve_options("checkpoint", function, static_argnums or None, static_argnames or None)
         programs = programs_of("checkpoint", function, options)
 
+        @boundary
         def recomputed(*args: Any, **kwargs: Any) -> Any:
             program, leaves, _ = find_program("checkpoint", function, options, programs, args, kwargs)
             operands = [*program.outer, *leaves]

@@ -18,11 +18,13 @@ from cotan.primitives.compare import eq
 from cotan.primitives.shape import broadcasted_iota, reshape
 from cotan.primitives.slice import slice
 from cotan.structural import Zero, instantiate, zeros_like_aval
+from cotan.tracebacks import boundary
 from cotan.transforms.jvp import jvp_flat
 from cotan.transforms.partial_eval import linearize_flat
 from cotan.transforms.transpose import backward_pass
 
 
+@boundary
 def jacfwd(fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Function:
     """A function that computes the Jacobian of ``fun``, column by column in forward mode.
 
@@ -48,6 +50,7 @@ def jacfwd(fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorph
     """
     check_callable("jacfwd", fun)
 
+    @boundary
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         leaves, flat = chosen_arguments("jacfwd", fun, argnums, args, kwargs, has_aux, holomorphic)
 
@@ -72,6 +75,7 @@ def jacfwd(fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorph
     return copy_identity(jacobian, fun, "jacfwd")
 
 
+@boundary
 def jacrev(
     fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False, allow_int: bool = False
 ) -> Function:
@@ -89,6 +93,7 @@ def jacrev(
     """
     check_callable("jacrev", fun)
 
+    @boundary
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         leaves, flat = chosen_arguments("jacrev", fun, argnums, args, kwargs, has_aux, holomorphic, allow_int)
         lin = linearize_flat(flat, leaves)
@@ -116,6 +121,7 @@ def jacrev(
     return copy_identity(jacobian, fun, "jacrev")
 
 
+@boundary
 def hessian(fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Function:
     """A function that computes the Hessian of ``fun``: forward mode over reverse mode. See ``jacfwd``.
 

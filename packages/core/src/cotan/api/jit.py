@@ -22,6 +22,7 @@ from cotan.primitives.call import call
 from cotan.runtime import compile as compiling
 from cotan.runtime import dispatch
 from cotan.runtime.array import Array
+from cotan.tracebacks import boundary, trim, trims
 from cotan.transforms.cache import clear as clear_transformed
 from cotan.tree import PyTreeDef, leaf_treedef
 from cotan.tree.calling import fun_name
@@ -50,17 +51,21 @@ def _jitted(fun: Function, options: Options) -> Function:
     find = programs.fast.get
 
     def jitted(*args: Any, **kwargs: Any) -> Any:
-        if not kwargs and current_trace() is eval_trace:
-            entry = find(tuple([id(x.aval) if type(x) is Array else 0 for x in args]))
-            if entry is not None and entry[0] is config.key:
-                outs = entry[1](args)
-                tree = entry[2]
-                return outs[0] if tree is None else tree.unflatten(outs)
-        if config.disable_jit:
-            return fun(*args, **kwargs)
-        return _call(fun, name, options, programs, args, kwargs)
+        try:
+            if not kwargs and current_trace() is eval_trace:
+                entry = find(tuple([id(x.aval) if type(x) is Array else 0 for x in args]))
+                if entry is not None and entry[0] is config.key:
+                    outs = entry[1](args)
+                    tree = entry[2]
+                    return outs[0] if tree is None else tree.unflatten(outs)
+            if config.disable_jit:
+                return fun(*args, **kwargs)
+            return _call(fun, name, options, programs, args, kwargs)
+        except Exception as error:
+            trim(error)
+            raise
 
-    copy_identity(jitted, fun, "jit")
+    copy_identity(trims(jitted), fun, "jit")
     _add_stages(jitted, lambda args, kwargs: trace_call(fun, options, programs, args, kwargs))
     jitted.clear_cache = programs.clear  # type: ignore[attr-defined]
     jitted._cache_size = programs.by_key.__len__  # type: ignore[attr-defined]
@@ -70,14 +75,17 @@ def _jitted(fun: Function, options: Options) -> Function:
 def _add_stages(jitted: Function, traced: Callable[[tuple[Any, ...], dict[str, Any]], Traced]) -> None:
     """Give a jitted function what ``stages.Wrapped`` promises."""
 
+    @boundary
     def trace(*args: Any, **kwargs: Any) -> Traced:
         """The program for these arguments (arrays or ``ShapeDtypeStruct``), without running it."""
         return traced(args, kwargs)
 
+    @boundary
     def lower(*args: Any, **kwargs: Any) -> Lowered:
         """The program for these arguments (arrays or ``ShapeDtypeStruct``), ready to be compiled."""
         return traced(args, kwargs).lower()
 
+    @boundary
     def eval_shape(*args: Any, **kwargs: Any) -> Any:
         """The shapes and dtypes of the result for these arguments."""
         return traced(args, kwargs).out_info
@@ -114,6 +122,7 @@ def _call(
     return program.out_tree.unflatten(outs)
 
 
+@boundary
 def jit(
     fun: Function | None = None,
     /,
@@ -148,6 +157,7 @@ def jit(
     Array([0.  , 1.05, 2.1 ], dtype=float32)
     """
 
+    @boundary
     def decorate(function: Function) -> Function:
         check_callable("jit", function)
         options = resolve_options(

@@ -13,6 +13,7 @@ from cotan.errors import where
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, shaped
 from cotan.runtime.compile import explain_closed
 from cotan.runtime.devices import SingleDeviceSharding, as_device
+from cotan.tracebacks import boundary
 from cotan.tree import tree_flatten
 from cotan.tree.calling import ArgNames
 
@@ -121,6 +122,7 @@ def avals_of(api: str, fun: Function, leaves: Sequence[Any], names: ArgNames) ->
     return known
 
 
+@boundary
 def make_jaxpr(fun: Function, static_argnums: Argnums = None, return_shape: bool = False) -> Function:
     """A function that traces ``fun`` and returns the program, instead of running it.
 
@@ -143,6 +145,7 @@ def make_jaxpr(fun: Function, static_argnums: Argnums = None, return_shape: bool
     """
     check_callable("make_jaxpr", fun)
 
+    @boundary
     def traced(*args: Any, **kwargs: Any) -> Any:
         program = _trace("make_jaxpr", fun, static_argnums, args, kwargs)
         closed = program.whole()
@@ -153,6 +156,7 @@ def make_jaxpr(fun: Function, static_argnums: Argnums = None, return_shape: bool
     return copy_identity(traced, fun, "make_jaxpr")
 
 
+@boundary
 def explain(fun: Function, static_argnums: Argnums = None) -> Function:
     """A function that says what ``fun`` becomes when it is compiled, instead of running it.
 
@@ -174,6 +178,7 @@ def explain(fun: Function, static_argnums: Argnums = None) -> Function:
     """
     check_callable("explain", fun)
 
+    @boundary
     def explained(*args: Any, **kwargs: Any) -> str:
         program = _trace("explain", fun, static_argnums, args, kwargs)
         return explain_closed(program.closed, program.closed.jaxpr.name)
@@ -181,6 +186,7 @@ def explain(fun: Function, static_argnums: Argnums = None) -> Function:
     return copy_identity(explained, fun, "explain")
 
 
+@boundary
 def eval_shape(fun: Function, *args: Any, **kwargs: Any) -> Any:
     """Shapes and dtypes of the result of ``fun``, without computing it.
 

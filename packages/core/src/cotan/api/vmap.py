@@ -18,6 +18,7 @@ from cotan.api.flat import (
 )
 from cotan.ir.avals import get_aval
 from cotan.structural import reduce_sum
+from cotan.tracebacks import boundary
 from cotan.transforms.batch import AxisData, axes_in_scope, batch_flat, matchaxis
 from cotan.tree import flatten_axes, keystr, tree_flatten, tree_flatten_with_path, tree_leaves, tree_structure
 from cotan.tree.calling import ArgNames
@@ -29,6 +30,7 @@ def _is_none(x: Any) -> bool:
     return x is None
 
 
+@boundary
 def vmap(
     fun: Function,
     in_axes: int | Sequence[Any] | None = 0,
@@ -75,6 +77,7 @@ def vmap(
     _check_axes("in_axes", fun, in_axes)
     _check_axes("out_axes", fun, out_axes)
 
+    @boundary
     def mapped(*args: Any, **kwargs: Any) -> Any:
         if isinstance(in_axes, tuple) and len(in_axes) != len(args):
             raise ValueError(

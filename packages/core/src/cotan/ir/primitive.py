@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from cotan.ir.rules import RuleTable
 from cotan.ir.trace import current_trace
+from cotan.tracebacks import trim
 
 
 class Primitive:
@@ -39,7 +40,11 @@ class Primitive:
 
     def bind(self, *args: Any, **params: Any) -> Any:
         """Apply the primitive to values of the current trace; parameters are hashable."""
-        return current_trace().process(self, args, params)
+        try:
+            return current_trace().process(self, args, params)
+        except Exception as error:
+            trim(error)
+            raise
 
     def __repr__(self) -> str:
         return self.name

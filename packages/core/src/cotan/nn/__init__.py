@@ -1,5 +1,6 @@
 """cotan.nn: activations and normalisations of neural networks."""
 
+from cotan import tracebacks as _tracebacks
 from cotan.nn import initializers as initializers
 from cotan.nn.functions import celu as celu
 from cotan.nn.functions import elu as elu
@@ -32,3 +33,5 @@ from cotan.nn.functions import squareplus as squareplus
 from cotan.nn.functions import standardize as standardize
 from cotan.nn.functions import swish as swish
 from cotan.nn.functions import tanh as tanh
+
+_tracebacks.guard(globals())

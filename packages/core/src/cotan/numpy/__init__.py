@@ -3,6 +3,7 @@
 import ml_dtypes as _ml_dtypes
 import numpy as _np
 
+from cotan import tracebacks as _tracebacks
 from cotan.dtypes import finfo as finfo
 from cotan.dtypes import iinfo as iinfo
 from cotan.dtypes import issubdtype as issubdtype
@@ -313,3 +314,5 @@ ndarray = _Array
 bool = _np.bool_
 
 pi, e, euler_gamma, inf, nan, newaxis = _np.pi, _np.e, _np.euler_gamma, _np.inf, _np.nan, None
+
+_tracebacks.guard(globals())

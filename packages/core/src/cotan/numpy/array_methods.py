@@ -20,6 +20,7 @@ from cotan.numpy import contractions, indexing, manipulation, reductions, select
 from cotan.numpy.promotion import normalize_axis
 from cotan.runtime.array import Array
 from cotan.runtime.devices import device_put
+from cotan.tracebacks import boundary, trim
 
 Function = Callable[..., Any]
 
@@ -50,15 +51,19 @@ def _binary(
     """``self op other``; ``at_once`` does it for operands of one type in ``of``, and for a float array and a number."""
 
     def op(self: Any, other: Any) -> Any:
-        if at_once is not None:
-            aval = self.aval
-            dtype = aval.dtype
-            if type(other) in _REAL:
-                if _takes_numbers(dtype):
+        try:
+            if at_once is not None:
+                aval = self.aval
+                dtype = aval.dtype
+                if type(other) in _REAL:
+                    if _takes_numbers(dtype):
+                        return at_once(self, other)
+                elif dtype in of and isinstance(other, Array) and other.aval is aval:
                     return at_once(self, other)
-            elif dtype in of and isinstance(other, Array) and other.aval is aval:
-                return at_once(self, other)
-        return function(self, other) if _accepts(other) else NotImplemented
+            return function(self, other) if _accepts(other) else NotImplemented
+        except Exception as error:
+            trim(error)
+            raise
 
     op.__name__ = op.__qualname__ = f"__{name}__"
     return op
@@ -68,9 +73,13 @@ def _reflected(name: str, function: Function, at_once: Function | None = None) -
     """``other op self``, where ``other`` is no Array."""
 
     def op(self: Any, other: Any) -> Any:
-        if at_once is not None and type(other) in _REAL and _takes_numbers(self.aval.dtype):
-            return at_once(other, self)
-        return function(other, self) if _accepts(other) else NotImplemented
+        try:
+            if at_once is not None and type(other) in _REAL and _takes_numbers(self.aval.dtype):
+                return at_once(other, self)
+            return function(other, self) if _accepts(other) else NotImplemented
+        except Exception as error:
+            trim(error)
+            raise
 
     op.__name__ = op.__qualname__ = f"__r{name}__"
     return op
@@ -78,9 +87,13 @@ def _reflected(name: str, function: Function, at_once: Function | None = None) -
 
 def _unary(name: str, function: Function, at_once: Function | None = None) -> Function:
     def op(self: Any) -> Any:
-        if at_once is not None and self.aval.dtype in _ARITHMETIC:
-            return at_once(self)
-        return function(self)
+        try:
+            if at_once is not None and self.aval.dtype in _ARITHMETIC:
+                return at_once(self)
+            return function(self)
+        except Exception as error:
+            trim(error)
+            raise
 
     op.__name__ = op.__qualname__ = f"__{name}__"
     return op
@@ -177,7 +190,11 @@ def _first_is_self(function: Function) -> Function:
     """A function of ``cotan.numpy`` as a method."""
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(self, *args, **kwargs)
+        try:
+            return function(self, *args, **kwargs)
+        except Exception as error:
+            trim(error)
+            raise
 
     method.__name__ = method.__qualname__ = function.__name__
     method.__doc__ = f"As ``cotan.numpy.{function.__name__}`` of this array."
@@ -371,7 +388,7 @@ def _assign(self: Any, index: Any, value: Any) -> None:
 def attach(cls: type) -> None:
     """Give a class of arrays the operators and methods."""
     for name, method in (*_operators().items(), *_METHODS.items()):
-        setattr(cls, name, method)
+        setattr(cls, name, boundary(method) if name in _METHODS and callable(method) else method)
     for function in _FUNCTIONS:
         setattr(cls, function.__name__, _first_is_self(function))
 

@@ -37,6 +37,7 @@ from cotan.primitives.shape import concatenate, expand_dims, reshape, rev, squee
 from cotan.primitives.slice import as_indices, dynamic_slice, dynamic_update_slice, slice, wrap_negative
 from cotan.primitives.windows import GatherScatterMode
 from cotan.structural import broadcast_in_dim, convert_element_type
+from cotan.tracebacks import guarded, trim
 
 CLIP, FILL_OR_DROP = GatherScatterMode.CLIP, GatherScatterMode.FILL_OR_DROP
 PROMISE, ONE_HOT = GatherScatterMode.PROMISE_IN_BOUNDS, GatherScatterMode.ONE_HOT
@@ -54,8 +55,12 @@ def getitem(x: Any, index: Any) -> Any:
     >>> cnp.arange(5)[1:4:2]
     Array([1, 3], dtype=int32)
     """
-    key = _key(index)
-    return read(x, parse(x.shape, index), PROMISE) if key is None else _plan(x.shape, key)(x)
+    try:
+        key = _key(index)
+        return read(x, parse(x.shape, index), PROMISE) if key is None else _plan(x.shape, key)(x)
+    except Exception as error:
+        trim(error)
+        raise
 
 
 # ---- Reading --------------------------------------------------------------------------------------------------------
@@ -430,6 +435,7 @@ class IndexUpdateHelper:
         return f"IndexUpdateHelper({self.array!r})"
 
 
+@guarded
 class IndexUpdateRef:
     """``x.at[index]``: methods that give an array with the indexed elements changed; ``x`` itself stays as it is.
 

@@ -18,6 +18,7 @@ from cotan.numpy.promotion import (
     promote_dtypes,
     promote_shapes,
 )
+from cotan.tracebacks import trim, trims
 
 Ufunc = Callable[..., Any]
 
@@ -28,23 +29,36 @@ def _named(function: Ufunc, name: str, doc: str) -> Ufunc:
     return function
 
 
+def _trimming(function: Ufunc, name: str, doc: str) -> Ufunc:
+    """As ``_named``, of a function that trims what leaves it."""
+    return _named(trims(function), name, doc)
+
+
 def _unary(name: str, primitive: Ufunc, doc: str, *, inexact: bool = False) -> Ufunc:
     promote = promote_args_inexact if inexact else promote_args
 
     def function(x: Any, /) -> Any:
-        return primitive(promote(name, x)[0])
+        try:
+            return primitive(promote(name, x)[0])
+        except Exception as error:
+            trim(error)
+            raise
 
-    return _named(function, name, f"{doc}, elementwise.{' Integers become floats.' if inexact else ''}")
+    return _trimming(function, name, f"{doc}, elementwise.{' Integers become floats.' if inexact else ''}")
 
 
 def _binary(name: str, primitive: Ufunc, doc: str, *, inexact: bool = False) -> Ufunc:
     promote = promote_args_inexact if inexact else promote_args
 
     def function(x1: Any, x2: Any, /) -> Any:
-        a, b = promote(name, x1, x2)
-        return primitive(a, b)
+        try:
+            a, b = promote(name, x1, x2)
+            return primitive(a, b)
+        except Exception as error:
+            trim(error)
+            raise
 
-    return _named(function, name, f"{doc}, elementwise, with broadcasting and promotion.")
+    return _trimming(function, name, f"{doc}, elementwise, with broadcasting and promotion.")
 
 
 def is_bool(x: Any) -> bool:
@@ -67,23 +81,31 @@ def _logic(name: str, on_numbers: Ufunc, on_bools: Ufunc, doc: str) -> Ufunc:
     """Arithmetic that NumPy defines on bools as logic."""
 
     def function(x1: Any, x2: Any, /) -> Any:
-        a, b = promote_args(name, x1, x2)
-        return on_bools(a, b) if is_bool(a) else on_numbers(a, b)
+        try:
+            a, b = promote_args(name, x1, x2)
+            return on_bools(a, b) if is_bool(a) else on_numbers(a, b)
+        except Exception as error:
+            trim(error)
+            raise
 
-    return _named(function, name, f"{doc}, elementwise, with broadcasting and promotion; on bools it is logic.")
+    return _trimming(function, name, f"{doc}, elementwise, with broadcasting and promotion; on bools it is logic.")
 
 
 def _ordering(name: str, primitive: Ufunc, strict: Ufunc, doc: str) -> Ufunc:
     """Comparison; complex numbers are ordered by their real, then their imaginary parts."""
 
     def function(x1: Any, x2: Any, /) -> Any:
-        a, b = promote_args(name, x1, x2)
-        if not is_complex(a):
-            return primitive(a, b)
-        (re1, re2), (im1, im2) = (lax.real(a), lax.real(b)), (lax.imag(a), lax.imag(b))
-        return lax.bitwise_or(strict(re1, re2), lax.bitwise_and(lax.eq(re1, re2), primitive(im1, im2)))
+        try:
+            a, b = promote_args(name, x1, x2)
+            if not is_complex(a):
+                return primitive(a, b)
+            (re1, re2), (im1, im2) = (lax.real(a), lax.real(b)), (lax.imag(a), lax.imag(b))
+            return lax.bitwise_or(strict(re1, re2), lax.bitwise_and(lax.eq(re1, re2), primitive(im1, im2)))
+        except Exception as error:
+            trim(error)
+            raise
 
-    return _named(function, name, f"{doc}, elementwise, with broadcasting and promotion.")
+    return _trimming(function, name, f"{doc}, elementwise, with broadcasting and promotion.")
 
 
 add = _logic("add", lax.add, lax.bitwise_or, "x1 + x2")
@@ -131,10 +153,14 @@ atan2 = arctan2
 
 def _rounding(name: str, primitive: Ufunc, doc: str) -> Ufunc:
     def function(x: Any, /) -> Any:
-        x = as_array(x, name)
-        return primitive(x) if is_inexact(x) else x
+        try:
+            x = as_array(x, name)
+            return primitive(x) if is_inexact(x) else x
+        except Exception as error:
+            trim(error)
+            raise
 
-    return _named(function, name, f"{doc}, elementwise; integers are returned as they are.")
+    return _trimming(function, name, f"{doc}, elementwise; integers are returned as they are.")
 
 
 floor = _rounding("floor", lax.floor, "Largest integer not above x")

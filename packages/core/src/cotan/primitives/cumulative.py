@@ -23,6 +23,7 @@ from cotan.primitives.shape import concatenate
 from cotan.primitives.slice import slice_along
 from cotan.primitives.transcendental import exp, log1p
 from cotan.structural import convert_element_type
+from cotan.tracebacks import trim
 
 
 def _scan(combine: Callable[[Any, Any], Any], identity: Callable[[Any], Any], wide: bool) -> Callable[..., Any]:
@@ -64,7 +65,11 @@ def _cumulative(
     decomposition = _scan(combine, identity, wide)
 
     def function(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
-        return primitive.bind(operand, axis=int(axis), reverse=bool(reverse))
+        try:
+            return primitive.bind(operand, axis=int(axis), reverse=bool(reverse))
+        except Exception as error:
+            trim(error)
+            raise
 
     @tables.abstract(primitive)
     def _(x: ShapedArray, *, axis: int, reverse: bool) -> ShapedArray:

@@ -23,6 +23,7 @@ from cotan.ir.rules import none
 from cotan.primitives import taylor
 from cotan.primitives.operands import ANY, BOOLEAN, FLOAT, PYTHON_SCALARS, Dtypes, align, lift, quiet, shape_of
 from cotan.structural import UndefinedPrimal, Zero, add_tangents, broadcast_in_dim, instantiate, reduce_sum
+from cotan.tracebacks import trim, trims
 from cotan.transforms.jvp import jvp_flat
 
 Function = Callable[..., Any]
@@ -358,7 +359,11 @@ def unary(
     bind = primitive.bind
 
     def function(x: Any, **params: Any) -> Any:
-        return bind(x, **params)
+        try:
+            return bind(x, **params)
+        except Exception as error:
+            trim(error)
+            raise
 
     return primitive, _describe(function, primitive, f"{does} Elementwise.\n\n  Takes {accepts.words}.", public)
 
@@ -395,9 +400,13 @@ def binary(
     bind = primitive.bind
 
     def function(x: Any, y: Any, **params: Any) -> Any:
-        if type(x) in PYTHON_SCALARS or type(y) in PYTHON_SCALARS:
-            x, y = lift(x, y)
-        return bind(x, y, **params)
+        try:
+            if type(x) in PYTHON_SCALARS or type(y) in PYTHON_SCALARS:
+                x, y = lift(x, y)
+            return bind(x, y, **params)
+        except Exception as error:
+            trim(error)
+            raise
 
     takes = f"Takes two arrays of equal shapes and dtypes ({accepts.words}); either may be a scalar."
     return primitive, _describe(function, primitive, f"{does} Elementwise.\n\n  {takes}", public)
@@ -413,7 +422,7 @@ def compare(
 def _describe(function: Function, primitive: Primitive, words: str, public: str = "") -> Function:
     function.__name__ = function.__qualname__ = public or primitive.name
     function.__doc__ = words.strip()
-    return function
+    return trims(function)
 
 
 # ---- Linear
@@ -535,7 +544,11 @@ def reducer(
     tables.cost[primitive] = lambda ins, outs, **params: (ins[0].size, ins[0].nbytes + outs[0].nbytes)
 
     def function(operand: Any, axes: Sequence[int]) -> Any:
-        return primitive.bind(operand, axes=tuple(sorted(axes)))
+        try:
+            return primitive.bind(operand, axes=tuple(sorted(axes)))
+        except Exception as error:
+            trim(error)
+            raise
 
     return primitive, _describe(function, primitive, f"{does}\n\n  Takes {accepts.words}; ``axes`` are not negative.")
 

@@ -33,6 +33,7 @@ from cotan.primitives.operands import (
 from cotan.primitives.shape import broadcasted_iota, concatenate, reshape
 from cotan.primitives.slice import slice_along
 from cotan.structural import broadcast_in_dim, convert_element_type, reduce_sum_p
+from cotan.tracebacks import trim
 
 # ---- Neutral elements
 
@@ -274,7 +275,11 @@ def _arg(
     tables.cost[primitive] = lambda ins, outs, **params: (3 * ins[0].size, ins[0].nbytes + outs[0].nbytes)
 
     def function(operand: Any, axis: int, index_dtype: Any = np.int32) -> Any:
-        return primitive.bind(operand, axes=(axis,), index_dtype=dtypes.canonicalize_dtype(index_dtype))
+        try:
+            return primitive.bind(operand, axes=(axis,), index_dtype=dtypes.canonicalize_dtype(index_dtype))
+        except Exception as error:
+            trim(error)
+            raise
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = (

@@ -1,5 +1,6 @@
 """Random numbers as functions of explicit keys. Splittable, and the same bits on every backend."""
 
+from cotan import tracebacks as _tracebacks
 from cotan.random.keys import PRNGKey as PRNGKey
 from cotan.random.keys import clone as clone
 from cotan.random.keys import fold_in as fold_in
@@ -23,3 +24,5 @@ from cotan.random.sampling import rademacher as rademacher
 from cotan.random.sampling import randint as randint
 from cotan.random.sampling import truncated_normal as truncated_normal
 from cotan.random.sampling import uniform as uniform
+
+_tracebacks.guard(globals())

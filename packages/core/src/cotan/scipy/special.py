@@ -6,7 +6,7 @@ import functools
 import math
 from typing import Any
 
-from cotan import lax
+from cotan import lax, tracebacks
 from cotan import numpy as cnp
 from cotan.nn.functions import log_softmax as log_softmax
 from cotan.nn.functions import logsumexp as logsumexp
@@ -196,3 +196,6 @@ def kl_div(p: Any, q: Any) -> Any:
     """rel_entr(p, q) - p + q."""
     p, q = promote_args_inexact("kl_div", p, q)
     return rel_entr(p, q) - p + q
+
+
+tracebacks.guard(globals())
