@@ -4,6 +4,7 @@ Public names, nothing else.
 """
 
 from cotan import (
+    custom_batching,
     ad_checkpoint,
     custom_derivatives,
     debug,
@@ -24,6 +25,8 @@ from cotan.api import (
     checkpoint,
     checkpoint_policies,
     clear_caches,
+    closure_convert,
+    custom_gradient,
     custom_jvp,
     custom_vjp,
     effects_barrier,
@@ -89,7 +92,10 @@ __all__ = [
     "checkpoint_policies",
     "clear_caches",
     "config",
+    "custom_batching",
     "custom_derivatives",
+    "closure_convert",
+    "custom_gradient",
     "custom_jvp",
     "custom_vjp",
     "debug",

@@ -3,6 +3,7 @@
 from cotan.api.autodiff import grad, jvp, linearize, value_and_grad, vjp
 from cotan.api.callbacks import effects_barrier, io_callback, pure_callback
 from cotan.api.checkpoint import checkpoint, checkpoint_name, checkpoint_policies, remat
+from cotan.api.closures import closure_convert, custom_gradient
 from cotan.api.custom_jvp import custom_jvp
 from cotan.api.custom_vjp import custom_vjp
 from cotan.api.jacobian import hessian, jacfwd, jacrev
@@ -18,6 +19,8 @@ __all__ = [
     "checkpoint_name",
     "checkpoint_policies",
     "clear_caches",
+    "closure_convert",
+    "custom_gradient",
     "custom_jvp",
     "custom_vjp",
     "effects_barrier",

@@ -18,13 +18,12 @@ from cotan.ir.evaluate import eval_closed
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.primitive import Primitive
 from cotan.ir.rules import none
-from cotan.ir.trace import Tracer
 from cotan.primitives.call import INLINED, evaluate_by_reference
 from cotan.structural import UndefinedPrimal, Zero
 from cotan.transforms.batch import AxisData, Dim, batch_jaxpr, matchaxis
 from cotan.transforms.custom import run_mapped, stage_lifted
 from cotan.transforms.partial_eval import PartialTrace
-from cotan.transforms.stage import StageTrace, replay
+from cotan.transforms.stage import FlatFun, StageTrace, replay
 from cotan.transforms.transpose import backward_pass
 
 NEVER_STAGED = none("it holds Python functions: its rule for staging records another primitive")
@@ -46,6 +45,10 @@ class Function(Protocol):
 
     def settled(self, args: Sequence[Any]) -> list[Any]:
         """As ``call``, but if anything varies over a mapped axis, all results do, along axis 0."""
+
+
+class MappableFunction(Function, Protocol):
+    """A function whose rule is for derivatives."""
 
     def batched(self, axis: AxisData, dims: Sequence[Dim]) -> Batched:
         """The function for all examples along ``axis``."""
@@ -106,13 +109,34 @@ def closed_over(kind: str, name: str) -> UnexpectedTracerError:
     )
 
 
-def ended(function: Any, tracer: Tracer) -> UnexpectedTracerError:
-    """The error for a rule that is traced later than its function and closes over a traced value."""
+def stage_rule(rule: Any, fun: FlatFun, avals: Sequence[ShapedArray], which: str) -> ClosedJaxpr:
+    """Trace the rule of a staged function.
+
+    Args:
+      rule: knows the ``kind``, ``name`` and ``tracers`` of the function; the latter become the first arguments.
+      fun: what to trace, on ``avals``. which: what it is, for messages.
+
+    Raises:
+      UnexpectedTracerError: it closes over traced values that the function does not close over.
+    """
+    try:
+        closed, tracers = stage_lifted(
+            fun, avals, name=rule.name, by=f"the {which} of {rule.kind}", adopted=rule.tracers
+        )
+    except UnexpectedTracerError as error:
+        if error.tracing:
+            raise
+        raise _not_given(rule, which) from None
+    if len(tracers) > len(rule.tracers):
+        raise _not_given(rule, which)
+    return closed
+
+
+def _not_given(rule: Any, which: str) -> UnexpectedTracerError:
     return UnexpectedTracerError(
-        f"{where()}: the rule of the {function.kind} function `{function.name}` closes over a value "
-        f"({tracer.aval.short()}) that is traced by {tracer._trace.name}, which the function itself does not use. A "
-        "rule is traced when a derivative is asked for, and that value is not known there: pass it to the function as "
-        "an argument."
+        f"{where()}: the {which} of the {rule.kind} function `{rule.name}` closes over a traced value that the "
+        "function itself does not use. Inside of jit a rule is traced when a derivative is asked for, and there that "
+        "value is not known: pass it to the function as an argument."
     )
 
 
@@ -120,7 +144,7 @@ def ended(function: Any, tracer: Tracer) -> UnexpectedTracerError:
 
 
 def function_rules(primitive: Primitive, staged: Primitive, rule_of: Callable[..., Any]) -> None:
-    """The rules that do not depend on what the custom rule is.
+    """The rules that do not depend on what the custom rule is: all but jvp, jet and batch.
 
     Args:
       staged: the primitive of calls of staged functions.
@@ -134,12 +158,6 @@ def function_rules(primitive: Primitive, staged: Primitive, rule_of: Callable[..
     def partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
         # What is unknown here has been differentiated already: only the function's own operations are left to do.
         return params["function"].call(args)  # type: ignore[no-any-return]
-
-    @tables.batch(primitive)
-    def batch(axis: AxisData, args: Sequence[Any], dims: Sequence[Dim], *, function: Function) -> Any:
-        batched = function.batched(axis, dims)
-        outs = primitive.bind(*args, function=batched)
-        return outs, list(batched.out_dims or ())
 
     @tables.eager(primitive)
     def eager(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
@@ -163,17 +181,8 @@ def function_rules(primitive: Primitive, staged: Primitive, rule_of: Callable[..
 
 
 def call_rules(primitive: Primitive) -> None:
-    """The rules by which a call of a staged function is the call of its program."""
-
-    @tables.abstract(primitive)
-    def abstract(*avals: ShapedArray, call_jaxpr: ClosedJaxpr, **params: Any) -> list[ShapedArray]:
-        expected = call_jaxpr.in_avals
-        if len(avals) != len(expected) or not all(map(same_type, avals, expected)):
-            raise TypeError(
-                f"{primitive} of `{call_jaxpr.jaxpr.name}` takes ({', '.join(a.short() for a in expected)}), "
-                f"got ({', '.join(a.short() for a in avals)})"
-            )
-        return list(call_jaxpr.out_avals)
+    """The rules by which a call of a staged function is the call of its program: all but jvp, jet and batch."""
+    run_rules(primitive)
 
     @tables.transpose(primitive)
     def transpose(cts: Sequence[Any], *args: Any, call_jaxpr: ClosedJaxpr, **params: Any) -> list[Any]:
@@ -185,21 +194,19 @@ def call_rules(primitive: Primitive) -> None:
         closed = params["call_jaxpr"]
         return replay(closed.jaxpr, closed.consts, args)
 
-    @tables.batch(primitive)
-    def batch(
-        axis: AxisData,
-        args: Sequence[Any],
-        dims: Sequence[Dim],
-        *,
-        call_jaxpr: ClosedJaxpr,
-        rule: Any,
-        num_consts: int,
-    ) -> Any:
-        # The rule may give mapped tangents where the function's own results happen not to be mapped.
-        mapped = any(d is not None for d in dims)
-        closed, out_dims = batch_jaxpr(call_jaxpr, axis, tuple(dims), mapped=mapped, front=True)
-        changed = rule.batched(axis, tuple(dims), out_dims)
-        return primitive.bind(*args, call_jaxpr=closed, rule=changed, num_consts=num_consts), list(out_dims)
+
+def run_rules(primitive: Primitive) -> None:
+    """The rules of types, and of those who run programs, for an equation that runs its parameter ``call_jaxpr``."""
+
+    @tables.abstract(primitive)
+    def abstract(*avals: ShapedArray, call_jaxpr: ClosedJaxpr, **params: Any) -> list[ShapedArray]:
+        expected = call_jaxpr.in_avals
+        if len(avals) != len(expected) or not all(map(same_type, avals, expected)):
+            raise TypeError(
+                f"{primitive} of `{call_jaxpr.jaxpr.name}` takes ({', '.join(a.short() for a in expected)}), "
+                f"got ({', '.join(a.short() for a in avals)})"
+            )
+        return list(call_jaxpr.out_avals)
 
     @tables.reference(primitive)
     def reference(*args: Any, call_jaxpr: ClosedJaxpr, **params: Any) -> list[Any]:
@@ -222,6 +229,35 @@ def call_rules(primitive: Primitive) -> None:
         return eval_closed(params["call_jaxpr"], *args)
 
     tables.kernel[primitive] = INLINED
+
+
+# ---- Mapping a function whose rule is for derivatives
+
+
+def batch_rules(primitive: Primitive, staged: Primitive) -> None:
+    """The batching rules of the primitive that holds Python functions and of that of staged ones."""
+
+    @tables.batch(primitive)
+    def batch(axis: AxisData, args: Sequence[Any], dims: Sequence[Dim], *, function: MappableFunction) -> Any:
+        batched = function.batched(axis, dims)
+        outs = primitive.bind(*args, function=batched)
+        return outs, list(batched.out_dims or ())
+
+    @tables.batch(staged)
+    def batch_staged(
+        axis: AxisData,
+        args: Sequence[Any],
+        dims: Sequence[Dim],
+        *,
+        call_jaxpr: ClosedJaxpr,
+        rule: Any,
+        num_consts: int,
+    ) -> Any:
+        # The rule may give mapped tangents where the function's own results happen not to be mapped.
+        mapped = any(d is not None for d in dims)
+        closed, out_dims = batch_jaxpr(call_jaxpr, axis, tuple(dims), mapped=mapped, front=True)
+        changed = rule.batched(axis, tuple(dims), out_dims)
+        return staged.bind(*args, call_jaxpr=closed, rule=changed, num_consts=num_consts), list(out_dims)
 
 
 # ---- Tangents in flat lists

@@ -19,20 +19,22 @@ from cotan.ir.primitive import Primitive
 from cotan.ir.trace import Tracer
 from cotan.primitives.custom import (
     Batched,
-    Function,
+    MappableFunction,
+    batch_rules,
     call_rules,
     closed_over,
     completed,
-    ended,
     function_rules,
     given,
     has_tangents,
     nonzero_mask,
     place,
+    stage_rule,
 )
-from cotan.structural import Zero, broadcast_in_dim_p, instantiate
+from cotan.primitives.taylor import BY_JVP
+from cotan.structural import Zero, broadcast_in_dim_p, convert_element_type_p, instantiate, reduce_sum_p, transpose_p
 from cotan.transforms.batch import AxisData, Dim, batch_jaxpr
-from cotan.transforms.custom import run_mapped, stage_lifted
+from cotan.transforms.custom import run_mapped
 from cotan.transforms.jvp import zero_tangent
 from cotan.transforms.prune import prune
 from cotan.transforms.stage import replay, stage_closed
@@ -41,7 +43,7 @@ custom_jvp_fun_p = Primitive("custom_jvp_fun", multiple_results=True, higher_ord
 custom_jvp_call_p = Primitive("custom_jvp_call", multiple_results=True, higher_order=True)
 
 
-class JVPFunction(Function, Protocol):
+class JVPFunction(MappableFunction, Protocol):
     """A function with a rule for tangents."""
 
     symbolic_zeros: bool
@@ -151,11 +153,7 @@ class TracedJVP:
             return [*outs, *given(dots)]
 
         tangents = [tangent_aval(a) for a, n in zip(self.avals, nonzero, strict=True) if n]
-        closed, tracers = stage_lifted(
-            fun, [*self.avals, *tangents], name=self.name, by=f"the rule of {self.kind}", adopted=self.tracers
-        )
-        if len(tracers) > len(self.tracers):
-            raise ended(self.function, tracers[-1])
+        closed = stage_rule(self, fun, [*self.avals, *tangents], "rule")
         return _without_zeros(closed, out_mask)
 
     def batched(self, axis: AxisData, dims: tuple[Dim, ...], out_dims: tuple[Dim, ...]) -> BatchedTracedJVP:
@@ -163,24 +161,28 @@ class TracedJVP:
         return BatchedTracedJVP(self, axis, dims, out_dims)
 
 
+_KEEP_ZEROS = (broadcast_in_dim_p, convert_element_type_p, transpose_p, reduce_sum_p)
+
+
 def _without_zeros(closed: ClosedJaxpr, out_mask: tuple[bool, ...]) -> tuple[ClosedJaxpr, tuple[bool, ...]]:
     """A rule's program without tangents that are plainly zero (``zeros_like(x)``): those are symbolic from now on."""
     jaxpr = closed.jaxpr
-    zeros = {
-        v for eqn in jaxpr.eqns if eqn.primitive is broadcast_in_dim_p and _zero(eqn.invars[0]) for v in eqn.outvars
-    }
+    zeros: set[Any] = set()
+
+    def is_zero(atom: Atom) -> bool:
+        return not np.any(atom.val) if isinstance(atom, Literal) else atom in zeros
+
+    for eqn in jaxpr.eqns:
+        if eqn.primitive in _KEEP_ZEROS and is_zero(eqn.invars[0]):
+            zeros.update(eqn.outvars)
     dots = jaxpr.outvars[len(out_mask) :]
-    kept = [v for v in dots if not (_zero(v) or v in zeros)]
+    kept = [v for v in dots if not is_zero(v)]
     if len(kept) == len(dots):
         return closed, out_mask
     rest = iter(dots)
-    mask = tuple([n and not (_zero(v := next(rest)) or v in zeros) for n in out_mask])
+    mask = tuple([n and not is_zero(next(rest)) for n in out_mask])
     outvars = [*jaxpr.outvars[: len(out_mask)], *kept]
     return ClosedJaxpr(*prune(jaxpr.replace(outvars=outvars), closed.consts)), mask
-
-
-def _zero(atom: Atom) -> bool:
-    return isinstance(atom, Literal) and not np.any(atom.val)
 
 
 class BatchedTracedJVP:
@@ -236,3 +238,6 @@ def _call_jvp(
 
 function_rules(custom_jvp_fun_p, custom_jvp_call_p, TracedJVP)
 call_rules(custom_jvp_call_p)
+batch_rules(custom_jvp_fun_p, custom_jvp_call_p)
+tables.jet[custom_jvp_fun_p] = BY_JVP
+tables.jet[custom_jvp_call_p] = BY_JVP

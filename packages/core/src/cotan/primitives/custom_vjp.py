@@ -20,20 +20,23 @@ from cotan.ir.rules import none
 from cotan.ir.trace import Tracer, current_trace
 from cotan.primitives.custom import (
     Batched,
-    Function,
+    MappableFunction,
+    batch_rules,
     call_rules,
     closed_over,
     completed,
-    ended,
     function_rules,
     given,
     has_tangents,
     nonzero_mask,
     place,
+    stage_rule,
 )
+from cotan.primitives.taylor import BY_JVP
 from cotan.structural import UndefinedPrimal, Zero, reduce_sum
 from cotan.transforms.batch import AxisData, Dim, batch_jaxpr, matchaxis, with_axis
-from cotan.transforms.custom import run_mapped, stage_lifted
+from cotan.transforms.custom import run_mapped
+from cotan.transforms.jet import jet_flat
 from cotan.transforms.partial_eval import PartialTrace
 from cotan.transforms.stage import replay, stage_closed
 
@@ -51,7 +54,7 @@ class Backward(Protocol):
         """A cotangent, perhaps ``Zero``, for each argument of the function, given one for each result."""
 
 
-class VJPFunction(Function, Protocol):
+class VJPFunction(MappableFunction, Protocol):
     """A function with a rule for reverse mode."""
 
     def forward(self, args: Sequence[Any], nonzero: tuple[bool, ...]) -> tuple[list[Any], list[Any], Backward]:
@@ -233,12 +236,8 @@ class TracedVJP:
             number = len(outs)
             return [*outs, *residuals]
 
-        closed, tracers = stage_lifted(
-            fun, self.avals, name=self.name, by=f"the forward rule of {self.kind}", adopted=self.tracers
-        )
-        if len(tracers) > len(self.tracers):
-            raise ended(self.function, tracers[-1])
-        return Forward(closed, number, TracedBackward(self.function, backward, self.tracers))
+        closed = stage_rule(self, fun, self.avals, "forward rule")
+        return Forward(closed, number, TracedBackward(self, backward))
 
     def batched(self, axis: AxisData, dims: tuple[Dim, ...], out_dims: tuple[Dim, ...]) -> BatchedTracedVJP:
         """The rule for all examples along ``axis``; results are mapped at ``out_dims``."""
@@ -248,19 +247,16 @@ class TracedVJP:
 class TracedBackward:
     """The backward function of a staged function: given the values that the function closes over."""
 
-    def __init__(self, function: VJPFunction, inner: Backward, tracers: tuple[Tracer, ...]) -> None:
-        self.function = function
+    def __init__(self, rule: TracedVJP, inner: Backward) -> None:
+        self.rule = rule
         self.inner = inner
-        self.tracers = tracers
-        self.name = function.name
+        self.name = rule.name
 
     def __repr__(self) -> str:
         return self.name
 
     def pull(self, residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
-        known = len(self.tracers)
-        if not known:
-            return self.inner.pull(residuals, cts)
+        known = len(self.rule.tracers)
         mask = nonzero_mask(cts)
         avals = [get_aval(ct) if n else ct.aval for ct, n in zip(cts, mask, strict=True)]
         count = len(residuals) - known
@@ -272,12 +268,7 @@ class TracedBackward:
             return given(back)
 
         operands = [*residuals[known:], *given(cts)]
-        closed, tracers = stage_lifted(
-            fun, list(map(get_aval, operands)), name=self.name, by="the backward rule of custom_vjp",
-            adopted=self.tracers,
-        )  # fmt: skip
-        if len(tracers) > known:
-            raise ended(self.function, tracers[-1])
+        closed = stage_rule(self.rule, fun, list(map(get_aval, operands)), "backward rule")
         results = iter(replay(closed.jaxpr, closed.consts, [*residuals[:known], *operands]))
         return [ct if type(ct) is Zero else next(results) for ct in back]
 
@@ -332,6 +323,22 @@ def _call_jvp(
 
 function_rules(custom_vjp_fun_p, custom_vjp_call_p, TracedVJP)
 call_rules(custom_vjp_call_p)
+batch_rules(custom_vjp_fun_p, custom_vjp_call_p)
+
+
+# There is no forward rule to follow along a curve: the terms are those of the function's own operations.
+
+
+@tables.jet(custom_vjp_fun_p)
+def _fun_jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], *, function: VJPFunction) -> Any:
+    return jet_flat(lambda *xs: function.call(xs), primals, series, len(series[0]))
+
+
+@tables.jet(custom_vjp_call_p)
+def _call_jet(
+    primals: Sequence[Any], series: Sequence[Sequence[Any]], *, call_jaxpr: ClosedJaxpr, **params: Any
+) -> Any:
+    return jet_flat(lambda *xs: replay(call_jaxpr.jaxpr, call_jaxpr.consts, xs), primals, series, len(series[0]))
 
 
 # ---- The linear operation that is known by its transpose: params backward, num_res, nonzero, out_avals, name
@@ -374,6 +381,7 @@ def _linear_transpose(
     ]
 
 
+tables.jet[custom_vjp_linear_p] = BY_JVP
 tables.partial_eval[custom_vjp_linear_p] = none("it holds no program: it is recorded where a tangent is unknown")
 
 
