@@ -23,11 +23,13 @@ from cotan.primitives.call import evaluate_by_reference
 from cotan.primitives.compare import bitwise_and, select_n
 from cotan.primitives.control.bodies import (
     Mask,
+    Terms,
     beside,
     check_operands,
     chosen,
     cut,
     either,
+    grown,
     merged,
     one_equation,
     others,
@@ -47,6 +49,7 @@ from cotan.structural import Zero, broadcast_in_dim, instantiate
 from cotan.transforms.batch import AxisData, batch_jaxpr, bdim_at_front
 from cotan.transforms.cache import weakly_cached
 from cotan.transforms.effects import predicated
+from cotan.transforms.jet import mask_of, present_terms, terms_of
 from cotan.transforms.jvp import jvp_jaxpr, zero_tangent
 from cotan.transforms.partial_eval import PartialTrace, partial_eval_jaxpr
 from cotan.transforms.stage import replay, stage_closed
@@ -128,6 +131,31 @@ def _jvp(
     outs, out_tangents = cut(results, len(carry))
     zeros = [zero_tangent(x) for x in others(outs, moved.carry)]
     return outs, merged(moved.carry, zeros, out_tangents)
+
+
+# ---- Taylor mode: likewise, with several terms for each value
+
+
+@weakly_cached
+def _jet_body(closed: ClosedJaxpr, num_consts: int, nonzero: Terms) -> tuple[ClosedJaxpr, Terms, Terms]:
+    """The body of values and terms, the terms of its results and those of its arguments."""
+    num_carry = len(nonzero) - num_consts
+    body, found, given = grown(closed, nonzero, num_consts, num_carry)
+    order = beside((num_consts, num_carry), list(map(sum, given)))
+    return rearranged(body, order, range(len(body.jaxpr.outvars))), found, given
+
+
+@tables.jet(while_p)
+def _jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], **params: Any) -> tuple[list[Any], Any]:
+    cond, num_cond, num_consts = params["cond_jaxpr"], params["cond_nconsts"], params["body_nconsts"]
+    cond_consts, consts, carry = cut(primals, num_cond, num_consts)
+    body, found, given = _jet_body(params["body_jaxpr"], num_consts, mask_of(series[num_cond:]))
+    terms = present_terms(primals[num_cond:], series[num_cond:], given)
+    const_terms, carry_terms = cut(terms, sum(map(sum, given[:num_consts])))
+    count = len(cond.in_avals)
+    reading = taking(cond, (*range(count), *[None] * len(carry_terms)), (*cond.in_avals, *types_of(carry_terms)))
+    results = run_while(reading, body, cond_consts, [*consts, *const_terms], [*carry, *carry_terms])
+    return results[: len(carry)], terms_of(found, results[len(carry) :])
 
 
 @tables.transpose(while_p)
@@ -232,32 +260,39 @@ def _batched(
         carry = either(carry, later)
     if varies is None:
         return _Batched(first, step, carry, first, False)
-    if cond.effects or body.effects:
-        raise ValueError(_effects_refused(cond, body))
-    return _apart(body, cond, step, first, len(cond_dims), len(body_dims))
+    # Who is done takes no part in effects any more.
+    if body.effects:
+        step, _ = batch_jaxpr(predicated(body), axis, (0, *body_dims, *dims), carry, front=True)
+    again = batch_jaxpr(predicated(cond), axis, (0, *cond_dims, *dims), front=True)[0] if cond.effects else first
+    return _apart(body, cond, step, first, again, len(cond_dims))
 
 
 def _apart(
-    body: ClosedJaxpr, cond: ClosedJaxpr, step: ClosedJaxpr, first: ClosedJaxpr, num_cond: int, num_body: int
+    body: ClosedJaxpr, cond: ClosedJaxpr, step: ClosedJaxpr, first: ClosedJaxpr, again: ClosedJaxpr, num_cond: int
 ) -> _Batched:
-    """The loop whose condition varies: it carries who goes on, and runs as long as anyone does."""
-    carry_avals = step.in_avals[num_body:]
+    """The loop whose condition varies: it carries who goes on, and runs as long as anyone does.
+
+    ``step`` and ``again``, body and condition for all examples, take that first if they have effects.
+    """
+    carry_avals = first.in_avals[num_cond:]
+    num_body = len(step.in_avals) - len(carry_avals) - bool(body.effects)
+    body_avals = step.in_avals[bool(body.effects) :][:num_body]
 
     def go_on(active: Any, *carry: Any) -> list[Any]:
         return [reduce_or(active, tuple(range(len(get_aval(active).shape))))]
 
     def advance(*flat: Any) -> list[Any]:
         cond_consts, consts, (active,), carry = cut(flat, num_cond, num_body, 1)
-        new = replay(step.jaxpr, step.consts, [*consts, *carry])
+        new = replay(step.jaxpr, step.consts, [*([active] if body.effects else []), *consts, *carry])
         new = [_select(active, x, y) for x, y in zip(new, carry, strict=True)]
-        (still,) = replay(first.jaxpr, first.consts, [*cond_consts, *new])
+        (still,) = replay(again.jaxpr, again.consts, [*([active] if cond.effects else []), *cond_consts, *new])
         return [bitwise_and(active, still), *new]
 
     active_aval = first.out_avals[0]
-    cond_avals, body_avals = first.in_avals[:num_cond], step.in_avals[:num_body]
+    avals = [*first.in_avals[:num_cond], *body_avals, active_aval, *carry_avals]
     return _Batched(
         stage_closed(go_on, [active_aval, *carry_avals], name=cond.jaxpr.name),
-        stage_closed(advance, [*cond_avals, *body_avals, active_aval, *carry_avals], name=body.jaxpr.name),
+        stage_closed(advance, avals, name=body.jaxpr.name),
         (True,) * len(carry_avals),
         first,
         True,
@@ -273,14 +308,6 @@ def _select(active: Any, new: Any, old: Any) -> Any:
     if active_shape != shape:
         active = broadcast_in_dim(active, shape, tuple(range(len(active_shape))))
     return select_n(active, old, new)
-
-
-def _effects_refused(cond: ClosedJaxpr, body: ClosedJaxpr) -> str:
-    found = ", ".join(sorted({str(effect) for effect in (*cond.effects, *body.effects)}))
-    return (
-        f"{where()}: vmap of a while_loop whose condition varies over the examples, and that has effects ({found}): "
-        "who is done would still take part in them. Do them before or after the loop, or loop over the examples"
-    )
 
 
 @tables.batch(while_p)
