@@ -205,13 +205,7 @@ def jet_jaxpr(closed: ClosedJaxpr, nonzero: Mask, instantiated: Mask | None = No
             )
             for x, terms, mask in zip(outs, out_series, forced, strict=True)
         )
-        present = [
-            instantiate_term(t, x)
-            for x, terms, mask in zip(outs, out_series, out_nonzero, strict=True)
-            for t, n in zip(terms, mask, strict=True)
-            if n
-        ]
-        return [*outs, *present]
+        return [*outs, *present_terms(outs, out_series, out_nonzero)]
 
     term_avals = [tangent_aval(a) for a, mask in zip(in_avals, nonzero, strict=True) for n in mask if n]
     return stage_closed(fun, [*in_avals, *term_avals], name=jaxpr.name), out_nonzero
@@ -220,6 +214,16 @@ def jet_jaxpr(closed: ClosedJaxpr, nonzero: Mask, instantiated: Mask | None = No
 def mask_of(series: Sequence[Sequence[Any]]) -> Mask:
     """For each series and order whether it has a term."""
     return tuple(tuple(t is not zero_term for t in terms) for terms in series)
+
+
+def present_terms(primals: Sequence[Any], series: Sequence[Sequence[Any]], mask: Mask) -> list[Any]:
+    """The terms for which ``mask`` is true, as arrays, one after the other."""
+    return [
+        instantiate_term(t, x)
+        for x, terms, row in zip(primals, series, mask, strict=True)
+        for t, n in zip(terms, row, strict=True)
+        if n
+    ]
 
 
 def terms_of(mask: Mask, flat: Sequence[Any]) -> list[list[Any]]:

@@ -22,11 +22,13 @@ from cotan.runtime.devices import chosen_device
 from cotan.structural import broadcast_in_dim, zeros_like_aval
 from cotan.transforms.cache import weakly_cached
 from cotan.transforms.effects import without_effects
+from cotan.transforms.jet import jet_jaxpr
 from cotan.transforms.prune import live_equations, prune
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Mask = tuple[bool, ...]
+Terms = tuple[Mask, ...]
 Bind = Callable[..., list[Any]]
 
 
@@ -52,6 +54,26 @@ def merged(mask: Iterable[bool], where_false: Iterable[Any], where_true: Iterabl
 def either(a: Iterable[bool], b: Iterable[bool]) -> Mask:
     """Where one of two masks is true."""
     return tuple(x or y for x, y in zip(a, b, strict=True))
+
+
+def grown(closed: ClosedJaxpr, terms: Terms, first: int, carry: int) -> tuple[ClosedJaxpr, Terms, Terms]:
+    """The program of values and terms of a loop's body, where a carry has a term of an order if it ever gets one.
+
+    Args:
+      terms: for each argument of the body, and each order, whether it comes with a term.
+      first, carry: number of the first argument that is a carry, and of carries; they are the first results.
+
+    Returns:
+      As ``jet_jaxpr``; and the terms of the arguments.
+    """
+    before, carries, after = cut(terms, first, carry)
+    never = (False,) * len(terms[0])
+    while True:
+        given = (*before, *carries, *after)
+        body, found = jet_jaxpr(closed, given, (*carries, *[never] * (len(closed.jaxpr.outvars) - carry)))
+        if found[:carry] == carries:
+            return body, found, given
+        carries = tuple(map(either, carries, found))
 
 
 def cut(values: Sequence[Any], *counts: int) -> list[Any]:
@@ -121,11 +143,11 @@ def _silent(closed: ClosedJaxpr) -> ClosedJaxpr:
     return ClosedJaxpr(closed.jaxpr.replace(eqns=without_effects(closed.eqns)), closed.consts)
 
 
-def beside(counts: Sequence[int], extra: Mask) -> tuple[int, ...]:
+def beside(counts: Sequence[int], extra: Sequence[int]) -> tuple[int, ...]:
     """The order that puts what belongs to a group beside it.
 
-    Of a list of groups of the given sizes, followed by one more element for each place where ``extra`` is true (its
-    tangent, say): positions of (first group, its extra elements, second group, ...).
+    Of a list of groups of the given sizes, followed by as many more elements for each place as ``extra`` says (its
+    tangent, say, where it is true): positions of (first group, its extra elements, second group, ...).
     """
     order: list[int] = []
     start, position = 0, len(extra)
@@ -137,7 +159,7 @@ def beside(counts: Sequence[int], extra: Mask) -> tuple[int, ...]:
     return tuple(order)
 
 
-def apart(counts: Sequence[int], extra: Mask, values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+def apart(counts: Sequence[int], extra: Sequence[int], values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """What ``beside`` has put together: the values, and the extra ones."""
     whole: list[Any] = [None] * len(values)
     for position, x in zip(beside(counts, extra), values, strict=True):

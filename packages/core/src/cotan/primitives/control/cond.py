@@ -27,6 +27,7 @@ from cotan.primitives.cast import stop_gradient
 from cotan.primitives.compare import eq, select_n
 from cotan.primitives.control.bodies import (
     Mask,
+    Terms,
     blank,
     check_operands,
     chosen,
@@ -42,6 +43,7 @@ from cotan.runtime.dispatch import lift
 from cotan.structural import UndefinedPrimal, Zero, broadcast_in_dim
 from cotan.transforms.batch import AxisData, batch_jaxpr, bdim_at_front
 from cotan.transforms.effects import predicated
+from cotan.transforms.jet import jet_jaxpr, mask_of, terms_of, zero_term
 from cotan.transforms.jvp import jvp_jaxpr, zero_tangent
 from cotan.transforms.partial_eval import PartialTrace, Split, partial_eval_jaxpr
 from cotan.transforms.prune import prune_closed
@@ -87,6 +89,25 @@ def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, branches: Branches)
     results = branch(index, changed, [*operands, *chosen(tangents[1:], nonzero)])
     outs, out_tangents = cut(results, len(moved))
     return outs, merged(moved, map(zero_tangent, others(outs, moved)), out_tangents)
+
+
+# ---- Taylor mode
+
+
+@keep_first
+def _jet_branches(branches: Branches, nonzero: Terms) -> tuple[Branches, Terms]:
+    """The branches of values and terms: a result has a term of an order if it has one in any branch."""
+    columns = zip(*(jet_jaxpr(one, nonzero)[1] for one in branches), strict=True)
+    found = tuple(reduce(either, column) for column in columns)
+    return tuple(jet_jaxpr(one, nonzero, found)[0] for one in branches), found
+
+
+@tables.jet(cond_p)
+def _jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], *, branches: Branches) -> tuple[list[Any], Any]:
+    index, *operands = primals
+    changed, found = _jet_branches(branches, mask_of(series[1:]))
+    results = branch(index, changed, [*operands, *(t for terms in series[1:] for t in terms if t is not zero_term)])
+    return results[: len(found)], terms_of(found, results[len(found) :])
 
 
 # ---- Transposition

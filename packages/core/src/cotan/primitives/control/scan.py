@@ -24,6 +24,7 @@ from cotan.primitives.call import evaluate_by_reference
 from cotan.primitives.control.bodies import (
     Bind,
     Mask,
+    Terms,
     along,
     apart,
     beside,
@@ -32,6 +33,7 @@ from cotan.primitives.control.bodies import (
     chosen,
     cut,
     either,
+    grown,
     merged,
     one_equation,
     others,
@@ -48,6 +50,7 @@ from cotan.structural import UndefinedPrimal, Zero, add_tangents, instantiate, z
 from cotan.transforms.batch import AxisData, batch_jaxpr, bdim_at_front, moveaxis
 from cotan.transforms.cache import weakly_cached
 from cotan.transforms.effects import predicated
+from cotan.transforms.jet import mask_of, present_terms, terms_of
 from cotan.transforms.jvp import jvp_jaxpr, zero_tangent
 from cotan.transforms.partial_eval import PartialTrace
 from cotan.transforms.stage import replay, stage_closed
@@ -166,6 +169,42 @@ def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tupl
     outs, out_tangents = apart((size.carry, size.ys), moved.results, results)
     zeros = [zero_tangent(x) for x, m in zip(outs, moved.results, strict=True) if not m]
     return outs, merged(moved.results, zeros, out_tangents)
+
+
+# ---- Taylor mode: likewise, with several terms for each value
+
+
+class _Curved(NamedTuple):
+    body: ClosedJaxpr
+    operands: Terms
+    results: Terms
+
+
+@weakly_cached
+def _jet_body(closed: ClosedJaxpr, num_consts: int, num_carry: int, nonzero: Terms) -> _Curved:
+    """The body of values and terms: a carry has a term of an order if it ever gets one."""
+    size = _sizes(closed, num_consts, num_carry)
+    body, found, given = grown(closed, nonzero, num_consts, num_carry)
+    arguments = beside((size.consts, size.carry, size.xs), list(map(sum, given)))
+    return _Curved(rearranged(body, arguments, beside((size.carry, size.ys), list(map(sum, found)))), given, found)
+
+
+@tables.jet(scan_p)
+def _jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], **params: Any) -> tuple[list[Any], Any]:
+    closed, num_consts, num_carry = params["jaxpr"], params["num_consts"], params["num_carry"]
+    size = _sizes(closed, num_consts, num_carry)
+    curved = _jet_body(closed, num_consts, num_carry, mask_of(series))
+    flat = [*primals, *present_terms(primals, series, curved.operands)]
+    more = list(map(sum, curved.operands))
+    results = loop(
+        curved.body,
+        [flat[k] for k in beside((size.consts, size.carry, size.xs), more)],
+        consts=num_consts + sum(more[:num_consts]),
+        carry=num_carry + sum(more[num_consts : num_consts + num_carry]),
+        **_options(params),
+    )
+    outs, terms = apart((size.carry, size.ys), list(map(sum, curved.results)), results)
+    return outs, terms_of(curved.results, terms)
 
 
 # ---- Transposition: a scan the other way round, which sums up the cotangents of consts
