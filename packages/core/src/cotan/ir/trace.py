@@ -193,8 +193,8 @@ class Tracer:
 
     def __bool__(self) -> bool:
         hint = (
-            "Use cotan.numpy.where for a choice inside the program, or mark the argument that "
-            "decides it as static (static_argnames)."
+            "Use cotan.lax.cond or cotan.numpy.where for a choice inside the program, cotan.lax.while_loop for a "
+            "loop, or mark the argument that decides it as static (static_argnames)."
         )
         return bool(self._known(errors.TracerBoolConversionError, "a branch or bool()", hint))
 
@@ -212,7 +212,7 @@ class Tracer:
     def __index__(self) -> int:
         hint = (
             "A Python index, range or shape must be known: mark the argument as static, or use "
-            "cotan.lax.dynamic_slice or cotan.numpy.take."
+            "cotan.lax.dynamic_slice or cotan.numpy.take for an index, cotan.lax.fori_loop or while_loop for a range."
         )
         return int(self._known(errors.TracerIntegerConversionError, "a Python integer", hint).__index__())
 

@@ -43,6 +43,10 @@ from cotan.lax.parallel import pshuffle as pshuffle
 from cotan.lax.parallel import psum as psum
 from cotan.lax.parallel import psum_scatter as psum_scatter
 from cotan.lax.parallel import pswapaxes as pswapaxes
+from cotan.lax.reductions import associative_scan as associative_scan
+from cotan.lax.reductions import reduce as reduce
+from cotan.lax.solves import custom_linear_solve as custom_linear_solve
+from cotan.lax.solves import custom_root as custom_root
 from cotan.primitives.arithmetic import RoundingMethod as RoundingMethod
 from cotan.primitives.arithmetic import abs as abs
 from cotan.primitives.arithmetic import add as add

@@ -32,6 +32,7 @@ from cotan.primitives.control.while_loop import run_while
 from cotan.primitives.shape import concatenate, expand_dims, reshape, squeeze
 from cotan.primitives.slice import slice as slice_of
 from cotan.structural import convert_element_type
+from cotan.tracebacks import boundary
 from cotan.transforms.batch import AxisData, batch_jaxpr
 from cotan.transforms.cache import weakly_cached
 from cotan.transforms.stage import replay, stage_closed
@@ -45,6 +46,7 @@ _UNSET: Any = object()
 # ---- scan and map
 
 
+@boundary
 def scan(
     f: Function,
     init: Any,
@@ -176,6 +178,7 @@ def _row(k: int, x: Any) -> Any:
     return squeeze(_rows(x, k, 1), (0,))
 
 
+@boundary
 def map(f: Function, xs: Any, *, batch_size: int | None = None) -> Any:
     """``f`` of each slice of ``xs`` along its first axis, one after the other, results stacked.
 
@@ -246,6 +249,7 @@ def _merged(y: Any) -> Any:
 # ---- Loops that end when a condition fails, or after a number of steps
 
 
+@boundary
 def while_loop(cond_fun: Function, body_fun: Function, init_val: Any) -> Any:
     """Run ``body_fun`` on a value again and again while ``cond_fun`` of it is true, as a loop inside the program.
 
@@ -302,6 +306,7 @@ def _check_condition(cond_fun: Function, tree: PyTreeDef, avals: Sequence[Shaped
     )
 
 
+@boundary
 def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *, unroll: int | bool | None = None) -> Any:
     """Run ``body_fun`` for each integer from ``lower`` to ``upper`` - 1, as a loop inside the program.
 
@@ -354,7 +359,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *, unro
         )
     first, last = (_as(counter, b) for b in bounds)
     avals = (counter, counter, *(get_aval(x) for x in carry))
-    cond = taking(_below(counter), (0, 1, *[None] * len(carry)), (avals[1], *(avals[:1] + avals[2:])))
+    cond = taking(_below(counter), (0, 1, *[None] * len(carry)), avals)
     body = _counting(closed, len(outer), counter)
     return finish(tree, run_while(cond, body, [last], outer, [first, *carry])[1:])
 
@@ -409,6 +414,7 @@ def _below(counter: ShapedArray) -> ClosedJaxpr:
 # ---- cond and switch
 
 
+@boundary
 def cond(pred: Any, true_fun: Any, false_fun: Any, *operands: Any, operand: Any = _UNSET) -> Any:
     """``true_fun(*operands)`` if ``pred`` is true, else ``false_fun(*operands)``; only that one runs.
 
@@ -455,6 +461,7 @@ def _cond_of_two(pred: Any, true_operand: Any, true_fun: Function, false_operand
     return cond(pred, lambda two: true_fun(two[0]), lambda two: false_fun(two[1]), both)
 
 
+@boundary
 def switch(index: Any, branches: Sequence[Function], *operands: Any, operand: Any = _UNSET) -> Any:
     """``branches[index](*operands)``; only that one runs. An index out of range means the first or the last.
 
