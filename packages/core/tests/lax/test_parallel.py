@@ -451,6 +451,112 @@ def test_a_program_says_which_axes_are_open():
     assert cotan.make_jaxpr(mapped(lambda x: lax.psum(x, "i")))(np.ones(3)).jaxpr.named_axes == frozenset()
 
 
+# ---- In control flow and custom rules
+
+
+V = np.arange(1, 5, dtype=np.float32)
+forms = pytest.mark.parametrize("stage", [lambda f: f, cotan.jit], ids=["plain", "jit"])
+
+
+def unmapped(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """``f`` of the first element alone, for all examples."""
+    return lambda x: cotan.vmap(lambda: f(x[0]), axis_name="i", axis_size=N)()
+
+
+@forms
+def test_scan(stage):
+    def f(x):
+        return lax.scan(lambda c, k: (c + k * lax.psum(c * c, "i"), lax.axis_index("i") + c), x, np.float32([1, 2]))
+
+    last, seen = mapped(stage(f))(V)
+    first = V + (V * V).sum()
+    close(last, first + 2 * (first * first).sum())
+    close(seen, np.stack([V, first], 1) + np.arange(4)[:, None])
+    last, seen = unmapped(stage(f))(V)
+    close(last, np.full(4, 5 + 2 * 4 * 25, np.float32))
+    close(seen, np.float32([[k + 1, k + 5] for k in range(4)]))
+
+
+@forms
+def test_gradient_of_a_scan(stage):
+    def f(x):
+        return lax.scan(lambda c, k: (cnp.sin(c) + k * lax.psum(c, "i"), None), x, np.float32([0.5, 0.25]))[0]
+
+    def oracle(x):
+        for k in (0.5, 0.25):
+            x = np.sin(x) + k * x.sum()
+        return x.sum()
+
+    h = 1e-5
+    wanted = np.array([(oracle(V + h * e) - oracle(V - h * e)) / (2 * h) for e in np.eye(4)])
+    np.testing.assert_allclose(mapped(cotan.grad(stage(f)))(V), wanted, rtol=1e-4)
+    np.testing.assert_allclose(cotan.grad(stage(lambda x: mapped(stage(f))(x).sum()))(V), wanted, rtol=1e-4)
+
+
+@forms
+def test_branches(stage):
+    def choose(predicate):
+        return stage(lambda x: lax.cond(predicate(x), lambda y: lax.psum(y, "i"), lambda y: -y, x))
+
+    np.testing.assert_array_equal(mapped(choose(lambda x: True))(V), [10] * 4)
+    np.testing.assert_array_equal(mapped(choose(lambda x: x > 2))(V), [-1, -2, 10, 10])
+    np.testing.assert_array_equal(unmapped(choose(lambda x: lax.axis_index("i") == 1))(V), [-1, 4, -1, -1])
+    np.testing.assert_array_equal(unmapped(choose(lambda x: x > 0))(V), [4] * 4)
+
+
+@forms
+def test_while_loops(stage):
+    def until_large(x):
+        return lax.while_loop(lambda c: lax.pmax(c, "i") < 20, lambda c: c + lax.psum(c, "i"), x)
+
+    wanted = V
+    while wanted.max() < 20:
+        wanted = wanted + wanted.sum()
+    np.testing.assert_array_equal(mapped(stage(until_large))(V), wanted)
+    counted = unmapped(stage(lambda x: lax.fori_loop(0, 3, lambda k, c: c + lax.axis_index("i"), x)))(V)
+    np.testing.assert_array_equal(counted, 1 + 3 * np.arange(4))
+
+
+def with_jvp():
+    """A new function with a rule, that nothing knows yet. The rule gives three times what is true."""
+
+    @cotan.custom_jvp
+    def f(x):
+        return x * lax.psum(x, "i")
+
+    @f.defjvp
+    def rule(primals, tangents):
+        (x,), (t,) = primals, tangents
+        return f(x), 3 * (t * lax.psum(x, "i") + x * lax.psum(t, "i"))
+
+    return f
+
+
+def with_vjp():
+    @cotan.custom_vjp
+    def f(x):
+        return x * lax.psum(x, "i")
+
+    f.defvjp(
+        lambda x: (f(x), (x, lax.psum(x, "i"))),
+        lambda residuals, ct: (3 * (ct * residuals[1] + lax.psum(ct * residuals[0], "i")),),
+    )
+    return f
+
+
+@forms
+@pytest.mark.parametrize("make", [with_jvp, with_vjp])
+def test_custom_rules(make, stage):
+    np.testing.assert_array_equal(mapped(stage(make()))(V), 10 * V)
+    np.testing.assert_array_equal(mapped(cotan.grad(stage(make())))(V), [60] * 4)
+    f = make()
+    np.testing.assert_array_equal(cotan.grad(stage(lambda x: mapped(stage(f))(x).sum()))(V), [60] * 4)
+    f = make()
+    np.testing.assert_array_equal(unmapped(stage(f))(V), [4] * 4)
+    total = cotan.grad(stage(lambda x: unmapped(stage(f))(x).sum()))(V)
+    np.testing.assert_array_equal(total, [3 * 4 * (4 + 4), 0, 0, 0])
+
+
 # ---- Errors
 
 

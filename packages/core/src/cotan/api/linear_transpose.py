@@ -100,5 +100,7 @@ def _turned(fun: Function, jaxpr: Jaxpr, consts: Sequence[Any]) -> tuple[Jaxpr, 
     problem = f"{subject('linear_transpose', fun)}: the function is not linear in its arguments"
     try:
         return stage_to_jaxpr(backward, jaxpr.out_avals, name=jaxpr.name, by="linear_transpose")
-    except (MissingRuleError, NotLinearError) as error:
+    except MissingRuleError as error:
         raise TypeError(f"{problem}: {error}") from error
+    except NotLinearError as error:
+        raise TypeError(f"{problem}: it combines two values that depend on them, as a product does") from error

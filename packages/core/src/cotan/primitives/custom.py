@@ -113,7 +113,8 @@ def stage_rule(rule: Any, fun: FlatFun, avals: Sequence[ShapedArray], which: str
     """Trace the rule of a staged function.
 
     Args:
-      rule: knows the ``kind``, ``name`` and ``tracers`` of the function; the latter become the first arguments.
+      rule: knows the ``kind``, ``name`` and ``tracers`` of the function, which become the first arguments, and the
+        named ``axes`` that were in scope where it was staged.
       fun: what to trace, on ``avals``. which: what it is, for messages.
 
     Raises:
@@ -121,7 +122,7 @@ def stage_rule(rule: Any, fun: FlatFun, avals: Sequence[ShapedArray], which: str
     """
     try:
         closed, tracers = stage_lifted(
-            fun, avals, name=rule.name, by=f"the {which} of {rule.kind}", adopted=rule.tracers
+            fun, avals, name=rule.name, by=f"the {which} of {rule.kind}", adopted=rule.tracers, axes=rule.axes
         )
     except UnexpectedTracerError as error:
         if error.tracing:

@@ -33,7 +33,7 @@ from cotan.primitives.custom import (
 )
 from cotan.primitives.taylor import BY_JVP
 from cotan.structural import Zero, broadcast_in_dim_p, convert_element_type_p, instantiate, reduce_sum_p, transpose_p
-from cotan.transforms.batch import AxisData, Dim, batch_jaxpr
+from cotan.transforms.batch import AxisData, Dim, axes_in_scope, batch_jaxpr
 from cotan.transforms.custom import run_mapped
 from cotan.transforms.jvp import zero_tangent
 from cotan.transforms.prune import prune
@@ -124,6 +124,7 @@ class TracedJVP:
         self.function = function
         self.avals = list(avals)
         self.tracers = tracers
+        self.axes = tuple(axes_in_scope())
         self.name = function.name
         self.kind = function.kind
         self.symbolic_zeros = function.symbolic_zeros

@@ -34,7 +34,7 @@ from cotan.primitives.custom import (
 )
 from cotan.primitives.taylor import BY_JVP
 from cotan.structural import UndefinedPrimal, Zero, reduce_sum
-from cotan.transforms.batch import AxisData, Dim, batch_jaxpr, matchaxis, with_axis
+from cotan.transforms.batch import AxisData, Dim, axes_in_scope, batch_jaxpr, matchaxis, with_axis
 from cotan.transforms.custom import run_mapped
 from cotan.transforms.jet import jet_flat
 from cotan.transforms.partial_eval import PartialTrace
@@ -213,6 +213,7 @@ class TracedVJP:
         self.function = function
         self.avals = list(avals)
         self.tracers = tracers
+        self.axes = tuple(axes_in_scope())
         self.name = function.name
         self.kind = function.kind
         self._known: dict[Any, Forward] = {}

@@ -28,7 +28,7 @@ from cotan.primitives.custom import (
 )
 from cotan.primitives.taylor import BY_JVP
 from cotan.structural import instantiate
-from cotan.transforms.batch import AxisData, Dim, batch_jaxpr, bdim_at_front, matchaxis
+from cotan.transforms.batch import AxisData, Dim, axes_in_scope, batch_jaxpr, bdim_at_front, matchaxis
 from cotan.transforms.custom import run_mapped
 from cotan.transforms.jvp import jvp_flat, jvp_jaxpr
 from cotan.transforms.stage import replay
@@ -155,6 +155,7 @@ class TracedVmap:
     def __init__(self, function: VmapFunction, avals: Sequence[ShapedArray], tracers: tuple[Tracer, ...]) -> None:
         self.function = function
         self.tracers = tracers
+        self.axes = tuple(axes_in_scope())
         self.name = function.name
         self.kind = function.kind
 

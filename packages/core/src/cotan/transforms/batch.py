@@ -16,7 +16,7 @@ from cotan.ir.primitive import Primitive, batch, stage
 from cotan.ir.trace import Trace, Tracer, current_trace, enter_trace, leave_trace, new_trace
 from cotan.structural import broadcast_in_dim, transpose
 from cotan.transforms.cache import weakly_cached
-from cotan.transforms.stage import FlatFun, replay, stage_closed
+from cotan.transforms.stage import FlatFun, StageTrace, replay, stage_closed
 
 Dim = int | None
 not_mapped: Dim = None
@@ -186,9 +186,15 @@ def bdim_at_front(x: Any, dim: Dim, size: int) -> Any:
 
 
 def axes_in_scope(trace: Trace | None = None) -> Iterator[AxisData]:
-    """The named axes over which the current trace maps, innermost first."""
+    """The named axes over which the current trace maps, innermost first.
+
+    A function that is staged later than it was given is in the scope of the place where it was given.
+    """
     trace = current_trace() if trace is None else trace
     while trace is not None:
+        if isinstance(trace, StageTrace) and trace.axes is not None:
+            yield from trace.axes
+            return
         if isinstance(trace, BatchTrace) and trace.axis.name is not None:
             yield trace.axis
         trace = getattr(trace, "parent", None)

@@ -55,16 +55,23 @@ class Lifted(NamedTuple):
 
 @leak_checked
 def stage_lifted(
-    fun: FlatFun, in_avals: Sequence[ShapedArray], *, name: str, by: str, adopted: Sequence[Tracer] = ()
+    fun: FlatFun,
+    in_avals: Sequence[ShapedArray],
+    *,
+    name: str,
+    by: str,
+    adopted: Sequence[Tracer] = (),
+    axes: Sequence[AxisData] | None = None,
 ) -> Lifted:
     """Record a flat function; traced values that it closes over become its first arguments.
 
     Args:
       name: the function's name. by: who asks, for messages.
       adopted: tracers that are arguments in any case, and the first; their own traces may have ended.
+      axes: the named axes that are in scope; None: those that are so now.
     """
     trace: StageTrace
-    with new_trace(StageTrace(current_trace(), f"{by} (`{name}`)")) as trace:
+    with new_trace(StageTrace(current_trace(), f"{by} (`{name}`)", axes=axes)) as trace:
         for x in adopted:
             trace.adopt(x)
         outs = fun(*[trace.new_arg(aval) for aval in in_avals])

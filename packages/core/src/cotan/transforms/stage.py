@@ -151,9 +151,15 @@ class Recorder(Trace):
 
 
 class StageTrace(Recorder):
-    """Records every operation."""
+    """Records every operation. ``axes``: the named axes in scope; None: those that are where it is made."""
 
-    __slots__ = ()
+    __slots__ = ("axes",)
+
+    def __init__(
+        self, parent: Trace, name: str, arg_names: Sequence[str] = (), axes: Sequence[Any] | None = None
+    ) -> None:
+        super().__init__(parent, name, arg_names)
+        self.axes = axes
 
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         rule = stage.get(primitive)
