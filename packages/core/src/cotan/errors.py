@@ -19,7 +19,15 @@ class CotanError(Exception):
     """Base of the exceptions that cotan defines. Each is also one of Python's own kinds (TypeError, ValueError...)."""
 
 
-class ConcretizationTypeError(CotanError, TypeError):
+class JAXTypeError(CotanError, TypeError):
+    """Base of the errors about traced values; under the name by which programs catch them."""
+
+
+class JAXIndexError(CotanError, IndexError):
+    """Base of the errors about traced indices; under the name by which programs catch them."""
+
+
+class ConcretizationTypeError(JAXTypeError):
     """A value was needed that is not known while the function is being traced."""
 
 
@@ -27,15 +35,15 @@ class TracerBoolConversionError(ConcretizationTypeError):
     """A traced array was used where Python needs True or False (``if``, ``while``, ``and``, ``assert``)."""
 
 
-class TracerIntegerConversionError(CotanError, TypeError):
+class TracerIntegerConversionError(JAXTypeError):
     """A traced array was used where Python needs an integer (an index of a list, a range, a shape)."""
 
 
-class TracerArrayConversionError(CotanError, TypeError):
+class TracerArrayConversionError(JAXTypeError):
     """A traced array was handed to NumPy, which needs its values."""
 
 
-class UnexpectedTracerError(CotanError, TypeError):
+class UnexpectedTracerError(JAXTypeError):
     """A traced array outlived the call that was being traced.
 
     Attributes:
@@ -45,8 +53,16 @@ class UnexpectedTracerError(CotanError, TypeError):
     tracing = False
 
 
-class NonConcreteBooleanIndexError(CotanError, IndexError):
+class NonConcreteBooleanIndexError(JAXIndexError):
     """A boolean mask was used as an index while its values, and so the result's shape, are not known."""
+
+
+class KeyReuseError(JAXTypeError):
+    """A random key was used twice where that is checked."""
+
+
+class InconclusiveDimensionOperation(CotanError):
+    """A comparison of sizes that are symbols has no answer that holds for all their values."""
 
 
 class TypePromotionError(CotanError, ValueError):
@@ -57,15 +73,19 @@ class JaxprTypeError(CotanError, TypeError):
     """A jaxpr is not well formed: the checker's finding."""
 
 
-class BackendUnavailableError(CotanError, RuntimeError):
+class JaxRuntimeError(CotanError, RuntimeError):
+    """Base of the errors of running programs on devices; under the name by which programs catch them."""
+
+
+class BackendUnavailableError(JaxRuntimeError):
     """No usable backend, or not the one that was asked for. The message says what to install or why it failed."""
 
 
-class DeletedArrayError(CotanError, RuntimeError):
+class DeletedArrayError(JaxRuntimeError):
     """An array was used after its buffer was deleted or donated to a computation."""
 
 
-class UnsupportedError(CotanError, RuntimeError):
+class UnsupportedError(JaxRuntimeError):
     """A backend cannot do what was asked of it: the one way in which a backend refuses.
 
     Args:

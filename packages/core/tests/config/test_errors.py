@@ -22,6 +22,19 @@ def test_each_error_is_also_one_of_pythons() -> None:
         (errors.BackendUnavailableError, RuntimeError),
         (errors.DeletedArrayError, RuntimeError),
         (errors.UnsupportedError, RuntimeError),
+        (errors.KeyReuseError, errors.JAXTypeError),
+        (errors.ConcretizationTypeError, errors.JAXTypeError),
+        (errors.TracerIntegerConversionError, errors.JAXTypeError),
+        (errors.TracerArrayConversionError, errors.JAXTypeError),
+        (errors.UnexpectedTracerError, errors.JAXTypeError),
+        (errors.NonConcreteBooleanIndexError, errors.JAXIndexError),
+        (errors.JAXTypeError, TypeError),
+        (errors.JAXIndexError, IndexError),
+        (errors.JaxRuntimeError, RuntimeError),
+        (errors.UnsupportedError, errors.JaxRuntimeError),
+        (errors.BackendUnavailableError, errors.JaxRuntimeError),
+        (errors.JaxprTypeError, TypeError),
+        (errors.InconclusiveDimensionOperation, Exception),
     ):
         assert issubclass(error, base)
         assert issubclass(error, errors.CotanError)

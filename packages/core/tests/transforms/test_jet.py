@@ -194,6 +194,18 @@ def softmax(x: Any) -> Any:
     return e / e.sum(axis=-1, keepdims=True)
 
 
+@cotan.custom_jvp
+def softened(x: Any) -> Any:
+    """log(1 + exp(x)), with a rule of its own."""
+    return cnp.log(1 + cnp.exp(x))
+
+
+@softened.defjvp
+def _softened_rule(primals: Any, tangents: Any) -> Any:
+    (x,), (t,) = primals, tangents
+    return softened(x), t / (1 + cnp.exp(-x))
+
+
 WEIGHTS = [np.random.default_rng(k).normal(size=s) for k, s in enumerate([(3, 5), (5, 5), (5, 2)])]
 
 
@@ -218,6 +230,16 @@ COMPOSED = {
     "grad within": lambda x: cotan.grad(lambda y: (cnp.sin(y) * y**2).sum())(x),
     "vmap within": lambda x: cotan.vmap(lambda y: cnp.exp(y) * cnp.sum(x))(x),
     "two results": lambda x: (cnp.sin(x), {"b": cnp.exp(x) * x[0]}),
+    "scan": lambda x: lax.scan(lambda c, w: (cnp.tanh(c * w + x.sum()), c * 2), 0.0, x),
+    "scan backwards": lambda x: lax.scan(lambda c, w: (c * w, cnp.sin(c)), x, cnp.arange(1.0, 4.0), reverse=True),
+    "fori_loop": lambda x: lax.fori_loop(0, 4, lambda i, c: cnp.sin(c) + i, x),
+    "while_loop": lambda x: lax.while_loop(
+        lambda s: s[0] < 5, lambda s: (s[0] + 1, s[1] * cnp.cos(s[2]), s[1]), (0, x, x * x)
+    )[1:],
+    "cond": lambda x: lax.cond(x[0] > 0, lambda y: (cnp.sin(y), cnp.ones(3)), lambda y: (cnp.ones(3), cnp.exp(y)), x),
+    "switch": lambda x: lax.switch(1, [cnp.sin, cnp.exp, cnp.cos], x),
+    "map": lambda x: lax.map(lambda y: cnp.exp(y) * y, x),
+    "custom_jvp": lambda x: softened(x) * x,
 }
 X = np.array([0.3, -0.7, 1.1])
 DIRECTIONS = [np.random.default_rng(k).normal(size=3) for k in range(ORDER)]
@@ -254,7 +276,7 @@ def test_under_vmap(name: str) -> None:
             np.testing.assert_allclose(a[k], b, rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", COMPOSED)
+@pytest.mark.parametrize("name", [name for name in COMPOSED if name != "while_loop"])
 def test_under_grad(name: str) -> None:
     """The slope of a sum of terms, against differences."""
     function = COMPOSED[name]
@@ -268,6 +290,22 @@ def test_under_grad(name: str) -> None:
         step = np.eye(3)[k] * h
         wanted = (total(X + step) - total(X - step)) / (2 * h)
         np.testing.assert_allclose(slope[k], wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_reverse_mode_ends_at_a_while_loop() -> None:
+    function = COMPOSED["while_loop"]
+    with pytest.raises(ValueError, match=r"reverse-mode differentiation .* cannot go back through a while_loop"):
+        cotan.grad(lambda x: jet(function, (x,), (DIRECTIONS,))[0][0].sum())(X)
+
+
+def test_functions_with_a_rule_for_reverse_mode_are_followed_through() -> None:
+    """custom_vjp gives no derivatives along a curve: those of the function itself are taken."""
+    function = cotan.custom_vjp(lambda x: cnp.sin(x) * x)
+    function.defvjp(lambda x: (function(x), None), lambda residual, ct: (ct * 0,))
+    for run in (function, cotan.jit(function)):
+        _, (d1, d2) = jet(run, (0.5,), ((1.0, 0.0),))
+        assert float(d1) == pytest.approx(0.5 * math.cos(0.5) + math.sin(0.5))
+        assert float(d2) == pytest.approx(2 * math.cos(0.5) - 0.5 * math.sin(0.5))
 
 
 def test_of_jet() -> None:
