@@ -84,7 +84,9 @@ class CpuBackend(Backend):
     """See ``cotan.backend.Backend``."""
 
     name = "cpu"
-    capabilities = Capabilities(eager=True, kernels=True, dtypes=_DTYPES, donation=True, host_steps=True)
+    capabilities = Capabilities(
+        eager=True, kernels=True, dtypes=_DTYPES, donation=True, host_steps=True, control_flow=True
+    )
 
     def __init__(self) -> None:
         self._devices = [CpuDevice(number, self) for number in range(config.num_cpu_devices)]

@@ -34,9 +34,10 @@ def by_reference(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
 
     for eqn in closed.eqns:
         rule = tables.program.get(eqn.primitive)
+        stands_for = None if rule is None else rule(**eqn.params)
         operands = list(map(read, eqn.invars))
-        if rule is not None:
-            results = by_reference(rule(**eqn.params), operands)
+        if isinstance(stands_for, ClosedJaxpr):
+            results = by_reference(stands_for, operands)
         else:
             with np.errstate(all="ignore"):
                 results = tables.reference[eqn.primitive](*operands, **eqn.params)

@@ -18,6 +18,7 @@ from cotan.compiler.loops import hoist_sums
 from cotan.compiler.passes import optimise, trace_decomposition
 from cotan.compiler.plan import Sources, StepDraft, plan
 from cotan.compiler.split import split_reductions
+from cotan.compiler.updates import keep_updates
 from cotan.errors import scope_of
 from cotan.ir.control import Control, CountedLoop
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Literal, Var
@@ -84,6 +85,7 @@ class _Compilation:
         outputs = [self._as_var(self._read(atom)) for atom in self.closed.jaxpr.outvars]
         if self.carried is not None:
             outputs = self._twice(outputs)
+        keep_updates(self.ops, {*outputs, *self.consts})
         self.ops = split_reductions(self.ops)
         fusion = fuse(self.ops, outputs)
         given = {v for v, d in zip(self.inputs, self.donated, strict=False) if d}
