@@ -80,7 +80,8 @@ def test_a_carry_that_is_a_result_too_is_written_by_the_same_kernel():
         return (h,), (h,)
 
     program = check(lambda a, xs: scanned(body, a, xs=xs), array(4), array(3, 4))
-    assert len(every(KernelStep, program)) == 1 and not every(CopyStep, program), explain(program)
+    assert len(every(KernelStep, program)) == 1, explain(program)
+    assert not every(CopyStep, program)
 
 
 def test_updates_of_a_carried_array_are_in_place():
@@ -167,7 +168,8 @@ def test_branches_update_what_dies_in_place(index):
 
     program = check(fun, np.int32(index), array(5))
     first, second = (s for s in program.steps if isinstance(s, BranchStep))
-    assert first.takes == (0,) and first.spares == (None,)
+    assert first.takes == (0,)
+    assert first.spares == (None,)
     assert second.takes == (None,)
 
 
@@ -196,8 +198,8 @@ def test_sums_of_products_leave_the_loop(reverse):
         return scanned(gradient_like, g, w, xs=(a, h), reverse=reverse)
 
     program = check(fun, array(5), array(5, 4), array(6, 5), array(6, 4), library=LIBRARY, rtol=1e-4)
-    body = the(LoopStep, program).body
-    assert not every(LibraryStep, body) and len(every(LibraryStep, program)) == 1, explain(program)
+    assert not every(LibraryStep, the(LoopStep, program).body), explain(program)
+    assert len(every(LibraryStep, program)) == 1
 
 
 def test_two_products_and_another_term_for_one_carry():
