@@ -83,11 +83,11 @@ def read(
     inside = all(0 <= _wrapped(e.value, shape[e.axis], wrap) < shape[e.axis] for e in scalars)
     arrays = [e for e in named if isinstance(e, Array)]
     flat = not out.common and not any(isinstance(e, Flag) for e in entries)
+    if not inside:  # known integers that lie outside are for the mode to deal with, and for who looks for such
+        entries = [_as_array(e) if isinstance(e, Scalar) else e for e in entries]
+        arrays = [e for e in entries if isinstance(e, Array)]
     if (clamps or inside) and (flat and (clamps or not arrays)):
         return _slices(shape, entries, wrap)(x)
-    if not (clamps or inside):  # known integers that lie outside are for the mode to deal with
-        entries = [_as_array(e, shape[e.axis], wrap) if isinstance(e, Scalar) else e for e in entries]
-        arrays = [e for e in entries if isinstance(e, Array)]
     return _read_arrays(x, entries, arrays, out, mode, fill_value, wrap, flags)
 
 
@@ -95,10 +95,10 @@ def _wrapped(value: int, extent: int, wrap: bool) -> int:
     return value + extent if wrap and value < 0 else value
 
 
-def _as_array(entry: Scalar, extent: int, wrap: bool) -> Array:
-    """A known integer as an index array of rank 0; what lies outside becomes -1 or the extent."""
-    place = min(max(_wrapped(entry.value, extent, wrap), -1), extent)
-    return Array(entry.axis, np.asarray(place - extent if wrap and place < 0 else place, np.int32))
+def _as_array(entry: Scalar) -> Array:
+    """A known integer as an index array of rank 0."""
+    info = np.iinfo(np.int32)
+    return Array(entry.axis, np.asarray(min(max(entry.value, info.min), info.max), np.int32))
 
 
 @dataclass(frozen=True)
@@ -166,8 +166,8 @@ def _plan(shape: Shape, key: tuple[Any, ...]) -> Callable[[Any], Any]:
 
 
 def _is_hard(shape: Shape, entries: Sequence[Entry]) -> bool:
-    """Whether an element of an axis without any is asked for."""
-    return any(isinstance(entry, Scalar) and shape[entry.axis] == 0 for entry in entries)
+    """Whether an element that is not there is asked for."""
+    return any(isinstance(e, Scalar) and not -shape[e.axis] <= e.value < shape[e.axis] for e in entries)
 
 
 def _slices(shape: Shape, entries: Sequence[Entry], wrap: bool) -> Callable[[Any], Any]:
