@@ -112,7 +112,9 @@ def test_bad_arguments():
     with pytest.raises(TypeError, match="linear_transpose takes a function"):
         cotan.linear_transpose(3, X)
     for api in (cotan.linear_transpose, cotan.vjp):
-        with pytest.raises(NotImplementedError, match=r"`dense`: reduce_axes=\('i',\) is no longer .* cotan\.lax\.psum"):
+        with pytest.raises(
+            NotImplementedError, match=r"`dense`: reduce_axes=\('i',\) is no longer .* cotan\.lax\.psum"
+        ):
             api(dense, X, reduce_axes=("i",))
     for api in (cotan.grad, cotan.value_and_grad):
         with pytest.raises(NotImplementedError, match="of `dense`: reduce_axes"):

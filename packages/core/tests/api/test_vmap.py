@@ -81,3 +81,81 @@ def test_unmapped_arguments_are_concrete():
         return x * 2 if n > 0 else x
 
     np.testing.assert_array_equal(cotan.vmap(f, (0, None))(np.arange(2.0), 1), [0, 2])
+
+
+def test_results_may_be_summed_where_they_match_no_axis():
+    x = np.arange(6, dtype=np.float32).reshape(3, 2)
+    f = cotan.vmap(lambda x: (x, 2.0, x), out_axes=(None, None, 1), sum_match=True)
+    summed, same, stacked = f(x)
+    np.testing.assert_array_equal(summed, x.sum(0))
+    assert float(same) == 2
+    np.testing.assert_array_equal(stacked, x.T)
+
+
+def test_mesh_axes_are_kept_and_must_differ():
+    seen = []
+
+    def f(x):
+        seen.append([axis.spmd_name for axis in axes_in_scope()])
+        return x
+
+    x = np.ones((2, 3))
+    cotan.vmap(cotan.vmap(f, axis_name="a", spmd_axis_name="rows"), axis_name="b", spmd_axis_name=["x", "y"])(x)
+    assert seen == [["rows", ("x", "y")]]
+    inner = cotan.vmap(lambda x: x, spmd_axis_name="rows")
+    with pytest.raises(ValueError, match=r"vmap of `.*: spmd_axis_name 'rows' is that of a vmap around this one"):
+        cotan.vmap(inner, axis_name="b", spmd_axis_name=("x", "rows"))(x)
+    cotan.vmap(inner, axis_name="b", spmd_axis_name="columns")(x)
+
+
+def test_a_program_is_traced_for_each_named_axis():
+    traced = []
+
+    @cotan.jit
+    def f(x):
+        traced.append([axis.name for axis in axes_in_scope()])
+        return x
+
+    for name in ("i", "j", "i", None):
+        cotan.vmap(f, axis_name=name)(np.ones(2))
+    assert traced == [["i"], ["j"], []]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"axis_size": 1.5}, TypeError, "axis_size must be an int that is not negative, got 1.5"),
+        ({"axis_size": -1}, TypeError, "axis_size must be an int that is not negative, got -1"),
+        ({"axis_size": True}, TypeError, "axis_size must be an int"),
+        ({"axis_name": {}}, TypeError, "axis_name must be hashable, got {}"),
+        ({"spmd_axis_name": {}}, TypeError, "spmd_axis_name must be hashable"),
+        ({"in_axes": {"x": 0}}, TypeError, "in_axes must be an int, None or a sequence"),
+        ({"in_axes": (0.5,)}, TypeError, r"in_axes must hold ints and None, got 0.5 in \(0.5,\)"),
+        ({"out_axes": "rows"}, TypeError, "out_axes must hold ints and None, got 'rows'"),
+    ],
+)
+def test_bad_options(options, error, match):
+    with pytest.raises(error, match=f"test_vmap.py:.*vmap of `.*`: {match}"):
+        cotan.vmap(lambda x: x, **options)
+
+
+@pytest.mark.parametrize(
+    ("f", "options", "match"),
+    [
+        (
+            lambda x: x,
+            {"axis_size": 3},
+            r"the mapped axes must have one size, got \[2, 3\]: argument `x` .* axis_size is 3",
+        ),
+        (lambda x: x, {"in_axes": (0, 0)}, "in_axes has 2 entries, but the function was called with 1"),
+        (lambda x: x, {"in_axes": None}, "no argument is mapped, so the number of examples is not known"),
+        (lambda x: x, {"in_axes": 3}, "cannot map argument `x` over axis 3"),
+        (lambda x: x, {"in_axes": ({"a": 0},)}, r"in_axes\[0\] is a dict, but the value there is a leaf"),
+        (lambda x: {"a": x}, {"out_axes": {"b": 0}}, "out_axes has the keys .'b'.*, but the value there has the keys"),
+        (lambda x: {"a": x}, {"out_axes": None}, r"the result at \['a'\] varies over the mapped axis"),
+        (lambda x: x, {"out_axes": 2}, "the result has 1 axes with the mapped one, but out_axes says 2"),
+    ],
+)
+def test_arguments_and_results_that_do_not_fit(f, options, match):
+    with pytest.raises(ValueError, match=match):
+        cotan.vmap(f, **options)(np.ones(2))

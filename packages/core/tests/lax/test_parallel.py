@@ -229,6 +229,8 @@ def test_reverse_is_the_transpose(case):
         lambda: cotan.vjp(mapped(case.f), X)[1](ct)[0],
         lambda: mapped(lambda x, c: cotan.vjp(case.f, x)[1](c)[0])(X, ct),
         lambda: mapped(lambda x, c: cotan.vjp(cotan.jit(case.f), x)[1](c)[0])(X, ct),
+        lambda: cotan.linear_transpose(mapped(case.f), X)(ct)[0],
+        lambda: mapped(lambda x, c: cotan.linear_transpose(cotan.jit(case.f), x)(c)[0])(X, ct),
     ):
         back = pull()
         assert back.shape == X.shape
