@@ -147,10 +147,18 @@ CASES = {
     ),
     "vjp structure": (
         lambda: cotan.vjp(lambda x: (x, x), 1.0)[1](1.0),
-        TypeError,
+        ValueError,
         ["vjp function of `<lambda>`", "structure"],
     ),
     "vjp shape": (lambda: cotan.vjp(lambda x: (x,), X)[1]((X[:1],)), ValueError, ["at [0]", "f32[3]", "f32[1]"]),
+    "vjp dtype": (lambda: cotan.vjp(lambda x: x, 1.0)[1](1), ValueError, ["vjp function of", "~f32[]", "~i32[]"]),
+    "vjp of no array": (lambda: cotan.vjp(lambda x: x, 1.0)[1]("a"), TypeError, ["vjp function of", "got a str"]),
+    "vjp of several": (
+        lambda: cotan.vjp(lambda x: (x, x), 1.0)[1](1.0, 1.0),
+        TypeError,
+        ["vjp function of `<lambda>` takes one cotangent", "got 2 arguments", "give a tuple"],
+    ),
+    "linear function's dtype": (lambda: cotan.linearize(lambda x: x, 1.0)[1](1), ValueError, ["linear function of"]),
     "linear function's tangent": (
         lambda: cotan.linearize(lambda x: x, X)[1](np.ones(2, np.float32)),
         ValueError,

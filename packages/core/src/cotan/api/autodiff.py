@@ -137,7 +137,7 @@ class _Pushforward:
         for var, t in zip(self.jaxpr.invars, leaves, strict=True):
             problem = _mismatch(t, var.aval)
             if problem:
-                raise problem[0](
+                raise (ValueError if is_array_like(t) else TypeError)(
                     f"{where()}: the linear function of `{name}` takes a tangent {var.aval.short()}, got {problem[1]}"
                 )
         results = iter(eval_jaxpr(self.jaxpr, residuals, *leaves))
@@ -201,11 +201,17 @@ class _Pullback:
         self.avals, self.zeros = avals, zeros
 
     @boundary
-    def __call__(self, residuals: list[Any], ct: Any) -> Any:
-        leaves, tree = tree_flatten(ct)
+    def __call__(self, residuals: list[Any], *cts_given: Any) -> Any:
         name = fun_name(self.fun)
-        if tree != self.out_tree:
+        if len(cts_given) != 1:
             raise TypeError(
+                f"{where()}: the vjp function of `{name}` takes one cotangent, of the structure of its result, got "
+                f"{len(cts_given)} arguments; give a tuple for a result that is one"
+            )
+        (ct,) = cts_given
+        leaves, tree = tree_flatten(ct)
+        if tree != self.out_tree:
+            raise ValueError(
                 f"{where()}: the vjp function of `{name}` takes one cotangent of the structure of its result, "
                 f"{self.out_tree}, got {tree}"
             )
@@ -213,7 +219,7 @@ class _Pullback:
             problem = _mismatch(leaf, aval)
             if problem:
                 path = keystr(tree_flatten_with_path(ct)[0][k][0])
-                raise problem[0](
+                raise (ValueError if is_array_like(leaf) else TypeError)(
                     f"{where()}: the vjp function of `{name}` takes a cotangent {aval.short()}"
                     f"{' at ' + path if path else ''}, got {problem[1]}"
                 )

@@ -32,7 +32,7 @@ class named_scope:
     >>> cotan.make_jaxpr(f)(1.0)
     { lambda a:~f32[] . let
         b:~f32[] = sin a  # twice/bend
-        c:~f32[] = mul b 2:~i32[]  # twice
+        c:~f32[] = mul 2.0:~f32[] b  # twice
       in (c,) }
     """
 
