@@ -4,8 +4,8 @@ Public names, nothing else.
 """
 
 from cotan import (
-    custom_batching,
     ad_checkpoint,
+    custom_batching,
     custom_derivatives,
     debug,
     dtypes,
@@ -21,6 +21,7 @@ from cotan import (
     tree,
     tree_util,
 )
+from cotan import tracebacks as _tracebacks
 from cotan.api import (
     ShapeDtypeStruct,
     checkpoint,
@@ -80,6 +81,8 @@ from cotan.runtime.devices import (
     process_count,
     process_index,
 )
+
+_tracebacks.guard(globals())
 
 __version__ = "0.1.0"
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cotan import lax
+from cotan import tracebacks as _tracebacks
 from cotan.api.custom_vmap import custom_vmap as custom_vmap
 from cotan.tree import tree_flatten, tree_map
 
@@ -35,3 +36,6 @@ def sequential_vmap(f: Callable[..., Any]) -> custom_vmap:
         return out, tree_map(lambda _: True, out)
 
     return mapped
+
+
+_tracebacks.guard(globals())

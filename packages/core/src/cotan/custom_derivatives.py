@@ -1,5 +1,6 @@
 """cotan.custom_derivatives: rules of your own for derivatives. Names only."""
 
+from cotan import tracebacks as _tracebacks
 from cotan.api.closures import closure_convert as closure_convert
 from cotan.api.closures import custom_gradient as custom_gradient
 from cotan.api.custom_jvp import custom_jvp as custom_jvp
@@ -11,3 +12,5 @@ from cotan.api.custom_vjp import custom_vjp as custom_vjp
 from cotan.api.linear_call import linear_call as linear_call
 from cotan.primitives.custom_jvp import custom_jvp_call_p as custom_jvp_call_p
 from cotan.primitives.custom_vjp import custom_vjp_call_p as custom_vjp_call_p
+
+_tracebacks.guard(globals(), "cotan.api")

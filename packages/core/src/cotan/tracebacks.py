@@ -21,6 +21,7 @@ from cotan.config import config
 from cotan.errors import format_frame, is_hidden
 
 F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=type)
 _PLACED = (TypeError, ValueError, IndexError, ArithmeticError, RuntimeError)
 _BEGINS_WITH_PLACE = re.compile(r"\S[^:\n]*:\d+(, in [^:\n]+)?: ")
 _NOTE = "(cotan's own frames are left out of this traceback"
@@ -47,14 +48,18 @@ def trims(function: F) -> F:
     return function
 
 
-def guard(namespace: dict[str, Any]) -> None:
-    """Make boundaries of the functions of a public module that are not yet; what imports from below them stays fast."""
-    room = f"{namespace['__name__']}."
+def guard(namespace: dict[str, Any], *rooms: str) -> None:
+    """Make boundaries of the functions of a public module that are not yet; what imports from below them stays fast.
+
+    Args:
+      rooms: modules and packages; of their functions only. None: of the public module's own, and of those below it.
+    """
+    prefixes = tuple(f"{room}." for room in rooms or (namespace["__name__"],))
     made: dict[int, Any] = {}
     for name, value in list(namespace.items()):
-        if name.startswith("_") or type(value) is not FunctionType or not f"{value.__module__}.".startswith(room):
+        if name.startswith("_") or type(value) is not FunctionType or "_trims" in value.__dict__:
             continue
-        if "_trims" in value.__dict__:
+        if not f"{value.__module__}.".startswith(prefixes):
             continue
         wrapper = made.get(id(value))
         if wrapper is None:
@@ -63,10 +68,10 @@ def guard(namespace: dict[str, Any]) -> None:
         namespace[name] = wrapper
 
 
-def guarded(cls: type) -> type:
-    """Make boundaries of the public methods of a class."""
+def guarded(cls: C) -> C:
+    """Make boundaries of the methods of a class that users call: the public ones, and calling it."""
     for name, value in list(vars(cls).items()):
-        if type(value) is FunctionType and not name.startswith("_"):
+        if type(value) is FunctionType and (name == "__call__" or not name.startswith("_")):
             setattr(cls, name, boundary(value))
     return cls
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import cotan
 import cotan.numpy as cnp
 from cotan import lax, nn, random
 from cotan.config import config
+from cotan.experimental.jet import jet
 from cotan.scipy import special
 
 ROOM = str(Path(cotan.__file__).parent)
@@ -80,6 +82,19 @@ CALLS: dict[str, Callable[[], Any]] = {
     "eval_shape": lambda: cotan.eval_shape(loss, cnp.ones(4)),
     "make_jaxpr": lambda: cotan.make_jaxpr(loss)(cnp.ones(4)),
     "lower": lambda: cotan.jit(loss).lower(cnp.ones(4)),
+    "compiled": lambda: cotan.jit(cnp.sin).lower(1.0).compile()(1, 2),
+    "scan": lambda: lax.scan(lambda c, x: (c[0], c), cnp.ones(2), cnp.ones(3)),
+    "body of a scan": lambda: lax.scan(lambda c, x: (loss(c), c), cnp.ones(4), cnp.ones(3)),
+    "while_loop": lambda: lax.while_loop(lambda x: x, lambda x: x, 1.0),
+    "cond": lambda: lax.cond(True, lambda x: x, lambda x: (x, x), 1.0),
+    "composite": lambda: lax.full((2, "x"), 1.0),
+    "collective": lambda: lax.psum(1.0, "i"),
+    "custom_jvp": lambda: cotan.custom_jvp(cnp.sin)(1.0),
+    "custom_vjp": lambda: cotan.custom_vjp(cnp.sin)(1.0),
+    "callback": lambda: cotan.grad(lambda x: cotan.pure_callback(np.sin, x, x))(1.0),
+    "jet": lambda: jet(cnp.sin, (1.0,), ()),
+    "export": lambda: cotan.export.deserialize(b"nothing"),
+    "device_put": lambda: cotan.device_put("x"),
 }
 
 
@@ -100,6 +115,25 @@ def test_texts_begin_with_the_users_line(name: str) -> None:
     last = traceback.extract_tb(error.__traceback__)[-1]
     assert str(error).startswith(f"test_tracebacks.py:{last.lineno}, in {last.name}: "), str(error)
     assert str(error).count("test_tracebacks.py:" + str(last.lineno) + ", in") <= 2
+
+
+PUBLIC = [
+    "cotan", "cotan.numpy", "cotan.lax", "cotan.nn", "cotan.nn.initializers", "cotan.random", "cotan.scipy.special",
+    "cotan.debug", "cotan.export", "cotan.experimental", "cotan.experimental.jet", "cotan.ad_checkpoint",
+    "cotan.custom_batching", "cotan.custom_derivatives",
+]  # fmt: skip
+# Small functions, which everything else calls: their own frame, and no other, may be seen. Those of these rooms that
+# are given out, or only imported, stay as they are.
+THIN = ("cotan.primitives", "cotan.structural", "cotan.dtypes", "cotan.tree", "cotan.numpy.promotion")
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_function_is_a_boundary(name: str) -> None:
+    module = importlib.import_module(name)
+    names = getattr(module, "__all__", [n for n in vars(module) if not n.startswith("_")])
+    functions = {n: v for n in names if isinstance(v := getattr(module, n), FunctionType)}
+    assert functions
+    assert not [n for n, v in functions.items() if not hasattr(v, "_trims") and not v.__module__.startswith(THIN)]
 
 
 def test_frames_of_the_user_inside_of_a_transformation_stay() -> None:

@@ -21,11 +21,13 @@ from cotan.errors import where
 from cotan.ir.avals import get_aval, tangent_aval
 from cotan.primitives.custom_jvp import BatchedJVP, custom_jvp_fun
 from cotan.structural import Zero, add_tangents, instantiate
+from cotan.tracebacks import guarded
 from cotan.transforms.batch import AxisData, Dim
 from cotan.tree import keystr, tree_flatten, tree_flatten_with_path, tree_map
 from cotan.tree.calling import fun_name
 
 
+@guarded
 class custom_jvp(RuledFunction):
     """A function whose derivatives, forward and reverse, are computed by a rule of your own.
 

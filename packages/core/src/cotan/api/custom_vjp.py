@@ -21,11 +21,13 @@ from cotan.ir.avals import ShapedArray, get_aval, is_array_like, tangent_aval
 from cotan.ir.trace import Tracer
 from cotan.primitives.custom_vjp import BatchedVJP, custom_vjp_fun
 from cotan.structural import Zero, instantiate
+from cotan.tracebacks import guarded
 from cotan.transforms.batch import AxisData, Dim
 from cotan.tree import PyTreeDef, keystr, tree_flatten, tree_flatten_with_path, tree_leaves, tree_structure
 from cotan.tree.calling import fun_name
 
 
+@guarded
 class custom_vjp(RuledFunction):
     """A function whose reverse-mode derivatives are computed by rules of your own; it has no forward mode.
 

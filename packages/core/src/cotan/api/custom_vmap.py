@@ -10,10 +10,12 @@ from cotan.api.flat import Function
 from cotan.errors import UnexpectedTracerError
 from cotan.ir.avals import get_aval
 from cotan.primitives.custom_vmap import custom_vmap_fun
+from cotan.tracebacks import guarded
 from cotan.tree import keystr, tree_flatten, tree_flatten_with_path
 from cotan.tree.calling import fun_name
 
 
+@guarded
 class custom_vmap(RuledFunction):
     """A function that vmap maps by a rule of your own.
 

@@ -24,6 +24,7 @@ from cotan.ir.trace import Tracer
 from cotan.runtime import compile as compiling
 from cotan.runtime.array import Array
 from cotan.runtime.devices import SingleDeviceSharding, as_device, committed_device, new_array_device
+from cotan.tracebacks import guarded, trim
 from cotan.tree import PyTreeDef, tree_flatten
 from cotan.tree.calling import ArgNames
 
@@ -131,6 +132,7 @@ class _Stage:
         return f"<{type(self).__name__} `{self._call.name}` ({types})>"
 
 
+@guarded
 class Traced(_Stage):
     """A function at given types of arguments, as a program that nothing was made of yet; see ``jit(f).trace``.
 
@@ -199,6 +201,7 @@ def _device_of_platform(platforms: Sequence[str], device: Device | None) -> Devi
 _DIALECTS = ("program", "jaxpr")
 
 
+@guarded
 class Lowered(_Stage):
     """A program as it is given to a device's compiler; see ``jit(f).lower``."""
 
@@ -329,16 +332,20 @@ class Compiled(_Stage):
         self._run = compiled.bound_to(device, call.program.outer)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        call = self._call
-        leaves, in_tree = tree_flatten((args, kwargs))
-        if in_tree != call.in_tree:
-            changes = "; ".join(call_changes(call.fun, call.in_tree, in_tree, call.positions))
-            raise TypeError(f"{self._subject()} is called with other arguments than it was compiled for: {changes}")
-        for x, aval in zip(leaves, call.avals, strict=True):
-            if type(x) is not Array or x.aval is not aval:
-                self._check(leaves)
-                break
-        return self.out_tree.unflatten(self._run(leaves))
+        try:
+            call = self._call
+            leaves, in_tree = tree_flatten((args, kwargs))
+            if in_tree != call.in_tree:
+                changes = "; ".join(call_changes(call.fun, call.in_tree, in_tree, call.positions))
+                raise TypeError(f"{self._subject()} is called with other arguments than it was compiled for: {changes}")
+            for x, aval in zip(leaves, call.avals, strict=True):
+                if type(x) is not Array or x.aval is not aval:
+                    self._check(leaves)
+                    break
+            return self.out_tree.unflatten(self._run(leaves))
+        except Exception as error:
+            trim(error)
+            raise
 
     def _subject(self) -> str:
         return f"{where()}: the compiled function {described(self._call.fun)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cotan import tracebacks as _tracebacks
 from cotan.api.callbacks import io_callback as io_callback
 
 _MODULES = ("checkify", "jet")
@@ -19,3 +20,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*(name for name in globals() if not name.startswith("_")), *_MODULES]
+
+
+_tracebacks.guard(globals(), "cotan.api")

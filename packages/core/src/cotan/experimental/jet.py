@@ -14,6 +14,7 @@ from typing import Any
 
 from cotan import dtypes, lax
 from cotan import numpy as cnp
+from cotan import tracebacks as _tracebacks
 from cotan.api.flat import FlatFunction, check_callable, lift_leaf, subject
 from cotan.ir import primitive as tables
 from cotan.ir.avals import get_aval, is_array_like
@@ -226,3 +227,6 @@ def deriv_prop(prim: Primitive, deriv: Function, primals_in: Sequence[Any], seri
     (x,), (coefficients,) = primals_in, series_in
     out, terms = _by_derivative(prim, deriv, x, _scaled(coefficients, lax.mul), {})
     return out, _scaled(terms, lax.div)
+
+
+_tracebacks.guard(globals())

@@ -7,6 +7,7 @@ exported.
 
 from typing import NoReturn
 
+from cotan import tracebacks as _tracebacks
 from cotan.export.encoding import register_param_object, register_param_type
 from cotan.export.exported import (
     DisabledSafetyCheck,
@@ -43,3 +44,6 @@ def __getattr__(name: str) -> NoReturn:
             "needed, or pad arguments to the largest"
         )
     raise AttributeError(f"module 'cotan.export' has no attribute {name!r}")
+
+
+_tracebacks.guard(globals())

@@ -28,6 +28,7 @@ from cotan.ir.trace import Tracer
 from cotan.primitives.call import call as call_program
 from cotan.runtime.array import Array
 from cotan.runtime.devices import default_backend, new_array_device
+from cotan.tracebacks import guarded
 from cotan.tree import PyTreeDef, tree_flatten, tree_structure
 from cotan.tree.calling import fun_name
 
@@ -74,6 +75,7 @@ def default_export_platform() -> str:
     return default_backend()
 
 
+@guarded
 @dataclass(frozen=True, eq=False)
 class Exported:
     """A function as a program that can be kept, sent and loaded elsewhere. Made by ``export`` and ``deserialize``.

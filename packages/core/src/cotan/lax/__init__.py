@@ -1,5 +1,6 @@
 """cotan.lax: the primitives as functions, strict about shapes and dtypes, and composites of them. Names only."""
 
+from cotan import tracebacks as _tracebacks
 from cotan.lax.composites import batch_matmul as batch_matmul
 from cotan.lax.composites import broadcast as broadcast
 from cotan.lax.composites import broadcast_shapes as broadcast_shapes
@@ -159,3 +160,5 @@ from cotan.primitives.transcendental import tan as tan
 from cotan.primitives.transcendental import tanh as tanh
 from cotan.primitives.windows import GatherScatterMode as GatherScatterMode
 from cotan.structural import convert_element_type as convert_element_type
+
+_tracebacks.guard(globals())

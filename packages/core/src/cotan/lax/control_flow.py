@@ -434,7 +434,7 @@ def cond(pred: Any, true_fun: Any, false_fun: Any, *operands: Any, operand: Any 
     >>> from cotan import lax
     >>> safe_log = lambda x: lax.cond(x > 0, lambda x: cotan.numpy.log(x), lambda x: -cotan.numpy.inf, x)
     >>> safe_log(1.0), safe_log(-1.0)
-    (Array(0., dtype=float32), Array(-inf, dtype=float32))
+    (Array(0., dtype=float32, weak_type=True), Array(-inf, dtype=float32, weak_type=True))
     """
     if operand is not _UNSET:
         if operands:

@@ -85,7 +85,7 @@ def reduce(
     >>> import cotan.numpy as cnp
     >>> from cotan import lax
     >>> lax.reduce(cnp.arange(6.0).reshape(2, 3), 0.0, lambda a, b: cnp.hypot(a, b), (1,))
-    Array([2.236068 , 7.0710673], dtype=float32)
+    Array([2.236068, 7.071068], dtype=float32)
     """
     check_callable("reduce", computation)
     arrays, tree = tree_flatten(operands)

@@ -11,6 +11,7 @@ from typing import Any
 
 from cotan import dtypes, random
 from cotan import numpy as cnp
+from cotan import tracebacks as _tracebacks
 
 Initializer = Callable[..., Any]
 Axes = int | Sequence[int]
@@ -143,3 +144,5 @@ lecun_uniform = _preset("lecun_uniform", 1.0, "fan_in", "uniform")
 lecun_normal = _preset("lecun_normal", 1.0, "fan_in", "truncated_normal")
 he_uniform = kaiming_uniform = _preset("he_uniform", 2.0, "fan_in", "uniform", ", also called Kaiming")
 he_normal = kaiming_normal = _preset("he_normal", 2.0, "fan_in", "truncated_normal", ", also called Kaiming")
+
+_tracebacks.guard(globals())

@@ -23,7 +23,7 @@ from cotan.primitives.shape import concatenate
 from cotan.primitives.slice import slice_along
 from cotan.primitives.transcendental import exp, log1p
 from cotan.structural import convert_element_type
-from cotan.tracebacks import trim
+from cotan.tracebacks import trim, trims
 
 
 def _scan(combine: Callable[[Any, Any], Any], identity: Callable[[Any], Any], wide: bool) -> Callable[..., Any]:
@@ -106,7 +106,7 @@ def _cumulative(
         f"{does} along ``axis`` (not negative), from its end if ``reverse``.\n\n  Takes {accepts.words}; gives "
         "the same shape and dtype. Raises ValueError where the axis is out of range."
     )
-    return primitive, function
+    return primitive, trims(function)
 
 
 def _logaddexp(x: Any, y: Any) -> Any:

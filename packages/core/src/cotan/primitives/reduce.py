@@ -33,7 +33,7 @@ from cotan.primitives.operands import (
 from cotan.primitives.shape import broadcasted_iota, concatenate, reshape
 from cotan.primitives.slice import slice_along
 from cotan.structural import broadcast_in_dim, convert_element_type, reduce_sum_p
-from cotan.tracebacks import trim
+from cotan.tracebacks import trim, trims
 
 # ---- Neutral elements
 
@@ -287,7 +287,7 @@ def _arg(
         "  Takes an array of any real dtype; gives ``index_dtype``, without the axis. Raises ValueError where the axis "
         "is empty or out of range."
     )
-    return primitive, function
+    return primitive, trims(function)
 
 
 argmax_p, argmax = _arg("argmax", "largest", better=gt, better_element=scalar.gt, reference=np.argmax, worst=lowest)

@@ -198,4 +198,4 @@ def kl_div(p: Any, q: Any) -> Any:
     return rel_entr(p, q) - p + q
 
 
-tracebacks.guard(globals())
+tracebacks.guard(globals(), "cotan.scipy", "cotan.nn")
