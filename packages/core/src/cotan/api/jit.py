@@ -23,7 +23,6 @@ from cotan.runtime import compile as compiling
 from cotan.runtime import dispatch
 from cotan.runtime.array import Array
 from cotan.tracebacks import boundary, trim, trims
-from cotan.transforms.cache import clear as clear_transformed
 from cotan.tree import PyTreeDef, leaf_treedef
 from cotan.tree.calling import fun_name
 
@@ -171,7 +170,6 @@ def jit(
 def clear_caches() -> None:
     """Forget all traced and transformed programs; the next call of a jitted function traces it again."""
     clear_programs()
-    clear_transformed()
     structure.clear()
     compiling.clear_cache()
     dispatch.clear_cache()

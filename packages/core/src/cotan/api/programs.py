@@ -8,13 +8,15 @@ differ in them alone share one program, with its derivatives and its compiled co
 
 from __future__ import annotations
 
+import functools
 import inspect
 import threading
+import types
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 import numpy as np
 
@@ -81,7 +83,8 @@ class Programs:
         self.by_key: dict[tuple[Any, ...], Program] = {}
         self.fast: dict[Hashable, Any] = {}
         self.gone = ""
-        _all_programs.add(self)
+        with _lock:
+            _all_programs.add(self)
 
     def clear(self) -> None:
         """Forget all of them."""
@@ -95,16 +98,33 @@ _all_programs: WeakSet[Programs] = WeakSet()
 # The code of functions that were traced: a function object that is not known may still be one made again.
 _traced_code: WeakSet[Any] = WeakSet()
 _of_function: WeakKeyDictionary[Any, dict[Hashable, Programs]] = WeakKeyDictionary()
-_lock = threading.Lock()
+_lock = threading.RLock()
+
+
+class _Tables:
+    """The programs of one function, kept with it: a program may refer back to its function (by a callback, a rule), and
+    a table beside both would never let go of them. Copies of the function begin with nothing."""
+
+    __slots__ = ("by_options", "owner")
+
+    def __init__(self, owner: Any = None) -> None:
+        self.owner = (lambda: None) if owner is None else ref(owner)
+        self.by_options: dict[Hashable, Programs] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_Tables, ())
+
+
+_TABLES = "__cotan_programs__"
 
 
 def programs_of(api: str, fun: Function, options: Options) -> Programs:
     """The programs of ``fun``, shared by all that trace the same function alike."""
+    if isinstance(fun, types.MethodType):
+        return Programs()  # made anew by every access
     with _lock:
         try:
-            table = _of_function.get(fun)
-            if table is None:
-                table = _of_function[fun] = {}
+            table = _table_of(fun)
         except TypeError:  # neither hashable nor weakly referable
             return Programs()
         programs = table.get((api, options))
@@ -113,9 +133,25 @@ def programs_of(api: str, fun: Function, options: Options) -> Programs:
         return programs
 
 
+def _table_of(fun: Function) -> dict[Hashable, Programs]:
+    if isinstance(fun, types.FunctionType | functools.partial) or type(fun).__module__.startswith("cotan."):
+        attributes = getattr(fun, "__dict__", None)
+        if attributes is not None:
+            tables = attributes.get(_TABLES)
+            if tables is None or tables.owner() is not fun:  # or it is another's, copied by functools.wraps
+                tables = attributes[_TABLES] = _Tables(fun)
+            return tables.by_options  # type: ignore[no-any-return]
+    table = _of_function.get(fun)
+    if table is None:
+        table = _of_function[fun] = {}
+    return table
+
+
 def clear_programs() -> None:
     """Forget the programs of all functions."""
-    for programs in list(_all_programs):
+    with _lock:
+        known = list(_all_programs)
+    for programs in known:
         programs.clear()
 
 

@@ -143,15 +143,26 @@ class Jaxpr:
 
 
 class ClosedJaxpr:
-    """A jaxpr with the values of its ``constvars``. Hashed by identity: caches are keyed weakly on it."""
+    """A jaxpr with the values of its ``constvars``. Hashed by identity.
 
-    __slots__ = ("jaxpr", "consts", "__weakref__")
+    What is derived from it is kept with it (``kept``), not in a table beside it: a table that holds what refers back to
+    its own key would never let go of either.
+    """
+
+    __slots__ = ("jaxpr", "consts", "_kept", "__weakref__")
 
     def __init__(self, jaxpr: Jaxpr, consts: Iterable[Any] = ()) -> None:
         self.jaxpr = jaxpr
         self.consts = tuple(consts)
         if len(self.consts) != len(jaxpr.constvars):
             raise ValueError(f"{len(jaxpr.constvars)} constvars but {len(self.consts)} constants")
+        self._kept: dict[Hashable, dict[Hashable, Any]] = {}
+
+    def kept(self, cache: Hashable) -> dict[Hashable, Any]:
+        """What ``cache`` keeps with this program."""
+        key = (cache, _generation)
+        found = self._kept.get(key)
+        return self._kept.setdefault(key, {}) if found is None else found
 
     @property
     def in_avals(self) -> tuple[ShapedArray, ...]:
@@ -173,6 +184,15 @@ class ClosedJaxpr:
         return str(self.jaxpr)
 
     __repr__ = __str__
+
+
+_generation = 0
+
+
+def forget_kept() -> None:
+    """Make all programs forget what caches keep with them."""
+    global _generation
+    _generation += 1
 
 
 def convert_constvars(jaxpr: Jaxpr) -> Jaxpr:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
-from weakref import WeakKeyDictionary, WeakValueDictionary, ref
+from weakref import WeakValueDictionary, ref
 
 from cotan import dtypes
 from cotan.backend import Backend, CompileOptions, Device, Executable
@@ -22,7 +22,7 @@ from cotan.config import config
 from cotan.errors import DeletedArrayError, log, where
 from cotan.ir.control import Control
 from cotan.ir.evaluate import eval_closed
-from cotan.ir.jaxpr import ClosedJaxpr
+from cotan.ir.jaxpr import ClosedJaxpr, forget_kept
 from cotan.ir.primitive import program as program_rules
 from cotan.ir.program import Program
 from cotan.ir.structure import RECENT, meaning
@@ -389,17 +389,16 @@ def _one_by_one(closed: ClosedJaxpr, device: Device) -> Callable[[Sequence[Any]]
 
 # ---- The cache
 
-_compiled: WeakKeyDictionary[ClosedJaxpr, dict[tuple[Any, ...], Compiled]] = WeakKeyDictionary()
 _lock = threading.RLock()
 
 
 def compile_closed(
     closed: ClosedJaxpr, args: Sequence[Any] = (), donated: Sequence[bool] = (), name: str = ""
 ) -> Compiled:
-    """The compiled form of ``closed``, made once for each choice of ``donated``.
+    """The compiled form of ``closed``, made once for each choice of ``donated``, and kept with it.
 
     Args:
-      closed: the program. The cache holds it weakly: keep it as long as the result is used.
+      closed: the program. Keep it as long as the result is used.
       args: arguments it is about to be called with; it is compiled for their device now. Without any, when called.
       donated: for each argument, whether a call gives up its memory.
       name: what messages call it.
@@ -408,13 +407,10 @@ def compile_closed(
       BackendUnavailableError: no backend is installed.
     """
     mask = tuple(donated) if any(donated) else ()
-    with _lock:
-        known = _compiled.get(closed)
-        if known is None:
-            known = _compiled[closed] = {}
-        compiled = known.get(mask)
-        if compiled is None:
-            compiled = known[mask] = Compiled(closed, mask, name or closed.jaxpr.name)
+    known = closed.kept(compile_closed)
+    compiled: Compiled | None = known.get(mask)
+    if compiled is None:
+        compiled = known.setdefault(mask, Compiled(closed, mask, name or closed.jaxpr.name))
     return compiled
 
 
@@ -424,8 +420,8 @@ def run_closed(closed: ClosedJaxpr, args: Sequence[Any], *, donated: Sequence[bo
 
 
 def clear_cache() -> None:
-    """Forget all compiled programs."""
+    """Forget all compiled programs, and all else that is kept with programs."""
+    forget_kept()
     with _lock:
-        _compiled.clear()
         _recent.clear()
         _by_text.clear()

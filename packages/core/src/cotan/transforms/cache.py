@@ -1,4 +1,4 @@
-"""Weak memoisation of jaxpr transformations.
+"""Memoisation of jaxpr transformations.
 
 A transformed jaxpr lives exactly as long as the jaxpr it was made from, is found again by identity, and depends on the
 configuration flags under which it was traced. Knows no transformation.
@@ -6,33 +6,22 @@ configuration flags under which it was traced. Knows no transformation.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Hashable
-from typing import Any, Concatenate, ParamSpec, TypeVar
-from weakref import WeakKeyDictionary
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
 
 from cotan.config import config
-from cotan.ir.jaxpr import ClosedJaxpr
+from cotan.ir.jaxpr import ClosedJaxpr, forget_kept
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Memo = WeakKeyDictionary[ClosedJaxpr, dict[Hashable, Any]]
-
-_memos: list[Memo] = []
 
 
 def weakly_cached(function: Callable[Concatenate[ClosedJaxpr, P], R]) -> Callable[Concatenate[ClosedJaxpr, P], R]:
-    """Memoise a function of a closed jaxpr and hashable options, weakly on the jaxpr's identity."""
-    memo: Memo = WeakKeyDictionary()
-    lock = threading.Lock()
-    _memos.append(memo)
+    """Memoise a function of a closed jaxpr and hashable options, with the jaxpr."""
 
     def cached(closed: ClosedJaxpr, /, *args: P.args, **kwargs: P.kwargs) -> R:
         key = (args, tuple(kwargs.items()), config.trace_key())
-        with lock:
-            results = memo.get(closed)
-            if results is None:
-                results = memo[closed] = {}
+        results = closed.kept(function)
         if key not in results:
             # Another thread may compute the same meanwhile; the first to finish wins, so that identities are stable.
             results.setdefault(key, function(closed, *args, **kwargs))
@@ -44,6 +33,5 @@ def weakly_cached(function: Callable[Concatenate[ClosedJaxpr, P], R]) -> Callabl
 
 
 def clear() -> None:
-    """Forget all transformed jaxprs."""
-    for memo in _memos:
-        memo.clear()
+    """Forget all transformed jaxprs (and whatever else is kept with programs)."""
+    forget_kept()
