@@ -189,7 +189,7 @@ def test_pairs(name, first):
         check(CASES[name], (first, second))
 
 
-def sample_of_triples(name: str, count: int = 6) -> list[tuple[str, ...]]:
+def sample_of_triples(name: str, count: int = 20) -> list[tuple[str, ...]]:
     """Triples for one function; over all functions each pair of transformations occurs in many places."""
     every = list(itertools.product(TRANSFORMS, repeat=3))
     start = zlib.crc32(name.encode())

@@ -56,7 +56,11 @@ def _primitive(name: str | Primitive, required: bool) -> Primitive:
 
 def zero_derivative(primitive: Primitive) -> None:
     """The derivative is zero wherever it exists: rounding, comparisons, bits, indices."""
-    tables.transpose[primitive] = none("its derivative is zero, so it never stands in a linear program")
+
+    @tables.transpose(primitive)
+    def transposed(ct: Any, *args: Any, **params: Any) -> list[Any]:
+        # Its results depend on linear values where these are only a stand-in for others, in lanes that are not read.
+        return [None] * len(args)
 
     @tables.jvp(primitive)
     def rule(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
