@@ -1,4 +1,4 @@
-"""Fourth derivatives through Python's own loops, branches, recursion and closures, and through scans, against mpmath."""
+"""Fourth derivatives through Python loops, branches, recursion and closures, and through scans, against mpmath."""
 
 from __future__ import annotations
 
