@@ -17,12 +17,14 @@ from cotan.ir.evaluate import eval_jaxpr
 from cotan.ir.jaxpr import Jaxpr
 from cotan.ir.rules import MissingRuleError
 from cotan.structural import NotLinearError, Zero, zeros_like_aval
+from cotan.tracebacks import boundary
 from cotan.transforms.stage import stage_to_jaxpr
 from cotan.transforms.transpose import backward_pass
 from cotan.tree import keystr, tree_flatten, tree_flatten_with_path
 from cotan.tree.calling import ArgNames, fun_name
 
 
+@boundary
 def linear_transpose(fun: Function, *primals: Any, reduce_axes: Sequence[Any] = ()) -> Function:
     """The transpose of a linear function, which maps cotangents of its result to those of its arguments.
 
@@ -57,6 +59,7 @@ def linear_transpose(fun: Function, *primals: Any, reduce_axes: Sequence[Any] = 
     _check_dtypes(fun, known, jaxpr.out_avals)
     turned, residuals = _turned(fun, jaxpr, consts)
 
+    @boundary
     def transposed(ct: Any) -> Any:
         given, given_tree = tree_flatten(ct)
         if given_tree != flat.out_tree:
@@ -102,5 +105,5 @@ def _turned(fun: Function, jaxpr: Jaxpr, consts: Sequence[Any]) -> tuple[Jaxpr, 
         return stage_to_jaxpr(backward, jaxpr.out_avals, name=jaxpr.name, by="linear_transpose")
     except MissingRuleError as error:
         raise TypeError(f"{problem}: {error}") from error
-    except NotLinearError as error:
-        raise TypeError(f"{problem}: it combines two values that depend on them, as a product does") from error
+    except NotLinearError:
+        raise TypeError(f"{problem}: it combines two values that depend on them, as a product does") from None

@@ -9,6 +9,7 @@ from cotan.errors import format_frame
 from cotan.ir.avals import get_aval
 from cotan.ir.jaxpr import Eqn, Jaxpr, Literal
 from cotan.primitives.call import name_p
+from cotan.tracebacks import boundary
 from cotan.transforms.partial_eval import linearize_flat
 from cotan.transforms.prune import prune
 from cotan.transforms.stage import stage_to_jaxpr
@@ -16,6 +17,7 @@ from cotan.tree import tree_flatten
 from cotan.tree.calling import ArgNames, fun_name
 
 
+@boundary
 def print_saved_residuals(f: Function, *args: Any, **kwargs: Any) -> None:
     """Print which values reverse-mode differentiation of ``f`` keeps from the forward pass, one on a line.
 

@@ -9,9 +9,11 @@ from cotan.errors import where
 from cotan.ir.avals import get_aval
 from cotan.ir.trace import Tracer
 from cotan.primitives import call, cast
+from cotan.tracebacks import boundary
 from cotan.tree import flatten_axes, keystr, tree_flatten, tree_flatten_with_path, tree_map
 
 
+@boundary
 def stop_gradient(x: Any) -> Any:
     """A pytree of arrays, as constants for differentiation. Integers and bools, without derivative, pass unchanged.
 
@@ -25,6 +27,7 @@ def stop_gradient(x: Any) -> Any:
     return tree_map(cast.stop_gradient, x)
 
 
+@boundary
 def optimization_barrier(operand: Any, /) -> Any:
     """A pytree of arrays as it is; the compiler takes each for a value of its own, and moves nothing across.
 
@@ -38,6 +41,7 @@ def optimization_barrier(operand: Any, /) -> Any:
     return tree_map(lambda leaf: call.optimization_barrier(lift_leaf(leaf)), operand)
 
 
+@boundary
 def with_sharding_constraint(x: Any, shardings: Any) -> Any:
     """A pytree of arrays as it is, and a statement of how they lie on devices, which one device fulfils by itself.
 

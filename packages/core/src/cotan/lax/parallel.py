@@ -26,6 +26,7 @@ from cotan.primitives.reduce import reduce_max, reduce_min, reduce_sum
 from cotan.primitives.shape import reshape
 from cotan.runtime.dispatch import lift
 from cotan.structural import convert_element_type
+from cotan.tracebacks import boundary
 from cotan.tree import tree_map
 
 AxisName = Hashable
@@ -102,6 +103,7 @@ def _array(x: Any) -> Any:
 # ---- Reductions
 
 
+@boundary
 def psum(x: Any, axis_name: AxisName, *, axis_index_groups: AxisIndexGroups = None) -> Any:
     """The sum of ``x`` over the examples of an axis, the same for each of them.
 
@@ -144,6 +146,7 @@ def _positions(what: str, x: Any, positions: tuple[int, ...]) -> tuple[int, ...]
     return tuple(_place(what, "axis", axis, ndim) for axis in positions)
 
 
+@boundary
 def pmean(x: Any, axis_name: AxisName, *, axis_index_groups: AxisIndexGroups = None) -> Any:
     """The mean of ``x`` over the examples of an axis; see ``psum``. Integers give floats.
 
@@ -193,6 +196,7 @@ def _extremum(
     return tree_map(leaf, x)
 
 
+@boundary
 def pmax(x: Any, axis_name: AxisName, *, axis_index_groups: AxisIndexGroups = None) -> Any:
     """The greatest ``x`` over the examples of an axis, elementwise; see ``psum``. Ties share the derivative.
 
@@ -203,6 +207,7 @@ def pmax(x: Any, axis_name: AxisName, *, axis_index_groups: AxisIndexGroups = No
     return _extremum("pmax", reduce_max, collective.pmax, x, axis_name, axis_index_groups)
 
 
+@boundary
 def pmin(x: Any, axis_name: AxisName, *, axis_index_groups: AxisIndexGroups = None) -> Any:
     """The least ``x`` over the examples of an axis, elementwise; see ``psum``. Ties share the derivative.
 
@@ -216,6 +221,7 @@ def pmin(x: Any, axis_name: AxisName, *, axis_index_groups: AxisIndexGroups = No
 # ---- Which example this is
 
 
+@boundary
 def axis_index(axis_name: AxisName) -> Any:
     """The number of the example along an axis (along several: counted with the last one running fastest), an int32.
 
@@ -233,6 +239,7 @@ def axis_index(axis_name: AxisName) -> Any:
     return index
 
 
+@boundary
 def axis_size(axis_name: AxisName) -> int:
     """The size of a named axis, or the product of those of several.
 
@@ -249,6 +256,7 @@ def axis_size(axis_name: AxisName) -> int:
 # ---- Exchange
 
 
+@boundary
 def all_gather(
     x: Any,
     axis_name: AxisName,
@@ -319,6 +327,7 @@ def _divided(what: str, x: Any, k: int, sizes: tuple[int, ...], tiled: bool) -> 
     return reshape(x, (*shape[:k], *sizes, *((extent // count,) if tiled else ()), *shape[k + 1 :]))
 
 
+@boundary
 def psum_scatter(
     x: Any,
     axis_name: AxisName,
@@ -362,6 +371,7 @@ def psum_scatter(
     return tree_map(leaf, x)
 
 
+@boundary
 def all_to_all(
     x: Any,
     axis_name: AxisName,
@@ -413,6 +423,7 @@ def all_to_all(
     return tree_map(leaf, x)
 
 
+@boundary
 def pswapaxes(x: Any, axis_name: AxisName, axis: int, *, axis_index_groups: AxisIndexGroups = None) -> Any:
     """The mapped axis and ``axis`` of ``x`` change places: ``all_to_all`` with one axis for both.
 
@@ -424,6 +435,7 @@ def pswapaxes(x: Any, axis_name: AxisName, axis: int, *, axis_index_groups: Axis
     return all_to_all(x, axis_name, axis, axis, axis_index_groups=axis_index_groups)
 
 
+@boundary
 def ppermute(x: Any, axis_name: AxisName, perm: Sequence[tuple[int, int]]) -> Any:
     """The ``x`` of other examples.
 
@@ -465,6 +477,7 @@ def _permuted(x: Any, names: Names, sources: Sequence[int]) -> Any:
     return dynamic_index_in_dim(all_gather(x, names), chosen, keepdims=False)
 
 
+@boundary
 def pshuffle(x: Any, axis_name: AxisName, perm: Sequence[int]) -> Any:
     """Example k gets the ``x`` of example ``perm[k]``; ``perm`` is a permutation of all of them. See ``ppermute``.
 
@@ -478,6 +491,7 @@ def pshuffle(x: Any, axis_name: AxisName, perm: Sequence[int]) -> Any:
     return ppermute(x, axis_name, list(zip(perm, range(size), strict=True)))
 
 
+@boundary
 def pbroadcast(x: Any, axis_name: AxisName, source: int) -> Any:
     """The ``x`` of example ``source``, for all examples.
 
@@ -507,6 +521,7 @@ def pbroadcast(x: Any, axis_name: AxisName, source: int) -> Any:
     return tree_map(leaf, x)
 
 
+@boundary
 def pcast(x: Any, axis_name: AxisName, *, to: str) -> Any:
     """``x``; on device meshes also a statement of how it varies over the axis, which ``vmap`` knows by itself.
 
