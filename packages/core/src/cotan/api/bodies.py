@@ -35,8 +35,17 @@ def trace_body(api: str, fun: Function, trees: Sequence[PyTreeDef], avals: Seque
       TypeError: the function returned something that is no array.
     """
     in_tree = treedef_tuple((treedef_tuple(trees), _NO_KEYWORDS))
+    programs = programs_of(api, fun, _PLAIN)
+    if programs.by_key and _closures.get(programs) != _closed_over(fun):
+        programs.clear()
+        programs.gone = "a variable that it closes over has another value"
+    count = len(programs.by_key)
     bound = Bound(((), {}), None, {}, {}, ())
-    return program_for(api, fun, _PLAIN, _programs(api, fun), bound, in_tree, tuple(avals))
+    program = program_for(api, fun, _PLAIN, programs, bound, in_tree, tuple(avals))
+    if len(programs.by_key) > count:
+        # What tracing itself changes (a list that it appends to) is no reason to trace again.
+        _closures[programs] = _closed_over(fun)
+    return program
 
 
 def check_leaves(api: str, fun: Function, trees: Sequence[PyTreeDef], leaves: Sequence[Any]) -> None:
@@ -73,8 +82,12 @@ class _Same:
 _VALUES = (int, float, complex, str, bytes, type(None))
 
 
-def _closed_over(fun: Any, seen: set[int]) -> Iterator[Hashable]:
+def _closed_over(fun: Any) -> tuple[Hashable, ...]:
     """What tells the present values of the variables that ``fun`` closes over from earlier ones."""
+    return tuple(_variables(fun, set()))
+
+
+def _variables(fun: Any, seen: set[int]) -> Iterator[Hashable]:
     while isinstance(fun, functools.partial):
         fun = fun.func
     if not isinstance(fun, types.FunctionType) or id(fun) in seen:
@@ -89,7 +102,7 @@ def _closed_over(fun: Any, seen: set[int]) -> Iterator[Hashable]:
         yield tree
         for x in leaves:
             yield _token(x)
-            yield from _closed_over(x, seen)
+            yield from _variables(x, seen)
 
 
 def _token(x: Any) -> Hashable:
@@ -102,18 +115,6 @@ def _token(x: Any) -> Hashable:
 
 
 _closures: WeakKeyDictionary[Programs, tuple[Hashable, ...]] = WeakKeyDictionary()
-
-
-def _programs(api: str, fun: Function) -> Programs:
-    """The programs of ``fun`` for what it closes over now."""
-    programs = programs_of(api, fun, _PLAIN)
-    present = tuple(_closed_over(fun, set()))
-    if present or programs in _closures:
-        if _closures.get(programs, present) != present:
-            programs.clear()
-            programs.gone = "a variable that it closes over has another value"
-        _closures[programs] = present
-    return programs
 
 
 # ---- Carries

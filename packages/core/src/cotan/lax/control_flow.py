@@ -18,7 +18,7 @@ from cotan.api.bodies import check_leaves, differences, finish, trace_body, trac
 from cotan.api.flat import check_callable, subject
 from cotan.api.programs import Program
 from cotan.config import config
-from cotan.errors import ConcretizationTypeError, where
+from cotan.errors import ConcretizationTypeError, TracerIntegerConversionError, where
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, same_type, shaped
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.trace import Tracer
@@ -141,7 +141,7 @@ def _length(api: str, f: Function, xs: Any, rows: Sequence[Any], length: Any) ->
 def _static_int(api: str, f: Function, name: str, value: Any) -> int:
     try:
         return operator.index(value)
-    except ConcretizationTypeError:
+    except TracerIntegerConversionError:
         raise
     except TypeError:
         raise TypeError(f"{subject(api, f)}: {name} must be an integer, got {value!r}") from None

@@ -40,7 +40,7 @@ from cotan.primitives.control.bodies import (
 from cotan.primitives.operands import INEXACT
 from cotan.runtime.compile import run_closed
 from cotan.runtime.dispatch import lift
-from cotan.structural import UndefinedPrimal, Zero, broadcast_in_dim
+from cotan.structural import UndefinedPrimal, Zero, broadcast_in_dim, convert_element_type
 from cotan.transforms.batch import AxisData, batch_jaxpr, bdim_at_front
 from cotan.transforms.effects import predicated
 from cotan.transforms.jet import jet_jaxpr, mask_of, terms_of, zero_term
@@ -362,5 +362,9 @@ def _predicate(condition: Any, args: Sequence[Any], params: dict[str, Any]) -> l
 def _eager(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
     """Only the branch that is taken is compiled."""
     index, *operands = args
-    one = params["branches"][_clamped(lift(index), params["branches"])]
-    return run_closed(one, operands, name=one.jaxpr.name or "cond")
+    branches = params["branches"]
+    one = branches[_clamped(lift(index), branches)]
+    results = run_closed(one, operands, name=one.jaxpr.name or "cond")
+    # A result is weak only if it is in all branches.
+    strong = [not all(a.weak_type for a in column) for column in zip(*(b.out_avals for b in branches), strict=True)]
+    return [convert_element_type(x, x.dtype) if s and x.weak_type else x for x, s in zip(results, strong, strict=True)]

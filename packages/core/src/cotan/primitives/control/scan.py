@@ -579,5 +579,5 @@ def _step_by_step(
     for step in range(length - 1, -1, -1) if reverse else range(length):
         results = run_closed(jaxpr, [*consts, *carry, *(_row(x, step) for x in xs)])
         carry, rows[step] = cut(results, num_carry)
-    columns = zip(*rows, strict=True) if rows else [()] * (len(jaxpr.outvars) - num_carry)
+    columns = zip(*rows, strict=True) if rows else [()] * (len(jaxpr.out_avals) - num_carry)
     return [*carry, *(lift(_stack(a, column)) for a, column in zip(jaxpr.out_avals[num_carry:], columns, strict=True))]
