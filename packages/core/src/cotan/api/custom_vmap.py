@@ -8,7 +8,7 @@ from typing import Any
 from cotan.api.custom_rules import Call, RuledFunction
 from cotan.api.flat import Function
 from cotan.errors import UnexpectedTracerError
-from cotan.ir.avals import get_aval
+from cotan.ir.avals import get_aval, same_type
 from cotan.primitives.custom_vmap import custom_vmap_fun
 from cotan.tracebacks import guarded
 from cotan.tree import keystr, tree_flatten, tree_flatten_with_path
@@ -115,11 +115,20 @@ class _Call(Call):
                 f"{who}: {what} must return a result of the function's own structure, {self.out_tree}, got {tree}"
             )
         self.out_tree = tree
+        expected = iter(self.out_avals)
         for (path, x), flag in zip(tree_flatten_with_path(out)[0], flags, strict=True):
-            shape = get_aval(x).shape
-            if flag and shape[:1] != (size,):
+            aval, place = get_aval(x), f" at {keystr(path)}" if path else ""
+            if flag:
+                if aval.shape[:1] != (size,):
+                    raise ValueError(
+                        f"{who}: {what} says that its result{place} is mapped, but its first axis does not hold the "
+                        f"{size} examples: it has shape {aval.shape}"
+                    )
+                aval = aval.update(shape=aval.shape[1:])
+            known = next(expected, None)  # not known if the function itself has not run
+            if known is not None and not same_type(aval, known):
                 raise ValueError(
-                    f"{who}: {what} says that its result{' at ' + keystr(path) if path else ''} is mapped, but its "
-                    f"first axis does not hold the {size} examples: it has shape {shape}"
+                    f"{who}: {what} must return for each example what the function itself returns, "
+                    f"{known.short()}{place}, got {aval.short()}"
                 )
         return leaves, list(map(bool, flags))

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from cotan import dtypes
 from cotan.ir.avals import ShapedArray, get_aval, shaped
 from cotan.ir.jaxpr import ClosedJaxpr, axes_named
 from cotan.ir.leaks import leak_checked
@@ -175,8 +178,11 @@ def matchaxis(size: int, source: Dim, target: int, x: Any) -> Any:
     """``x`` with its mapped axis at ``target``; a value that is not mapped is repeated along a new axis of ``size``."""
     if source is not None:
         return moveaxis(x, source, target)
-    shape = list(get_aval(x).shape)
+    aval = get_aval(x)
+    shape = list(aval.shape)
     shape.insert(target, size)
+    if aval.dtype == dtypes.float0:  # no device knows it: it has no values
+        return np.zeros(shape, dtypes.float0)
     return broadcast_in_dim(x, tuple(shape), tuple(k for k in range(len(shape)) if k != target))
 
 
