@@ -134,7 +134,9 @@ def glu(x: Any, axis: int = -1) -> Any:
     x = _inexact(x, "glu")
     size = x.shape[axis]
     if size % 2:
-        raise ValueError(f"glu: axis {axis} must have an even extent, got {size}")
+        raise ValueError(
+            f"glu: axis {axis} must have an even extent, got {size}: it is cut in halves. Pad it, or choose another"
+        )
     return lax.slice_in_dim(x, 0, size // 2, axis=axis) * sigmoid(lax.slice_in_dim(x, size // 2, size, axis=axis))
 
 
@@ -247,7 +249,9 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> A
     num_classes = int(num_classes)
     dtype = dtypes.default_float() if dtype is None else dtypes.canonicalize_dtype(dtype)
     if not -x.ndim - 1 <= axis <= x.ndim:
-        raise ValueError(f"one_hot: axis {axis} is out of range for a result of {x.ndim + 1} dimensions")
+        raise ValueError(
+            f"one_hot: axis {axis} is out of range for a result of {x.ndim + 1} dimensions; -1 puts the classes last"
+        )
     axis %= x.ndim + 1
     spread = cnp.expand_dims(x, axis)
     shape = [1] * (x.ndim + 1)

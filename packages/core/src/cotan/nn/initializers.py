@@ -78,7 +78,10 @@ def _extent(shape: Sequence[int], axes: Axes) -> int:
 
 def _fans(shape: Sequence[int], in_axis: Axes, out_axis: Axes, batch_axis: Axes) -> tuple[float, float]:
     if len(shape) < 2:
-        raise ValueError(f"variance_scaling needs a shape of at least two dimensions, got {tuple(shape)}")
+        raise ValueError(
+            f"variance_scaling needs a shape of at least two dimensions (inputs, outputs), got {tuple(shape)}; use "
+            "normal or zeros"
+        )
     into, out, batch = (_extent(shape, axes) for axes in (in_axis, out_axis, batch_axis))
     receptive = math.prod(shape) / into / out / batch
     return into * receptive, out * receptive
@@ -110,7 +113,9 @@ def variance_scaling(
     if mode not in ("fan_in", "fan_out", "fan_avg"):
         raise ValueError(f"variance_scaling: mode must be 'fan_in', 'fan_out' or 'fan_avg', got {mode!r}")
     if distribution not in ("normal", "truncated_normal", "uniform"):
-        raise ValueError(f"variance_scaling: unknown distribution {distribution!r}")
+        raise ValueError(
+            f"variance_scaling: unknown distribution {distribution!r}; use 'truncated_normal', 'normal' or 'uniform'"
+        )
     default = dtype
 
     def init(key: Any, shape: Sequence[int], dtype: Any = None) -> Any:

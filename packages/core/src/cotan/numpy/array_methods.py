@@ -102,14 +102,19 @@ def _unary(name: str, function: Function, at_once: Function | None = None) -> Fu
 def _length(self: Any) -> int:
     """The extent of the first axis."""
     if not self.shape:
-        raise TypeError(f"{where()}: len() of an array of no dimensions ({self.aval.short()})")
+        raise TypeError(
+            f"{where()}: len() of an array of no dimensions ({self.aval.short()}), which has no axis to count; use "
+            ".size"
+        )
     return int(self.shape[0])
 
 
 def _iterate(self: Any) -> Iterator[Any]:
     """The arrays along the first axis."""
     if not self.shape:
-        raise TypeError(f"{where()}: iteration over an array of no dimensions ({self.aval.short()})")
+        raise TypeError(
+            f"{where()}: iteration over an array of no dimensions ({self.aval.short()}); it is one value, not several"
+        )
     return (lax.index_in_dim(self, k, 0, keepdims=False) for k in range(self.shape[0]))
 
 
@@ -265,7 +270,10 @@ def _view(self: Any, dtype: Any = None) -> Any:
     if have == want:
         return lax.bitcast_convert_type(self, target)
     if not self.shape:
-        raise TypeError(f"{where()}: view: an array of no dimensions has no axis to change ({have} to {want} bytes)")
+        raise TypeError(
+            f"{where()}: view: an array of no dimensions has no axis to change ({have} to {want} bytes); reshape it "
+            "first"
+        )
     if have > want:
         parts = lax.bitcast_convert_type(self, target)
         return manipulation.reshape(parts, (*self.shape[:-1], self.shape[-1] * (have // want)))
@@ -273,7 +281,7 @@ def _view(self: Any, dtype: Any = None) -> Any:
     if self.shape[-1] % ratio:
         raise TypeError(
             f"{where()}: view: the last axis has {self.shape[-1]} elements of {have} bytes, which are no whole number "
-            f"of {target.name} elements"
+            f"of {target.name} elements; cut or pad it, or convert the values with astype"
         )
     grouped = manipulation.reshape(self, (*self.shape[:-1], self.shape[-1] // ratio, ratio))
     return lax.bitcast_convert_type(grouped, target)
@@ -334,7 +342,9 @@ def _namespace(self: Any, *, api_version: str | None = None) -> Any:
     import cotan.numpy
 
     if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
-        raise ValueError(f"there is no version {api_version!r} of the array API standard here")
+        raise ValueError(
+            f"__array_namespace__: version {api_version!r} of the array API standard is not here; leave it out"
+        )
     return cotan.numpy
 
 
@@ -378,6 +388,9 @@ _METHODS: dict[str, Any] = {
 }
 
 
+_METHODS.update({name: boundary(method) for name, method in _METHODS.items() if callable(method)})
+
+
 def _assign(self: Any, index: Any, value: Any) -> None:
     raise TypeError(
         f"{where()}: traced arrays are immutable: instead of x[i] = y write x = x.at[i].set(y), and instead of x[i] += "
@@ -388,7 +401,7 @@ def _assign(self: Any, index: Any, value: Any) -> None:
 def attach(cls: type) -> None:
     """Give a class of arrays the operators and methods."""
     for name, method in (*_operators().items(), *_METHODS.items()):
-        setattr(cls, name, boundary(method) if name in _METHODS and callable(method) else method)
+        setattr(cls, name, method)
     for function in _FUNCTIONS:
         setattr(cls, function.__name__, _first_is_self(function))
 

@@ -39,7 +39,7 @@ def matmul(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any
     if a.shape[-1] != inner:
         raise TypeError(
             f"matmul: the last axis of the first operand must match the {'only' if b.ndim == 1 else 'second-last'} "
-            f"axis of the second, got shapes {tuple(a.shape)} and {tuple(b.shape)}"
+            f"axis of the second, got shapes {tuple(a.shape)} and {tuple(b.shape)}; transpose one, or use einsum"
         )
     extra: dict[str, Any] = {"precision": precision, "preferred_element_type": preferred_element_type}
     if b.ndim <= 2 or a.ndim == 1:
@@ -59,7 +59,9 @@ def _batch_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     try:
         return tuple(np.broadcast_shapes(a, b))
     except ValueError:
-        raise TypeError(f"matmul: leading shapes {a} and {b} do not broadcast") from None
+        raise TypeError(
+            f"matmul: leading shapes {a} and {b} do not broadcast: extents must be equal or 1; insert axes with None"
+        ) from None
 
 
 def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
@@ -69,7 +71,11 @@ def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = 
         return ufuncs.multiply(a, b)
     contracted = ((a.ndim - 1,), (max(b.ndim - 2, 0),))
     if a.shape[-1] != b.shape[contracted[1][0]]:
-        raise TypeError(f"dot: shapes {tuple(a.shape)} and {tuple(b.shape)} do not match")
+        raise TypeError(
+            f"dot: shapes {tuple(a.shape)} and {tuple(b.shape)} do not match: the last axis of the first must have the "
+            f"extent of the {'only' if b.ndim == 1 else 'second-last'} axis of the second; transpose one, or use "
+            "tensordot"
+        )
     return lax.dot_general(
         a, b, (contracted, ((), ())), precision=precision, preferred_element_type=preferred_element_type
     )
@@ -108,7 +114,9 @@ def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred
     if isinstance(axes, int | np.integer):
         count = operator.index(axes)
         if count > min(a.ndim, b.ndim):
-            raise TypeError(f"tensordot: {count} axes of arrays of shapes {tuple(a.shape)} and {tuple(b.shape)}")
+            raise TypeError(
+                f"tensordot: axes={count} is more than arrays of shapes {tuple(a.shape)} and {tuple(b.shape)} have"
+            )
         left, right = tuple(range(a.ndim - count, a.ndim)), tuple(range(count))
     else:
         first, second = axes
@@ -117,7 +125,10 @@ def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred
         left = tuple(normalize_axis(d, a.ndim, "tensordot") for d in first)
         right = tuple(normalize_axis(d, b.ndim, "tensordot") for d in second)
     if len(left) != len(right) or any(a.shape[m] != b.shape[n] for m, n in zip(left, right, strict=False)):
-        raise TypeError(f"tensordot: axes {left} of shape {tuple(a.shape)} do not match {right} of {tuple(b.shape)}")
+        raise TypeError(
+            f"tensordot: axes {left} of shape {tuple(a.shape)} do not match axes {right} of shape {tuple(b.shape)}; "
+            "they go in pairs of equal extents"
+        )
     return lax.dot_general(
         a, b, ((left, right), ((), ())), precision=precision, preferred_element_type=preferred_element_type
     )
@@ -212,7 +223,7 @@ def _pair(names: list[str], operands: list[Any], kept: set[str], precision: Any)
         elif n == 1:
             b, right = lax.squeeze(b, (right.index(label),)), right.replace(label, "")
         else:
-            raise ValueError(f"einsum: label {label!r} has extents {m} and {n}")
+            raise ValueError(f"einsum: label {label!r} has extents {m} and {n}; give different axes different labels")
         shared.remove(label)
     batch = [label for label in shared if label in kept]
     contracted = [label for label in shared if label not in kept]

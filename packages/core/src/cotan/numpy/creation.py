@@ -96,24 +96,31 @@ def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
         return device_put(_to_numpy(np.from_dlpack(obj), asked))
     if isinstance(obj, memoryview | bytearray):
         return device_put(_to_numpy(np.asarray(obj), asked))
-    raise TypeError(f"{where()}: array: a value of type {type(obj).__name__} is not a number or an array")
+    raise TypeError(
+        f"{where()}: array: a value of type {type(obj).__name__} is not a number, an array or a nested list of them"
+    )
 
 
 def _nested(obj: Any) -> np.ndarray:
     try:
         values = np.array(obj)
     except ValueError as error:
-        raise ValueError(f"{where()}: array: the nested lists are ragged: {error}") from None
+        raise ValueError(f"{where()}: array: the nested lists are ragged, pad them to one length: {error}") from None
     if values.dtype == object or values.dtype.kind in "USM":
         wrong = next((leaf for leaf in _leaves(obj) if not (isinstance(leaf, SCALARS) or is_array_like(leaf))), obj)
-        raise TypeError(f"{where()}: array: a value of type {type(wrong).__name__} is not a number or an array")
+        raise TypeError(
+            f"{where()}: array: a value of type {type(wrong).__name__} is not a number, an array or a nested list of "
+            "them"
+        )
     return values
 
 
 def _to_numpy(values: Any, asked: Any) -> np.ndarray:
     values = np.asarray(values)
     if values.dtype == object or values.dtype.kind in "USMm":
-        raise TypeError(f"{where()}: array: values of dtype {values.dtype} are not numbers")
+        raise TypeError(
+            f"{where()}: array: values of dtype {values.dtype} are not numbers; convert or encode them first"
+        )
     target = dtypes.canonicalize_dtype(values.dtype) if asked is None else asked
     if target == values.dtype:
         return values
@@ -152,7 +159,10 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
     Array([0., 1., 2.], dtype=float32)
     """
     if not hasattr(x, "__dlpack__"):
-        raise TypeError(f"{where()}: from_dlpack: a value of type {type(x).__name__} has no __dlpack__ method")
+        raise TypeError(
+            f"{where()}: from_dlpack: a value of type {type(x).__name__} has no __dlpack__ method; use "
+            "cotan.numpy.asarray"
+        )
     if copy is False:
         raise ValueError(f"{where()}: from_dlpack: values of other libraries are always copied; leave out copy=False")
     return device_put(_to_numpy(np.from_dlpack(x), None), device)
@@ -353,7 +363,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
         raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
     vectors = [as_array(x, "meshgrid") for x in xi]
     if any(x.ndim != 1 for x in vectors):
-        raise ValueError("meshgrid: every input must be one-dimensional")
+        raise ValueError("meshgrid: every input must be one-dimensional; use ravel")
     order = list(range(len(vectors)))
     if indexing == "xy" and len(vectors) >= 2:
         order[0], order[1] = 1, 0

@@ -56,7 +56,9 @@ def vectorize(
         arrays = [as_array(x, "vectorize") for x in [*(args[p] for p in places), *(kwargs[n] for n in names)]]
         inputs = [()] * len(arrays) if core is None else core[0]
         if len(inputs) != len(arrays):
-            raise ValueError(f"vectorize: {len(arrays)} arguments for the signature {signature!r}")
+            raise ValueError(
+                f"vectorize: {len(arrays)} arguments for the signature {signature!r}; exclude those that are no arrays"
+            )
 
         def one(*mapped: Any) -> Any:
             positional, named = list(args), dict(kwargs)
@@ -77,10 +79,15 @@ def _core_extents(arrays: Sequence[Any], inputs: Sequence[Dims], signature: str 
     extents: dict[str, int] = {}
     for n, (x, dims) in enumerate(zip(arrays, inputs, strict=True)):
         if x.ndim < len(dims):
-            raise ValueError(f"vectorize: argument {n} of shape {tuple(x.shape)} has too few axes for {signature!r}")
+            raise ValueError(
+                f"vectorize: argument {n} of shape {tuple(x.shape)} has too few axes for {signature!r}; add some with "
+                "None"
+            )
         for name, extent in zip(dims, x.shape[x.ndim - len(dims) :], strict=True):
             if extents.setdefault(name, extent) != extent:
-                raise ValueError(f"vectorize: axis {name!r} of {signature!r} has extents {extents[name]} and {extent}")
+                raise ValueError(
+                    f"vectorize: axis {name!r} of {signature!r} has extents {extents[name]} and {extent}; use two names"
+                )
     return extents
 
 
@@ -93,7 +100,9 @@ def _check_results(result: Any, outputs: list[Dims] | None, extents: dict[str, i
         shape = manipulation.shape(value)
         if len(shape) != len(dims) or any(extents.setdefault(d, n) != n for d, n in zip(dims, shape, strict=True)):
             wanted = f"the axes {dims} of {signature!r}" if signature else "a scalar"
-            raise ValueError(f"vectorize: the function returned shape {shape}, not {wanted}")
+            raise ValueError(
+                f"vectorize: the function returned shape {shape}, not {wanted} as the signature {signature!r} says"
+            )
 
 
 def _mapped(one: Function, arrays: Sequence[Any], core_ranks: Sequence[int]) -> Any:
@@ -146,7 +155,10 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kwar
     if len(functions) == len(conditions):
         functions.append(0)
     elif len(functions) != len(conditions) + 1:
-        raise ValueError(f"piecewise: {len(functions)} functions for {len(conditions)} conditions")
+        raise ValueError(
+            f"piecewise: {len(functions)} functions for {len(conditions)} conditions; give one each, and perhaps a "
+            "default"
+        )
     values = [f(x, *args, **kwargs) if callable(f) else f for f in functions]
     *choices, default = (manipulation.broadcast_to(creation.asarray(v), x.shape).astype(x.dtype) for v in values)
     return selection.select([c.astype(np.bool_) for c in conditions], choices, default)

@@ -35,7 +35,7 @@ class _Grid:
 
 def _samples(piece: Any, name: str) -> Any:
     if not isinstance(piece, slice):
-        raise TypeError(f"{name} takes slices, got {type(piece).__name__}")
+        raise TypeError(f"{name} takes slices, got {type(piece).__name__}; write start:stop:step")
     start = 0 if piece.start is None else piece.start
     if isinstance(piece.step, complex):
         return creation.linspace(start, piece.stop, int(abs(piece.step)))
@@ -112,7 +112,7 @@ def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Any, Any]:
 def _matrix_shape(arr: Any, name: str) -> tuple[int, int]:
     shape = manipulation.shape(arr)
     if len(shape) != 2:
-        raise ValueError(f"{name} needs a matrix, got shape {shape}")
+        raise ValueError(f"{name} needs a matrix, got shape {shape}; map it over more axes with cotan.vmap")
     return shape[0], shape[1]
 
 
@@ -181,7 +181,7 @@ def _depth(arrays: Any) -> int:
         return 0
     depths = {_depth(item) for item in arrays}
     if len(depths) != 1:
-        raise ValueError("block: lists are empty or nested to different depths")
+        raise ValueError("block: lists are empty or nested to different depths; nest all of them alike")
     return depths.pop() + 1
 
 
@@ -233,7 +233,9 @@ def put_along_axis(
     if axis is None:
         return put_along_axis(manipulation.ravel(arr), indices, values, 0, False, mode=mode).reshape(arr.shape)
     if arr.ndim != indices.ndim:
-        raise ValueError(f"put_along_axis: indices of {indices.ndim} dimensions for an array of {arr.ndim}")
+        raise ValueError(
+            f"put_along_axis: indices of {indices.ndim} dimensions for an array of {arr.ndim}; they must have as many"
+        )
     axis = axis % arr.ndim
     extents = [indices.shape[d] if d == axis else n for d, n in enumerate(arr.shape)]
     places: list[Any] = [

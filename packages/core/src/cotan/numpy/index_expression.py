@@ -87,11 +87,14 @@ def parse(shape: Shape, index: Any) -> list[Entry]:
     used = sum(_consumes(item) for item in items)
     if used > len(shape):
         raise IndexError(
-            f"{errors.where()}: too many indices: the array has {len(shape)} dimensions, but {used} were indexed"
+            f"{errors.where()}: too many indices: the array has {len(shape)} dimensions, but {used} were indexed; "
+            "leave out some, or add axes to the array with None"
         )
     ellipses = [place for place, item in enumerate(items) if item is Ellipsis]
     if len(ellipses) > 1:
-        raise IndexError(f"{errors.where()}: an index can only have a single ellipsis ('...')")
+        raise IndexError(
+            f"{errors.where()}: an index can only have a single ellipsis ('...'); write : for each of the other axes"
+        )
     place = ellipses[0] if ellipses else len(items)
     rest = (slice(None),) * (len(shape) - used)
     entries: list[Entry] = []
@@ -122,7 +125,9 @@ def _checked(item: Any, place: int) -> Any:
             "make one of it with cotan.numpy.array, or use a tuple for several dimensions"
         )
     if isinstance(item, str):
-        raise TypeError(f"{errors.where()}: arrays are not indexed by strings, got {item!r}")
+        raise TypeError(
+            f"{errors.where()}: arrays are not indexed by strings, got {item!r}; keep named arrays in a dict"
+        )
     if not (isinstance(item, Tracer) or is_array_like(item)):
         try:
             return operator.index(item)
@@ -181,7 +186,7 @@ def _entries(shape: Shape, axis: int, item: Any, position: int) -> list[Entry]:
         if item.shape != expected:
             raise IndexError(
                 f"{errors.where()}: a boolean index must have the shape of what it indexes, {expected}, "
-                f"got {item.shape} at position {position}"
+                f"got {item.shape} at position {position}; reshape or broadcast it"
             )
         return [Array(axis + k, places, position) for k, places in enumerate(item.nonzero())]
     return [Array(axis, item)]

@@ -78,7 +78,9 @@ def read(
         return reshape(x, out.shape)  # nothing of nothing
     for entry in named:
         if shape[entry.axis] == 0:
-            raise IndexError(f"{errors.where()}: index is out of bounds for axis {entry.axis} with size 0")
+            raise IndexError(
+                f"{errors.where()}: index is out of bounds for axis {entry.axis} with size 0, which has no elements"
+            )
     scalars = [e for e in named if isinstance(e, Scalar)]
     inside = all(0 <= _wrapped(e.value, shape[e.axis], wrap) < shape[e.axis] for e in scalars)
     arrays = [e for e in named if isinstance(e, Array)]
@@ -330,7 +332,7 @@ def _updates(x: Any, values: Any, out: Layout) -> Any:
     if not fits:
         raise ValueError(
             f"{errors.where()}: an update of shape {have} does not broadcast to the indexed part of the array, "
-            f"which has shape {out.shape}"
+            f"which has shape {out.shape}; reshape it, or index so that the shapes agree"
         )
     missing = len(out.shape) - len(have)
     drop = [place - missing for place in out.new if place >= missing]
@@ -352,7 +354,8 @@ def _check_cast(dtype: Any, values: Any) -> None:
         return
     if not (isinstance(dtype, np.dtype) and isinstance(source, np.dtype)):
         raise TypeError(
-            f"{errors.where()}: cannot write {dtypes.short_name(source)} to an array of {dtypes.short_name(dtype)}"
+            f"{errors.where()}: cannot write {dtypes.short_name(source)} to an array of {dtypes.short_name(dtype)}; "
+            "convert one of them with .astype"
         )
     common, _ = dtypes.lattice_result_type(shaped((), dtype), values)
     if common != dtype:

@@ -66,16 +66,20 @@ def resolve_shape(a: Any, shape: Any) -> tuple[int, ...]:
     items = tuple(shape) if isinstance(shape, Sequence | np.ndarray) else (shape,)
     extents = tuple(-1 if isinstance(n, int) and n == -1 else canonical_shape((n,), "reshape")[0] for n in items)
     if extents.count(-1) > 1:
-        raise ValueError(f"reshape: only one extent may be -1, got {extents}")
+        raise ValueError(f"reshape: only one extent may be -1 (to be computed), got {extents}")
     if -1 in extents:
         known = -math.prod(extents)
         if known == 0 or a.size % known:
             raise TypeError(
-                f"reshape: cannot reshape an array of shape {tuple(a.shape)} (size {a.size}) into {extents}"
+                f"reshape: cannot reshape an array of shape {tuple(a.shape)} (size {a.size}) into {extents}; the sizes "
+                "must be equal (-1 stands for what is left)"
             )
         extents = tuple(a.size // known if n == -1 else n for n in extents)
     if math.prod(extents) != a.size:
-        raise TypeError(f"reshape: cannot reshape an array of shape {tuple(a.shape)} (size {a.size}) into {extents}")
+        raise TypeError(
+            f"reshape: cannot reshape an array of shape {tuple(a.shape)} (size {a.size}) into {extents}; the sizes "
+            "must be equal (-1 stands for what is left)"
+        )
     return extents
 
 
@@ -92,7 +96,10 @@ def transpose(a: Any, axes: Sequence[int] | None = None) -> Any:
     else:
         permutation = normalize_axes(tuple(axes), a.ndim, "transpose")
         if len(permutation) != a.ndim:
-            raise ValueError(f"transpose: axes {tuple(axes)} are no permutation of {a.ndim} dimensions")
+            raise ValueError(
+                f"transpose: axes {tuple(axes)} are no permutation of {a.ndim} dimensions: each axis must stand there "
+                "once"
+            )
     return a if permutation == tuple(range(a.ndim)) else lax.transpose(a, permutation)
 
 
@@ -122,7 +129,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     sources = normalize_axes(source if isinstance(source, Sequence) else (source,), a.ndim, "moveaxis")
     targets = normalize_axes(destination if isinstance(destination, Sequence) else (destination,), a.ndim, "moveaxis")
     if len(sources) != len(targets):
-        raise ValueError(f"moveaxis: {len(sources)} source axes but {len(targets)} destinations")
+        raise ValueError(f"moveaxis: {len(sources)} source axes but {len(targets)} destinations; give as many")
     order = [d for d in range(a.ndim) if d not in sources]
     for target, source_axis in sorted(zip(targets, sources, strict=True)):
         order.insert(target, source_axis)
@@ -158,7 +165,9 @@ def squeeze(a: Any, axis: Axis = None) -> Any:
         axes = normalize_axes(axis, a.ndim, "squeeze")
         wrong = [d for d in axes if a.shape[d] != 1]
         if wrong:
-            raise ValueError(f"squeeze: axis {wrong[0]} of an array of shape {tuple(a.shape)} has not extent 1")
+            raise ValueError(
+                f"squeeze: axis {wrong[0]} of an array of shape {tuple(a.shape)} has not extent 1; index it to drop it"
+            )
     return lax.squeeze(a, axes) if axes else a
 
 
@@ -174,7 +183,10 @@ def broadcast_to(array: Any, shape: Any) -> Any:
         m in (n, 1) for m, n in zip(have, target[len(target) - len(have) :], strict=True)
     )
     if not fits:
-        raise ValueError(f"broadcast_to: an array of shape {have} does not broadcast to {target}")
+        raise ValueError(
+            f"broadcast_to: an array of shape {have} does not broadcast to {target}: extents must be equal or 1, "
+            "counted from the last axis; insert axes with None"
+        )
     return broadcast_to_shape(x, target)
 
 
@@ -196,7 +208,7 @@ def _sequence(arrays: Any, name: str) -> list[Any]:
     if not isinstance(arrays, Sequence):
         raise TypeError(f"{name} needs a sequence of arrays, got {type(arrays).__name__}")
     if not arrays:
-        raise ValueError(f"{name} needs at least one array")
+        raise ValueError(f"{name} needs at least one array, got an empty sequence")
     return list(arrays)
 
 
@@ -224,7 +236,10 @@ def stack(arrays: Any, axis: int = 0, out: None = None, dtype: Any = None) -> An
     """
     items = [as_array(x, "stack") for x in _sequence(arrays, "stack")]
     if len({tuple(x.shape) for x in items}) > 1:
-        raise ValueError(f"stack: all arrays must have one shape, got {', '.join(str(tuple(x.shape)) for x in items)}")
+        raise ValueError(
+            f"stack: all arrays must have one shape, got {', '.join(str(tuple(x.shape)) for x in items)}; use "
+            "concatenate"
+        )
     axis = normalize_axis(axis, items[0].ndim + 1, "stack")
     return concatenate([lax.expand_dims(x, (axis,)) for x in items], axis, dtype)
 
@@ -308,7 +323,9 @@ def _split(name: str, ary: Any, indices_or_sections: Any, axis: int, equal: bool
     else:
         sections = operator.index(indices_or_sections)
         if equal and extent % sections:
-            raise ValueError(f"{name}: axis {axis} of extent {extent} has no division into {sections} equal pieces")
+            raise ValueError(
+                f"{name}: axis {axis} of extent {extent} has no division into {sections} equal pieces; use array_split"
+            )
         length, longer = divmod(extent, sections)
         cuts = [0]
         for n in range(sections):
@@ -436,7 +453,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     x = as_array(array, "pad")
     pairs = _pad_pairs(pad_width, x.ndim)
     if any(width < 0 for pair in pairs for width in pair):
-        raise ValueError(f"pad: widths must not be negative, got {pairs}")
+        raise ValueError(f"pad: widths must not be negative, got {pairs}; cut with a slice")
     if mode in ("constant", "empty"):
         values = kwargs.pop("constant_values", 0)
         _no_more("pad", kwargs)
@@ -463,7 +480,9 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
 
 def _no_more(name: str, kwargs: dict[str, Any]) -> None:
     if kwargs:
-        raise TypeError(f"{name}: unexpected keyword arguments {', '.join(sorted(kwargs))}")
+        raise TypeError(
+            f"{name}: unexpected keyword arguments {', '.join(sorted(kwargs))}; this mode does not take them"
+        )
 
 
 def append(arr: Any, values: Any, axis: int | None = None) -> Any:

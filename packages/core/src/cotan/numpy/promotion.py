@@ -116,7 +116,8 @@ def promote_shapes(fun_name: str, *args: Any) -> list[Any]:
         common = _common_shape(*wide)
     except ValueError:
         raise TypeError(
-            f"{fun_name} got incompatible shapes for broadcasting: {', '.join(str(s) for s in shapes)}"
+            f"{fun_name} got incompatible shapes for broadcasting: {', '.join(str(s) for s in shapes)}. Extents must "
+            "be equal or 1, counted from the last axis: reshape an operand, or insert an axis with x[:, None]"
         ) from None
     if config.numpy_rank_promotion != "allow" and len({len(shape) for shape in wide}) > 1:
         message = f"{fun_name}: operands of different ranks {', '.join(str(s) for s in shapes)} were broadcast"
@@ -180,7 +181,10 @@ def normalize_axis(axis: Any, ndim: int, fun_name: str) -> int:
     except TypeError:
         raise TypeError(f"{fun_name}: axis must be an integer known while tracing, got {type(axis).__name__}") from None
     if not -ndim <= value < ndim:
-        raise ValueError(f"{fun_name}: axis {value} is out of range for an array of {ndim} dimensions")
+        raise ValueError(
+            f"{fun_name}: axis {value} is out of range for an array of {ndim} dimensions; axes are {-ndim} to "
+            f"{ndim - 1}"
+        )
     return value % ndim
 
 
@@ -191,7 +195,7 @@ def normalize_axes(axis: Any, ndim: int, fun_name: str) -> tuple[int, ...]:
     items = tuple(axis) if isinstance(axis, Sequence) else (axis,)
     axes = tuple(normalize_axis(item, ndim, fun_name) for item in items)
     if len(set(axes)) != len(axes):
-        raise ValueError(f"{fun_name}: repeated axis in {axis}")
+        raise ValueError(f"{fun_name}: repeated axis in {axis}; name each axis once")
     return axes
 
 
@@ -207,9 +211,11 @@ def canonical_shape(shape: Any, fun_name: str) -> tuple[int, ...]:
     except TypeError as error:
         if isinstance(error, Exception) and any(isinstance(item, Tracer) for item in items):
             raise
-        raise TypeError(f"{fun_name}: a shape must consist of integers, got {shape!r}") from None
+        raise TypeError(
+            f"{fun_name}: a shape must consist of integers that are known while tracing, got {shape!r}"
+        ) from None
     if any(extent < 0 for extent in found):
-        raise ValueError(f"{fun_name}: negative extent in shape {found}")
+        raise ValueError(f"{fun_name}: negative extent in shape {found}; only reshape takes -1")
     return found
 
 

@@ -61,7 +61,7 @@ def _reduce(
     neutral = identity(x.dtype) if callable(identity) else identity
     if where is not None:
         if neutral is None and initial is None:
-            raise ValueError(f"{name}: `where` needs an initial value")
+            raise ValueError(f"{name}: `where` needs an initial value, for when it is false everywhere; give `initial`")
         fill = neutral if neutral is not None else initial
         x = where_(as_array(where, name), x, fill)
     if neutral is None and initial is None and builtins.any(x.shape[d] == 0 for d in axes):
@@ -227,7 +227,8 @@ def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
             (only,) = normalize_axes(axis, a.ndim, "average")
             if weights.shape != (a.shape[only],):
                 raise ValueError(
-                    f"average: weights of shape {weights.shape} for an array of shape {a.shape}, axis {axis}"
+                    f"average: weights of shape {weights.shape} for an array of shape {a.shape}, axis {axis}; give one "
+                    "for each element, or for each along the axis"
                 )
             weights = lax.broadcast_in_dim(weights, a.shape, (only,))
         total = sum(weights, axis=axis, keepdims=keepdims)
@@ -296,7 +297,7 @@ def _argument(name: str, primitive: Primitive, a: Any, axis: int | None, keepdim
     else:
         where = normalize_axis(axis, ndim, name)
     if x.shape[where] == 0:
-        raise ValueError(f"{name}: attempt to get {name} of an empty axis")
+        raise ValueError(f"{name}: attempt to get {name} of an empty axis, which has no elements; check the size first")
     result = primitive(x, where, dtypes.default_int())
     if not keepdims:
         return result

@@ -48,7 +48,9 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None =
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
     """The element of the first choice whose condition holds, else ``default``."""
     if len(condlist) != len(choicelist) or not condlist:
-        raise ValueError(f"select: {len(condlist)} conditions for {len(choicelist)} choices")
+        raise ValueError(
+            f"select: {len(condlist)} conditions for {len(choicelist)} choices; give one condition for each choice"
+        )
     *choices, result = promote_dtypes("select", *choicelist, default)
     for condition, choice in zip(reversed(condlist), reversed(choices), strict=True):
         result = where(condition, choice, result)
@@ -138,9 +140,11 @@ def ravel_multi_index(multi_index: Sequence[Any], dims: Sequence[int], mode: str
         elif mode == "raise":
             known = _concrete(index, "ravel_multi_index", "Use mode='clip' or 'wrap'.")
             if np.any((known < 0) | (known >= extent)):
-                raise ValueError(f"ravel_multi_index: an index is outside of an axis of extent {extent}")
+                raise ValueError(
+                    f"ravel_multi_index: an index is outside of an axis of extent {extent}; use mode 'clip' or 'wrap'"
+                )
         else:
-            raise ValueError(f"ravel_multi_index: unknown mode {mode!r}")
+            raise ValueError(f"ravel_multi_index: unknown mode {mode!r}; use 'raise', 'wrap' or 'clip'")
         flat = ufuncs.add(ufuncs.multiply(flat, extent), index)
     return flat
 
@@ -162,7 +166,7 @@ def take(
     """
     a, indices = as_array(a, "take"), as_array(indices, "take")
     if not dtypes.issubdtype(indices.dtype, np.integer):
-        raise TypeError(f"take: indices must be integers, got {indices.dtype}")
+        raise TypeError(f"take: indices must be integers, got {indices.dtype}; convert them with .astype(int)")
     if axis is None:
         a, axis = manipulation.ravel(a), 0
     axis = normalize_axis(axis, a.ndim, "take")
@@ -208,11 +212,15 @@ def take_along_axis(
     """Elements of ``arr`` picked along an axis by an index array of the same rank."""
     arr, indices = as_array(arr, "take_along_axis"), as_array(indices, "take_along_axis")
     if not dtypes.issubdtype(indices.dtype, np.integer):
-        raise TypeError(f"take_along_axis: indices must be integers, got {indices.dtype}")
+        raise TypeError(
+            f"take_along_axis: indices must be integers, got {indices.dtype}; convert them with .astype(int)"
+        )
     if axis is None:
         arr, axis = manipulation.ravel(arr), 0
     if arr.ndim != indices.ndim:
-        raise ValueError(f"take_along_axis: indices of {indices.ndim} dimensions for an array of {arr.ndim}")
+        raise ValueError(
+            f"take_along_axis: indices of {indices.ndim} dimensions for an array of {arr.ndim}; they must have as many"
+        )
     axis = normalize_axis(axis, arr.ndim, "take_along_axis")
     batch = tuple(d for d in range(arr.ndim) if d != axis)
     common = manipulation.broadcast_shapes(*(tuple(x.shape[d] for d in batch) for x in (arr, indices)))
@@ -233,7 +241,7 @@ def take_along_axis(
     )
     modes = {None: "fill", "fill": "fill", "clip": "clip", "promise_in_bounds": "promise_in_bounds"}
     if mode not in modes:
-        raise ValueError(f"take_along_axis: unknown mode {mode!r}")
+        raise ValueError(f"take_along_axis: unknown mode {mode!r}; use 'fill', 'clip' or 'promise_in_bounds'")
     return lax.gather(
         arr, lax.expand_dims(indices, (arr.ndim,)), numbers, (1,) * arr.ndim, mode=modes[mode], fill_value=fill_value
     )
@@ -284,7 +292,7 @@ def lexsort(keys: Sequence[Any], axis: int = -1) -> Any:
     """The indices that sort by the last key, then the one before, and so on."""
     arrays = [as_array(key, "lexsort") for key in keys]
     if not arrays:
-        raise TypeError("lexsort needs at least one key")
+        raise TypeError("lexsort needs at least one key, got an empty sequence")
     axis = normalize_axis(axis, arrays[0].ndim, "lexsort")
     places = lax.broadcasted_iota(dtypes.default_int(), arrays[0].shape, axis)
     return lax.sort((*arrays[::-1], places), dimension=axis, num_keys=len(arrays), is_stable=True)[-1]
@@ -366,7 +374,7 @@ def unique(
     ar = as_array(ar, "unique")
     if size is not None:
         if return_index or return_inverse or return_counts or axis is not None:
-            raise ValueError("unique: `size` goes with the flat values alone")
+            raise ValueError("unique: `size` goes with the flat values alone; leave out axis")
         flat = sort(manipulation.ravel(ar))
         first = manipulation.concatenate([lax.full((min(1, flat.size),), True), ufuncs.not_equal(flat[1:], flat[:-1])])
         (places,) = nonzero(first, size=size, fill_value=-1)

@@ -55,7 +55,9 @@ def cov(
 def _variables(x: Any, rowvar: bool) -> Any:
     x = as_array(x, "cov")
     if x.ndim > 2:
-        raise ValueError(f"cov needs at most two dimensions, got shape {tuple(x.shape)}")
+        raise ValueError(
+            f"cov needs at most two dimensions (variables, observations), got shape {tuple(x.shape)}; reshape it"
+        )
     if x.ndim < 2:
         return manipulation.reshape(x, (1, -1))
     return x if rowvar or x.shape[0] == 1 else x.T
@@ -68,7 +70,10 @@ def _weights(fweights: Any, aweights: Any, x: Any) -> Any:
             continue
         given = as_array(given, "cov")
         if tuple(given.shape) != (x.shape[1],):
-            raise ValueError(f"cov: {name} of shape {tuple(given.shape)} for {x.shape[1]} observations")
+            raise ValueError(
+                f"cov: {name} of shape {tuple(given.shape)} for {x.shape[1]} observations; give a vector with one for "
+                "each"
+            )
         weights = given if weights is None else weights * given
     return weights
 

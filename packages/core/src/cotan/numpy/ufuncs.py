@@ -496,7 +496,7 @@ def isinf(x: Any, /) -> Any:
 def _is_infinity(name: str, x: Any, infinity: float) -> Any:
     x = as_array(x, name)
     if is_complex(x):
-        raise ValueError(f"{name} is not defined on complex numbers")
+        raise ValueError(f"{name} is not defined on complex numbers; take .real or .imag, or use absolute")
     return lax.eq(x, infinity) if is_inexact(x) else lax.full_like(x, False, np.bool_)
 
 
@@ -592,7 +592,7 @@ def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Any:
     """``arr`` limited to min..max; either may be None."""
     result = as_array(arr, "clip")
     if is_complex(result):
-        raise ValueError("clip is not defined on complex numbers")
+        raise ValueError("clip is not defined on complex numbers; clip their .real and .imag")
     if min is not None:
         result = maximum(result, min)
     if max is not None:
@@ -610,7 +610,7 @@ def gcd(x1: Any, x2: Any) -> Any:
     """Greatest common divisor of integers, by Euclid's algorithm with a fixed number of steps."""
     a, b = (absolute(x) for x in promote_args("gcd", x1, x2))
     if is_inexact(a):
-        raise ValueError(f"gcd needs integers, got {dtypes.dtype(a)}")
+        raise ValueError(f"gcd needs integers, got {dtypes.dtype(a)}; convert them with .astype(int)")
     # Fibonacci neighbours need the most steps: 1.44 per bit.
     for _ in range(int(np.dtype(a.dtype).itemsize * 8 * 1.45) + 1):
         done = lax.eq(b, 0)

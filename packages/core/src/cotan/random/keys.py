@@ -70,7 +70,9 @@ def _seed_data(seed: Any, fun_name: str) -> Any:
     if isinstance(seed, int) and not isinstance(seed, bool):
         bits = seed & (0xFFFFFFFFFFFFFFFF if config.enable_x64 else 0xFFFFFFFF)
         if not -(2**63) <= seed < 2**64:
-            raise OverflowError(f"{fun_name}: the seed {seed} does not fit in 64 bits")
+            raise OverflowError(
+                f"{fun_name}: the seed {seed} does not fit in 64 bits; use a smaller one, or fold_in the rest"
+            )
         return cnp.asarray(np.array([bits >> 32, bits & 0xFFFFFFFF], np.uint32))
     seed = cnp.asarray(seed)
     if seed.ndim or not dtypes.issubdtype(seed.dtype, np.integer):
@@ -126,7 +128,9 @@ def wrap_key_data(data: Any, *, impl: Any = None) -> Any:
     name = _implementation(impl, "wrap_key_data")
     data = cnp.asarray(data)
     if data.dtype != np.uint32 or data.ndim == 0 or data.shape[-1] != 2:
-        raise TypeError(f"wrap_key_data needs uint32[..., 2] and got {data.dtype} of shape {data.shape}")
+        raise TypeError(
+            f"wrap_key_data needs the words of keys, uint32[..., 2], and got {data.dtype} of shape {data.shape}"
+        )
     return random_wrap(data, impl=name)
 
 
@@ -198,7 +202,9 @@ def fold_in(key: Any, data: Any) -> Any:
     words = key_words(key, "fold_in")
     if isinstance(data, int) and not isinstance(data, bool):
         if not 0 <= data < 2**32:
-            raise OverflowError(f"fold_in: data {data} is outside of 0..2**32-1")
+            raise OverflowError(
+                f"fold_in: data {data} is outside of 0..2**32-1; fold in a hash of it, or several parts"
+            )
         data = np.uint32(data)
     data = cnp.asarray(data)
     if data.ndim or not dtypes.issubdtype(data.dtype, np.integer):

@@ -48,7 +48,9 @@ def _broadcast_shape(shape: Any, fun_name: str, *operands: Any) -> tuple[int, ..
         return common
     shape = _shape(shape, fun_name)
     if np.broadcast_shapes(shape, common) != shape:
-        raise ValueError(f"{fun_name}: shape {shape} does not hold the parameters' shape {common}")
+        raise ValueError(
+            f"{fun_name}: shape {shape} does not hold the parameters' shape {common}, which must broadcast to it"
+        )
     return shape
 
 
@@ -278,7 +280,10 @@ def categorical(
     noisy = cnp.moveaxis(logits + gumbel(key, logits.shape, logits.dtype, mode or "low"), axis, -1)
     count = int(np.prod(prefix)) if prefix else 1
     if count > logits.shape[axis]:
-        raise ValueError(f"categorical: {count} draws without replacement from {logits.shape[axis]} categories")
+        raise ValueError(
+            f"categorical: {count} draws without replacement from {logits.shape[axis]} categories; draw fewer, or "
+            "replace"
+        )
     _, picked = lax.top_k(noisy, count)
     return cnp.reshape(cnp.moveaxis(picked, -1, 0), shape)
 
@@ -294,7 +299,9 @@ def choice(key: Any, a: Any, shape: Shape = (), replace: bool = True, p: Any = N
     if size == 0 and draws:
         raise ValueError("choice: there is nothing to choose from; `a` is empty")
     if not replace and draws > size:
-        raise ValueError(f"choice: {draws} draws without replacement from {size} elements")
+        raise ValueError(
+            f"choice: {draws} draws without replacement from {size} elements; draw fewer, or give replace=True"
+        )
     if p is None and not replace:
         drawn = permutation(key, population, axis)
         drawn = lax.slice_in_dim(drawn, 0, draws, axis=axis)
@@ -304,7 +311,10 @@ def choice(key: Any, a: Any, shape: Shape = (), replace: bool = True, p: Any = N
     else:
         p = cnp.asarray(p, dtypes.to_inexact_dtype(dtypes.dtype(p)))
         if p.shape != (size,):
-            raise ValueError(f"choice: p has shape {p.shape}, but there are {size} elements")
+            raise ValueError(
+                f"choice: p has shape {p.shape}, but there are {size} elements; give a vector with one probability for "
+                "each"
+            )
         if replace:
             cumulative = cnp.cumsum(p)
             drawn = cumulative[-1] * (1 - uniform(key, shape, p.dtype))
