@@ -209,6 +209,10 @@ class Writer:
         self._top.append(f"{name} = internal constant [{len(values)} x i64] [{items}], align 64")
         return name
 
+    def define(self, text: str) -> None:
+        """Add a function to the module."""
+        self._top.append(text)
+
     def launch(self, function: str, pointers: Sequence[str], units: int, seconds: float, what: str) -> None:
         """Call ``function`` (of a kernel's signature) on a table of these pointers, by several threads if worth it."""
         table = self.table(pointers)
