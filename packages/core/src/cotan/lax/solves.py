@@ -40,8 +40,11 @@ class _Values:
                 raise TypeError(f"{where()}: {api}: {what}{keystr(path)} is a {type(leaf).__name__}, not an array")
         self.avals = [get_aval(x) for x in self.leaves]
 
-    def flatten(self, fun: Function, what: str, value: Any) -> list[Any]:
+    def flatten(self, fun: Function, what: str, value: Any, does: str = "must return") -> list[Any]:
         """The leaves of another value, which must be of the same structure and types.
+
+        Args:
+          fun: whose value it is. what: which one that is, and what it ``does`` with the value, for messages.
 
         Raises:
           TypeError: it is not.
@@ -49,14 +52,14 @@ class _Values:
         who = f"{where()}: {self.api}: {what} `{fun_name(fun)}`"
         leaves, tree = tree_flatten(value)
         if tree != self.tree:
-            raise TypeError(f"{who} must return something of the structure {self.tree}, got {tree}")
+            raise TypeError(f"{who} {does} something of the structure {self.tree}, got {tree}")
         check_result_leaves(self.api, fun, value, leaves)
         fitting = []
         for (path, x), aval in zip(tree_flatten_with_path(value)[0], self.avals, strict=True):
             if type(x) in (int, float, complex) and not aval.shape:
                 x = convert_element_type(x, aval.dtype, aval.weak_type)
             if not same_type(get_aval(x), aval):
-                raise TypeError(f"{who} must return {aval.short()}{keystr(path)}, got {get_aval(x).short()}")
+                raise TypeError(f"{who} {does} {aval.short()}{keystr(path)}, got {get_aval(x).short()}")
             fitting.append(x)
         return fitting
 
@@ -174,7 +177,7 @@ def _transposed(forward: Lifted, size: int) -> ClosedJaxpr:
 
 def _vecmat(values: _Values, back: Lifted) -> Function:
     def vecmat(x: Any) -> Any:
-        flat = values.flatten(vecmat, "the argument of", x)
+        flat = values.flatten(vecmat, "the transpose of matvec,", x, "takes")
         return values.tree.unflatten(replay(back.closed.jaxpr, back.closed.consts, [*back.tracers, *flat]))
 
     return vecmat
