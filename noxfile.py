@@ -32,6 +32,15 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def threads(session: nox.Session) -> None:
+    """A minute of threads that trace, transform and run at once; an argument says how many seconds instead."""
+    session.install(*PACKAGES, *TESTING)
+    seconds = session.posargs[0] if session.posargs else "60"
+    env = {"COTAN_TEST_THREADS_SECONDS": seconds, "OPENBLAS_NUM_THREADS": "1"}
+    session.run("python", "-m", "pytest", "-q", "packages/core/tests/runtime/test_threads.py", env=env)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """ruff, mypy strict on the inner rooms, and the import contracts."""
     session.install(

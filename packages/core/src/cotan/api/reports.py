@@ -42,7 +42,8 @@ def log_miss(
       positions: which positional arguments the dynamic ones are, or None for the first ones.
     """
     found = [list(_differences(fun, old, key, positions)) for old in reversed(earlier)]
-    nearest = min(found, key=lambda changes: (len(changes), sum(map(len, changes))), default=[why] if why else [])
+    changes = min(found, key=lambda changes: sum(size for size, _ in changes), default=[(0, why)] if why else [])
+    nearest = [text for _, text in changes]
     shown = "; ".join(nearest[:_MOST]) + (f"; and {len(nearest) - _MOST} more" if len(nearest) > _MOST else "")
     if not nearest:
         log(f"{where()}: {api} traces {described(fun)} for the first time")
@@ -50,21 +51,25 @@ def log_miss(
         log(f"{where()}: {api} traces {described(fun)} again: {shown}")
 
 
-def _differences(fun: Function, old: tuple[Any, ...], new: tuple[Any, ...], positions: Any) -> Iterator[str]:
+# How big a change is, which tells the nearest of the earlier calls, and the change in words.
+Changes = Iterator[tuple[int, str]]
+
+
+def _differences(fun: Function, old: tuple[Any, ...], new: tuple[Any, ...], positions: Any) -> Changes:
     """What changed from one key to another."""
     yield from _static_changes(fun, old[0], new[0])
     if old[1] != new[1]:
-        yield from call_changes(fun, old[1], new[1], positions)
+        yield from _call_changes(fun, old[1], new[1], positions)
     else:
         names = ArgNames(fun, new[1], positions)
         for name, was, now in zip(names, old[2], new[2], strict=True):
             if was != now:
-                yield f"argument `{name}` was {was.short()}, now {now.short()}{_hint(was, now)}"
+                yield 1, f"argument `{name}` was {was.short()}, now {now.short()}{_hint(was, now)}"
     for flag, was, now in zip(traced_flags(), old[3], new[3], strict=False):
         if was != now:
-            yield f"flag {flag} changed from {was!r} to {now!r}"
+            yield 1, f"flag {flag} changed from {was!r} to {now!r}"
     if old[4] != new[4]:
-        yield f"it is called under other named axes: {_axes(new[4])} instead of {_axes(old[4])}"
+        yield 1, f"it is called under other named axes: {_axes(new[4])} instead of {_axes(old[4])}"
 
 
 def _hint(was: ShapedArray, now: ShapedArray) -> str:
@@ -77,16 +82,17 @@ def _axes(axes: Sequence[Any]) -> str:
     return ", ".join(f"{axis.name}={axis.size}" for axis in axes) or "none"
 
 
-def _static_changes(fun: Function, old: Sequence[Any], new: Sequence[Any]) -> Iterator[str]:
+def _static_changes(fun: Function, old: Sequence[Any], new: Sequence[Any]) -> Changes:
     was, now = dict(old), dict(new)
     for label in [*was, *(label for label in now if label not in was)]:
         name = label if isinstance(label, str) else positional_names(fun, label + 1)[label]
         if label not in now:
-            yield f"static argument `{name}` is not given, as it was, {_by(label)}"
+            yield 2, f"static argument `{name}` is not given, as it was, {_by(label)}"
         elif label not in was:
-            yield f"static argument `{name}` is given {_by(label)}, as it was not"
+            yield 2, f"static argument `{name}` is given {_by(label)}, as it was not"
         elif was[label] != now[label]:
-            yield f"static argument `{name}` was {_value(was[label].value)}, now {_value(now[label].value, was[label])}"
+            then, here = was[label].value, _value(now[label].value, was[label])
+            yield 1, f"static argument `{name}` was {_value(then)}, now {here}"
 
 
 def _by(label: int | str) -> str:
@@ -102,27 +108,31 @@ def _value(value: Any, other: Any = None) -> str:
     return text
 
 
-def call_changes(fun: Function, old: PyTreeDef, new: PyTreeDef, positions: Any) -> Iterator[str]:
+def call_changes(fun: Function | None, old: PyTreeDef, new: PyTreeDef, positions: Any) -> list[str]:
     """What differs between the structures of two calls of ``fun``."""
+    return [text for _, text in _call_changes(fun, old, new, positions)]
+
+
+def _call_changes(fun: Function | None, old: PyTreeDef, new: PyTreeDef, positions: Any) -> Changes:
     (old_args, old_kwargs), (new_args, new_kwargs) = _calls(old), _calls(new)
-    names = positional_names(fun, max((*(positions or ()), len(old_args) - 1, len(new_args) - 1)) + 1)
-    if positions is not None:
-        names = [names[k] for k in positions]
+    given = positions or ()
+    static = {*range(max(given, default=-1) + 1)} - {*given}
+    names = positional_names(fun, max(len(old_args), len(new_args)) + len(static))
+    names = [name for k, name in enumerate(names) if k not in static]
     if len(old_args) != len(new_args) or old_kwargs.keys() != new_kwargs.keys():
         moved = [n for n in names[len(new_args) : len(old_args)] if n in new_kwargs]
         moved_back = [n for n in names[len(old_args) : len(new_args)] if n in old_kwargs]
         for name in moved:
-            yield f"argument `{name}` was passed by position, now by keyword"
+            yield 2, f"argument `{name}` was passed by position, now by keyword"
         for name in moved_back:
-            yield f"argument `{name}` was passed by keyword, now by position"
+            yield 2, f"argument `{name}` was passed by keyword, now by position"
         if not moved and not moved_back:
-            yield f"it was called with {_call(old_args, old_kwargs)}, now with {_call(new_args, new_kwargs)}"
-        return
+            yield 4, f"it was called with {_call(old_args, old_kwargs)}, now with {_call(new_args, new_kwargs)}"
     pairs = [*zip(names, old_args, new_args, strict=False)]
-    pairs += [(name, old_kwargs[name], new_kwargs[name]) for name in new_kwargs]
+    pairs += [(name, old_kwargs[name], now) for name, now in new_kwargs.items() if name in old_kwargs]
     for name, was, now in pairs:
         if was != now:
-            yield f"the structure of argument `{name}` was {was}, now {now}"
+            yield 3, f"the structure of argument `{name}` was {was}, now {now}"
 
 
 def _calls(tree: PyTreeDef) -> tuple[list[PyTreeDef], dict[str, PyTreeDef]]:
