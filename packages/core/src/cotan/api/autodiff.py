@@ -92,7 +92,8 @@ def _tangent_leaves(
     if given_tree != tree:
         shown = [t.children()[0] for t in (tree, given_tree)]
         raise TypeError(
-            f"{subject('jvp', fun)}: primals and tangents must have the same structure, got {shown[0]} and {shown[1]}"
+            f"{subject('jvp', fun)}: primals and tangents must have the same structure, got {shown[0]} and {shown[1]}; "
+            "give one tangent for each array"
         )
     checked: list[Any] = []
     for k, (x, t) in enumerate(zip(leaves, given, strict=True)):

@@ -105,7 +105,7 @@ def as_dtype(d: Any) -> DType:
         try:
             dtype = np.dtype(d)
         except TypeError:
-            raise TypeError(f"{d!r} is not a dtype") from None
+            raise TypeError(f"{d!r} is not a dtype; give one such as 'float32' or cotan.numpy.float32") from None
     else:
         return as_dtype(d.dtype)
     if dtype in _existing or dtype == float0:

@@ -28,7 +28,10 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
     try:
         return tuple(np.broadcast_shapes(*map(tuple, shapes)))
     except ValueError:
-        raise ValueError(f"incompatible shapes for broadcasting: {', '.join(str(tuple(s)) for s in shapes)}") from None
+        raise ValueError(
+            f"incompatible shapes for broadcasting: {', '.join(str(tuple(s)) for s in shapes)}; extents must be equal "
+            "or 1"
+        ) from None
 
 
 def full(shape: Sequence[int], fill_value: Any, dtype: Any = None) -> Any:
@@ -99,7 +102,9 @@ def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = No
     shape = get_aval(operand).shape
     low, high, _ = slice(start_dimension, stop_dimension).indices(len(shape))
     if high < low:
-        raise ValueError(f"collapse: dimensions {start_dimension}..{stop_dimension} of an array of rank {len(shape)}")
+        raise ValueError(
+            f"collapse: dimensions {start_dimension}..{stop_dimension} do not lie in an array of rank {len(shape)}"
+        )
     merged = int(np.prod(shape[low:high])) if high > low else 1
     return shape_family.reshape(operand, (*shape[:low], merged, *shape[high:]))
 
@@ -112,7 +117,10 @@ def dot(lhs: Any, rhs: Any, *, precision: Any = None, preferred_element_type: An
     """
     a, b = get_aval(lhs), get_aval(rhs)
     if not (1 <= a.ndim <= 2 and 1 <= b.ndim <= 2 and a.shape[-1] == b.shape[0]):
-        raise TypeError(f"dot: incompatible shapes {a.shape} and {b.shape}")
+        raise TypeError(
+            f"dot: incompatible shapes {a.shape} and {b.shape}: the last axis of the first must have the extent of the "
+            "first axis of the second; use dot_general for other axes"
+        )
     dimension_numbers = (((a.ndim - 1,), (0,)), ((), ()))
     return dot_family.dot_general(
         lhs, rhs, dimension_numbers, precision=precision, preferred_element_type=preferred_element_type
@@ -163,7 +171,10 @@ def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True)
     axis = _axis(axis, len(shape), "index_in_dim")
     index, extent = operator.index(index), shape[axis]
     if not -extent <= index < extent:
-        raise IndexError(f"index_in_dim: index {index} is out of range for axis {axis} of extent {extent}")
+        raise IndexError(
+            f"index_in_dim: index {index} is out of range for axis {axis} of extent {extent}; dynamic_index_in_dim "
+            "clamps"
+        )
     index %= extent
     piece = slice_in_dim(operand, index, index + 1, 1, axis)
     return piece if keepdims else shape_family.squeeze(piece, (axis,))

@@ -201,14 +201,17 @@ def select(pred: Any, on_true: Any, on_false: Any) -> Any:
 @tables.abstract(select_n_p)
 def _(which: ShapedArray, *cases: ShapedArray) -> ShapedArray:
     if not cases:
-        raise TypeError("select_n needs at least one case")
+        raise TypeError("select_n needs at least one case after `which`")
     if which.dtype != BOOLEAN and which.dtype != np.int32:
         raise TypeError(f"select_n: `which` must be bool or int32, got {which.dtype}")
     if which.dtype == BOOLEAN and len(cases) > 2:
         raise TypeError(f"select_n: a bool `which` chooses between at most two cases, got {len(cases)}")
     dtype = cases[0].dtype
     if any(case.dtype != dtype for case in cases):
-        raise TypeError(f"select_n requires cases of equal dtypes, got {', '.join(str(c.dtype) for c in cases)}")
+        raise TypeError(
+            f"select_n requires cases of equal dtypes, got {', '.join(str(c.dtype) for c in cases)}; convert them with "
+            ".astype, or use cotan.numpy.where, which promotes"
+        )
     shape = define.elementwise_shape("select_n", (which, *cases))
     return shaped(shape, dtype, dtype != BOOLEAN and all(case.weak_type for case in cases))
 

@@ -119,7 +119,7 @@ def elementwise_dtype(name: str, accepts: Dtypes, avals: Sequence[ShapedArray]) 
                 "cotan.numpy functions promote dtypes; otherwise convert with .astype."
             )
     if accepts is not ANY and dtype not in accepts:
-        raise TypeError(f"{name} does not accept dtype {dtype}; it takes {accepts.words}")
+        raise TypeError(f"{name} does not accept dtype {dtype}; it takes {accepts.words}. Convert with .astype.")
     return dtype
 
 
@@ -497,10 +497,12 @@ def reduced_shape(name: str, shape: tuple[int, ...], axes: Sequence[int]) -> tup
       ValueError: an axis is out of range or stands twice.
     """
     if len(set(axes)) != len(axes):
-        raise ValueError(f"{name} got an axis twice: axes {tuple(axes)}")
+        raise ValueError(f"{name} got an axis twice: axes {tuple(axes)}; name each axis once")
     for axis in axes:
         if not 0 <= axis < len(shape):
-            raise ValueError(f"{name} got axis {axis}, which is out of range for an array of shape {shape}")
+            raise ValueError(
+                f"{name} got axis {axis}, which is out of range for an array of shape {shape}; axes count from 0"
+            )
     return tuple(extent for axis, extent in enumerate(shape) if axis not in axes)
 
 

@@ -119,15 +119,21 @@ def _dot_abstract(
 ) -> ShapedArray:
     if x.dtype != y.dtype:
         names = f"{dtypes.short_name(x.dtype)} and {dtypes.short_name(y.dtype)}"
-        raise TypeError(f"dot_general requires operands of equal dtypes, got {names}")
+        raise TypeError(f"dot_general requires operands of equal dtypes, got {names}; convert one with .astype")
     if x.dtype not in PLAIN:
-        raise TypeError(f"dot_general does not accept dtype {dtypes.short_name(x.dtype)}; it takes {PLAIN.words}")
+        raise TypeError(
+            f"dot_general does not accept dtype {dtypes.short_name(x.dtype)}; it takes {PLAIN.words}. Convert it with "
+            ".astype."
+        )
     for what, (left, right) in zip(("contracting", "batch"), dimension_numbers, strict=True):
         if len(left) != len(right):
             raise TypeError(f"dot_general: {what} dimensions come in pairs, got {left} and {right}")
         for a, b in zip(left, right, strict=True):
             if not (0 <= a < x.ndim and 0 <= b < y.ndim):
-                raise TypeError(f"dot_general: {what} dimensions {left}, {right} of shapes {x.shape}, {y.shape}")
+                raise TypeError(
+                    f"dot_general: {what} dimensions {left}, {right} are out of range for shapes {x.shape}, {y.shape}; "
+                    "they count from 0"
+                )
             if x.shape[a] != y.shape[b]:
                 raise TypeError(
                     f"dot_general: {what} dimensions must have equal extents, got shapes {x.shape} and {y.shape} "

@@ -140,7 +140,10 @@ def _gather_abstract(
     check_indices("gather", "start_index_map", x, indices, starts, (batching, indices_batching))
     check_axes("gather", "collapsed_slice_dims", collapsed, x.ndim)
     if set(collapsed) & set(batching):
-        raise TypeError(f"gather: collapsed_slice_dims {collapsed} and operand_batching_dims {batching} overlap")
+        raise TypeError(
+            f"gather: collapsed_slice_dims {collapsed} and operand_batching_dims {batching} overlap; an axis is one or "
+            "the other"
+        )
     if len(offsets) != x.ndim - len(collapsed) - len(batching):
         raise TypeError(
             f"gather: offset_dims must name one axis of the result for each axis of the window, "
@@ -158,7 +161,10 @@ def _gather_abstract(
                     f"got {size} for axis {d} of an operand of shape {x.shape}"
                 )
         elif not 0 <= size <= n:
-            raise TypeError(f"gather: slice_sizes {slice_sizes} do not fit into an operand of shape {x.shape}")
+            raise TypeError(
+                f"gather: slice_sizes {slice_sizes} do not fit into an operand of shape {x.shape}; none may exceed its "
+                "axis"
+            )
     window = iter(size for d, size in enumerate(slice_sizes) if d not in collapsed and d not in batching)
     rest = iter(indices.shape[:-1])
     shape = tuple(next(window) if place in offsets else next(rest) for place in range(rank))

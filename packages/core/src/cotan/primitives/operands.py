@@ -170,10 +170,13 @@ def _int_of(value: Any, dtype: Any) -> Any:
     if dtype == default:
         bound = 1 << (8 * default.itemsize - 1)
         if not -bound <= value < bound:
-            raise OverflowError(f"the Python integer {value} does not fit in {default}; use cotan.enable_x64")
+            raise OverflowError(
+                f"the Python integer {value} does not fit in {default}; use cotan.enable_x64, or an array of a wider "
+                "dtype"
+            )
         return value
     if not -(2**63) <= value < 2**64:
-        raise OverflowError(f"the Python integer {value} does not fit in {dtype}")
+        raise OverflowError(f"the Python integer {value} does not fit in {dtype}; use a smaller one, or a float")
     return np.asarray(value).astype(dtype)[()]
 
 

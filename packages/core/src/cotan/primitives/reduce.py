@@ -231,7 +231,10 @@ def _arg_abstract(primitive: Any) -> None:
             raise TypeError(f"{name}: index_dtype must be an integer dtype, got {index_dtype}")
         shape = define.reduced_shape(name, x.shape, axes)
         if x.shape[axes[0]] == 0:
-            raise ValueError(f"{name} of an empty axis: axis {axes[0]} of an array of shape {x.shape}")
+            raise ValueError(
+                f"{name} of an empty axis: axis {axes[0]} of an array of shape {x.shape} has no elements; check its "
+                "extent first"
+            )
         return shaped(shape, index_dtype)
 
 

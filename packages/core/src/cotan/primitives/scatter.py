@@ -167,10 +167,13 @@ def _check(primitive: Primitive, x: ShapedArray, indices: ShapedArray, updates: 
     if updates.dtype != x.dtype:
         raise TypeError(
             f"{name}: updates must have the operand's dtype {dtypes.short_name(x.dtype)}, "
-            f"got {dtypes.short_name(updates.dtype)}"
+            f"got {dtypes.short_name(updates.dtype)}; convert them with .astype"
         )
     if set(inserted) & set(batching):
-        raise TypeError(f"{name}: inserted_window_dims {inserted} and operand_batching_dims {batching} overlap")
+        raise TypeError(
+            f"{name}: inserted_window_dims {inserted} and operand_batching_dims {batching} overlap; an axis is one or "
+            "the other"
+        )
     if len(window) != x.ndim - len(inserted) - len(batching) or updates.ndim != len(window) + indices.ndim - 1:
         raise TypeError(
             f"{name}: updates of shape {updates.shape} with update_window_dims {window} do not go with an operand of "
@@ -206,7 +209,9 @@ def _define(
     ) -> ShapedArray:
         _check(primitive, x, indices, updates, dimension_numbers)
         if not accepts_bool and not dtypes.issubdtype(x.dtype, np.number):
-            raise TypeError(f"{name} does not accept dtype {dtypes.short_name(x.dtype)}; it takes numbers")
+            raise TypeError(
+                f"{name} does not accept dtype {dtypes.short_name(x.dtype)}; it takes numbers. Convert it with .astype."
+            )
         return x if not x.weak_type or updates.weak_type else x.strip_weak_type()
 
     @tables.batch(primitive)

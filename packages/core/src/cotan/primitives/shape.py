@@ -59,10 +59,13 @@ def normal_axes(name: str, what: str, axes: Any, ndim: int) -> tuple[int, ...]:
     given = ints(name, what, axes)
     for axis in given:
         if not -ndim <= axis < ndim:
-            raise ValueError(f"{name}: {what} holds {axis}, which is out of range for an array of {ndim} dimensions")
+            raise ValueError(
+                f"{name}: {what} holds {axis}, which is out of range for an array of {ndim} dimensions (-{ndim} to "
+                f"{ndim - 1})"
+            )
     found = tuple(axis % ndim for axis in given)
     if len(set(found)) != len(found):
-        raise ValueError(f"{name}: {what} holds an axis twice: {given}")
+        raise ValueError(f"{name}: {what} holds an axis twice: {given}; name each axis once")
     return found
 
 
@@ -388,7 +391,7 @@ def concatenate(operands: Sequence[Any], dimension: int) -> Any:
     """
     operands = list(operands)
     if not operands:
-        raise ValueError("concatenate: needs at least one operand")
+        raise ValueError("concatenate: needs at least one operand, got none")
     (dimension,) = normal_axes("concatenate", "dimension", dimension, len(shape_of(operands[0])))
     return operands[0] if len(operands) == 1 else concatenate_p.bind(*operands, dimension=dimension)
 
@@ -399,7 +402,7 @@ def _concatenate_abstract(*avals: ShapedArray, dimension: int) -> ShapedArray:
     for aval in avals[1:]:
         if aval.dtype != first.dtype:
             names = ", ".join(dtypes.short_name(a.dtype) for a in avals)
-            raise TypeError(f"concatenate: operands must have equal dtypes, got {names}")
+            raise TypeError(f"concatenate: operands must have equal dtypes, got {names}; convert them with .astype")
         if len(aval.shape) != len(first.shape) or any(
             a != b for k, (a, b) in enumerate(zip(aval.shape, first.shape, strict=True)) if k != dimension
         ):
@@ -482,7 +485,9 @@ def broadcasted_iota(dtype: Any, shape: Any, dimension: int) -> Any:
 @abstract(iota_p)
 def _iota_abstract(*, dtype: Any, shape: Shape, dimension: int) -> ShapedArray:
     if not dtypes.issubdtype(dtype, np.number):
-        raise TypeError(f"iota does not make {dtypes.short_name(dtype)}; it takes numeric dtypes")
+        raise TypeError(
+            f"iota does not make {dtypes.short_name(dtype)}; it takes numeric dtypes. Convert the result with .astype."
+        )
     if any(extent < 0 for extent in shape):
         raise ValueError(f"iota: extents must not be negative, got shape {shape}")
     return shaped(shape, dtype)

@@ -156,7 +156,9 @@ def as_starts(name: str, shape: Shape, start_indices: Any) -> list[Any]:
     for start in start_indices:
         aval = get_aval(start)
         if aval.shape or not dtypes.issubdtype(aval.dtype, np.integer):
-            raise TypeError(f"{name}: start indices must be integer scalars, got {aval.short()}")
+            raise TypeError(
+                f"{name}: start indices must be integer scalars, got {aval.short()}; convert it with .astype(int)"
+            )
         if not isinstance(start, int | np.integer):
             dtype = aval.dtype if dtype is None else dtypes.promote_types(dtype, aval.dtype)
     dtype = index_dtype(dtype, shape)
@@ -261,7 +263,10 @@ def dynamic_slice(operand: Any, start_indices: Any, slice_sizes: Any) -> Any:
 def _dynamic_slice_abstract(x: ShapedArray, *starts: ShapedArray, slice_sizes: Shape) -> ShapedArray:
     _check_starts("dynamic_slice", x, starts)
     if len(slice_sizes) != x.ndim or not all(0 <= size <= n for size, n in zip(slice_sizes, x.shape, strict=True)):
-        raise TypeError(f"dynamic_slice: slice_sizes {slice_sizes} do not fit into an operand of shape {x.shape}")
+        raise TypeError(
+            f"dynamic_slice: slice_sizes {slice_sizes} do not fit into an operand of shape {x.shape}; none may exceed "
+            "its axis"
+        )
     return shaped(slice_sizes, x.dtype, x.weak_type)
 
 
@@ -397,11 +402,12 @@ def _update_abstract(x: ShapedArray, update: ShapedArray, *starts: ShapedArray) 
     if update.dtype != x.dtype:
         raise TypeError(
             f"dynamic_update_slice: update must have the operand's dtype {dtypes.short_name(x.dtype)}, "
-            f"got {dtypes.short_name(update.dtype)}"
+            f"got {dtypes.short_name(update.dtype)}; convert it with .astype"
         )
     if update.ndim != x.ndim or any(size > n for size, n in zip(update.shape, x.shape, strict=True)):
         raise TypeError(
-            f"dynamic_update_slice: an update of shape {update.shape} does not fit into an operand of shape {x.shape}"
+            f"dynamic_update_slice: an update of shape {update.shape} does not fit into an operand of shape {x.shape}; "
+            "it must have as many axes, none of them longer"
         )
     return x
 

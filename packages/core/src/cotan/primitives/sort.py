@@ -55,7 +55,7 @@ def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: in
     """
     operands = tuple(operand) if isinstance(operand, list | tuple) else (operand,)
     if not operands:
-        raise TypeError("sort needs at least one operand")
+        raise TypeError("sort needs at least one operand, got an empty sequence")
     dimension = axis_of("sort", dimension, len(shape_of(operands[0])))
     out = sort_p.bind(*operands, dimension=dimension, is_stable=bool(is_stable), num_keys=int(num_keys))
     return tuple(out) if isinstance(operand, list | tuple) else out[0]
@@ -68,7 +68,9 @@ def axis_of(name: str, axis: int, ndim: int) -> int:
       ValueError: it is out of range.
     """
     if not -ndim <= axis < ndim:
-        raise ValueError(f"{name} got axis {axis}, which is out of range for an array of {ndim} axes")
+        raise ValueError(
+            f"{name} got axis {axis}, which is out of range for an array of {ndim} axes (-{ndim} to {ndim - 1})"
+        )
     return axis % ndim
 
 

@@ -105,7 +105,10 @@ def reduce_sum(operand: Any, axes: Sequence[int]) -> Any:
 @abstract(reduce_sum_p)
 def _reduce_sum_abstract(operand: ShapedArray, *, axes: Shape) -> ShapedArray:
     if not dtypes.issubdtype(operand.dtype, np.number):
-        raise TypeError(f"reduce_sum does not accept dtype {dtypes.short_name(operand.dtype)}; it takes numbers")
+        raise TypeError(
+            f"reduce_sum does not accept dtype {dtypes.short_name(operand.dtype)}; it takes numbers. Convert it with "
+            ".astype."
+        )
     if len(set(axes)) != len(axes) or any(not 0 <= axis < len(operand.shape) for axis in axes):
         raise ValueError(
             f"reduce_sum: axes must be distinct axes of the operand, got {axes} for an operand of shape {operand.shape}"
