@@ -133,10 +133,8 @@ def _print(
     skip_check: bool,
     write: Callable[[str], None],
 ) -> None:
-    if not isinstance(fmt, str):
-        raise TypeError(f"{where()}: debug.print takes a format, a str, as its first argument, got a {_type(fmt)}")
-    if not skip_check:
-        _check_format(fmt, args, kwargs)
+    if not isinstance(fmt, str) or not skip_check:
+        check_format("debug.print", fmt, args, kwargs)
     options = np.get_printoptions()
     plain = next(_fields(fmt), None) is None
 
@@ -149,10 +147,6 @@ def _print(
 
     leaves, function = debug_arguments("debug.print", show, args, kwargs)
     debug_callback(leaves, function, ordered, partitioned)
-
-
-def _type(x: Any) -> str:
-    return type(x).__name__
 
 
 def _write(text: str) -> None:
@@ -193,23 +187,25 @@ def _fields(fmt: str) -> Iterator[str]:
     return walk(fmt)
 
 
-def _check_format(fmt: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Raise for a format that would fail when the program runs."""
+def check_format(api: str, fmt: Any, args: tuple[Any, ...], kwargs: dict[str, Any], unused: bool = False) -> None:
+    """Raise for a format that would fail when the program runs; also for unused arguments, unless ``unused`` allows."""
+    if not isinstance(fmt, str):
+        raise TypeError(f"{where()}: {api} takes a format, a str, got a {type(fmt).__name__}")
     try:
         names = list(_fields(fmt))
     except ValueError as error:
-        raise ValueError(f"{where()}: debug.print: the format {fmt!r} is not valid: {error}") from None
+        raise ValueError(f"{where()}: {api}: the format {fmt!r} is not valid: {error}") from None
     given = {*map(str, range(len(args))), *kwargs}
     missing = [name for name in dict.fromkeys(names) if name not in given]
     if missing:
         raise ValueError(
-            f"{where()}: debug.print: the format {fmt!r} uses {_shown(missing)}, but "
+            f"{where()}: {api}: the format {fmt!r} uses {_shown(missing)}, but "
             f"{'no arguments are' if not given else f'only {_shown(sorted(given))} is'} given"
         )
-    unused = [name for name in (*map(str, range(len(args))), *kwargs) if name not in names]
-    if unused:
+    left = [name for name in (*map(str, range(len(args))), *kwargs) if name not in names]
+    if left and not unused:
         raise ValueError(
-            f"{where()}: debug.print: the format {fmt!r} does not use {_shown(unused)}. If it is an f-string, make it "
+            f"{where()}: {api}: the format {fmt!r} does not use {_shown(left)}. If it is an f-string, make it "
             "a plain one: it is formatted when the program runs"
         )
 

@@ -99,8 +99,13 @@ def _wrapped(value: int, extent: int, wrap: bool) -> int:
 
 def _as_array(entry: Scalar) -> Array:
     """A known integer as an index array of rank 0."""
+    return Array(entry.axis, _int32(entry.value))
+
+
+def _int32(value: int) -> np.ndarray:
+    """``value`` as an int32, or the nearest one: far outside is outside."""
     info = np.iinfo(np.int32)
-    return Array(entry.axis, np.asarray(min(max(entry.value, info.min), info.max), np.int32))
+    return np.asarray(min(max(value, info.min), info.max), np.int32)
 
 
 @dataclass(frozen=True)
@@ -399,8 +404,8 @@ def _scatter_plan(
         if isinstance(entry, Array):
             components.append((entry.axis, _index_array(entry, shape[entry.axis], wrap), array_places))
         elif isinstance(entry, Scalar):
-            place = _wrapped(entry.value, shape[entry.axis], wrap)
-            components.append((entry.axis, np.asarray(min(max(place, -1), shape[entry.axis]), np.int32), array_places))
+            place = _int32(_wrapped(entry.value, shape[entry.axis], wrap))
+            components.append((entry.axis, place, array_places))
         elif isinstance(entry, Range) and entry.step != 1:
             steps = np.arange(entry.count, dtype=np.int32) * np.int32(entry.step) + np.int32(entry.start)
             components.append((entry.axis, steps, [batch.index(entry)]))
