@@ -220,3 +220,12 @@ def test_an_argument_that_steps_overwrite_is_copied_unless_donated(device):
     assert (run.run([x])[0].to_host() == 0).all()
     assert (x.to_host() == 1).all()
     assert run.run([x], [True])[0].array.ctypes.data == address
+
+
+def test_memory_is_told(device):
+    aval = shaped((4,), F32)
+    buffers = [Buffer(aval, "const"), Buffer(aval, "output")]
+    told = build(device, buffers, [], [1], [CopyStep(0, 1)], consts={0: np.zeros(4, F32)}).memory()
+    assert told["constants"] == 16
+    assert told["workspace"] == 0
+    assert told["code"] > 100

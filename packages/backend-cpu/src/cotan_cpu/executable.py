@@ -328,5 +328,10 @@ class CpuExecutable(Executable):
     def text(self) -> str:
         return self._source.text
 
+    def memory(self) -> dict[str, int]:
+        code = self._code
+        constants = sum(constant.nbytes for constant in code.constants)
+        return {"workspace": self._source.workspace, "code": code.module.nbytes, "constants": constants}
+
     def __repr__(self) -> str:
         return f"<CpuExecutable {self.name}>"

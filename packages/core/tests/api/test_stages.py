@@ -112,6 +112,7 @@ def test_memory():
     assert plain.output_size_in_bytes == size
     assert plain.alias_size_in_bytes == 0
     assert plain.temp_size_in_bytes >= size
+    assert plain.generated_code_size_in_bytes > 100
     assert plain.peak_memory_in_bytes == 3 * size + plain.temp_size_in_bytes
     donating = cotan.jit(lambda x: x * 2, donate_argnums=0).lower(Struct((n, n), "float32")).compile().memory_analysis()
     assert donating.alias_size_in_bytes == size

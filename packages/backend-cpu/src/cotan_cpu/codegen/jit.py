@@ -52,10 +52,11 @@ def _machine(cpu: str, features: str, level: int) -> llvm.TargetMachine:
 
 
 class Module:
-    """Native code of one IR module. Keep it alive while its functions may be called."""
+    """Native code of one IR module, of ``nbytes`` bytes. Keep it alive while its functions may be called."""
 
-    def __init__(self, engine: llvm.ExecutionEngine) -> None:
+    def __init__(self, engine: llvm.ExecutionEngine, nbytes: int) -> None:
         self._engine = engine
+        self.nbytes = nbytes
 
     def address(self, name: str) -> int:
         """Where the function ``name`` begins."""
@@ -92,8 +93,10 @@ class Engine:
                 except NameError:
                     continue
                 engine.add_global_mapping(function, address)
+            objects: list[int] = []
+            engine.set_object_cache(lambda module, code: objects.append(len(code)))
             engine.finalize_object()
-        return Module(engine)
+        return Module(engine, sum(objects))
 
 
 def _inline(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
