@@ -80,12 +80,17 @@ CASES = {
     "index under jit": (
         lambda: cotan.jit(lambda n: list(range(n)))(3),
         errors.TracerIntegerConversionError,
-        ["argument `n`", "static"],
+        ["argument `n`", "static", "cotan.lax.fori_loop"],
     ),
     "numpy under jit": (
         lambda: cotan.jit(lambda x: np.sin(x))(1.0),
         errors.TracerArrayConversionError,
         ["argument `x`", "cotan.numpy"],
+    ),
+    "indexing a NumPy array under jit": (
+        lambda: cotan.jit(lambda i: np.arange(3)[i])(1),
+        errors.TracerArrayConversionError,
+        ["argument `i`", "index a NumPy array", "cotan.numpy.asarray"],
     ),
     "branch under vmap": (
         lambda: cotan.vmap(lambda x: 1 if x > 0 else 2)(X),

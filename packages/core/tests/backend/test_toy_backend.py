@@ -9,6 +9,8 @@ import pytest
 from backend import toy_backend
 from primitives.operator_table import OPERATORS, assert_close, load
 
+import cotan
+from cotan import lax
 from cotan.backend import CompileOptions, get_backend
 from cotan.compiler import decompose_jaxpr
 from cotan.config import config
@@ -117,3 +119,36 @@ def test_every_primitive_of_the_table(toy, operator):
             wanted = wanted if primitive.multiple_results else [wanted]
             for x, y in zip(found, wanted, strict=True):
                 assert_close(x, y, operator.kernel_tolerance and 64.0, f"{primitive} {sample}")
+
+
+def with_loops(x):
+    def step(c, row):
+        c = lax.cond(row[0] > 0, lambda c: c * row, lambda c: c - row, c)
+        return c, c * 2
+
+    c, ys = lax.scan(step, x, np.float32([[1, 2], [-1, 3], [2, 2]]), reverse=True)
+    count, _ = lax.while_loop(lambda v: v[1][0] < 100, lambda v: (v[0] + 1, v[1] * 3), (0, x * x))
+    empty = lax.scan(lambda c, _: (c, c * 2), x, None, 0)[1]
+    return c, ys, count, lax.fori_loop(0, 3, lambda i, v: v * i + x, x), empty
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize("wrap", [lambda f: f, cotan.jit])
+def test_a_backend_without_loops_runs_them_step_by_step(toy, wrap, mapped):
+    assert not toy.capabilities.control_flow
+    x = np.float32([[3, 5], [2, 7]]) if mapped else np.float32([3, 5])
+    wrap = (lambda f, outer=wrap: outer(cotan.vmap(f))) if mapped else wrap
+    wanted = wrap(with_loops)(x)
+    with cotan.default_device(toy.devices()[0]):
+        found = wrap(with_loops)(x)
+    for a, b in zip(found, wanted, strict=True):
+        assert a.device.backend is toy
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+def test_derivatives_of_loops_without_loops(toy):
+    loss = lambda x: with_loops(x)[1].sum() + with_loops(x)[3].sum()  # noqa: E731
+    x = np.float32([3, 5])
+    with cotan.default_device(toy.devices()[0]):
+        found = cotan.jit(cotan.grad(loss))(x)
+    np.testing.assert_allclose(np.asarray(found), np.asarray(cotan.grad(loss)(x)), rtol=1e-6)

@@ -191,3 +191,19 @@ def drawn_in_branch(x: Any) -> Any:
         return cnp.sin(a * cotan.random.uniform(cotan.random.key(3), (3,), x.dtype))
 
     return lax.cond(x[0] < 5, drop, lambda a: a * a, x)
+
+
+@function
+def custom_rules(x: Any) -> Any:
+    """Bodies and branches that have derivative rules of their own."""
+
+    @cotan.custom_jvp
+    def scaled(a: Any, b: Any) -> Any:
+        return a * b
+
+    scaled.defjvp(lambda xs, ts: (xs[0] * xs[1], xs[0] * ts[1] + xs[1] * ts[0]))
+
+    def step(c: Any, row: Any) -> Any:
+        return scaled(c, row + x), lax.cond(row[0] > 0, lambda a: scaled(a, a), cnp.cos, c)
+
+    return lax.scan(step, x, XS)

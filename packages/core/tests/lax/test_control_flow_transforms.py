@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lax.loops import FUNCTIONS
+from lax.loops import FUNCTIONS, XS
 
 import cotan
 import cotan.numpy as cnp
+from cotan import lax
 from cotan.config import config
+from cotan.primitives.call import evaluate_by_reference
 from cotan.tree import tree_leaves
 
 X = np.array([0.7, -0.4, 1.3])
@@ -67,6 +69,19 @@ def test_values(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_reference_says_what_loops_mean(name: str) -> None:
+    fun = FUNCTIONS[name]
+    found = evaluate_by_reference(cotan.make_jaxpr(fun)(X), [X])
+    assert_close(
+        [x for x in found if x.dtype != np.uint32], [x for x in tree_leaves(fun(cnp.asarray(X))) if not is_key(x)]
+    )
+
+
+def is_key(x: Any) -> bool:
+    return cotan.dtypes.is_extended(x.dtype)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_forward(name: str) -> None:
     fun = FUNCTIONS[name]
     slopes = difference(fun, X, V)
@@ -113,3 +128,41 @@ def test_mapped(name: str) -> None:
 def stacked(trees: list[Any]) -> Any:
     columns = zip(*(tree_leaves(t) for t in trees), strict=True)
     return [np.stack([np.asarray(x) for x in column]) for column in columns]
+
+
+def test_reverse_through_a_rule_of_ones_own() -> None:
+    @cotan.custom_vjp
+    def twice(a: Any) -> Any:
+        return a * 2
+
+    twice.defvjp(lambda a: (a * 2, a), lambda a, ct: (ct * a,))  # not the derivative: to be recognised
+
+    def f(x: Any) -> Any:
+        c, _ = lax.scan(lambda c, row: (twice(c) + row, None), x, XS)
+        return lax.cond(x[0] > 0, lambda c: twice(c), lambda c: c, c).sum()
+
+    values = [X]
+    for row in XS:
+        values.append(2 * values[-1] + row)
+    wanted = np.prod(values, axis=0)
+    for slope in (cotan.grad(f), cotan.jit(cotan.grad(f)), cotan.grad(cotan.checkpoint(f))):
+        assert_close(slope(X), wanted)
+    assert_close(cotan.vmap(cotan.grad(f))(X[None])[0], wanted)
+
+
+def test_collectives_in_loops() -> None:
+    """The mapped axis has its name inside of bodies, also where nothing that the loop takes is mapped."""
+
+    def f(x: Any) -> Any:
+        c, ys = lax.scan(lambda c, row: (c + lax.psum(c * row, "i"), lax.axis_index("i")), x, XS)
+        n = lax.while_loop(lambda n: n < 10, lambda n: n + lax.psum(1, "i"), 0)
+        return c, ys, n, lax.cond(n > 0, lambda c: lax.pmean(c, "i"), lambda c: c, c)
+
+    xs = np.stack([X, V, X * V])
+    c = xs
+    for row in XS:
+        c = c + (c * row).sum(0)
+    wanted = [c, np.tile(np.arange(3, dtype=np.int32)[:, None], (1, 5)), np.full(3, 12), np.tile(c.mean(0), (3, 1))]
+    for mapped in (cotan.vmap(f, axis_name="i"), cotan.jit(cotan.vmap(f, axis_name="i"))):
+        for a, b in zip(mapped(xs), wanted, strict=True):
+            np.testing.assert_allclose(np.asarray(a), b, rtol=1e-10)

@@ -217,7 +217,10 @@ class Tracer:
         return int(self._known(errors.TracerIntegerConversionError, "a Python integer", hint).__index__())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        hint = "A NumPy function was called on it: use the cotan.numpy function of the same name."
+        hint = (
+            "A NumPy function was called on it: use the cotan.numpy function of the same name. (To index a NumPy array "
+            "by it, make that a cotan array: cotan.numpy.asarray.)"
+        )
         return np.asarray(self._known(errors.TracerArrayConversionError, "conversion to a NumPy array", hint), dtype)
 
     def tolist(self) -> Any:

@@ -19,9 +19,9 @@ from cotan.ir.avals import get_aval, is_array_like, same_type, shaped
 from cotan.ir.trace import Tracer
 from cotan.primitives import arithmetic, compare
 from cotan.primitives import reduce as reducers
-from cotan.primitives.shape import broadcast_in_dim, concatenate, expand_dims, reshape, rev, transpose
+from cotan.primitives.shape import concatenate, expand_dims, reshape, rev
 from cotan.primitives.slice import slice as slice_of
-from cotan.structural import convert_element_type
+from cotan.structural import broadcast_in_dim, convert_element_type, transpose
 from cotan.tracebacks import boundary
 from cotan.transforms.batch import AxisData, batch_jaxpr
 from cotan.transforms.stage import replay

@@ -1,6 +1,6 @@
 """Bodies of loops and branches as data: arguments and results chosen, reordered, added; programs of one equation.
 
-What is made from a program is kept weakly with it, so that its derivatives and its compiled code are found again.
+What is made from a program is kept with it, so that its derivatives and its compiled code are found again.
 Nothing here traces a user's function, and nothing knows a primitive by name.
 """
 
@@ -168,22 +168,20 @@ def apart(counts: Sequence[int], extra: Sequence[int], values: Sequence[Any]) ->
 
 
 def keep_first(function: Callable[Concatenate[tuple[ClosedJaxpr, ...], P], R]) -> Callable[..., R]:
-    """Memoise a function of several programs (branches) weakly on the first of them."""
+    """Memoise a function of several programs (branches) with the first of them."""
 
     @weakly_cached
-    def of_first(first: ClosedJaxpr, rest: tuple[ClosedJaxpr | None, ...], *args: P.args, **kwargs: P.kwargs) -> R:
-        return function((first, *(first if p is None else p for p in rest)), *args, **kwargs)
+    def of_first(first: ClosedJaxpr, /, rest: tuple[ClosedJaxpr, ...], *args: P.args, **kwargs: P.kwargs) -> R:
+        return function((first, *rest), *args, **kwargs)
 
     def cached(programs: tuple[ClosedJaxpr, ...], *args: P.args, **kwargs: P.kwargs) -> R:
-        # None stands for the first one again: a key that held it would keep it alive.
-        first = programs[0]
-        return of_first(first, tuple(None if p is first else p for p in programs[1:]), *args, **kwargs)
+        return of_first(programs[0], programs[1:], *args, **kwargs)
 
     return cached
 
 
 def twin(closed: ClosedJaxpr) -> ClosedJaxpr:
-    """The same program as another object: what is kept with ``closed`` may hold its twin, and never itself."""
+    """The same program as another object, for what is kept with ``closed``: holding itself would make it a cycle."""
     return ClosedJaxpr(closed.jaxpr, closed.consts)
 
 

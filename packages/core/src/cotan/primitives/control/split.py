@@ -1,6 +1,6 @@
 """The parts of a scan: what needs no loop, what is known beforehand, what is used at all.
 
-All of it is found on the jaxpr of the body, once, and kept weakly with it. No operation is named.
+All of it is found on the jaxpr of the body, once, and kept with it. No operation is named.
 """
 
 from __future__ import annotations
