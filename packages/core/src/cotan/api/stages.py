@@ -423,7 +423,7 @@ class Compiled(_Stage):
         if isinstance(made, Steps):
             shared = sum(b.aval.nbytes for b in made.buffers if b.kind == "output" and b.donated is not None)
             workspace = made.workspace
-        workspace = told.get("workspace", workspace)
+        workspace = max(workspace, told.get("workspace", 0))
         return CompiledMemoryStats(
             argument_size_in_bytes=arguments,
             output_size_in_bytes=results,
