@@ -51,7 +51,7 @@ def _names(what: str, names: Any) -> frozenset[str]:
 
 
 @dataclass(frozen=True)
-class _ByName:
+class ByName:
     """Keep a value marked by ``checkpoint_name`` if its name is among ``names`` (or, with ``but``, if it is not).
 
     ``others`` says whether values without a name are kept.
@@ -67,24 +67,26 @@ class _ByName:
 
 def _save_only_these_names(*names: str) -> Policy:
     """Keep only values marked by ``checkpoint_name`` with one of ``names``."""
-    return _ByName(_names("save_only_these_names", names))
+    return ByName(_names("save_only_these_names", names))
 
 
 def _save_any_names_but_these(*names: str) -> Policy:
     """Keep all values marked by ``checkpoint_name``, but for these ``names``."""
-    return _ByName(_names("save_any_names_but_these", names), but=True)
+    return ByName(_names("save_any_names_but_these", names), but=True)
 
 
 def _save_anything_except_these_names(*names: str) -> Policy:
     """Keep all values, marked or not, but for those marked by ``checkpoint_name`` with one of ``names``."""
-    return _ByName(_names("save_anything_except_these_names", names), but=True, others=True)
+    return ByName(_names("save_anything_except_these_names", names), but=True, others=True)
 
 
 # ---- Combined, and for memories of several kinds
 
 
 @dataclass(frozen=True)
-class _Either:
+class Either:
+    """Keep what either policy allows."""
+
     first: Policy
     second: Policy
 
@@ -99,7 +101,7 @@ def _save_from_both_policies(policy_1: Policy, policy_2: Policy) -> Policy:
             raise TypeError(
                 f"{where()}: checkpoint_policies.save_from_both_policies takes two policies, got {policy!r} as one"
             )
-    return _Either(policy_1, policy_2)
+    return Either(policy_1, policy_2)
 
 
 def _save_and_offload_only_these_names(
@@ -116,7 +118,7 @@ def _save_and_offload_only_these_names(
             f"{where()}: checkpoint_policies.save_and_offload_only_these_names: a value is either saved or offloaded, "
             f"but {sorted(saved & offloaded)} are named as both"
         )
-    return _ByName(saved | offloaded)
+    return ByName(saved | offloaded)
 
 
 def _offload_dot_with_no_batch_dims(offload_src: str, offload_dst: str) -> Policy:
