@@ -16,7 +16,7 @@ import pytest
 
 import cotan
 import cotan.numpy as cnp
-from cotan import export
+from cotan import export, lax
 from cotan.export import exported as files
 
 Struct = cotan.ShapeDtypeStruct
@@ -153,7 +153,7 @@ def test_weak_types_and_donation_do_not_matter_to_callers():
 
 _LOADING = """
 import sys, numpy as np, cotan
-from cotan import export
+from cotan import export, lax
 loaded = export.deserialize(sys.stdin.buffer.read())
 x = np.arange(6, dtype=np.float32).reshape(2, 3)
 out = loaded.call({"w": x}, 2)
@@ -279,6 +279,58 @@ def test_python_functions_are_not_written():
     np.testing.assert_array_equal(made.call(np.ones(3, np.float32)), 1)
     with pytest.raises(ValueError, match=r"`pure_callback` \(test_export.py:\d+.*cannot be written into a file"):
         made.serialize()
+
+
+POLICIES = {
+    "none": None,
+    "dots": cotan.checkpoint_policies.dots_saveable,
+    "names": cotan.checkpoint_policies.save_only_these_names("a", "b"),
+    "both": cotan.checkpoint_policies.save_from_both_policies(
+        cotan.checkpoint_policies.nothing_saveable, cotan.checkpoint_policies.save_any_names_but_these("c")
+    ),
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_policies_of_checkpoint(policy):
+    f = cotan.checkpoint(lambda x: cnp.sin(cnp.sin(x)), policy=POLICIES[policy])
+    loaded = roundtrip(export.export(cotan.jit(f))(F3))
+    assert loaded.rules_left_out == ()
+    assert loaded.jaxpr.eqns[0].params["policy"] == POLICIES[policy]
+    x = np.float32([0, 1, 2])
+    slope = cotan.grad(lambda x: cnp.sum(loaded.call(x)))(x)
+    np.testing.assert_allclose(slope, np.cos(np.sin(x)) * np.cos(x), rtol=1e-5)
+
+
+def test_policies_of_the_user_are_replaced():
+    """They say what is kept, not what is computed."""
+    f = cotan.checkpoint(lambda x: cnp.sin(x), policy=lambda primitive, *avals, **params: True)
+    loaded = roundtrip(export.export(cotan.jit(f))(F3))
+    assert loaded.rules_left_out == ()
+    assert loaded.jaxpr.eqns[0].params["policy"] is None
+    np.testing.assert_allclose(cotan.grad(lambda x: cnp.sum(loaded.call(x)))(np.zeros(3, np.float32)), 1)
+
+
+LOOPS = {
+    "scan": lambda x: lax.scan(lambda c, y: (c * y, c + y), x, cnp.stack([x, x]), reverse=True),
+    "while_loop": lambda x: lax.while_loop(lambda v: v.sum() < 100, lambda v: v * 2, x),
+    "fori_loop": lambda x: lax.fori_loop(0, 5, lambda i, v: v + i, x),
+    "cond": lambda x: lax.cond(x[0] > 0, lambda v: v * 2, lambda v: v - 1, x),
+    "switch": lambda x: lax.switch(x[0].astype(int), [lambda v: v, lambda v: v - 1], x),
+    "associative_scan": lambda x: lax.associative_scan(cnp.add, x),
+    "custom_linear_solve": lambda x: lax.custom_linear_solve(lambda v: v * 2, x, lambda mv, b: b / 2, symmetric=True),
+    "random": lambda x: cotan.random.permutation(cotan.random.key(1), x),
+    "derivative": cotan.grad(lambda x: lax.scan(lambda c, y: (c * y, c), x[0], x)[0]),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_programs_of_all_kinds(name):
+    f = LOOPS[name]
+    x = np.float32([0.5, 1.5, 2])
+    loaded = roundtrip(export.export(cotan.jit(f))(x))
+    for a, b in zip(cotan.tree.leaves(loaded.call(x)), cotan.tree.leaves(f(x)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
 def test_negative_vjp_order(exported):

@@ -87,7 +87,7 @@ def register_param_object(value: Any, *, name: str) -> None:
     if name in _objects:
         raise ValueError(f"register_param_object: the name {name!r} is registered already")
     _objects[name] = value
-    _object_names.setdefault(id(value), name)
+    _object_names.setdefault(id(value), name)  # held by `_objects`: the id stays its own
 
 
 # Records (enumerations, named tuples, frozen dataclasses) of these rooms are found by the names of their classes.

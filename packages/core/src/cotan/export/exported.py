@@ -437,7 +437,9 @@ def unpack(blob: bytes) -> bytes:
     """
     head = blob[: len(_MAGIC)]
     if not blob or head != _MAGIC[: len(head)]:
-        raise ValueError(f"{where()}: deserialize: this is not a program that cotan exported")
+        raise ValueError(
+            f"{where()}: deserialize: this is not a program that cotan exported; give what Exported.serialize returned"
+        )
     if len(blob) < _HEAD.size:
         raise ValueError(f"{where()}: deserialize: the program is truncated: only {len(blob)} bytes are there")
     _, version, length, digest = _HEAD.unpack_from(blob)

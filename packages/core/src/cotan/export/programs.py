@@ -7,23 +7,34 @@ written; its place is taken by the program that the function was traced to. Know
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from cotan import dtypes
+from cotan.api.policies import MAKERS, checkpoint_policies
 from cotan.errors import format_frame
-from cotan.export.encoding import NotData, Reader, Writer
+from cotan.export.encoding import NotData, Reader, Writer, register_param_object
 from cotan.ir.check import check_jaxpr
 from cotan.ir.effects import no_effects
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from cotan.ir.primitive import Primitive, effects, program
-from cotan.primitives.call import jit_p
+from cotan.primitives.call import jit_p, remat_p
 from cotan.runtime.array import Array
 from cotan.runtime.devices import new_array_device
 from cotan.runtime.host import from_words
 
 # ---- Making a program plain data
+
+for _name, _policy in vars(checkpoint_policies).items():
+    if _policy not in MAKERS:
+        register_param_object(_policy, name=f"checkpoint_policies.{_name}")
+
+# Parameters that mean the same and are data, of primitives some of whose parameters only say how to compute it.
+SIMPLER: dict[Primitive, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    remat_p: lambda params: {**params, "policy": None},
+}
 
 
 class Plain:
@@ -54,10 +65,13 @@ class Plain:
             found = self._done[jaxpr] = jaxpr if same else jaxpr.replace(eqns=eqns)
         return found
 
-    def _equation(self, eqn: Eqn) -> Eqn:
+    def _equation(self, eqn: Eqn, simpler: bool = False) -> Eqn:
         try:
             params = {name: self._value(value) for name, value in eqn.params.items()}
         except NotData as error:
+            rule = None if simpler else SIMPLER.get(eqn.primitive)
+            if rule is not None:
+                return self._equation(eqn.replace(params=rule(eqn.params)), simpler=True)
             return self._without_rule(eqn, error)
         if all(params[name] is value for name, value in eqn.params.items()):
             return eqn
