@@ -36,9 +36,11 @@ def trace_body(api: str, fun: Function, trees: Sequence[PyTreeDef], avals: Seque
     """
     in_tree = treedef_tuple((treedef_tuple(trees), _NO_KEYWORDS))
     programs = programs_of(api, fun, _PLAIN)
-    if programs.by_key and _closures.get(programs) != _closed_over(fun):
+    present = _closed_over(fun)
+    if _closures.setdefault(programs, present) != present:
         programs.clear()
         programs.gone = "a variable that it closes over has another value"
+        _closures[programs] = present
     count = len(programs.by_key)
     bound = Bound(((), {}), None, {}, {}, ())
     program = program_for(api, fun, _PLAIN, programs, bound, in_tree, tuple(avals))
@@ -169,7 +171,7 @@ def _carry_tree(api: str, fun: Function, out_tree: PyTreeDef) -> PyTreeDef:
     if data is None or issubclass(data[0], dict) or len(children) != 2:
         raise TypeError(
             f"{subject(api, fun)}: the function must return a pair (carry, y), got "
-            f"{'an array' if data is None else f'a {data[0].__name__} of {len(children)}'}"
+            f"{'an array' if data is None else f'a {data[0].__name__} of {len(children)}'}; y may be None"
         )
     return children[0]
 
