@@ -47,10 +47,10 @@ class UnexpectedTracerError(JAXTypeError):
     """A traced array outlived the call that was being traced.
 
     Attributes:
-      tracing: whether that call goes on still, and the array was used by a computation outside of it.
+      tracing: if the array was used: whether that call goes on still, so that the use was outside of it.
     """
 
-    tracing = False
+    tracing: bool | None = None
 
 
 class NonConcreteBooleanIndexError(JAXIndexError):

@@ -155,6 +155,14 @@ def test_no_tracer_outlives_its_call():
     assert [x for x in living(Tracer) if id(x) not in before] == []
 
 
+@pytest.mark.parametrize("custom", ["custom_jvp", "custom_vjp", "custom_vmap"])
+def test_nothing_leaks(custom):
+    with cotan.checking_leaks():
+        for names in itertools.product(("jit", "vmap", "grad", "checkpoint", "scan"), repeat=2):
+            check((custom, *names))
+            check((names[0], custom, names[1]))
+
+
 @pytest.mark.parametrize("wrap", [by_custom_jvp, by_custom_vjp, by_custom_vmap])
 def test_functions_and_arrays_die_with_what_holds_them(wrap):
     held = cnp.arange(1000.0)

@@ -14,7 +14,6 @@ from cotan.api.custom_rules import (
     as_type,
     is_float0,
     mismatch,
-    no_derivative,
 )
 from cotan.api.flat import Function
 from cotan.errors import where
@@ -127,11 +126,7 @@ class custom_jvp(RuledFunction):
             raise AttributeError(
                 f"{self.subject}: the function has no rule yet; give it one with {self.__name__}.defjvp"
             )
-        resolved = self.positional(args, kwargs)
-        if self.nondiff_argnums:
-            chosen = self.without_derivatives(len(resolved))
-            resolved = tuple([no_derivative(x) if k in chosen else x for k, x in enumerate(resolved)])
-        call = _Call(self, resolved)
+        call = _Call(self, self.positional(args, kwargs))
         return call.finish(custom_jvp_fun(call, call.start()))
 
 
@@ -162,8 +157,8 @@ class _Call(Call):
             moved = [SymbolicZero(t.aval) if type(t) is Zero else t for t in tangents]
         else:
             moved = list(map(instantiate, tangents))
-        args, dots = self.tree.unflatten(primals), self.tree.unflatten(moved)
-        pair = self.function.run(self.rule, *self.static, args, dots)
+        args, dots = self.tree.unflatten(primals[self.hidden :]), self.tree.unflatten(moved[self.hidden :])
+        pair = self.function.run(self.rule, *self.fixed(primals), args, dots)
         what = f"its rule `{fun_name(self.rule)}`"
         if not (isinstance(pair, tuple | list) and len(pair) == 2):
             shown = f"{len(pair)} values" if isinstance(pair, tuple | list) else f"a {type(pair).__name__}"

@@ -125,9 +125,10 @@ def custom_vjp_primal_tree_values(tree: Any) -> Any:
 
 
 class RuledFunction:
-    """A function that carries a rule; base of ``custom_jvp`` and ``custom_vjp``."""
+    """A function that carries a rule; base of ``custom_jvp``, ``custom_vjp`` and ``custom_vmap``."""
 
     kind = ""
+    __class_getitem__: Any = classmethod(types.GenericAlias)
 
     def __init__(
         self, fun: Function, nondiff_argnums: Argnums = (), nondiff_argnames: str | Sequence[str] = ()
@@ -141,7 +142,7 @@ class RuledFunction:
         self.nondiff_argnums = tuple(dict.fromkeys((*numbers, *named)))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        return self if instance is None else types.MethodType(self, instance)  # type: ignore[arg-type]
+        return self if instance is None else types.MethodType(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(f"{type(self).__name__} is not to be called")
@@ -210,15 +211,18 @@ class RuledFunction:
 
 # ---- Calls of them
 
+_TRACED: Any = object()
+
 
 class Call:
-    """One call: a function of the leaves of those arguments that have derivatives.
+    """One call: a function of what is traced in its arguments without derivatives, then of the leaves of the others.
 
-    It outlives the call where it becomes part of a program, and holds no arrays but arguments without derivatives.
+    It outlives the call where it becomes part of a program: of arrays it holds those alone that are, or are parts of,
+    arguments without derivatives, and are not traced.
 
     Attributes:
-      static: the arguments without derivatives, in order.
-      tree: the structure of the tuple of the others.
+      tree: the structure of the tuple of arguments that have derivatives.
+      hidden: how many traced values are in the others.
     """
 
     def __init__(self, function: RuledFunction, args: tuple[Any, ...]) -> None:
@@ -226,10 +230,14 @@ class Call:
         self.function = function
         self.kind = function.kind
         self.name = function.__name__
-        self.static = tuple([args[k] for k in numbers])
         self.positions = tuple([k for k in range(len(args)) if k not in numbers])
-        self._static_by_position = dict(zip(numbers, self.static, strict=True))
-        self.given, self.tree = tree_flatten(tuple([args[k] for k in self.positions]))
+        leaves, self.tree = tree_flatten(tuple([args[k] for k in self.positions]))
+        fixed, self._fixed_tree = tree_flatten(tuple([args[k] for k in numbers]))
+        traced = [stop_gradient(x) for x in fixed if isinstance(x, Tracer)]
+        self._fixed = [_TRACED if isinstance(x, Tracer) else x for x in fixed]
+        self._fixed_positions = numbers
+        self.hidden = len(traced)
+        self.given = [*traced, *leaves]
         self.out_tree: PyTreeDef | None = None
         self.out_avals: list[ShapedArray] = []
 
@@ -241,7 +249,7 @@ class Call:
         """
         leaves, self.given = self.given, []
         if not all(map(is_array_like, leaves)):
-            check_argument_leaves(self.kind, self.function.fun, leaves, self.names)
+            check_argument_leaves(self.kind, self.function.fun, leaves[self.hidden :], self.names)
         return leaves
 
     def finish(self, outs: Sequence[Any]) -> Any:
@@ -257,9 +265,15 @@ class Call:
 
     def arguments(self, leaves: Sequence[Any]) -> list[Any]:
         """All arguments, in order."""
-        dynamic = iter(self.tree.unflatten(leaves))
-        fixed = self._static_by_position
-        return [fixed[k] if k in fixed else next(dynamic) for k in range(len(self.positions) + len(fixed))]
+        by_position = dict(zip(self._fixed_positions, self.fixed(leaves), strict=True))
+        by_position.update(zip(self.positions, self.tree.unflatten(leaves[self.hidden :]), strict=True))
+        return [by_position[k] for k in range(len(by_position))]
+
+    def fixed(self, leaves: Sequence[Any]) -> tuple[Any, ...]:
+        """The arguments without derivatives, in order."""
+        traced = iter(leaves)
+        values = [next(traced) if x is _TRACED else x for x in self._fixed]
+        return self._fixed_tree.unflatten(values)  # type: ignore[no-any-return]
 
     def call(self, args: Sequence[Any]) -> list[Any]:
         """The leaves of the function's result."""
@@ -300,11 +314,6 @@ class Call:
                     f"{expected.short()}{' at ' + keystr(path) if path else ''}, got {aval.short()}"
                 )
         return leaves
-
-
-def no_derivative(x: Any) -> Any:
-    """``x`` with what is traced in it as constants to derivatives."""
-    return tree_map(lambda leaf: stop_gradient(leaf) if isinstance(leaf, Tracer) else leaf, x)
 
 
 _NUMBERS = (bool, int, float, complex)

@@ -168,7 +168,7 @@ class _Backward:
             given = list(map(instantiate, cts))
         what = f"its backward function `{fun_name(call.bwd)}`"
         back = call.function.run(
-            call.bwd, *call.static, self.residuals.unflatten(residuals), call.out_tree.unflatten(given)
+            call.bwd, *call.fixed(()), self.residuals.unflatten(residuals), call.out_tree.unflatten(given)
         )
         children = call.tree.children()
         if not (isinstance(back, tuple | list) and len(back) == len(children)):

@@ -156,7 +156,8 @@ def custom_linear_solve(
         vecmat = matvec if symmetric else _vecmat(values, back)
         back_solver = _Solver(api, transpose_solve, "transpose_solve", values, has_aux)
         back_solved = _staged(lambda *flat: back_solver(vecmat, flat), values.avals, api, transpose_solve)
-    parts = Parts(*(list(p.tracers) if p else [] for p in (forward, back, solved, back_solved)), values.leaves)
+    programs = (forward, back, solved, back_solved)
+    parts = Parts(*[*(list(program.tracers) if program else [] for program in programs), values.leaves])
     outs = solve_linear(
         parts,
         forward.closed,

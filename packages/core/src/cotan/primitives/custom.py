@@ -125,7 +125,7 @@ def stage_rule(rule: Any, fun: FlatFun, avals: Sequence[ShapedArray], which: str
             fun, avals, name=rule.name, by=f"the {which} of {rule.kind}", adopted=rule.tracers, axes=rule.axes
         )
     except UnexpectedTracerError as error:
-        if error.tracing:
+        if error.tracing is not False:
             raise
         raise _not_given(rule, which) from None
     if len(tracers) > len(rule.tracers):

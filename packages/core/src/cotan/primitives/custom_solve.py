@@ -6,6 +6,7 @@ these close over, in this order, then the right-hand side; results are the solut
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -70,12 +71,8 @@ def custom_linear_solve(
 
 
 def _parts(args: Sequence[Any], counts: Counts) -> Parts:
-    found: list[list[Any]] = []
-    start = 0
-    for count in counts:
-        found.append(list(args[start : start + count]))
-        start += count
-    return Parts(*found, list(args[start:]))
+    ends = list(itertools.accumulate(counts))
+    return Parts(*(list(args[start:end]) for start, end in zip([0, *ends], [*ends, len(args)], strict=True)))
 
 
 @tables.abstract(custom_linear_solve_p)

@@ -261,17 +261,20 @@ class TracedBackward:
         mask = nonzero_mask(cts)
         avals = [get_aval(ct) if n else ct.aval for ct, n in zip(cts, mask, strict=True)]
         count = len(residuals) - known
-        back: list[Any] = []
+        back_mask: tuple[bool, ...] = ()
+        back_avals: list[ShapedArray] = []
 
         def fun(*flat: Any) -> list[Any]:
-            nonlocal back
+            nonlocal back_mask, back_avals
             back = self.inner.pull(flat[:count], completed(mask, avals, flat[count:]))
+            back_mask = nonzero_mask(back)
+            back_avals = [get_aval(ct) if n else ct.aval for ct, n in zip(back, back_mask, strict=True)]
             return given(back)
 
         operands = [*residuals[known:], *given(cts)]
         closed = stage_rule(self.rule, fun, list(map(get_aval, operands)), "backward rule")
-        results = iter(replay(closed.jaxpr, closed.consts, [*residuals[:known], *operands]))
-        return [ct if type(ct) is Zero else next(results) for ct in back]
+        results = replay(closed.jaxpr, closed.consts, [*residuals[:known], *operands])
+        return completed(back_mask, back_avals, results)
 
 
 class BatchedTracedVJP:

@@ -105,6 +105,7 @@ class _Derivative:
 
         def fun(*xs: Any) -> list[Any]:
             nonlocal out_batched
+            outs: list[Any]
             outs, out_batched = self.inner.mapped(size, either, xs)
             return outs
 
@@ -134,6 +135,7 @@ class _Unmapped(Batched):
 
         def fun(*xs: Any) -> list[Any]:
             nonlocal flags
+            outs: list[Any]
             outs, flags = self.inner.mapped(size, batched, xs)  # type: ignore[attr-defined]
             return outs
 
