@@ -329,6 +329,27 @@ def test_custom_vmap_and_linear_call():
     assert "division by zero" in message_of(linear, 1.0)
 
 
+def test_custom_linear_solve():
+    def solve(matvec, b):
+        check(b[0] < 5, "b {}", b[0])
+        return b / matvec(cnp.ones_like(b))
+
+    def matvec(x):
+        check(x[0] < 100, "map {}", x[0])
+        return cnp.float32([2, 4]) * x
+
+    def f(b):
+        return lax.custom_linear_solve(matvec, b, solve, transpose_solve=solve)
+
+    b = np.float32([1, 2])
+    assert message_of(f, b) is None
+    assert "b 6.0" in message_of(f, b * 6)
+    error, slope = checkify.checkify(cotan.grad(lambda b: f(b)[0]))(cnp.asarray(b * 6))
+    np.testing.assert_array_equal(slope, [0.5, 0])
+    assert "b 6.0" in error.get()
+    np.testing.assert_array_equal(cotan.grad(lambda b: checkify.checkify(f)(b)[1][1])(b * 6), [0, 0.25])
+
+
 # ---- Loops and branches
 
 

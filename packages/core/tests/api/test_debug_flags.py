@@ -59,9 +59,7 @@ def test_compiled_programs_name_the_operation_whose_value_is_seen(options):
 
 def test_operands_that_were_bad_already():
     with cotan.debug_nans():
-        with pytest.raises(
-            FloatingPointError, match=r"`add` gave NaN of operands that held NaN already, in jit"
-        ):
+        with pytest.raises(FloatingPointError, match=r"`add` gave NaN of operands that held NaN already, in jit"):
             cotan.jit(lambda x: x + 1)(np.float32(np.nan))
         with pytest.raises(FloatingPointError, match=r"test_debug_flags\.py:\d+.*: jit of `<lambda>` gave NaN \("):
             cotan.jit(lambda x: x)(np.float32(np.nan))
@@ -145,3 +143,43 @@ def test_with_disable_jit_each_operation_is_checked():
             cotan.jit(masked)(X)
         with pytest.raises(FloatingPointError, match="`log`"):
             cotan.grad(cotan.jit(lambda x: cnp.log(x)))(-1.0)
+
+
+# ---- Loops and branches
+
+
+def logs(xs):
+    def step(total, x):
+        return total + cnp.log(x), total
+
+    return cotan.lax.scan(step, np.float32(0), xs)
+
+
+@pytest.mark.parametrize(
+    ("fun", "text"),
+    [
+        (logs, "`log` gave NaN, in step 1 of scan"),
+        (lambda xs: cotan.lax.scan(lambda t, x: (t, cnp.log(x)), 0.0, xs, reverse=True), "in step 2 of scan"),
+        (lambda xs: cotan.lax.fori_loop(0, 3, lambda i, t: cnp.log(cnp.asarray(xs)[i]) + t, 0.0), "in step 1 of scan"),
+        (lambda xs: cotan.lax.while_loop(lambda t: t > -4, lambda t: t - 2 + cnp.log(t), 3.0), "in step 3 of while"),
+        (lambda xs: cotan.lax.cond(xs[0] > 0, cnp.log, cnp.sin, xs), ": `log` gave NaN, in "),
+        (cotan.jit(lambda xs: cotan.lax.cond(xs[0] > 0, cnp.log, cnp.sin, xs)), "in branch 1 of cond"),
+        (lambda xs: cotan.lax.map(logs, cnp.stack([cnp.exp(xs), xs])), "in step 1 of scan, step 1 of scan"),
+    ],
+)
+def test_steps_and_branches_are_named(fun, text):
+    xs = np.asarray([1.0, -1.0, 2.0, 3.0], np.float32)
+    assert any(np.isnan(x).any() for x in map(np.asarray, cotan.tree.leaves(fun(xs))))
+    for run in (fun, cotan.jit(fun)):
+        with cotan.debug_nans(), pytest.raises(FloatingPointError, match=r"test_debug_flags\.py:\d+") as error:
+            run(xs)
+        assert text in str(error.value)
+
+
+def test_with_disable_jit_steps_run_in_python():
+    with (
+        cotan.disable_jit(),
+        cotan.debug_nans(),
+        pytest.raises(FloatingPointError, match=line_of(logs, "cnp.log").replace("logs", "step") + ": `log` gave NaN"),
+    ):
+        logs(np.asarray([1.0, -1.0], np.float32))

@@ -387,6 +387,41 @@ def test_mapped_branches_print_for_the_examples_that_take_them(printed):
     assert printed() == ["x = 0.0", "x = 1.0", "x = 2.0"]
 
 
+def test_functions_with_rules_in_mapped_branches(printed):
+    @cotan.custom_jvp
+    def f(x):
+        return square(x, "f")
+
+    @f.defjvp
+    def f_rule(primals, tangents):
+        cotan.debug.print("f rule {}", primals[0])
+        return primals[0] ** 2, 10 * tangents[0]
+
+    @cotan.custom_vjp
+    def g(x):
+        return square(x, "g")
+
+    def backward(x, ct):
+        cotan.debug.print("backward {}", x)
+        return (20 * ct,)
+
+    g.defvjp(lambda x: (square(x, "forward"), x), backward)
+
+    def h(x):
+        return cotan.lax.cond(x > 1, lambda x: f(x) + g(x), lambda x: x, x)
+
+    xs = np.asarray([0.0, 2.0, 3.0], np.float32)
+    for fun in (cotan.vmap(h), cotan.jit(cotan.vmap(h)), cotan.vmap(cotan.jit(h))):
+        np.testing.assert_array_equal(fun(xs), [0, 8, 18])
+        assert printed() == ["f = 2.0", "f = 3.0", "g = 2.0", "g = 3.0"]
+    total = lambda xs: cotan.vmap(h)(xs).sum()  # noqa: E731
+    for fun in (cotan.vmap(cotan.grad(h)), cotan.grad(total), cotan.jit(cotan.grad(total))):
+        np.testing.assert_array_equal(fun(xs), [1, 30, 30])
+        assert printed() == [
+            "f rule 2.0", "f rule 3.0", "forward = 2.0", "forward = 3.0", "backward 2.0", "backward 3.0",
+        ]  # fmt: skip
+
+
 def test_io_in_mapped_branches_happens_for_the_examples_that_take_them():
     seen = []
 
@@ -447,14 +482,14 @@ class Story:
 
     def __call__(self, x):
         rng = random.Random(self.seed)
-        return self.part(rng, [x], 3)
+        return self.part(rng, [x], 2)
 
     def part(self, rng, values, depth):
         values = list(values)
         for _ in range(6):
             tag = rng.randrange(1000)
             x = rng.choice(values)
-            kind = rng.randrange(9)
+            kind = rng.randrange(12)
             if kind == 0:
                 cotan.debug.callback(self.tell(tag), x, ordered=bool(tag % 2))
             elif kind == 1:
@@ -472,13 +507,23 @@ class Story:
                 values.append(cnp.cumsum(x) / 4)
             elif depth:
                 inner = rng.randrange(10**9)
-                fun = cotan.jit if kind == 7 else cotan.checkpoint
-                part = fun(lambda x, inner=inner: self.part(random.Random(inner), [x], depth - 1))
-                values.append(part(x))
+
+                def part(x, inner=inner):
+                    return self.part(random.Random(inner), [x], depth - 1)
+
+                if kind in (7, 8):
+                    values.append((cotan.jit if kind == 7 else cotan.checkpoint)(part)(x))
+                elif kind == 9:
+                    values.append(cotan.lax.cond(cnp.sum(x) > 1, part, lambda x: x * 2, x))
+                elif kind == 10:
+                    values.append(cotan.lax.fori_loop(0, 2, lambda i, x, part=part: part(x) / 2 + i, x))
+                else:
+                    step = lambda total, x, part=part: (total + part(x), cnp.sum(total))  # noqa: E731
+                    values.append(cotan.lax.scan(step, x, cnp.stack([x, x * 2, x + 1]), reverse=bool(tag % 2))[0])
         return sum(values) / len(values)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(16))
 def test_effects_keep_the_order_of_the_program(seed):
     story = Story(seed)
     x = cnp.linspace(0.1, 0.7, 4)

@@ -35,6 +35,7 @@ from cotan.primitives.taylor import BY_JVP
 from cotan.structural import Zero, broadcast_in_dim_p, convert_element_type_p, instantiate, reduce_sum_p, transpose_p
 from cotan.transforms.batch import AxisData, Dim, axes_in_scope, batch_jaxpr
 from cotan.transforms.custom import run_mapped
+from cotan.transforms.effects import predicated
 from cotan.transforms.jvp import zero_tangent
 from cotan.transforms.prune import prune
 from cotan.transforms.stage import replay, stage_closed
@@ -190,7 +191,11 @@ class BatchedTracedJVP:
     """The rule of a batched staged function: that of the function, batched."""
 
     def __init__(
-        self, inner: TracedJVP | BatchedTracedJVP, axis: AxisData, dims: tuple[Dim, ...], out_dims: tuple[Dim, ...]
+        self,
+        inner: TracedJVP | BatchedTracedJVP | GuardedJVP,
+        axis: AxisData,
+        dims: tuple[Dim, ...],
+        out_dims: tuple[Dim, ...],
     ) -> None:
         self.inner = inner
         self.axis = axis
@@ -235,6 +240,35 @@ def _call_jvp(
     results = replay(closed.jaxpr, closed.consts, [*primals, *given(moved)])
     outs, dots = results[: len(out_mask)], iter(results[len(out_mask) :])
     return outs, [next(dots) if n else zero_tangent(y) for n, y in zip(out_mask, outs, strict=True)]
+
+
+class GuardedJVP:
+    """The rule of a function whose effects happen under a condition, which it closes over first."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.name: str = inner.name
+        self.kind: str = inner.kind
+        self.symbolic_zeros: bool = inner.symbolic_zeros
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def closed(self, nonzero: tuple[bool, ...]) -> tuple[ClosedJaxpr, tuple[bool, ...]]:
+        """As ``TracedJVP.closed``."""
+        closed, out_mask = self.inner.closed(nonzero)
+        return predicated(closed), out_mask
+
+    def batched(self, axis: AxisData, dims: tuple[Dim, ...], out_dims: tuple[Dim, ...]) -> BatchedTracedJVP:
+        return BatchedTracedJVP(self, axis, dims, out_dims)
+
+
+@tables.predicate(custom_jvp_call_p)
+def _predicate(condition: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    closed, consts = predicated(params["call_jaxpr"]), params["num_consts"] + 1
+    return custom_jvp_call_p.bind(  # type: ignore[no-any-return]
+        condition, *args, call_jaxpr=closed, rule=GuardedJVP(params["rule"]), num_consts=consts
+    )
 
 
 function_rules(custom_jvp_fun_p, custom_jvp_call_p, TracedJVP)

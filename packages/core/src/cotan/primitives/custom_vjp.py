@@ -36,6 +36,7 @@ from cotan.primitives.taylor import BY_JVP
 from cotan.structural import UndefinedPrimal, Zero, reduce_sum
 from cotan.transforms.batch import AxisData, Dim, axes_in_scope, batch_jaxpr, matchaxis, with_axis
 from cotan.transforms.custom import run_mapped
+from cotan.transforms.effects import predicated
 from cotan.transforms.jet import jet_flat
 from cotan.transforms.partial_eval import PartialTrace
 from cotan.transforms.stage import replay, stage_closed
@@ -281,7 +282,11 @@ class BatchedTracedVJP:
     """The rule of a batched staged function: that of the function, batched."""
 
     def __init__(
-        self, inner: TracedVJP | BatchedTracedVJP, axis: AxisData, dims: tuple[Dim, ...], out_dims: tuple[Dim, ...]
+        self,
+        inner: TracedVJP | BatchedTracedVJP | GuardedVJP,
+        axis: AxisData,
+        dims: tuple[Dim, ...],
+        out_dims: tuple[Dim, ...],
     ) -> None:
         self.inner = inner
         self.axis = axis
@@ -323,6 +328,61 @@ def _call_jvp(
     flat = replay(closed.jaxpr, closed.consts, primals)
     outs, residuals = flat[:number], flat[number:]
     return outs, _linear(rule, backward, [*primals[:num_consts], *residuals], tangents[num_consts:], outs)
+
+
+class GuardedVJP:
+    """The rule of a function whose effects happen under a condition, which it closes over first."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.name: str = inner.name
+        self.kind: str = inner.kind
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def forward(self, nonzero: tuple[bool, ...]) -> Forward:
+        """As ``TracedVJP.forward``."""
+        closed, number, backward = self.inner.forward(nonzero)
+        return Forward(predicated(closed), number, GuardedBackward(backward))
+
+    def batched(self, axis: AxisData, dims: tuple[Dim, ...], out_dims: tuple[Dim, ...]) -> BatchedTracedVJP:
+        return BatchedTracedVJP(self, axis, dims, out_dims)
+
+
+class GuardedBackward:
+    """A backward function whose effects happen under a condition, the first of its residuals."""
+
+    def __init__(self, inner: Backward) -> None:
+        self.inner = inner
+        self.name = inner.name
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def pull(self, residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
+        mask = nonzero_mask(cts)
+        avals = [get_aval(ct) if n else ct.aval for ct, n in zip(cts, mask, strict=True)]
+        count = len(residuals) - 1
+        back: list[Any] = []
+
+        def fun(*flat: Any) -> list[Any]:
+            nonlocal back
+            back = self.inner.pull(flat[:count], completed(mask, avals, flat[count:]))
+            return given(back)
+
+        operands = [*residuals[1:], *given(cts)]
+        closed = predicated(stage_closed(fun, list(map(get_aval, operands)), name=self.name))
+        results = iter(replay(closed.jaxpr, closed.consts, [residuals[0], *operands]))
+        return [ct if type(ct) is Zero else next(results) for ct in back]
+
+
+@tables.predicate(custom_vjp_call_p)
+def _predicate(condition: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    closed, consts = predicated(params["call_jaxpr"]), params["num_consts"] + 1
+    return custom_vjp_call_p.bind(  # type: ignore[no-any-return]
+        condition, *args, call_jaxpr=closed, rule=GuardedVJP(params["rule"]), num_consts=consts
+    )
 
 
 function_rules(custom_vjp_fun_p, custom_vjp_call_p, TracedVJP)

@@ -18,6 +18,7 @@ from cotan.primitives.control.cond import cond_p
 from cotan.primitives.control.scan import scan_p
 from cotan.primitives.control.while_loop import while_p
 from cotan.primitives.custom_jvp import BatchedTracedJVP, custom_jvp_call_p
+from cotan.primitives.custom_solve import custom_linear_solve_p
 from cotan.primitives.custom_vjp import BatchedTracedVJP, Forward, custom_vjp_call_p
 from cotan.primitives.custom_vmap import custom_vmap_call_p
 from cotan.primitives.linear_call import linear_call_p
@@ -225,3 +226,23 @@ def _in_place(primitive: Primitive) -> None:
 
 _in_place(custom_vmap_call_p)
 _in_place(linear_call_p)
+
+
+@checks(custom_linear_solve_p)
+def _solve(checker: Checker, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    """The errors of the solver are the last of what it tells beside the solution; the other programs tell nothing."""
+    program = checked(params["solve"], checker.enabled)
+    changed = {
+        name: _unchecked(params[name]) if params[name] is not None else None
+        for name in ("matvec", "vecmat", "transpose_solve")
+    }
+    solve = _errors_last(program.closed, program.count) if program.sites else program.closed
+    results = custom_linear_solve_p.bind(*args, **{**params, **changed, "solve": solve})
+    own = len(results) - program.count
+    return checker.after(program.sites, [*results[own:], *results[:own]])
+
+
+@weakly_cached
+def _errors_last(closed: ClosedJaxpr, count: int) -> ClosedJaxpr:
+    outvars = closed.jaxpr.outvars
+    return ClosedJaxpr(closed.jaxpr.replace(outvars=[*outvars[count:], *outvars[:count]]), closed.consts)
