@@ -21,6 +21,7 @@ from cotan.errors import format_frame, where
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, same_type
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.trace import Tracer
+from cotan.primitives.call import call as call_program
 from cotan.runtime import compile as compiling
 from cotan.runtime.array import Array
 from cotan.runtime.devices import SingleDeviceSharding, as_device, committed_device, new_array_device
@@ -78,6 +79,22 @@ class _Call:
     @property
     def names(self) -> ArgNames:
         return ArgNames(self.fun, self.in_tree, self.positions)
+
+    def other_structure(self, in_tree: PyTreeDef) -> str:
+        """How the structure of a call differs from this one's, in words; empty if it does not."""
+        if in_tree == self.in_tree:
+            return ""
+        return "; ".join(call_changes(self.fun, self.in_tree, in_tree, self.positions))
+
+    def wrong_types(self, leaves: Sequence[Any]) -> str:
+        """Which of the arguments have other types, in words; empty if none has."""
+        wrong = []
+        for name, x, aval in zip(self.names, leaves, self.avals, strict=True):
+            if not is_array_like(x):
+                wrong.append(f"`{name}` is {aval.short()}, got a {type(x).__name__}")
+            elif not same_type(get_aval(x), aval):
+                wrong.append(f"`{name}` is {aval.short()}, got {get_aval(x).short()}")
+        return "; ".join(wrong[:4]) + (f"; and {len(wrong) - 4} more" if len(wrong) > 4 else "")
 
 
 class _Stage:
@@ -158,6 +175,23 @@ class Traced(_Stage):
     def fun_name(self) -> str:
         """The name of the function."""
         return self._call.name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the program, for arguments of the types it was traced for; it can be transformed.
+
+        Raises:
+          TypeError: they have another structure, or other types.
+        """
+        call = self._call
+        leaves, in_tree = tree_flatten((args, kwargs))
+        wrong = call.other_structure(in_tree) or call.wrong_types(leaves)
+        if wrong:
+            raise TypeError(
+                f"{where()}: the traced function {described(call.fun)} takes arguments as it was traced for: {wrong}. "
+                "Trace it for these as well, or call the jitted function, which does"
+            )
+        program = call.program
+        return self.out_tree.unflatten(call_program(program.closed, [*program.outer, *leaves], name=self.fun_name))
 
     def lower(self, *, lowering_platforms: Sequence[str] | None = None) -> Lowered:
         """The program as it is given to the compiler of the device where it will run.
@@ -335,8 +369,8 @@ class Compiled(_Stage):
         try:
             call = self._call
             leaves, in_tree = tree_flatten((args, kwargs))
-            if in_tree != call.in_tree:
-                changes = "; ".join(call_changes(call.fun, call.in_tree, in_tree, call.positions))
+            changes = call.other_structure(in_tree)
+            if changes:
                 raise TypeError(f"{self._subject()} is called with other arguments than it was compiled for: {changes}")
             for x, aval in zip(leaves, call.avals, strict=True):
                 if type(x) is not Array or x.aval is not aval:
@@ -351,21 +385,17 @@ class Compiled(_Stage):
         return f"{where()}: the compiled function {described(self._call.fun)}"
 
     def _check(self, leaves: Sequence[Any]) -> None:
-        wrong = []
-        for name, x, aval in zip(self._call.names, leaves, self._call.avals, strict=True):
+        for name, x in zip(self._call.names, leaves, strict=True):
             if isinstance(x, Tracer):
                 raise TypeError(
                     f"{self._subject()} is called while `{name}` is traced by {x._trace.name}. What is compiled for "
                     "one type of arguments cannot be transformed: transform the function, then lower and compile it"
                 )
-            if not is_array_like(x):
-                wrong.append(f"`{name}` is {aval.short()}, got a {type(x).__name__}")
-            elif not same_type(get_aval(x), aval):
-                wrong.append(f"`{name}` is {aval.short()}, got {get_aval(x).short()}")
+        wrong = self._call.wrong_types(leaves)
         if wrong:
-            more = f"; and {len(wrong) - 4} more" if len(wrong) > 4 else ""
             raise TypeError(
-                f"{self._subject()} takes arrays of the types it was compiled for: {'; '.join(wrong[:4])}{more}"
+                f"{self._subject()} takes arrays of the types it was compiled for: {wrong}. "
+                "Compile it for these as well, or call the jitted function, which does"
             )
 
     def as_text(self) -> str:
