@@ -14,6 +14,8 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cotan.errors import where
+
 Check = Callable[[Any], Any]
 
 
@@ -187,7 +189,7 @@ def _find(name: str) -> Flag:
 
         close = difflib.get_close_matches(plain, flags, 1)
         hint = f"; did you mean `{close[0]}`?" if close else ""
-        raise AttributeError(f"cotan.config has no flag `{name}`{hint} Flags: {', '.join(flags)}")
+        raise AttributeError(f"{where()}: cotan.config has no flag `{name}`{hint} Flags: {', '.join(flags)}")
     return flag
 
 
@@ -195,7 +197,7 @@ def _checked(flag: Flag, value: Any) -> Any:
     try:
         return flag.check(value)
     except ValueError as error:
-        raise ValueError(f"config flag {flag.name}: {value!r} is not a valid value; {error}") from None
+        raise ValueError(f"{where()}: config flag {flag.name}: {value!r} is not a valid value; {error}") from None
 
 
 def _initial(flag: Flag) -> Any:

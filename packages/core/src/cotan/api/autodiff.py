@@ -102,7 +102,7 @@ def _tangent_leaves(
         if problem:
             raise problem[0](
                 f"{subject('jvp', fun)}: the tangent of argument `{names[k]}` must be "
-                f"{expected.short()}, got {problem[1]}"
+                f"{expected.short()}, got {problem[1]}. Tangents have the types of their primals."
             )
         checked.append(Zero(expected) if expected.dtype == dtypes.float0 else lift_leaf(t))
     return checked
@@ -214,7 +214,7 @@ class _Pullback:
         if tree != self.out_tree:
             raise ValueError(
                 f"{where()}: the vjp function of `{name}` takes one cotangent of the structure of its result, "
-                f"{self.out_tree}, got {tree}"
+                f"{self.out_tree}, got {tree}. Give one cotangent for each array of the result."
             )
         for k, (aval, leaf) in enumerate(zip(self.avals, leaves, strict=True)):
             problem = _mismatch(leaf, aval)

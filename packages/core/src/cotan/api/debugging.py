@@ -200,7 +200,8 @@ def check_format(api: str, fmt: Any, args: tuple[Any, ...], kwargs: dict[str, An
     if missing:
         raise ValueError(
             f"{where()}: {api}: the format {fmt!r} uses {_shown(missing)}, but "
-            f"{'no arguments are' if not given else f'only {_shown(sorted(given))} is'} given"
+            f"{'no arguments are' if not given else f'only {_shown(sorted(given))} is'} given. Give it every value "
+            "that it uses."
         )
     left = [name for name in (*map(str, range(len(args))), *kwargs) if name not in names]
     if left and not unused:

@@ -190,7 +190,8 @@ def _axis_size(
     origin = "axis_size" if axis_size is not None else "others"
     raise ValueError(
         f"{subject('vmap', fun)}: the mapped axes must have one size, got {sorted(found)}: "
-        f"{'; '.join(lines)}; {origin} {'is' if axis_size is not None else 'have'} {usual}"
+        f"{'; '.join(lines)}; {origin} {'is' if axis_size is not None else 'have'} {usual}. Use None in "
+        "in_axes for what is the same for all examples."
     )
 
 
@@ -201,7 +202,9 @@ def _place(fun: Function, result: Any, k: int, x: Any, dim: Dim, target: Dim, si
             return x
         if summed:
             return reduce_sum(x, (dim,))
-        problem = "varies over the mapped axis, but out_axes says None"
+        problem = (
+            "varies over the mapped axis, but out_axes says None; give its axis there, or reduce it over the examples"
+        )
     else:
         ndim = len(get_aval(x).shape) + (dim is None)
         if -ndim <= target < ndim:

@@ -162,7 +162,7 @@ def _scan_in_python(api: str, f: Function, init: Any, xs: Any, steps: int, rever
     for k in range(steps - 1, -1, -1) if reverse else range(steps):
         result = f(carry, tree_map(functools.partial(_row, k), xs))
         if not isinstance(result, tuple | list) or len(result) != 2:
-            raise TypeError(f"{subject(api, f)}: the function must return a pair (carry, y)")
+            raise TypeError(f"{subject(api, f)}: the function must return a pair (carry, y); y may be None")
         carry, ys[k] = result
     return carry, tree_map(lambda *rows: concatenate([expand_dims(row, (0,)) for row in rows], 0), *ys)
 
@@ -554,10 +554,16 @@ def _check_alike(
     )
     if a != b:
         lines = differences("result", a, b)
-        raise TypeError(f"{where()}: {api}: {who} must give results of one structure, but they differ:\n{lines}")
+        raise TypeError(
+            f"{where()}: {api}: {who} must give results of one structure, but they differ:\n{lines}\n"
+            "Return the same in all of them, zeros where one has nothing to give"
+        )
     lines = "\n".join(
         f"  result{keystr(path)} is {x.short()} and {y.short()}"
         for path, x, y in zip(a.paths(), *types, strict=True)
         if not same_type(x, y)
     )
-    raise TypeError(f"{where()}: {api}: {who} must give results of the same types, but they differ:\n{lines}")
+    raise TypeError(
+        f"{where()}: {api}: {who} must give results of the same types, but they differ:\n{lines}\n"
+        "Convert in the functions (.astype), or broadcast, so that they agree"
+    )

@@ -61,7 +61,10 @@ def check_results(
             flag = "debug_nans" if kind == "NaN" else "debug_infs"
             plain = f"{where()}: {what} gave {kind}"
             found = plain if closed is None else _explain(closed, args, wanted, plain, what)
-            raise FloatingPointError(f"{found} (cotan.config.{flag} is on)")
+            raise FloatingPointError(
+                f"{found} (cotan.config.{flag} is on). Keep its operands from where it is not defined, or turn the "
+                "flag off."
+            )
 
 
 def _explain(closed: ClosedJaxpr, args: Sequence[Any], wanted: Wanted, plain: str, what: str) -> str:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from cotan.errors import where
 from cotan.tree.keys import KeyPath, keystr
 from cotan.tree.treedef import (
     LEAF,
@@ -84,7 +85,10 @@ def _matching(treedef: PyTreeDef, i: int, tree: Any) -> list[Any]:
     try:
         return treedef.flatten_up_to(tree)
     except ValueError as error:
-        raise ValueError(f"tree_map: the first tree and tree number {i + 2} do not match: {error}") from None
+        raise ValueError(
+            f"{where()}: tree_map: the first tree and tree number {i + 2} do not match: {error}. Trees must have one "
+            "structure."
+        ) from None
 
 
 def tree_reduce(
@@ -99,7 +103,7 @@ def tree_reduce(
     if initializer is not _missing:
         return functools.reduce(function, leaves, initializer)
     if not leaves:
-        raise TypeError("tree_reduce: the tree has no leaves, and no initializer is given")
+        raise TypeError(f"{where()}: tree_reduce: the tree has no leaves, and no initializer is given")
     return functools.reduce(function, leaves)
 
 
@@ -114,7 +118,7 @@ def tree_reduce_associative(
     leaves = tree_leaves(tree, is_leaf)
     if not leaves:
         if identity is _missing:
-            raise TypeError("tree_reduce_associative: the tree has no leaves, and no identity is given")
+            raise TypeError(f"{where()}: tree_reduce_associative: the tree has no leaves, and no identity is given")
         return identity
     while len(leaves) > 1:
         odd = [leaves[-1]] if len(leaves) % 2 else []
@@ -150,8 +154,8 @@ def tree_transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, py
         inner_treedef = tree_structure(outer_treedef.flatten_up_to(pytree_to_transpose)[0])
     if treedef != outer_treedef.compose(inner_treedef):
         raise TypeError(
-            f"tree_transpose: a tree with the structure {outer_treedef} that has {inner_treedef} at each leaf is "
-            f"expected, got {treedef}"
+            f"{where()}: tree_transpose: a tree with the structure {outer_treedef} that has {inner_treedef} at each "
+            f"leaf is expected, got {treedef}"
         )
     n = inner_treedef.num_leaves
     return inner_treedef.unflatten([outer_treedef.unflatten(leaves[i::n]) for i in range(n)])
@@ -268,7 +272,9 @@ def build_tree(treedef: PyTreeDef, xs: Any) -> Any:
         return xs
     children, items = treedef.children(), list(xs)
     if len(children) != len(items):
-        raise ValueError(f"build_tree: {treedef} has {len(children)} children at its root, got {len(items)} items")
+        raise ValueError(
+            f"{where()}: build_tree: {treedef} has {len(children)} children at its root, got {len(items)} items"
+        )
     kind, data = treedef.spec[:2]
     return make_node(kind, data, [build_tree(child, x) for child, x in zip(children, items, strict=True)])
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from cotan.errors import where
 from cotan.tree.keys import KeyEntry, KeyPath, keystr
 from cotan.tree.registry import Node, NoneType, keys_of_children, nodes, sorted_keys
 
@@ -219,7 +220,7 @@ class PyTreeDef:
         """
         leaves = list(leaves)
         if len(leaves) != self.num_leaves:
-            raise ValueError(f"tree_unflatten: {self} has {self.num_leaves} leaves, got {len(leaves)}")
+            raise ValueError(f"{where()}: tree_unflatten: {self} has {self.num_leaves} leaves, got {len(leaves)}")
         return leaves[0] if self.spec is LEAF else _put_together(self.spec, iter(leaves))
 
     def flatten_up_to(self, tree: Any) -> list[Any]:
