@@ -151,6 +151,17 @@ def test_transformations_do_not_trace_again(traces):
     assert len(traces) == 2
 
 
+def test_programs_of_one_function_are_bounded(monkeypatch, f, traces):
+    monkeypatch.setattr("cotan.api.programs.MOST", 3)
+    for n in range(6):
+        f(cnp.ones(n))
+    assert f._cache_size() == 3
+    f(cnp.ones(5)), f(cnp.ones(3))
+    assert len(traces) == 6
+    f(cnp.ones(0))
+    assert len(traces) == 7
+
+
 # ---- Compiled again, or not
 
 

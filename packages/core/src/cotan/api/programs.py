@@ -71,6 +71,10 @@ class Program:
         return ClosedJaxpr(opened, self.outer + self.closed.consts)
 
 
+MOST = 4096
+"""How many programs of one function are kept."""
+
+
 class Programs:
     """The programs of one function under one set of options, and jit's short cuts to them.
 
@@ -85,6 +89,16 @@ class Programs:
         self.gone = ""
         with _lock:
             _all_programs.add(self)
+
+    def add(self, key: tuple[Any, ...], program: Program) -> Program:
+        """Keep ``program``, or find the one that another thread made meanwhile. If there are many, the oldest goes."""
+        kept = self.by_key.setdefault(key, program)
+        if len(self.by_key) > MOST:
+            with _lock:
+                while len(self.by_key) > MOST:
+                    del self.by_key[next(iter(self.by_key))]
+                self.fast.clear()
+        return kept
 
     def clear(self) -> None:
         """Forget all of them."""
@@ -198,7 +212,7 @@ def program_for(
     with _lock:
         _traced_code.update(_code(fun))
     if program.kept:
-        return programs.by_key.setdefault(key, program)
+        return programs.add(key, program)
     programs.gone = "it closes over values that an outer function is being traced with, which differ every time"
     return program
 
