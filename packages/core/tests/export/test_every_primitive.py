@@ -99,7 +99,9 @@ def test_values_that_are_equal_and_not_the_same():
 
 
 @pytest.mark.parametrize(
-    "value", [object(), lambda: 0, {}, {1}, np.dtype("O"), np.dtype("S3"), Fraction(1, 2)], ids=repr
+    "value",
+    [object(), lambda: 0, {}, {1}, np.dtype("O"), np.dtype("S3"), Fraction(1, 2)],
+    ids=lambda value: type(value).__name__,
 )
 def test_values_that_are_no_data(value):
     with pytest.raises(NotData, match="cannot be written as data"):
