@@ -79,7 +79,7 @@ def value_roundtrip(value):
     "value",
     [None, True, False, 0, 1, -1, 127, 128, -(2**70), 2**100, 0.5, math.inf, -math.inf, 1e-320, 2 - 3j]
     + ["", "é\ud800", b"\0"]
-    + [(), (1, (2.0, None)), [1, "a"], frozenset({1, "a"}), np.dtype("int4"), np.dtype("bfloat16"), cotan.float0]
+    + [(), (1, (2.0, None)), [1, "a"], frozenset({1}), np.dtype("int4"), np.dtype("bfloat16"), cotan.float0]
     + [cotan.random.key(0).dtype, shaped((2, 3), np.dtype("float32"), True), np.float16(2), np.complex64(1j)],
     ids=repr,
 )  # fmt: skip
