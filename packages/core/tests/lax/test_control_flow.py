@@ -203,6 +203,26 @@ def test_what_needs_no_loop_is_left_out_of_it() -> None:
     assert not equations(cotan.make_jaxpr(lambda xs: lax.scan(lambda c, x: (c, x), 1.0, xs))(XS), "scan")
 
 
+def test_what_a_while_passes_through_is_a_constant() -> None:
+    f = lambda n, w: lax.while_loop(lambda v: v[0] < v[2], lambda v: (v[0] + v[1], v[1], v[2]), (0, w, n))  # noqa: E731
+    closed = cotan.make_jaxpr(f)(10, 3)
+    (eqn,) = equations(closed, "while")
+    assert len(eqn.outvars) == 1
+    assert closed.jaxpr.outvars[1:] == closed.jaxpr.invars[::-1]
+    equal(f(10, 3), (12, 3, 10))
+    equal(cotan.vmap(f)(np.array([10, 1]), np.array([3, 4])), ([12, 4], [3, 4], [10, 1]))
+
+
+def test_what_all_branches_pass_through_needs_none() -> None:
+    f = lambda p, a, b: lax.cond(p, lambda a, b: (a, b * 2, b), lambda a, b: (a, b, a), a, b)  # noqa: E731
+    closed = cotan.make_jaxpr(f)(True, 1.0, 2.0)
+    (eqn,) = equations(closed, "cond")
+    assert len(eqn.outvars) == 2
+    equal((f(True, 1.0, 2.0), f(False, 1.0, 2.0)), ((1, 4, 2), (1, 2, 1)))
+    swapped = lambda p, a, b: lax.cond(p, lambda a, b: (a, b), lambda a, b: (b, a), a, b)  # noqa: E731
+    equal((swapped(True, 1.0, 2.0), swapped(False, 1.0, 2.0)), ((1, 2), (2, 1)))
+
+
 def test_fori_loop_is_a_scan_if_its_bounds_are_known() -> None:
     body = lambda i, v: v * i  # noqa: E731
     assert equations(cotan.make_jaxpr(lambda v: lax.fori_loop(0, 3, body, v))(1.0), "scan")
@@ -226,12 +246,14 @@ def residuals(f: Callable[..., Any], *args: Any) -> list[tuple[int, ...]]:
     return sorted(v.aval.shape for v in backward.invars)
 
 
-def test_values_that_do_not_change_are_kept_once() -> None:
+@pytest.mark.parametrize("wrap", [lambda step: step, cotan.jit])
+def test_values_that_do_not_change_are_kept_once(wrap: Any) -> None:
     """The derivative keeps one copy of what is the same in every step, computed outside of the loop."""
     w = np.ones((7, 7), np.float32)
 
     def f(c: Any, w: Any) -> Any:
-        return lax.scan(lambda c, _: (cnp.cos(w) @ c, None), c, length=20)[0].sum()
+        step = wrap(lambda c, w: cnp.cos(w) @ c)
+        return lax.scan(lambda c, _: (step(c, w), None), c, length=20)[0].sum()
 
     assert residuals(f, np.ones(7, np.float32), w) == [(7,), (7, 7)]
     closed = cotan.make_jaxpr(cotan.grad(f))(np.ones(7, np.float32), w)

@@ -36,6 +36,7 @@ from cotan.primitives.control.bodies import (
     keep_first,
     merged,
     others,
+    rearranged,
 )
 from cotan.primitives.operands import INEXACT
 from cotan.runtime.compile import run_closed
@@ -56,8 +57,32 @@ _INDEX = shaped((), np.dtype(np.int32))
 
 
 def branch(index: Any, branches: Branches, operands: Sequence[Any]) -> list[Any]:
-    """The results of branch number ``index`` (an int32 scalar) for ``operands``."""
-    return cond_p.bind(index, *operands, branches=branches)  # type: ignore[no-any-return]
+    """The results of branch number ``index`` (an int32 scalar) for ``operands``.
+
+    A result that is the same operand in all branches needs none of them.
+    """
+    left, forwarded = _plain(branches)
+    needed = None in forwarded or _has_effects(branches)
+    computed = iter(cond_p.bind(index, *operands, branches=left or branches) if needed else ())
+    return [next(computed) if k is None else operands[k] for k in forwarded]
+
+
+@keep_first
+def _plain(branches: Branches) -> tuple[Branches | None, tuple[int | None, ...]]:
+    """The branches without results that all of them pass through (None: these are all there are), and which operands
+    those are; None for the others."""
+    places = [{v: k for k, v in enumerate(one.jaxpr.invars)} for one in branches]
+    columns = zip(*(one.jaxpr.outvars for one in branches), strict=True)
+    found = [{place.get(v) for place, v in zip(places, column, strict=True)} for column in columns]
+    forwarded = tuple(next(iter(f)) if len(f) == 1 else None for f in found)
+    kept = [k for k, operand in enumerate(forwarded) if operand is None]
+    if len(kept) == len(forwarded):
+        return None, forwarded
+    return tuple(rearranged(one, range(len(one.in_avals)), kept) for one in branches), forwarded
+
+
+def _has_effects(branches: Branches) -> bool:
+    return any(one.effects for one in branches)
 
 
 @tables.abstract(cond_p)
@@ -228,7 +253,7 @@ def _partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, An
     count = pieces.out_unknown.count(False)
     pool = [*given, *results]
     rest: list[Any] = []
-    if any(pieces.out_unknown) or any(one.effects for one in pieces.unknown):
+    if any(pieces.out_unknown) or _has_effects(pieces.unknown):
         flat = [index, *(pool[k] for k in pieces.needed), *chosen(operands, unknown)]
         rest = trace.record(cond_p, flat, {"branches": pieces.unknown})
     return merged(pieces.out_unknown, results[:count], rest)
@@ -236,7 +261,7 @@ def _partial_eval(trace: PartialTrace, args: Sequence[Any], params: dict[str, An
 
 def _known_results(index: Any, branches: Branches, operands: Sequence[Any]) -> list[Any]:
     """The results of a branch; no cond if there are none."""
-    if not branches[0].jaxpr.outvars and not any(one.effects for one in branches):
+    if not branches[0].jaxpr.outvars and not _has_effects(branches):
         return []
     return branch(index, branches, operands)
 

@@ -1,6 +1,6 @@
 """The parts of a scan: what needs no loop, what is known beforehand, what is used at all.
 
-All of it is found on the jaxpr of the body, once, and kept with it. No operation is named.
+All of it is found on the jaxpr of the body, once, and kept with it. No operation is named, but for calls.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 
 from cotan.config import config
 from cotan.ir.check import check_jaxpr
-from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
+from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+from cotan.ir.trace import current_trace
+from cotan.primitives.call import jit_p
 from cotan.primitives.control.bodies import Mask, chosen, cut, either, rearranged
 from cotan.transforms.cache import weakly_cached
 from cotan.transforms.partial_eval import partial_eval_jaxpr
 from cotan.transforms.prune import live_equations, prune
+from cotan.transforms.stage import Recorder, stage_closed
 
 
 class Simplified(NamedTuple):
@@ -112,7 +115,8 @@ def split_scan(closed: ClosedJaxpr, num_consts: int, num_carry: int, unknown: Ma
         if later == carry:
             break
         carry = either(carry, later)
-    jaxpr = split.known.jaxpr
+    whole = _without_calls(split.known)
+    jaxpr = whole.jaxpr
     known_consts, known_carry = consts.count(False), carry.count(False)
     invariant = _invariant(jaxpr, known_consts)
     first_xs = known_consts + known_carry
@@ -132,7 +136,7 @@ def split_scan(closed: ClosedJaxpr, num_consts: int, num_carry: int, unknown: Ma
             ys.append(var)
         stacked.append(pool_xs.index(var) if var in pool_xs else len(pool_xs) + ys.index(var))
     outs = (*jaxpr.outvars[:known_carry], *ys)
-    known, hoisted, pool = _apart(split.known, invariant, known_consts, outs, constant)
+    known, hoisted, pool = _apart(whole, invariant, known_consts, outs, constant)
     count = len(is_constant)
     order = [
         *chosen(range(count), is_constant),
@@ -146,6 +150,33 @@ def split_scan(closed: ClosedJaxpr, num_consts: int, num_carry: int, unknown: Ma
         rearranged(split.unknown, order, range(len(split.unknown.jaxpr.outvars))),
         tuple(pool.index(v) for v in constant), tuple(stacked), sum(consts), sum(carry),
     )  # fmt: skip
+
+
+def _without_calls(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """``closed`` with the programs of jitted calls in their place: a part of one may be the same in every step."""
+    if all(eqn.primitive is not jit_p or eqn.effects for eqn in closed.eqns):
+        return closed
+    return stage_closed(lambda *args: _inline(closed, args), closed.in_avals, name=closed.jaxpr.name)
+
+
+def _inline(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
+    trace = current_trace()
+    assert isinstance(trace, Recorder)
+    env: dict[Any, Any] = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
+    env.update(zip(closed.jaxpr.invars, args, strict=True))
+
+    def read(atom: Any) -> Any:
+        return atom.val if isinstance(atom, Literal) else env[atom]
+
+    for eqn in closed.eqns:
+        trace.source = eqn.source
+        operands = list(map(read, eqn.invars))
+        if eqn.primitive is jit_p and not eqn.effects:
+            results = _inline(eqn.params["jaxpr"], operands)
+        else:
+            results = eqn.primitive.bind(*operands, **eqn.params)
+        env.update(zip(eqn.outvars, results if eqn.primitive.multiple_results else (results,), strict=True))
+    return list(map(read, closed.jaxpr.outvars))
 
 
 class _Invariant(NamedTuple):

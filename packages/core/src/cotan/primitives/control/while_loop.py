@@ -62,11 +62,37 @@ def run_while(
     cond: ClosedJaxpr, body: ClosedJaxpr, cond_consts: Sequence[Any], body_consts: Sequence[Any], carry: Sequence[Any]
 ) -> list[Any]:
     """The carry after runs of ``body``, from (body consts, carry) to the new carry, while ``cond``, of (cond consts,
-    carry), is true."""
-    return while_p.bind(  # type: ignore[no-any-return]
-        *cond_consts, *body_consts, *carry, cond_jaxpr=cond, body_jaxpr=body, cond_nconsts=len(cond_consts),
-        body_nconsts=len(body_consts),
-    )  # fmt: skip
+    carry), is true. A carry that the body passes through is a constant."""
+    passed, plain_cond, plain_body = _plain(body, cond, len(cond_consts), len(body_consts))
+    same, changing = chosen(carry, passed), others(carry, passed)
+    results = while_p.bind(
+        *cond_consts,
+        *same,
+        *body_consts,
+        *same,
+        *changing,
+        cond_jaxpr=plain_cond or cond,
+        body_jaxpr=plain_body or body,
+        cond_nconsts=len(cond_consts) + len(same),
+        body_nconsts=len(body_consts) + len(same),
+    )
+    return merged(passed, results, same)
+
+
+@weakly_cached
+def _plain(
+    body: ClosedJaxpr, cond: ClosedJaxpr, num_cond: int, num_body: int
+) -> tuple[Mask, ClosedJaxpr | None, ClosedJaxpr | None]:
+    """Which carries the body passes through, and condition and body with those among their consts; None: no others."""
+    jaxpr = body.jaxpr
+    passed = tuple(out is v for out, v in zip(jaxpr.outvars, jaxpr.invars[num_body:], strict=True))
+    if not any(passed):
+        return passed, None, None
+    count = range(len(passed))
+    same, changing = chosen(count, passed), others(count, passed)
+    plain_cond = rearranged(cond, [*range(num_cond), *(num_cond + k for k in (*same, *changing))], (0,))
+    order = [*range(num_body), *(num_body + k for k in (*same, *changing))]
+    return passed, plain_cond, rearranged(body, order, changing)
 
 
 @tables.abstract(while_p)
