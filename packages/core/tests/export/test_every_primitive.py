@@ -37,7 +37,7 @@ def roundtrip(closed):
     return again
 
 
-@pytest.mark.parametrize("operator", load().values(), ids=str)
+@pytest.mark.parametrize("operator", load().values(), ids=lambda operator: operator.primitive.name)
 def test_samples(operator):
     primitive = operator.primitive
     for sample in operator.samples:
