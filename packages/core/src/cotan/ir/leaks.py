@@ -10,13 +10,13 @@ import gc
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from functools import wraps
-from types import CellType, FrameType, ModuleType
+from types import CellType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary, ref
 
 from cotan.config import config
-from cotan.errors import UnexpectedTracerError, format_frame, source_frame, where
-from cotan.ir.trace import Trace, Tracer
+from cotan.errors import UnexpectedTracerError, a_type, format_frame, source_frame, where
+from cotan.ir.trace import Trace, Tracer, current_trace
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,8 +42,9 @@ def leak_checked(function: Callable[P, R]) -> Callable[P, R]:
             _begun.reset(token)
         if any(trace() is not None for trace in begun):
             gc.collect()  # what only cycles hold is not leaked
+            held = _held_by_programs([result, current_trace()])
             for trace in reversed(begun):  # the innermost first: users hold its tracers
-                _refuse_leaks(trace())
+                _refuse_leaks(trace(), held)
         return result
 
     return checked
@@ -75,10 +76,32 @@ def _recording_process(kind: type) -> Callable[..., Any]:
     return process
 
 
-def _refuse_leaks(trace: Trace | None) -> None:
+def _held_by_programs(roots: list[Any]) -> set[int]:
+    """The ids of tracers that programs hold: custom rules are functions, and may close over what they are made with.
+
+    Looks from the ``roots`` into the system's objects, containers, and what functions close over; not into others.
+    """
+    found: set[int] = set()
+    seen: set[int] = set()
+    while roots:
+        x = roots.pop()
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
+        if isinstance(x, FunctionType):
+            roots += [x.__closure__, x.__defaults__]
+        elif isinstance(x, tuple | list | dict | CellType | MethodType) or type(x).__module__.startswith("cotan"):
+            if isinstance(x, Tracer):
+                found.add(id(x))
+            if not isinstance(x, type | ModuleType):
+                roots += gc.get_referents(x)
+    return found
+
+
+def _refuse_leaks(trace: Trace | None, held: set[int]) -> None:
     if trace is None:
         return
-    left = [x for x in gc.get_referrers(trace) if isinstance(x, Tracer) and x._trace is trace]
+    left = [x for x in gc.get_referrers(trace) if isinstance(x, Tracer) and x._trace is trace and id(x) not in held]
     if not left:
         return
     shown = [_described(left, n, _origins[trace]) for n in range(min(len(left), 3))]
@@ -119,6 +142,6 @@ def _holder(x: Any, tracer: Tracer) -> str:
             if isinstance(owner, ModuleType):
                 return f"the global `{key}` of {owner.__name__}"
             if getattr(owner, "__dict__", None) is x:
-                return f"the attribute `{key}` of a {type(owner).__name__}"
+                return f"the attribute `{key}` of {a_type(owner)}"
         return f"a dict, under {key!r}"
-    return f"a {type(x).__name__}"
+    return a_type(x)
