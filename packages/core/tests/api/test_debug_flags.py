@@ -183,3 +183,49 @@ def test_with_disable_jit_steps_run_in_python():
         pytest.raises(FloatingPointError, match=line_of(logs, "cnp.log").replace("logs", "step") + ": `log` gave NaN"),
     ):
         logs(np.asarray([1.0, -1.0], np.float32))
+
+
+# ---- disable_jit
+
+lax = cotan.lax
+PROGRAMS = {
+    "scan": lambda x: lax.scan(lambda c, x: (c + x, c * x), 0.0, x, reverse=True),
+    "while": lambda x: lax.while_loop(lambda c: c[0] < 30, lambda c: c * 2, x),
+    "fori": lambda x: lax.fori_loop(0, 3, lambda i, x: x * i, x),
+    "cond": lambda x: lax.cond(x[0] > 0, cnp.sin, cnp.cos, x),
+    "switch": lambda x: lax.switch(5, [cnp.sin, cnp.cos], x),
+    "map": lambda x: lax.map(cnp.sin, x),
+    "mapped cond": cotan.vmap(lambda x: lax.cond(x > 1.5, lambda x: x * 10, lambda x: -x, x)),
+    "mapped while": cotan.vmap(lambda x: lax.while_loop(lambda c: c < 3, lambda c: c + 1, x)),
+    "mapped scan": cotan.vmap(lambda x: lax.scan(lambda c, y: (c + y, c), x, cnp.ones(2))),
+    "mapped jit": cotan.vmap(cotan.jit(cnp.sin)),
+    "grad of scan": cotan.grad(lambda x: lax.scan(lambda c, x: (c + x, c * x), 0.0, x)[1].sum()),
+    "jvp of while": lambda x: cotan.jvp(PROGRAMS["while"], (x,), (x,)),
+    "checkpoint": cotan.grad(cotan.checkpoint(lambda x: cnp.sin(x).sum())),
+    "hessian of jit": cotan.hessian(cotan.jit(lambda x: (x**3).sum())),
+    "callback": cotan.jit(lambda x: cotan.pure_callback(np.sin, x, x)),
+    "compiled ahead": lambda x: cotan.jit(lambda x: x * 2).lower(x).compile()(x),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_disable_jit_changes_no_values(name):
+    x = cnp.asarray([1.0, 2.0, 3.0])
+    expected = PROGRAMS[name](x)
+    with cotan.disable_jit():
+        found = PROGRAMS[name](x)
+    for a, b in zip(cotan.tree.leaves(found), cotan.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-6)
+
+
+def test_disable_jit_runs_python_with_known_values():
+    def g(x):
+        return x * 2 if float(cotan.lax.stop_gradient(x).sum()) > 0 else x
+
+    def step(total, x):
+        return (total + x if x > 1 else total), None
+
+    with cotan.disable_jit():
+        np.testing.assert_array_equal(cotan.grad(lambda x: cotan.jit(g)(x).sum())(cnp.ones(2)), [2, 2])
+        assert float(lax.scan(step, 0.0, cnp.arange(4.0))[0]) == 5
+        assert float(lax.while_loop(lambda c: bool(c < 5), lambda c: c + 2 if c > 0 else c + 1, 0)) == 5
