@@ -1,0 +1,52 @@
+"""The list of workloads, one module per group. Knows no library and no clock."""
+
+from __future__ import annotations
+
+from benchmarks.workload import Workload
+from benchmarks.workloads import (
+    convolution,
+    derivatives,
+    dispatch,
+    eager,
+    fourier,
+    fusion,
+    indexing,
+    layout,
+    linalg,
+    loops,
+    matmul,
+    mnist,
+    normalization,
+    particles,
+    reductions,
+    sampling,
+    sorting,
+    stencils,
+    training,
+    transcendental,
+)
+
+MODULES = (
+    dispatch,
+    eager,
+    fusion,
+    transcendental,
+    reductions,
+    normalization,
+    layout,
+    indexing,
+    sorting,
+    sampling,
+    matmul,
+    training,
+    convolution,
+    loops,
+    stencils,
+    particles,
+    linalg,
+    fourier,
+    derivatives,
+    mnist,
+)
+
+WORKLOADS: dict[str, Workload] = {workload.name: workload for module in MODULES for workload in module.WORKLOADS}
