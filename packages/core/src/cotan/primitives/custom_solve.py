@@ -24,6 +24,7 @@ from cotan.primitives.taylor import BY_JVP
 from cotan.structural import UndefinedPrimal, Zero, add_tangents, instantiate
 from cotan.transforms.batch import AxisData, Dim, batch_jaxpr, matchaxis
 from cotan.transforms.cache import weakly_cached
+from cotan.transforms.effects import predicated
 from cotan.transforms.jvp import jvp_jaxpr, zero_tangent
 from cotan.transforms.stage import replay
 
@@ -204,6 +205,23 @@ def _program(*, matvec: Any, vecmat: Any, solve: Any, transpose_solve: Any, coun
 @tables.effects(custom_linear_solve_p)
 def _effects(*, solve: ClosedJaxpr, **params: Any) -> Any:
     return solve.effects
+
+
+@tables.predicate(custom_linear_solve_p)
+def _predicate(condition: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    # The solvers close over the condition, too, as the first thing.
+    parts, back = _parts(args, params["counts"]), params["transpose_solve"]
+    guarded = parts._replace(
+        solve=[condition, *parts.solve],
+        transpose_solve=[condition, *parts.transpose_solve] if back else [],
+    )
+    changed = {
+        **params,
+        "solve": predicated(params["solve"]),
+        "transpose_solve": predicated(back) if back else None,
+        "counts": Counts(*map(len, guarded[:4])),
+    }
+    return custom_linear_solve_p.bind(*(x for part in guarded for x in part), **changed)  # type: ignore[no-any-return]
 
 
 @tables.eager(custom_linear_solve_p)

@@ -7,7 +7,7 @@ the backward function. Nothing here knows pytrees.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn, Protocol
 
 from cotan.config import config
@@ -39,7 +39,7 @@ from cotan.transforms.custom import run_mapped
 from cotan.transforms.effects import predicated
 from cotan.transforms.jet import jet_flat
 from cotan.transforms.partial_eval import PartialTrace
-from cotan.transforms.stage import replay, stage_closed
+from cotan.transforms.stage import FlatFun, replay, stage_closed
 
 custom_vjp_fun_p = Primitive("custom_vjp_fun", multiple_results=True, higher_order=True)
 custom_vjp_call_p = Primitive("custom_vjp_call", multiple_results=True, higher_order=True)
@@ -258,24 +258,36 @@ class TracedBackward:
         return self.name
 
     def pull(self, residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
-        known = len(self.rule.tracers)
-        mask = nonzero_mask(cts)
-        avals = [get_aval(ct) if n else ct.aval for ct, n in zip(cts, mask, strict=True)]
-        count = len(residuals) - known
-        back_mask: tuple[bool, ...] = ()
-        back_avals: list[ShapedArray] = []
+        def stage(fun: FlatFun, avals: Sequence[ShapedArray]) -> ClosedJaxpr:
+            return stage_rule(self.rule, fun, avals, "backward rule")
 
-        def fun(*flat: Any) -> list[Any]:
-            nonlocal back_mask, back_avals
-            back = self.inner.pull(flat[:count], completed(mask, avals, flat[count:]))
-            back_mask = nonzero_mask(back)
-            back_avals = [get_aval(ct) if n else ct.aval for ct, n in zip(back, back_mask, strict=True)]
-            return given(back)
+        return _pull_staged(self.inner, len(self.rule.tracers), residuals, cts, stage)
 
-        operands = [*residuals[known:], *given(cts)]
-        closed = stage_rule(self.rule, fun, list(map(get_aval, operands)), "backward rule")
-        results = replay(closed.jaxpr, closed.consts, [*residuals[:known], *operands])
-        return completed(back_mask, back_avals, results)
+
+def _pull_staged(
+    inner: Backward,
+    known: int,
+    residuals: Sequence[Any],
+    cts: Sequence[Any],
+    stage: Callable[[FlatFun, Sequence[ShapedArray]], ClosedJaxpr],
+) -> list[Any]:
+    """As ``inner.pull``, by a program that takes the first ``known`` residuals beside those of ``inner``."""
+    mask = nonzero_mask(cts)
+    avals = [get_aval(ct) if n else ct.aval for ct, n in zip(cts, mask, strict=True)]
+    count = len(residuals) - known
+    back_mask: tuple[bool, ...] = ()
+    back_avals: list[ShapedArray] = []
+
+    def fun(*flat: Any) -> list[Any]:
+        nonlocal back_mask, back_avals
+        back = inner.pull(flat[:count], completed(mask, avals, flat[count:]))
+        back_mask = nonzero_mask(back)
+        back_avals = [get_aval(ct) if n else ct.aval for ct, n in zip(back, back_mask, strict=True)]
+        return given(back)
+
+    operands = [*residuals[known:], *given(cts)]
+    closed = stage(fun, list(map(get_aval, operands)))
+    return completed(back_mask, back_avals, replay(closed.jaxpr, closed.consts, [*residuals[:known], *operands]))
 
 
 class BatchedTracedVJP:
@@ -361,20 +373,10 @@ class GuardedBackward:
         return self.name
 
     def pull(self, residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
-        mask = nonzero_mask(cts)
-        avals = [get_aval(ct) if n else ct.aval for ct, n in zip(cts, mask, strict=True)]
-        count = len(residuals) - 1
-        back: list[Any] = []
+        def stage(fun: FlatFun, avals: Sequence[ShapedArray]) -> ClosedJaxpr:
+            return predicated(stage_closed(fun, avals, name=self.name))
 
-        def fun(*flat: Any) -> list[Any]:
-            nonlocal back
-            back = self.inner.pull(flat[:count], completed(mask, avals, flat[count:]))
-            return given(back)
-
-        operands = [*residuals[1:], *given(cts)]
-        closed = predicated(stage_closed(fun, list(map(get_aval, operands)), name=self.name))
-        results = iter(replay(closed.jaxpr, closed.consts, [residuals[0], *operands]))
-        return [ct if type(ct) is Zero else next(results) for ct in back]
+        return _pull_staged(self.inner, 1, residuals, cts, stage)
 
 
 @tables.predicate(custom_vjp_call_p)

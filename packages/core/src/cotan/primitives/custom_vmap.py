@@ -30,6 +30,7 @@ from cotan.primitives.taylor import BY_JVP
 from cotan.structural import instantiate
 from cotan.transforms.batch import AxisData, Dim, axes_in_scope, batch_jaxpr, bdim_at_front, matchaxis
 from cotan.transforms.custom import run_mapped
+from cotan.transforms.effects import predicated
 from cotan.transforms.jvp import jvp_flat, jvp_jaxpr
 from cotan.transforms.stage import replay
 
@@ -227,3 +228,10 @@ def _call_batch(
         closed, out_dims = batch_jaxpr(call_jaxpr, axis, tuple(dims))
         return replay(closed.jaxpr, closed.consts, args), list(out_dims)
     return _use_rule(rule, axis, args, dims)
+
+
+@tables.predicate(custom_vmap_call_p)
+def _predicate(condition: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    # The rule cannot be told of the condition: what stands under one is mapped as any other operations are.
+    closed = predicated(params["call_jaxpr"])
+    return replay(closed.jaxpr, closed.consts, [condition, *args])

@@ -16,6 +16,7 @@ from cotan.primitives.custom import completed, given, nonzero_mask, run_rules
 from cotan.primitives.taylor import BY_JVP
 from cotan.structural import UndefinedPrimal, add_tangents, instantiate
 from cotan.transforms.batch import AxisData, Dim, batch_jaxpr, matchaxis
+from cotan.transforms.effects import predicated
 from cotan.transforms.jvp import jvp_jaxpr
 from cotan.transforms.stage import replay
 
@@ -89,3 +90,14 @@ def _batch(
     back, _ = batch_jaxpr(transposed, axis, (*known, *(0,) * results), mapped=True, front=True)
     outs = linear_call_p.bind(*operands, call_jaxpr=forward, transposed=back, num_res=num_res)
     return outs, [0] * results
+
+
+@tables.predicate(linear_call_p)
+def _predicate(condition: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    return linear_call_p.bind(  # type: ignore[no-any-return]
+        condition,
+        *args,
+        call_jaxpr=predicated(params["call_jaxpr"]),
+        transposed=predicated(params["transposed"]),
+        num_res=params["num_res"] + 1,
+    )
