@@ -84,7 +84,7 @@ def test_arguments_that_are_not_like_the_examples():
             converted(*args)
     with pytest.raises(TypeError, match="closure_convert of `<lambda>`: argument `p` is a str"):
         closure_convert(lambda p: p, "a")
-    with pytest.raises(TypeError, match="closure_convert takes a function to transform, got a int"):
+    with pytest.raises(TypeError, match="closure_convert takes a function to transform, got an int"):
         closure_convert(3)
 
 
@@ -136,7 +136,7 @@ def test_functions_that_return_no_backward_function():
             TypeError, match=r"custom_gradient of `<lambda>`: the function must return a pair \(result, its"
         ):
             custom_gradient(bad)(1.0)
-    with pytest.raises(TypeError, match="custom_gradient takes a function to transform, got a int"):
+    with pytest.raises(TypeError, match="custom_gradient takes a function to transform, got an int"):
         custom_gradient(3)
     two = custom_gradient(lambda x, y: (x * y, lambda ct: ct))
     with pytest.raises(TypeError, match=r"custom_vjp of `<lambda>`: its backward function .* 2 of them, got 1"):
@@ -196,9 +196,9 @@ def doubled(fun=lambda r, x: 2 * x, transpose=lambda r, ct: 2 * ct, residuals=()
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"fun": 3}, "linear_call takes a function to transform, got a int"),
+        ({"fun": 3}, "linear_call takes a function to transform, got an int"),
         ({"residuals": "a"}, "linear_call of `<lambda>`: residual_args is a str, not an array"),
-        ({"operands": [object()]}, r"linear_call of `<lambda>`: linear_args\[0\] is a object, not an array"),
+        ({"operands": [object()]}, r"linear_call of `<lambda>`: linear_args\[0\] is an object, not an array"),
         ({"fun": lambda r, x: "a"}, "linear_call of `<lambda>`: the function returned a str"),
         ({"transpose": lambda r, t: (t,)}, "its transpose `<lambda>` must return something of the structure of linear"),
         (

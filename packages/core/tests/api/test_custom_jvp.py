@@ -424,7 +424,7 @@ def test_without_a_rule():
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        (lambda p, t: p[0], "must return a pair \\(result, tangent of the result\\), got a "),
+        (lambda p, t: p[0], "must return a pair \\(result, tangent of the result\\), got a"),
         (lambda p, t: (p[0], t[0], 0), "must return a pair .* got 3 values"),
         (lambda p, t: (p, t[0]), r"equal structure, got PyTreeDef\(\(\*,\)\) and PyTreeDef\(\*\)"),
         (lambda p, t: (p[0], None), "equal structure"),
@@ -472,7 +472,7 @@ def test_symbolic_zeros_of_another_type():
         (lambda f: f(), r"custom_jvp of `f`: missing a required argument: 'x'"),
         (lambda f: f(1.0, z=2.0), r"custom_jvp of `f`: got an unexpected keyword argument 'z'"),
         (lambda f: f("a"), r"custom_jvp of `f`: argument `x` is a str, not an array"),
-        (lambda f: f({"k": [1.0, None, object()]}), r"argument `x\['k'\]\[2\]` is a object"),
+        (lambda f: f({"k": [1.0, None, object()]}), r"argument `x\['k'\]\[2\]` is an object"),
         (lambda f: f(1.0, k=2.0), "gives `k` by keyword"),
     ],
 )
@@ -493,12 +493,12 @@ def test_results_that_are_no_arrays():
 
 
 def test_what_is_no_function():
-    with pytest.raises(TypeError, match="custom_jvp takes a function to transform, got a int"):
+    with pytest.raises(TypeError, match="custom_jvp takes a function to transform, got an int"):
         cotan.custom_jvp(3)
     f = cotan.custom_jvp(lambda x, y: x)
-    with pytest.raises(TypeError, match="defjvp takes the rule, a function, got a int"):
+    with pytest.raises(TypeError, match="defjvp takes the rule, a function, got an int"):
         f.defjvp(3)
-    with pytest.raises(TypeError, match="defjvps takes functions and None, got a int"):
+    with pytest.raises(TypeError, match="defjvps takes functions and None, got an int"):
         f.defjvps(3, None)
     f.defjvps(lambda t, ans, x, y: t)
     with pytest.raises(TypeError, match="defjvps was given 1 rules, but the function takes 2 arguments"):

@@ -424,10 +424,10 @@ def test_without_rules():
 
 
 def test_what_is_no_function():
-    with pytest.raises(TypeError, match="custom_vjp takes a function to transform, got a int"):
+    with pytest.raises(TypeError, match="custom_vjp takes a function to transform, got an int"):
         cotan.custom_vjp(3)
     f = cotan.custom_vjp(lambda x: x)
-    with pytest.raises(TypeError, match="defvjp takes functions, got a int for fwd"):
+    with pytest.raises(TypeError, match="defvjp takes functions, got an int for fwd"):
         f.defvjp(3, lambda r, ct: (ct,))
     with pytest.raises(TypeError, match="defvjp takes functions, got a str for bwd"):
         f.defvjp(lambda x: (x, None), "b")
@@ -436,10 +436,10 @@ def test_what_is_no_function():
 @pytest.mark.parametrize(
     ("forward", "message"),
     [
-        (lambda p, y: y, r"must return a pair \(result, residuals\), got a "),
+        (lambda p, y: y, r"must return a pair \(result, residuals\), got a"),
         (lambda p, y: (y, y, y), "got 3 values"),
         (lambda p, y: ("a", None), "forward function `<lambda>` returned a str, which is not an array"),
-        (lambda p, y: (y, {"r": [object()]}), r"returned a object among the residuals at \['r'\]\[0\]"),
+        (lambda p, y: (y, {"r": [object()]}), r"returned an object among the residuals at \['r'\]\[0\]"),
     ],
 )
 def test_forward_functions_that_return_something_else(forward, message):
@@ -463,7 +463,7 @@ def test_forward_functions_of_jitted_functions_must_return_what_the_function_doe
 @pytest.mark.parametrize(
     ("backward", "error", "message"),
     [
-        (lambda r, ct: ct, TypeError, "a tuple with one cotangent for each .* 2 of them, got a "),
+        (lambda r, ct: ct, TypeError, "a tuple with one cotangent for each .* 2 of them, got a"),
         (lambda r, ct: (ct,), TypeError, "2 of them, got 1"),
         (lambda r, ct: (ct, ct, ct), TypeError, "2 of them, got 3"),
         (lambda r, ct: ({"v": ct}, ct), TypeError, r"argument `p`: where that has \S+'w': \*}\), it returned \S+'v': "),

@@ -213,16 +213,16 @@ def test_without_a_rule():
     for call in (f, cotan.vmap(f)):
         with pytest.raises(AttributeError, match=r"test_custom_vmap.py:\d+.*custom_vmap of `<lambda>`.*def_vmap"):
             call(XS)
-    with pytest.raises(TypeError, match="def_vmap takes the rule, a function, got a int"):
+    with pytest.raises(TypeError, match="def_vmap takes the rule, a function, got an int"):
         f.def_vmap(3)
-    with pytest.raises(TypeError, match="custom_vmap takes a function to transform, got a int"):
+    with pytest.raises(TypeError, match="custom_vmap takes a function to transform, got an int"):
         custom_vmap(3)
 
 
 @pytest.mark.parametrize(
     ("rule", "error", "message"),
     [
-        (lambda n, b, x: x, TypeError, r"must return a pair \(result, which results are mapped\), got a "),
+        (lambda n, b, x: x, TypeError, r"must return a pair \(result, which results are mapped\), got a"),
         (lambda n, b, x: (x, True, x), TypeError, "got 3 values"),
         (lambda n, b, x: (x, (True,)), ValueError, "in the structure of the result"),
         (lambda n, b, x: (x[:1], True), ValueError, r"does not hold the 3 examples: it has shape \(1,\)"),

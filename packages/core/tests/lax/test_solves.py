@@ -75,7 +75,7 @@ def root(f=lambda x: x, guess=1.0, solve=lambda f, x: x, tangent_solve=lambda g,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"f": 3}, "custom_root takes a function to transform, got a int"),
+        ({"f": 3}, "custom_root takes a function to transform, got an int"),
         ({"guess": "a"}, "custom_root: initial_guess is a str, not an array"),
         ({"f": lambda x: (x, x)}, r"custom_root: f `<lambda>` must return something of the structure \S+, got"),
         ({"f": lambda x: cnp.ones(2)}, r"f `<lambda>` must return ~?f32\[\], got f32\[2\]"),
@@ -206,7 +206,7 @@ def solved(matvec=lambda x: x, b=1.0, solve=lambda f, b: b, transpose_solve=None
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"solve": 3}, "custom_linear_solve takes a function to transform, got a int"),
+        ({"solve": 3}, "custom_linear_solve takes a function to transform, got an int"),
         ({"b": [1.0, "a"]}, r"custom_linear_solve: b\[1\] is a str, not an array"),
         ({"matvec": lambda x: (x, x)}, "matvec `<lambda>` must return something of the structure"),
         ({"solve": lambda f, b: cnp.ones(2)}, r"solve `<lambda>` must return ~?f32\[\], got f32\[2\]"),
