@@ -88,7 +88,7 @@ def test_results_are_checked(declared, returned, message):
 def test_arguments_are_checked():
     with pytest.raises(TypeError, match=r"in test_arguments.*pure_callback of `sin`: argument .* is a str, not an"):
         cotan.pure_callback(np.sin, F32, "a")
-    with pytest.raises(TypeError, match="io_callback takes a function to transform, got a int"):
+    with pytest.raises(TypeError, match=r"io_callback takes a function to transform, got an? int"):
         io_callback(3, F32)
     with pytest.raises(TypeError, match=r"must hold objects with a shape and a dtype.*got a float at \['a'\]"):
         cotan.pure_callback(np.sin, {"a": 1.0}, 1.0)
@@ -288,3 +288,50 @@ def test_several_threads_at_once_get_their_own_results_and_errors():
 def test_effects_barrier():
     cotan.effects_barrier()
     cotan.jit(lambda x: (cotan.effects_barrier(), x)[1])(1.0)
+
+
+def test_backends_without_a_host_refuse_callbacks_by_name():
+    from cotan.compiler import decompose_jaxpr
+
+    closed = cotan.make_jaxpr(lambda x: cotan.pure_callback(np.sin, x, x))(X)
+    with pytest.raises(
+        cotan.errors.UnsupportedError, match="the primitive `pure_callback`, which cannot be decomposed"
+    ):
+        decompose_jaxpr(closed, ())
+
+
+def test_callbacks_and_donated_arguments():
+    kept = []
+    f = cotan.jit(lambda x: (cotan.debug.callback(kept.append, x), x * 2)[1], donate_argnums=0)
+    x = cnp.arange(4.0)
+    np.testing.assert_array_equal(f(x), 2 * np.arange(4.0))
+    assert x.is_deleted()
+    np.testing.assert_array_equal(kept[0], np.arange(4.0))
+
+
+def test_programs_do_not_keep_objects_of_callbacks_alive():
+    import gc
+    import weakref
+
+    class Model:
+        def __init__(self):
+            self.seen = []
+            self.step = cotan.jit(self.run)
+
+        def run(self, x):
+            cotan.debug.callback(self.record, x)
+            return cotan.pure_callback(self.half, x, x)
+
+        def record(self, x):
+            self.seen.append(float(x))
+
+        def half(self, x):
+            return np.asarray(x) / 2
+
+    model = Model()
+    assert float(model.step(np.float32(3))) == 1.5
+    assert model.seen == [3.0]
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None
