@@ -13,7 +13,7 @@ from cotan.ir.avals import ShapedArray
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.leaks import leak_checked
 from cotan.ir.primitive import Primitive
-from cotan.ir.trace import Trace, Tracer, current_trace, new_trace
+from cotan.ir.trace import Tracer, current_trace, new_trace
 from cotan.transforms.batch import AxisData, BatchTrace, BatchTracer, Dim
 from cotan.transforms.stage import FlatFun, StageTrace
 
@@ -81,13 +81,3 @@ def stage_lifted(
     inner = [(v, c) for v, c in pairs if not isinstance(c, Tracer)]
     jaxpr = jaxpr.replace(constvars=[v for v, _ in inner], invars=[*(v for v, _ in outer), *jaxpr.invars])
     return Lifted(ClosedJaxpr(jaxpr, [c for _, c in inner]), tuple(c for _, c in outer))
-
-
-def enclosing(tracer: Tracer, trace: Trace | None = None) -> bool:
-    """Whether ``tracer`` belongs to ``trace`` (the current one if None) or to one around it."""
-    trace = current_trace() if trace is None else trace
-    while trace is not None:
-        if trace.owns(tracer):
-            return True
-        trace = getattr(trace, "parent", None)
-    return False
