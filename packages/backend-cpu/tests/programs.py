@@ -53,7 +53,12 @@ def compiled(closed: ClosedJaxpr, donated: Sequence[bool] = ()) -> Any:
     """The executable for the first CPU device."""
     backend = get_backend("cpu")
     device = backend.devices()[0]
-    program = compile_to_program(closed, supports_library=backend.lowerings().library, donated=tuple(donated))
+    program = compile_to_program(
+        closed,
+        supports_library=backend.lowerings().library,
+        donated=tuple(donated),
+        local_bytes=backend.capabilities.local_bytes,
+    )
     return backend.compile(program, CompileOptions(device, tuple(donated), program.name))
 
 

@@ -17,6 +17,7 @@ from cotan.compiler import compile_to_program
 from cotan.config import config
 from cotan.primitives import dot, transcendental
 from cotan.structural import broadcast_in_dim
+from cotan_cpu.backend import LOCAL_BYTES
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -28,7 +29,7 @@ def test_random_program(random: Random, count: int) -> None:
     with config.override(enable_x64=True):
         closed = staged(drawn.fun, *drawn.args)
         library = (dot.dot_general_p,) if drawn.with_library else ()
-        program = compile_to_program(closed, donated=drawn.donated, supports_library=library)
+        program = compile_to_program(closed, donated=drawn.donated, supports_library=library, local_bytes=LOCAL_BYTES)
         executable = backend.compile(program, SimpleNamespace(device=device))
         expected = by_reference(closed, drawn.args)
         for _ in range(2):

@@ -334,6 +334,8 @@ def run_kernel(kernel: Kernel, buffers: Sequence[np.ndarray]) -> None:
     for slot, operand in enumerate(kernel.operands):
         if flat[slot].shape != (operand.size,) or flat[slot].dtype != operand.dtype:
             raise KernelError(f"operand {slot} should be {operand.shape} {operand.dtype}, got {buffers[slot].dtype}")
+    for slot, scratch in enumerate(kernel.scratch, len(kernel.operands)):
+        flat[slot] = np.empty(scratch.size, scratch.dtype)
     evaluator = Evaluator(flat, hoist=False)
     for node in kernel.tree:
         run_node(evaluator, node, kernel)
@@ -342,7 +344,10 @@ def run_kernel(kernel: Kernel, buffers: Sequence[np.ndarray]) -> None:
 def run_node(evaluator: Evaluator, node: Node, kernel: Kernel) -> None:
     """Run one node of a kernel's tree."""
     if isinstance(node, Loop):
+        scratch = _scratch_of(node.body, kernel)
         for _ in evaluator.steps((node.axis,)):
+            for slot in scratch:
+                evaluator.buffers[slot].view(np.uint8).fill(0x7F)
             for inner in node.body:
                 run_node(evaluator, inner, kernel)
     elif isinstance(node, Let):
@@ -355,6 +360,15 @@ def run_node(evaluator: Evaluator, node: Node, kernel: Kernel) -> None:
         _scan_loop(evaluator, node, kernel)
     else:
         _store(evaluator, node, kernel)
+
+
+def _scratch_of(body: Sequence[Node], kernel: Kernel) -> set[int]:
+    """The scratch that reductions in this body write: garbage when an iteration begins."""
+    reductions = [node for node in body if isinstance(node, ReduceLoop)]
+    stores = [n for node in reductions for level in node.levels for n in level if isinstance(n, Store)]
+    if any(store.slot < len(kernel.operands) for store in stores):
+        raise KernelError("a reduction stores to an operand")
+    return {store.slot for store in stores}
 
 
 def _pin(evaluator: Evaluator, node: Expr, value: Any) -> None:
@@ -399,7 +413,7 @@ def _scan_loop(evaluator: Evaluator, node: ScanLoop, kernel: Kernel) -> None:
             bodies = [evaluator(body) for body in node.bodies]
             states = evaluator.combine(node.combiner, states, bodies, [init.dtype for init in node.inits])
             for slot, index, which in node.stores:
-                value = cast(states[which], kernel.operands[slot].dtype)
+                value = cast(states[which], kernel.slots[slot].dtype)
                 _write(evaluator, kernel, slot, evaluator.index(index), value)
     evaluator.axes.pop(node.axis, None)
 
@@ -421,7 +435,7 @@ def _store(evaluator: Evaluator, node: Store, kernel: Kernel) -> None:
 
 def _write(evaluator: Evaluator, kernel: Kernel, slot: int, at: int, value: Any) -> None:
     buffer = evaluator.buffers[slot]
-    if not kernel.operands[slot].written:
+    if not kernel.slots[slot].written:
         raise KernelError(f"a store to operand {slot} of `{kernel.name}`, which is not marked as written")
     if not 0 <= at < len(buffer):
         raise KernelError(f"a store to element {at} of operand {slot}, which has {len(buffer)}")

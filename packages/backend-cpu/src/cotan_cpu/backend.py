@@ -22,6 +22,9 @@ from cotan_cpu.pool import pool
 
 hide_frames(os.path.dirname(__file__))
 
+LOCAL_BYTES = 1 << 15
+"""Scratch on the stack of a kernel: it should stay in the nearest cache beside what the row reads."""
+
 _DTYPES = frozenset(
     {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
     | {"float16", "float32", "float64", "complex64", "complex128", "bfloat16", "int4", "uint4", "int2", "uint2"}
@@ -85,7 +88,13 @@ class CpuBackend(Backend):
 
     name = "cpu"
     capabilities = Capabilities(
-        eager=True, kernels=True, dtypes=_DTYPES, donation=True, host_steps=True, control_flow=True
+        eager=True,
+        kernels=True,
+        dtypes=_DTYPES,
+        donation=True,
+        host_steps=True,
+        control_flow=True,
+        local_bytes=LOCAL_BYTES,
     )
 
     def __init__(self) -> None:

@@ -17,6 +17,7 @@ from cotan.ir.avals import ShapedArray
 from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
 from cotan.ir.program import BranchStep, CopyStep, HostStep, Kernel, KernelStep, LibraryStep, LoopStep, Program
 from cotan_cpu import control
+from cotan_cpu.backend import LOCAL_BYTES
 from cotan_cpu.codegen import Target, emit_kernel, jit
 
 PARALLEL_FROM = 60e-6
@@ -254,7 +255,7 @@ class Writer:
         """Do a library step by kernels after all, or on the host where it has none."""
         operands, results = ([Var(self.aval(n)) for n in numbers] for numbers in (step.operands, step.results))
         jaxpr = Jaxpr((), operands, [Eqn(step.primitive, operands, results, step.params)], results)
-        program = compile_to_program(ClosedJaxpr(jaxpr), name=step.primitive.name)
+        program = compile_to_program(ClosedJaxpr(jaxpr), name=step.primitive.name, local_bytes=LOCAL_BYTES)
         if program.consts or not all(isinstance(each, KernelStep) for each in program.steps):
             self.host(step)
             return

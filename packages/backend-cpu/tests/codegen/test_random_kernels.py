@@ -12,7 +12,7 @@ from compiler import random_programs
 from compiler.compiling import by_reference, staged
 from kernel_harness import run_fenced, targets
 
-from cotan.compiler import compile_to_program
+from cotan.compiler import compile_to_program, scratch
 from cotan.config import config
 from cotan.ir.program import Kernel
 from cotan.primitives import dot
@@ -49,10 +49,12 @@ def test_random_kernels(seed: int, monkeypatch: Any) -> None:
         run_fenced(kernel, arrays, target, parts=random.choice((1, 2, 3)))
 
     monkeypatch.setattr(random_programs, "EXTENTS", EXTENTS)
+    monkeypatch.setattr(scratch, "LONG", 2)
+    monkeypatch.setattr(scratch, "WORTH", 1.0)
     monkeypatch.setattr(program_interpreter, "run_kernel", native)
     with config.override(enable_x64=True):
         closed = staged(program_of, *args)
-        program = compile_to_program(closed, supports_library=(dot.dot_general_p,))
+        program = compile_to_program(closed, supports_library=(dot.dot_general_p,), local_bytes=1 << 15)
         found = program_interpreter.run_program(program, args)
         for actual, expected in zip(found, by_reference(closed, args), strict=True):
             np.testing.assert_allclose(actual, np.asarray(expected), rtol=1e-9, atol=1e-9)

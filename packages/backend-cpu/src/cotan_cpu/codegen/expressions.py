@@ -38,6 +38,7 @@ class ExpressionPrinter(IndexPrinter):
     def __init__(self, builder: Builder, target: Target, kernel: Kernel) -> None:
         super().__init__(builder, target)
         self.kernel = kernel
+        self.slots = kernel.slots
         self.context = Context(builder, target)
         self.base_mask: Val | None = None
         self.guard: Val | None = None
@@ -49,7 +50,8 @@ class ExpressionPrinter(IndexPrinter):
         for slot in range(len(self.kernel.operands)):
             entry = self.b.gep("ptr", Val("%table", "ptr", 1, 0), literal(slot, "i64"))
             pointers.append(self.b.emit(f"load ptr, ptr {entry.text}", "ptr", 1, 0))
-        return pointers
+        rows = [self.b.alloca(types.memory_kind(row.dtype), row.size) for row in self.kernel.scratch]
+        return [*pointers, *rows]
 
     # Expressions.
 
@@ -190,7 +192,7 @@ class ExpressionPrinter(IndexPrinter):
     # Memory.
 
     def load(self, slot: int, index: Index) -> Val:
-        operand = self.kernel.operands[slot]
+        operand = self.slots[slot]
         kind = types.memory_kind(operand.dtype)
         if operand.size == 0:
             value = literal(0, kind)
@@ -225,7 +227,7 @@ class ExpressionPrinter(IndexPrinter):
 
     def _read(self, slot: int, rhs: str, kind: str, lanes: int, depth: int) -> Val:
         """A load; one of memory that the kernel also writes stays where it is."""
-        if self.kernel.operands[slot].written:
+        if self.slots[slot].written:
             return self.b.impure(rhs, kind, lanes)
         return self.b.emit(rhs, kind, lanes, depth)
 
@@ -283,7 +285,7 @@ class ExpressionPrinter(IndexPrinter):
 
     def store(self, slot: int, index: Index, value: Val, condition: Val | None = None) -> None:
         """Write the value where the condition holds."""
-        b, dtype = self.b, self.kernel.operands[slot].dtype
+        b, dtype = self.b, self.slots[slot].dtype
         kind = types.memory_kind(dtype)
         value = b.convert("zext", value, kind) if value.kind == "i1" else value
         form = self.form(index)

@@ -70,7 +70,7 @@ class TreePrinter(ExpressionPrinter):
         self.guard = condition
         value = self.emit(node.value)
         if node.combine is not None:
-            dtype = self.kernel.operands[node.slot].dtype
+            dtype = self.slots[node.slot].dtype
             old = self.load(node.slot, node.index)
             value = self.combine(node.combine, [dtype], [old], [value])[0]
         self.store(node.slot, node.index, value, condition)
@@ -291,7 +291,7 @@ class TreePrinter(ExpressionPrinter):
                 results = self.combine(node.combiner, dtypes, states, values)
                 for slot, index, state in node.stores:
                     # States may be wider than what is kept of them.
-                    kept = self.kernel.operands[slot].dtype
+                    kept = self.slots[slot].dtype
                     self.store(slot, index, types.cast(b, results[state], dtypes[state], kept, self.target))
 
             self.bound(node.axis, position, 1, 1, 0, extent - 1, step)

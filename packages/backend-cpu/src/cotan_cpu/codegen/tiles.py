@@ -29,7 +29,7 @@ class Tiling:
         self.rows = node.axis
         self.columns = tile.inner.axis
         self.tile = tile
-        operands = printer.kernel.operands
+        operands = printer.slots
         self.kinds = [memory_kind(operands[load.attr[0]].dtype) for load in tile.loads]
         self.scratch = [self.b.alloca(kind, tile.size * tile.size) for kind in self.kinds]
 
@@ -105,7 +105,7 @@ class Tiling:
         for load, kind, scratch in zip(self.tile.loads, self.kinds, self.scratch):
             pointer = b.gep(kind, scratch, place)
             value = b.impure(f"load <{size} x {kind}>, ptr {pointer.text}, align {_align_of(kind, size)}", kind, size)
-            if p.kernel.operands[load.attr[0]].dtype.kind == "b":
+            if p.slots[load.attr[0]].dtype.kind == "b":
                 value = b.compare("icmp ne", value, literal(0, kind))
             p.bind(load, value)
 

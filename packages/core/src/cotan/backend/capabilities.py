@@ -35,6 +35,9 @@ class Capabilities:
     control_flow: bool = False
     """Whether compiled programs may hold loops and branches (``cotan.ir.control``). Programs that do are otherwise run
     operation by operation, and loops by Python, with compiled bodies."""
+    local_bytes: int = 0
+    """Bytes of memory of its own that a kernel may use in each iteration of its parallel loops, to keep values of a row
+    that it needs more than once (``Kernel.scratch``)."""
     collectives: str = "none"
     """'native', 'host' or 'none'."""
 

@@ -143,8 +143,11 @@ def _kernel(program: Program, step: KernelStep, head: str) -> list[str]:
         f"{head}   kernel {kernel.name}   fused: {' '.join(kernel.fused)}",
         f"    {_bytes(read)} read, {_bytes(written)} written{place}, {kernel.flops} operations",
     ]
-    names = _Names(kernel, [_buffer(program, n).split(":")[0] for n in step.buffers])
-    lines.extend(f"    {n} = {_buffer(program, b)}" for n, b in zip(names.operands, step.buffers, strict=True))
+    rows = [f"row{k}" for k in range(len(kernel.scratch))]
+    names = _Names(kernel, [*(_buffer(program, n).split(":")[0] for n in step.buffers), *rows])
+    lines.extend(f"    {n} = {_buffer(program, b)}" for n, b in zip(names.operands, step.buffers, strict=False))
+    for row, scratch in zip(rows, kernel.scratch, strict=True):
+        lines.append(f"    {row} = scratch:{short_name(scratch.dtype)}[{scratch.size}]")
     lines.extend(_nodes(kernel.tree, names, "    "))
     return lines
 
@@ -158,11 +161,19 @@ class _Names:
         self.values: dict[Expr, str] = {}
         self._texts: dict[tuple[Expr, bool], str] = {}
         self._depth = 0
+        self._count = 0
 
     def new(self, node: Expr) -> str:
-        name = self.values[node] = f"t{len(self.values)}"
+        name = self.values[node] = f"t{self._count}"
+        self._count += 1
         self._texts.clear()
         return name
+
+    def stored(self, store: Store) -> None:
+        """From here on a value that scratch holds is written as its element."""
+        if store.slot >= len(self.kernel.operands):
+            self.values[store.value] = self.element(store.slot, store.index)
+            self._texts.clear()
 
     def element(self, slot: int, index: Index) -> str:
         return f"{self.operands[slot]}[{self.index(index)}]"
@@ -223,6 +234,7 @@ def _nodes(nodes: Sequence[Node], names: _Names, indent: str) -> list[str]:
             checks = "".join(f" if {lo} <= {names.index(index)} < {hi}" for index, lo, hi in node.conditions)
             sign = "combine=" if node.combine is not None else "="
             lines.append(f"{indent}{names.element(node.slot, node.index)} {sign} {names.text(node.value)}{checks}")
+            names.stored(node)
         elif isinstance(node, ScanLoop):
             lines.extend(_scan(node, names, indent))
         else:

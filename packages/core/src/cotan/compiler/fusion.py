@@ -99,6 +99,8 @@ class Fusion:
     """The variables in memory that each unit reads."""
     inlined: dict[Var, Op]
     """Variables without a buffer -> the operation that says what their elements are."""
+    local_bytes: int = 0
+    """Bytes of scratch that a kernel may use for a row."""
 
 
 @dataclass
@@ -113,7 +115,7 @@ class _State:
     accesses: dict[Var, dict[tuple[int, Idx], dict[Loops, None]]] = field(default_factory=dict)
 
 
-def fuse(ops: Sequence[Op], outputs: Sequence[Var]) -> Fusion:
+def fuse(ops: Sequence[Op], outputs: Sequence[Var], local_bytes: int = 0) -> Fusion:
     """Decide for every operation, given the variables that must become buffers in any case."""
     producer = {v: op for op in ops for v in op.outs}
     state = _State(producer, set(outputs))
@@ -127,7 +129,9 @@ def fuse(ops: Sequence[Op], outputs: Sequence[Var]) -> Fusion:
         if op.kind == "map":
             _estimate(op, state)
     _decide(ops, state)
-    return _collect(ops, state)
+    fusion = _collect(ops, state)
+    fusion.local_bytes = local_bytes
+    return fusion
 
 
 def _is_leaf(var: Var, state: _State) -> bool:

@@ -12,6 +12,7 @@ from cotan.compiler.fusion import Fusion, Group, scattering, start_of
 from cotan.compiler.guards import Protector
 from cotan.compiler.legalize import HALF, convert, widen
 from cotan.compiler.rewrite import Rewriter, make_plain
+from cotan.compiler.scratch import keep_rows
 from cotan.compiler.tree import Path, Root, derive, joined_loops, same_loops, topological
 from cotan.ir.index import Axis, Index, axis_index, linear_index
 from cotan.ir.jaxpr import Var
@@ -70,6 +71,9 @@ class _Builder:
         exprs = [e for r in roots for e, _ in r.values()]
         roots = _rewritten(roots, joined_loops(nests, exprs, [i for r in roots for i in r.indices()]))
         tree = derive(roots, sizes)
+        scratch: tuple[KernelOperand, ...] = ()
+        if self.fusion.local_bytes:
+            tree, scratch = keep_rows(tree, sizes, self.fusion.local_bytes)
         order = topological([e for r in roots for e, _ in r.values()])
         read = {node.attr[0] for node in order if node.op == "load"}
         combined = {r.node.slot for r in roots if isinstance(r.node, Store) and r.node.combine is not None}
@@ -80,7 +84,7 @@ class _Builder:
             for aval in (physical(v.aval),)
         )
         moved = sum(physical(v.aval).nbytes for v in self.slots)
-        kernel = Kernel(name, operands, tree, tuple(self.names), _flops(tree, 1), moved)
+        kernel = Kernel(name, operands, tree, tuple(self.names), _flops(tree, 1), moved, scratch=scratch)
         return Draft(kernel, tuple(self.slots), tuple(outs))
 
 
@@ -229,9 +233,10 @@ def _reduction_flops(node: ReduceLoop, times: int) -> int:
     total = 0
     for axis, level in zip(node.axes, node.levels, strict=True):
         times *= axis.extent
-        total += _flops(level, times)
+        total += _flops([n for n in level if not isinstance(n, Store)], times)
     bodies = [a for r in (node.value, *node.siblings) for a in r.args[len(r.args) // 2 :]]
-    return total + times * (_operations(bodies) + len(bodies))
+    kept = [n.value for n in node.levels[-1] if isinstance(n, Store)]
+    return total + times * (_operations([*bodies, *kept]) + len(bodies))
 
 
 def _operations(exprs: Sequence[Expr]) -> int:

@@ -33,6 +33,7 @@ def compile_to_program(
     supports_library: Container[Primitive] = (),
     donated: Sequence[bool] = (),
     name: str = "",
+    local_bytes: int = 0,
 ) -> Program:
     """Compile a jaxpr for a backend that runs kernels.
 
@@ -41,11 +42,13 @@ def compile_to_program(
       supports_library: the primitives for which the backend has library calls.
       donated: for each argument, whether a result may take over its memory.
       name: what the program is called.
+      local_bytes: the scratch that a kernel may use for a row (``Capabilities.local_bytes``).
 
     Raises:
       MissingRuleError: a primitive has neither a kernel rule nor a decomposition nor a reference.
     """
-    return _Compilation(closed, supports_library, donated, name or closed.jaxpr.name or "program").program()
+    name = name or closed.jaxpr.name or "program"
+    return _Compilation(closed, supports_library, donated, name, local_bytes=local_bytes).program()
 
 
 class _Compilation:
@@ -59,6 +62,7 @@ class _Compilation:
         donated: Sequence[bool],
         name: str,
         carried: Carried | None = None,
+        local_bytes: int = 0,
     ) -> None:
         self.closed = optimise(closed)
         self.carried = carried
@@ -66,6 +70,7 @@ class _Compilation:
         self.supports_library = supports_library
         self.donated = tuple(donated) or (False,) * len(self.inputs)
         self.name = name
+        self.local_bytes = local_bytes
         self.consts: dict[Var, Any] = dict(zip(self.closed.jaxpr.constvars, self.closed.consts, strict=True))
         self.ops: list[Op] = []
         self.renamed: dict[Var, Atom] = {}
@@ -87,7 +92,7 @@ class _Compilation:
             outputs = self._twice(outputs)
         keep_updates(self.ops, {*outputs, *self.consts})
         self.ops = split_reductions(self.ops)
-        fusion = fuse(self.ops, outputs)
+        fusion = fuse(self.ops, outputs, self.local_bytes)
         given = {v for v, d in zip(self.inputs, self.donated, strict=False) if d}
         finish_soon(fusion, set(outputs), given)
         self._emit(fusion, outputs)
@@ -103,7 +108,7 @@ class _Compilation:
         given = set(carried.values())
         donated = tuple(k in given for k in range(len(closed.in_avals)))
         name = closed.jaxpr.name or self.name
-        part = _Compilation(closed, self.supports_library, donated, name, carried).program()
+        part = _Compilation(closed, self.supports_library, donated, name, carried, self.local_bytes).program()
         self.notes.extend(note for note in part.notes if note not in self.notes)
         return part
 

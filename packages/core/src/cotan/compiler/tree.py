@@ -16,7 +16,10 @@ What a printer of ``Kernel.tree`` may rely on:
   (outermost first) become ``combine(states, value.args[k:])``. Combiners are associative; named ones and those with
   ``commutative`` may be combined in any order, which reductions over floats should use for several accumulators.
   ``levels[n]`` are the nodes to run inside of axis n, before axis n + 1 begins or, in the last one, before combining.
-  They hold Lets and ReduceLoops.
+  They hold Lets and ReduceLoops, and behind them Stores to scratch.
+* Scratch (``Kernel.scratch``, only for backends with ``Capabilities.local_bytes``) is one row: it is written in a
+  ReduceLoop over one axis, at that axis, without conditions, and read by the nodes that follow in the same body of a
+  parallel loop, at their own axes. Iterations of that loop and of those around it share nothing of it.
 * ``ScanLoop``: ``axis`` is sequential; with ``reverse`` it runs from extent - 1 down to 0. In each step run ``body``,
   then states = combine(states, bodies), then for each (slot, index, k) of ``stores`` write state k, converted to the
   slot's dtype (from float32, where that has half precision). A ScanLoop is the last node of its body.
@@ -47,7 +50,7 @@ from cotan.ir.program import Let, Loop, Node, ReduceLoop, ScanLoop, Store
 from cotan.ir.scalar import Expr
 
 Path = tuple[Axis, ...]
-_TRIVIAL = frozenset({"const", "index", "project"})
+TRIVIAL = frozenset({"const", "index", "project"})
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ class _Derivation:
                 continue
             deeper = any(len(path) > len(home) for path in wanted)
             open_ = any(wanted.values())
-            if deeper and node.op not in _TRIVIAL and (open_ or node not in self.unsafe):
+            if deeper and node.op not in TRIVIAL and (open_ or node not in self.unsafe):
                 place.let = True
                 # Inside of a Let nothing is under the guards outside of it.
                 wanted = {home: True}

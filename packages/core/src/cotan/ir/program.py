@@ -40,8 +40,8 @@ class ReduceLoop:
     """Compute the reduce node ``value`` (op 'reduce') here: loops over its axes, ``body`` hoisted per level.
 
     ``levels[k]`` are the nodes to compute inside of axis k before the next axis begins (for the last axis: before the
-    states are combined); one entry per axis. ``siblings`` are further reduce nodes over the very same axes, to be
-    computed in the same loops: no one of them uses another's result.
+    states are combined); one entry per axis. Stores among them go to scratch. ``siblings`` are further reduce nodes
+    over the very same axes, to be computed in the same loops: no one of them uses another's result.
     """
 
     value: Expr
@@ -98,6 +98,8 @@ class Kernel:
 
     ``in_place``: pairs (read slot, written slot) that may be the very same memory: every load from the read slot has
     exactly the index of the store to the written one. All other operands are apart from all written ones.
+    ``scratch``: memory of the kernel's own, which slots behind those of the operands name. Each iteration of the
+    parallel loops around its stores has one for itself, undefined at the beginning.
     """
 
     name: str
@@ -107,6 +109,12 @@ class Kernel:
     flops: int = 0
     bytes: int = 0
     in_place: tuple[tuple[int, int], ...] = ()
+    scratch: tuple[KernelOperand, ...] = ()
+
+    @property
+    def slots(self) -> tuple[KernelOperand, ...]:
+        """What loads and stores name by their position."""
+        return (*self.operands, *self.scratch)
 
 
 @dataclass(frozen=True)

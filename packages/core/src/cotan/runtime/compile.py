@@ -332,7 +332,11 @@ def _for_door(closed: ClosedJaxpr, backend: Backend, door: str, options: Compile
             plain = decompose_jaxpr(closed, backend.lowerings().native)
             return ClosedJaxpr(plain.jaxpr, [_stored(value) for value in plain.consts])
         program = compile_to_program(
-            closed, supports_library=backend.lowerings().library, donated=options.donated, name=options.name
+            closed,
+            supports_library=backend.lowerings().library,
+            donated=options.donated,
+            name=options.name,
+            local_bytes=backend.capabilities.local_bytes,
         )
         if any(type(value) is Array for value in program.consts.values()):
             program = replace(program, consts={number: _stored(value) for number, value in program.consts.items()})
