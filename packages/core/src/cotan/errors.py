@@ -209,6 +209,12 @@ def where() -> str:
     return format_frame(None if frame is None else (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
 
 
+def a_type(x: Any) -> str:
+    """``an int``: what ``x`` is, for messages."""
+    name = type(x).__name__
+    return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"
+
+
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Issue a warning that points at the user's line, however deep in cotan it is raised."""
     frame = _frame()

@@ -21,7 +21,7 @@ from cotan.api.flat import (
     lift_leaf,
     subject,
 )
-from cotan.errors import where
+from cotan.errors import a_type, where
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, shaped, tangent_aval
 from cotan.ir.evaluate import eval_jaxpr
 from cotan.ir.jaxpr import Jaxpr
@@ -64,9 +64,7 @@ def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux:
     check_callable("jvp", fun)
     for what, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, tuple | list):
-            raise TypeError(
-                f"{where()}: jvp: {what} must be a tuple or list of arguments, got a {type(given).__name__}"
-            )
+            raise TypeError(f"{where()}: jvp: {what} must be a tuple or list of arguments, got {a_type(given)}")
     args = tuple(primals)
     leaves, tree = tree_flatten((args, {}))
     names = ArgNames(fun, tree)
@@ -111,7 +109,7 @@ def _tangent_leaves(
 def _mismatch(x: Any, expected: ShapedArray) -> tuple[type[Exception], str] | None:
     """The exception for an ``x`` that is no (co)tangent of type ``expected``, and what it is; None if it is one."""
     if not is_array_like(x):
-        return TypeError, f"a {type(x).__name__}"
+        return TypeError, a_type(x)
     if getattr(x, "dtype", None) == dtypes.float0:
         aval = shaped(np.shape(x), dtypes.float0)
     else:
@@ -375,7 +373,7 @@ def _check_inputs(
 ) -> None:
     for k, leaf in enumerate(leaves):
         if not is_array_like(leaf):
-            problem = f"is a {type(leaf).__name__}, not an array. Leave it out of argnums if it is not data."
+            problem = f"is {a_type(leaf)}, not an array. Leave it out of argnums if it is not data."
         else:
             dtype = get_aval(leaf).dtype
             if holomorphic:

@@ -10,7 +10,7 @@ from typing import Any
 
 from cotan import dtypes
 from cotan.api.flat import check_callable
-from cotan.errors import where
+from cotan.errors import a_type, where
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, shaped
 from cotan.ir.trace import current_trace, eval_trace
 from cotan.primitives import callback as primitives
@@ -114,7 +114,7 @@ def _results(api: str, declared: Any) -> tuple[tuple[ShapedArray, ...], PyTreeDe
         if not isinstance(shape, tuple) or dtype is None:
             raise TypeError(
                 f"{where()}: {api}: result_shape_dtypes must hold objects with a shape and a dtype "
-                f"(cotan.ShapeDtypeStruct), got a {type(leaf).__name__}{at}"
+                f"(cotan.ShapeDtypeStruct), got {a_type(leaf)}{at}"
             )
         dtype = dtypes.as_dtype(dtype)
         if dtypes.is_extended(dtype):

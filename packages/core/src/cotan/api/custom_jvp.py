@@ -16,7 +16,7 @@ from cotan.api.custom_rules import (
     mismatch,
 )
 from cotan.api.flat import Function
-from cotan.errors import where
+from cotan.errors import a_type, where
 from cotan.ir.avals import get_aval, tangent_aval
 from cotan.primitives.custom_jvp import BatchedJVP, custom_jvp_fun
 from cotan.structural import Zero, add_tangents, instantiate
@@ -80,7 +80,7 @@ class custom_jvp(RuledFunction):
           TypeError: ``jvp`` is not callable.
         """
         if not callable(jvp):
-            raise TypeError(f"{self.subject}: defjvp takes the rule, a function, got a {type(jvp).__name__}")
+            raise TypeError(f"{self.subject}: defjvp takes the rule, a function, got {a_type(jvp)}")
         self.jvp = jvp
         self.symbolic_zeros = bool(symbolic_zeros)
         return jvp
@@ -106,7 +106,7 @@ class custom_jvp(RuledFunction):
             )
         for rule in jvps:
             if not (rule is None or callable(rule)):
-                raise TypeError(f"{self.subject}: defjvps takes functions and None, got a {type(rule).__name__}")
+                raise TypeError(f"{self.subject}: defjvps takes functions and None, got {a_type(rule)}")
 
         def jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
             if len(jvps) != len(primals):
@@ -161,7 +161,7 @@ class _Call(Call):
         pair = self.function.run(self.rule, *self.fixed(primals), args, dots)
         what = f"its rule `{fun_name(self.rule)}`"
         if not (isinstance(pair, tuple | list) and len(pair) == 2):
-            shown = f"{len(pair)} values" if isinstance(pair, tuple | list) else f"a {type(pair).__name__}"
+            shown = f"{len(pair)} values" if isinstance(pair, tuple | list) else a_type(pair)
             raise TypeError(
                 f"{self.function.subject}: {what} must return a pair (result, tangent of the result), got {shown}"
             )

@@ -16,7 +16,7 @@ import numpy as np
 
 from cotan import dtypes
 from cotan.api.flat import Function, check_argument_leaves, check_callable, lift_leaf
-from cotan.errors import UnexpectedTracerError, where
+from cotan.errors import UnexpectedTracerError, a_type, where
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, same_type, shaped, tangent_aval
 from cotan.ir.trace import Tracer
 from cotan.primitives.cast import convert_element_type, stop_gradient
@@ -114,7 +114,7 @@ def custom_vjp_primal_tree_values(tree: Any) -> Any:
         if not isinstance(x, CustomVJPPrimal):
             raise TypeError(
                 f"{where()}: custom_vjp_primal_tree_values takes a tree of CustomVJPPrimal, as a forward rule with "
-                f"symbolic_zeros=True gets them, got a {type(x).__name__} in it"
+                f"symbolic_zeros=True gets them, got {a_type(x)} in it"
             )
         return x.value
 
@@ -296,7 +296,7 @@ class Call:
             for path, leaf in tree_flatten_with_path(out)[0]:
                 if not is_array_like(leaf):
                     raise TypeError(
-                        f"{self.function.subject}: {rule} returned a {type(leaf).__name__}"
+                        f"{self.function.subject}: {rule} returned {a_type(leaf)}"
                         f"{' at ' + keystr(path) if path else ''}, which is not an array"
                     )
         avals = list(map(get_aval, leaves))
@@ -330,7 +330,7 @@ def mismatch(x: Any, expected: ShapedArray) -> str:
         )
         return "" if fits else f"a Python {type(x).__name__}"
     if not is_array_like(x):
-        return f"a {type(x).__name__}"
+        return a_type(x)
     aval = shaped(x.shape, x.dtype) if is_float0(x) else get_aval(x)
     return "" if same_type(aval, expected) else aval.short()
 

@@ -16,7 +16,7 @@ from cotan.api.custom_rules import (
     mismatch,
 )
 from cotan.api.flat import Function
-from cotan.errors import UnexpectedTracerError
+from cotan.errors import UnexpectedTracerError, a_type
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, tangent_aval
 from cotan.ir.trace import Tracer
 from cotan.primitives.custom_vjp import BatchedVJP, custom_vjp_fun
@@ -86,7 +86,7 @@ class custom_vjp(RuledFunction):
         """
         for which, rule in (("fwd", fwd), ("bwd", bwd)):
             if not callable(rule):
-                raise TypeError(f"{self.subject}: defvjp takes functions, got a {type(rule).__name__} for {which}")
+                raise TypeError(f"{self.subject}: defvjp takes functions, got {a_type(rule)} for {which}")
         self.fwd, self.bwd = fwd, bwd
         self.symbolic_zeros, self.optimize_remat = bool(symbolic_zeros), bool(optimize_remat)
 
@@ -129,7 +129,7 @@ class _Call(Call):
         pair = self.function.run(self.fwd, *self.arguments(args))
         what = f"its forward function `{fun_name(self.fwd)}`"
         if not (isinstance(pair, tuple | list) and len(pair) == 2):
-            shown = f"{len(pair)} values" if isinstance(pair, tuple | list) else f"a {type(pair).__name__}"
+            shown = f"{len(pair)} values" if isinstance(pair, tuple | list) else a_type(pair)
             raise TypeError(f"{self.function.subject}: {what} must return a pair (result, residuals), got {shown}")
         out, residuals = pair
         outs = self.results(out, what)
@@ -137,7 +137,7 @@ class _Call(Call):
         for path, leaf in tree_flatten_with_path(residuals)[0]:
             if not is_array_like(leaf):
                 raise TypeError(
-                    f"{self.function.subject}: {what} returned a {type(leaf).__name__} among the residuals"
+                    f"{self.function.subject}: {what} returned {a_type(leaf)} among the residuals"
                     f"{' at ' + keystr(path) if path else ''}; residuals must be arrays. What is no data belongs into "
                     "nondiff_argnums, or is closed over by the backward function."
                 )
@@ -172,7 +172,7 @@ class _Backward:
         )
         children = call.tree.children()
         if not (isinstance(back, tuple | list) and len(back) == len(children)):
-            shown = f"{len(back)}" if isinstance(back, tuple | list) else f"a {type(back).__name__}"
+            shown = f"{len(back)}" if isinstance(back, tuple | list) else a_type(back)
             raise TypeError(
                 f"{call.function.subject}: {what} must return a tuple with one cotangent for each differentiable "
                 f"argument (None for zero), that is, {len(children)} of them, got {shown}"
@@ -191,7 +191,7 @@ class _Backward:
             problem = "" if ct.shape == expected.shape and ct.dtype == expected.dtype else str(ct)
         elif not is_array_like(ct):
             raise TypeError(
-                f"{self.call.function.subject}: {what} returned a {type(ct).__name__} as the cotangent of "
+                f"{self.call.function.subject}: {what} returned {a_type(ct)} as the cotangent of "
                 f"`{self.call.names[k]}`, which is not an array"
             )
         else:

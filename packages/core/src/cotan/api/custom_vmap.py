@@ -7,7 +7,7 @@ from typing import Any
 
 from cotan.api.custom_rules import Call, RuledFunction
 from cotan.api.flat import Function
-from cotan.errors import UnexpectedTracerError
+from cotan.errors import UnexpectedTracerError, a_type
 from cotan.ir.avals import get_aval, same_type
 from cotan.primitives.custom_vmap import custom_vmap_fun
 from cotan.tracebacks import guarded
@@ -64,7 +64,7 @@ class custom_vmap(RuledFunction):
           TypeError: ``vmap_rule`` is not callable.
         """
         if not callable(vmap_rule):
-            raise TypeError(f"{self.subject}: def_vmap takes the rule, a function, got a {type(vmap_rule).__name__}")
+            raise TypeError(f"{self.subject}: def_vmap takes the rule, a function, got {a_type(vmap_rule)}")
         self.vmap_rule = vmap_rule
         return vmap_rule
 
@@ -100,7 +100,7 @@ class _Call(Call):
                 "sees only the arguments: pass that value as one."
             ) from None
         if not (isinstance(pair, tuple | list) and len(pair) == 2):
-            shown = f"{len(pair)} values" if isinstance(pair, tuple | list) else f"a {type(pair).__name__}"
+            shown = f"{len(pair)} values" if isinstance(pair, tuple | list) else a_type(pair)
             raise TypeError(f"{who}: {what} must return a pair (result, which results are mapped), got {shown}")
         out, out_batched = pair
         leaves, tree = tree_flatten(out)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cotan.api.callbacks import debug_arguments
-from cotan.errors import source_frame, where
+from cotan.errors import a_type, source_frame, where
 from cotan.primitives.callback import debug_callback
 
 _Printer = Callable[..., None]
@@ -63,7 +63,7 @@ def _two_forms(api: str, first: Any, args: tuple[Any, ...], kwargs: dict[str, An
 
 def _call(ordered: bool, partitioned: bool, callback: Any, *args: Any, **kwargs: Any) -> None:
     if not callable(callback):
-        raise TypeError(f"{where()}: debug.callback takes a function to call, got a {type(callback).__name__}")
+        raise TypeError(f"{where()}: debug.callback takes a function to call, got {a_type(callback)}")
     leaves, function = debug_arguments("debug.callback", callback, args, kwargs)
     debug_callback(leaves, function, ordered, partitioned)
 
@@ -190,7 +190,7 @@ def _fields(fmt: str) -> Iterator[str]:
 def check_format(api: str, fmt: Any, args: tuple[Any, ...], kwargs: dict[str, Any], unused: bool = False) -> None:
     """Raise for a format that would fail when the program runs; also for unused arguments, unless ``unused`` allows."""
     if not isinstance(fmt, str):
-        raise TypeError(f"{where()}: {api} takes a format, a str, got a {type(fmt).__name__}")
+        raise TypeError(f"{where()}: {api} takes a format, a str, got {a_type(fmt)}")
     try:
         names = list(_fields(fmt))
     except ValueError as error:

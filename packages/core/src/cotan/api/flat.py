@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cotan.errors import where
+from cotan.errors import a_type, where
 from cotan.ir.avals import get_aval, is_array_like
 from cotan.ir.trace import Tracer
 from cotan.runtime.dispatch import lift
@@ -26,7 +26,7 @@ def subject(api: str, fun: Function) -> str:
 
 def check_callable(api: str, fun: Any) -> None:
     if not callable(fun):
-        raise TypeError(f"{where()}: {api} takes a function to transform, got a {type(fun).__name__}")
+        raise TypeError(f"{where()}: {api} takes a function to transform, got {a_type(fun)}")
 
 
 def copy_identity(wrapper: Function, fun: Function, api: str) -> Function:
@@ -53,7 +53,7 @@ def check_argument_leaves(api: str, fun: Function, leaves: Sequence[Any], names:
         if not is_array_like(leaf):
             advice = "mark it as static (static_argnums or static_argnames)" if api == "jit" else "close over it"
             raise TypeError(
-                f"{subject(api, fun)}: argument `{name}` is a {type(leaf).__name__}, not an array. "
+                f"{subject(api, fun)}: argument `{name}` is {a_type(leaf)}, not an array. "
                 f"Arguments must be arrays, scalars or pytrees of them; {advice} if it is not data."
             )
 
@@ -66,7 +66,7 @@ def check_result_leaves(api: str, fun: Function, out: Any, leaves: Sequence[Any]
         if not is_array_like(leaf):
             at = f"at {keystr(path)} of" if path else "as"
             raise TypeError(
-                f"{subject(api, fun)}: the function returned a {type(leaf).__name__} {at} its "
+                f"{subject(api, fun)}: the function returned {a_type(leaf)} {at} its "
                 "result, which is not an array. Return arrays, scalars or pytrees of them."
             )
 
@@ -124,5 +124,5 @@ class FlatFunction:
 
 def _described(x: Any) -> str:
     if isinstance(x, tuple | list):
-        return f"a {type(x).__name__} of length {len(x)}"
-    return f"an array {get_aval(x).short()}" if is_array_like(x) else f"a {type(x).__name__}"
+        return f"{a_type(x)} of length {len(x)}"
+    return f"an array {get_aval(x).short()}" if is_array_like(x) else a_type(x)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cotan.api.flat import Function, check_callable, check_result_leaves, lift_leaf, subject
-from cotan.errors import where
+from cotan.errors import a_type, where
 from cotan.ir.avals import get_aval, is_array_like, same_type, tangent_aval
 from cotan.ir.jaxpr import ClosedJaxpr, Var
 from cotan.primitives.linear_call import linear_call as call
@@ -76,9 +76,7 @@ def _check_arrays(fun: Function, what: str, tree: Any, leaves: list[Any]) -> Non
         return
     for path, leaf in tree_flatten_with_path(tree)[0]:
         if not is_array_like(leaf):
-            raise TypeError(
-                f"{subject('linear_call', fun)}: {what}{keystr(path)} is a {type(leaf).__name__}, not an array"
-            )
+            raise TypeError(f"{subject('linear_call', fun)}: {what}{keystr(path)} is {a_type(leaf)}, not an array")
 
 
 def _fitting(fun: Function, fun_transpose: Function, back: Any, in_tree: PyTreeDef, in_avals: list[Any]) -> list[Any]:
@@ -92,7 +90,7 @@ def _fitting(fun: Function, fun_transpose: Function, back: Any, in_tree: PyTreeD
         if type(ct) in (int, float, complex) and not aval.shape:
             ct = convert_element_type(ct, aval.dtype, aval.weak_type)
         if not is_array_like(ct) or not same_type(get_aval(ct), tangent_aval(aval)):
-            got = get_aval(ct).short() if is_array_like(ct) else f"a {type(ct).__name__}"
+            got = get_aval(ct).short() if is_array_like(ct) else a_type(ct)
             raise TypeError(f"{who} must return {tangent_aval(aval).short()} for linear_args{keystr(path)}, got {got}")
         done.append(ct)
     return done

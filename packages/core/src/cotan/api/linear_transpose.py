@@ -11,7 +11,7 @@ from cotan import dtypes
 from cotan.api.autodiff import refuse_reduce_axes
 from cotan.api.flat import FlatFunction, Function, check_callable, lift_leaf, subject
 from cotan.api.tracing import avals_of
-from cotan.errors import where
+from cotan.errors import a_type, where
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, same_type
 from cotan.ir.evaluate import eval_jaxpr
 from cotan.ir.jaxpr import Jaxpr
@@ -70,7 +70,7 @@ def linear_transpose(fun: Function, *primals: Any, reduce_axes: Sequence[Any] = 
         for k, (aval, leaf) in enumerate(zip(jaxpr.out_avals, given, strict=True)):
             if not is_array_like(leaf) or not same_type(get_aval(leaf), aval):
                 path = keystr(tree_flatten_with_path(ct)[0][k][0])
-                got = get_aval(leaf).short() if is_array_like(leaf) else f"a {type(leaf).__name__}"
+                got = get_aval(leaf).short() if is_array_like(leaf) else a_type(leaf)
                 raise TypeError(
                     f"{where()}: the transpose of `{fun_name(fun)}` takes a cotangent {aval.short()}"
                     f"{' at ' + path if path else ''}, got {got}"

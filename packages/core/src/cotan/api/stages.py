@@ -17,7 +17,7 @@ from cotan.api.reports import call_changes, described
 from cotan.api.tracing import ShapeDtypeStruct, avals_of, struct_of
 from cotan.backend import Device
 from cotan.config import config
-from cotan.errors import format_frame, where
+from cotan.errors import a_type, format_frame, where
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, same_type
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.trace import Tracer
@@ -91,7 +91,7 @@ class _Call:
         wrong = []
         for name, x, aval in zip(self.names, leaves, self.avals, strict=True):
             if not is_array_like(x):
-                wrong.append(f"`{name}` is {aval.short()}, got a {type(x).__name__}")
+                wrong.append(f"`{name}` is {aval.short()}, got {a_type(x)}")
             elif not same_type(get_aval(x), aval):
                 wrong.append(f"`{name}` is {aval.short()}, got {get_aval(x).short()}")
         return "; ".join(wrong[:4]) + (f"; and {len(wrong) - 4} more" if len(wrong) > 4 else "")

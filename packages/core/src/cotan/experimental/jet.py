@@ -16,6 +16,7 @@ from cotan import dtypes, lax
 from cotan import numpy as cnp
 from cotan import tracebacks as _tracebacks
 from cotan.api.flat import FlatFunction, check_callable, lift_leaf, subject
+from cotan.errors import a_type
 from cotan.ir import primitive as tables
 from cotan.ir.avals import get_aval, is_array_like
 from cotan.ir.primitive import Primitive
@@ -117,7 +118,7 @@ def _order(who: str, primals: Sequence[Any], series: Sequence[Sequence[Any]]) ->
 def _argument(who: str, k: int, x: Any) -> Any:
     if not is_array_like(x):
         raise ValueError(
-            f"{who}: primal value at position {k} is a {type(x).__name__}, not an array. Give every array of a pytree "
+            f"{who}: primal value at position {k} is {a_type(x)}, not an array. Give every array of a pytree "
             "as an argument of its own, or close over it."
         )
     x = lift_leaf(float(x) if type(x) is int else x)
@@ -133,7 +134,7 @@ def _argument(who: str, k: int, x: Any) -> Any:
 def _term(who: str, k: int, j: int, term: Any, x: Any) -> Any:
     """Term j of argument k, in the type of ``x``; ``zero_term`` for a Python zero."""
     if not is_array_like(term):
-        raise ValueError(f"{who}: term {j} for argument {k} is a {type(term).__name__}, not an array")
+        raise ValueError(f"{who}: term {j} for argument {k} is {a_type(term)}, not an array")
     if isinstance(term, int | float) and term == 0:
         return zero_term
     want, have = get_aval(x), get_aval(term)

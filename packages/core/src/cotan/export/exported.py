@@ -18,7 +18,7 @@ from cotan.api import custom_vjp, jit, vjp
 from cotan.api.reports import call_changes
 from cotan.api.stages import Traced
 from cotan.api.tracing import struct_of
-from cotan.errors import where
+from cotan.errors import a_type, where
 from cotan.export.programs import ProgramReader, ProgramWriter, plain
 from cotan.export.trees import tree_data, tree_from_data
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, same_type, tangent_aval
@@ -176,7 +176,7 @@ class Exported:
         for position, (x, aval) in enumerate(zip(leaves, self.in_avals, strict=True)):
             name = f"`{names[position]}`" if len(names) == len(leaves) else f"number {position}"
             if not is_array_like(x):
-                raise TypeError(f"{self._subject()}: argument {name} is a {type(x).__name__}, not an array")
+                raise TypeError(f"{self._subject()}: argument {name} is {a_type(x)}, not an array")
             if getattr(x, "dtype", None) == dtypes.float0:
                 found = ShapedArray(x.shape, dtypes.float0)
             else:
@@ -322,7 +322,7 @@ class Exported:
 
 def _expect(value: Any, kind: type) -> Any:
     if type(value) is not kind:
-        raise ValueError(f"a {type(value).__name__} stands where a {kind.__name__} should")
+        raise ValueError(f"{a_type(value)} stands where a {kind.__name__} should")
     return value
 
 
@@ -398,7 +398,7 @@ def deserialize(blob: bytes | bytearray) -> Exported:
         uses what is not known here. The message says which.
     """
     if not isinstance(blob, bytes | bytearray | memoryview):
-        raise TypeError(f"{where()}: deserialize takes bytes, got a {type(blob).__name__}")
+        raise TypeError(f"{where()}: deserialize takes bytes, got {a_type(blob)}")
     reader = ProgramReader(unpack(bytes(blob)))
     try:
         exported = Exported._read(reader)

@@ -14,7 +14,7 @@ import numpy as np
 
 from cotan import dtypes
 from cotan.api.policies import MAKERS, checkpoint_policies
-from cotan.errors import format_frame
+from cotan.errors import a_type, format_frame
 from cotan.export.encoding import NotData, Reader, Writer, register_param_object
 from cotan.ir.check import check_jaxpr
 from cotan.ir.effects import no_effects
@@ -81,7 +81,7 @@ class Plain:
         rule = program.get(eqn.primitive)
         stands_for = None if rule is None else rule(**eqn.params)
         if not isinstance(stands_for, ClosedJaxpr):
-            what = "a Python function" if callable(reason.value) else f"a {type(reason.value).__name__}"
+            what = "a Python function" if callable(reason.value) else a_type(reason.value)
             raise ValueError(
                 f"export: the operation `{eqn.primitive}` ({format_frame(eqn.source)}) holds {what}, which cannot be "
                 "written into a file. Take it out of the exported function, or do that part outside of it"

@@ -6,6 +6,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from cotan.errors import a_type
 from cotan.tree import PyTreeDef, tree_structure
 from cotan.tree.registry import NoneType, is_namedtuple, is_tree_node
 from cotan.tree.treedef import LEAF, treedef_of
@@ -136,9 +137,7 @@ def tree_data(tree: PyTreeDef) -> Any:
         )
     data = known.write_aux(aux)
     if not isinstance(data, bytes | bytearray):
-        raise ValueError(
-            f"export: serialize_auxdata of {kind.__qualname__} returned a {type(data).__name__}, not bytes"
-        )
+        raise ValueError(f"export: serialize_auxdata of {kind.__qualname__} returned {a_type(data)}, not bytes")
     return ("", (known.name, bytes(data)), children)
 
 

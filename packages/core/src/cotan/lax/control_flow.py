@@ -18,7 +18,7 @@ from cotan.api.bodies import check_leaves, differences, finish, trace_body, trac
 from cotan.api.flat import check_callable, subject
 from cotan.api.programs import Program
 from cotan.config import config
-from cotan.errors import ConcretizationTypeError, TracerIntegerConversionError, where
+from cotan.errors import ConcretizationTypeError, TracerIntegerConversionError, a_type, where
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, same_type, shaped
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.trace import Tracer
@@ -367,7 +367,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *, unro
 def _bound(body_fun: Function, name: str, x: Any) -> Any:
     """A bound as an int if it is known, else itself."""
     if not is_array_like(x):
-        raise TypeError(f"{subject('fori_loop', body_fun)}: {name} must be an integer, got a {type(x).__name__}")
+        raise TypeError(f"{subject('fori_loop', body_fun)}: {name} must be an integer, got {a_type(x)}")
     aval = get_aval(x)
     if aval.shape or not dtypes.issubdtype(aval.dtype, np.integer):
         raise TypeError(f"{subject('fori_loop', body_fun)}: {name} must be an integer scalar, got {aval.short()}")
@@ -505,7 +505,7 @@ def switch(index: Any, branches: Sequence[Function], *operands: Any, operand: An
 
 def _scalar_of(api: str, name: str, x: Any) -> ShapedArray:
     if not is_array_like(x):
-        raise TypeError(f"{where()}: {api}: {name} must be a scalar, got a {type(x).__name__}")
+        raise TypeError(f"{where()}: {api}: {name} must be a scalar, got {a_type(x)}")
     aval = get_aval(x)
     if aval.shape:
         raise TypeError(

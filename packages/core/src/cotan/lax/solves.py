@@ -12,7 +12,7 @@ from cotan.api.autodiff import linearize
 from cotan.api.custom_jvp import custom_jvp
 from cotan.api.custom_rules import SymbolicZero, zero_from_primal
 from cotan.api.flat import check_callable, check_result_leaves, lift_leaf
-from cotan.errors import where
+from cotan.errors import a_type, where
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, same_type
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.primitives.arithmetic import neg
@@ -37,7 +37,7 @@ class _Values:
         self.leaves, self.tree = tree_flatten(value)
         for path, leaf in tree_flatten_with_path(value)[0]:
             if not is_array_like(leaf):
-                raise TypeError(f"{where()}: {api}: {what}{keystr(path)} is a {type(leaf).__name__}, not an array")
+                raise TypeError(f"{where()}: {api}: {what}{keystr(path)} is {a_type(leaf)}, not an array")
         self.avals = [get_aval(x) for x in self.leaves]
 
     def flatten(self, fun: Function, what: str, value: Any, does: str = "must return") -> list[Any]:

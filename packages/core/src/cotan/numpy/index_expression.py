@@ -121,7 +121,7 @@ def _checked(item: Any, place: int) -> Any:
         return int(item)
     if isinstance(item, list | tuple):
         raise TypeError(
-            f"{errors.where()}: a {type(item).__name__} is not an index array (at position {place} of the index); "
+            f"{errors.where()}: {errors.a_type(item)} is not an index array (at position {place} of the index); "
             "make one of it with cotan.numpy.array, or use a tuple for several dimensions"
         )
     if isinstance(item, str):

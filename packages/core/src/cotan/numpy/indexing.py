@@ -318,7 +318,7 @@ def _updates(x: Any, values: Any, out: Layout) -> Any:
     dtype = get_aval(x).dtype
     if isinstance(values, list | tuple):
         raise TypeError(
-            f"{errors.where()}: .at[] updates need an array or a scalar, got a {type(values).__name__}; "
+            f"{errors.where()}: .at[] updates need an array or a scalar, got {errors.a_type(values)}; "
             "make an array of it first: cotan.numpy.array(...)"
         )
     if not (isinstance(values, Tracer) or is_array_like(values)):

@@ -13,7 +13,7 @@ import numpy as np
 
 from cotan import dtypes
 from cotan.backend import Device, get_backend
-from cotan.errors import BackendUnavailableError, where
+from cotan.errors import BackendUnavailableError, a_type, where
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, shaped
 from cotan.ir.trace import eval_trace, set_current_trace
 from cotan.runtime.devices import new_array_device
@@ -98,7 +98,7 @@ class UserFunction:
     def _checked_leaf(self, path: str, x: Any, aval: ShapedArray) -> np.ndarray[Any, Any]:
         problem = None
         if not is_array_like(x):
-            problem = f"a {type(x).__name__}, which is not an array"
+            problem = f"{a_type(x)}, which is not an array"
         elif type(x) in (bool, int, float, complex):
             if not aval.shape and dtypes.promote_types(dtypes.dtype(x), aval.dtype) == aval.dtype:
                 return np.asarray(x, aval.dtype)

@@ -14,7 +14,7 @@ import numpy as np
 from cotan.backend import Device, get_backend, registry
 from cotan.backend import default_backend as _default_backend
 from cotan.config import config
-from cotan.errors import BackendUnavailableError, where
+from cotan.errors import BackendUnavailableError, a_type, where
 from cotan.ir.trace import Tracer, trace_state_clean
 from cotan.runtime.array import Array
 from cotan.runtime.host import from_words, holding_device, lift_to
@@ -268,7 +268,7 @@ def _refuse_leaf(x: Any) -> None:
         if not is_array_like(leaf):
             at = f" at x{keystr(path)}" if path else ""
             raise TypeError(
-                f"{where()}: device_put takes arrays, numbers and pytrees of them, and got a {type(leaf).__name__}{at}"
+                f"{where()}: device_put takes arrays, numbers and pytrees of them, and got {a_type(leaf)}{at}"
             ) from None
 
 

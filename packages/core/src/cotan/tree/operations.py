@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cotan.errors import where
+from cotan.errors import a_type, where
 from cotan.tree.keys import KeyPath, keystr
 from cotan.tree.treedef import (
     LEAF,
@@ -291,7 +291,7 @@ def equality_errors(tree1: Any, tree2: Any, is_leaf: IsLeaf | None = None) -> li
 
 
 def _describe(x: Any, leaf: bool) -> str:
-    return f"a leaf of type {type(x).__name__}" if leaf else "None" if x is None else f"a {type(x).__name__}"
+    return f"a leaf of type {type(x).__name__}" if leaf else "None" if x is None else a_type(x)
 
 
 def _compare(a: Any, b: Any, path: KeyPath, out: list[str], is_leaf: Callable[..., bool] | None) -> None:
@@ -306,9 +306,9 @@ def _compare(a: Any, b: Any, path: KeyPath, out: list[str], is_leaf: Callable[..
     if type(a) is dict and data_a != data_b:
         out.append(f"{place}dict keys {list(data_a)} against {list(data_b)}")
     elif len(pairs_a) != len(pairs_b):
-        out.append(f"{place}a {type(a).__name__} of length {len(pairs_a)} against one of length {len(pairs_b)}")
+        out.append(f"{place}{a_type(a)} of length {len(pairs_a)} against one of length {len(pairs_b)}")
     elif data_a != data_b:
-        out.append(f"{place}a {type(a).__name__} with data {data_a!r} against one with {data_b!r}")
+        out.append(f"{place}{a_type(a)} with data {data_a!r} against one with {data_b!r}")
     else:
         for (key, x), (_, y) in zip(pairs_a, pairs_b, strict=True):
             _compare(x, y, (*path, key), out, is_leaf)

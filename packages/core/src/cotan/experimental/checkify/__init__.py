@@ -13,7 +13,7 @@ import numpy as np
 from cotan import dtypes, lax
 from cotan.api.debugging import check_format
 from cotan.api.flat import check_callable, check_result_leaves, copy_identity, fun_place, lift_leaf
-from cotan.errors import source_frame, where
+from cotan.errors import a_type, source_frame, where
 from cotan.experimental.checkify import calls as _calls
 from cotan.experimental.checkify import operations as _operations
 from cotan.experimental.checkify.errors import BatchedError as BatchedError
@@ -145,14 +145,14 @@ def check_error(error: Error) -> None:
     >>> checkify.check_error(checkify.init_error)
     """
     if not isinstance(error, Error):
-        raise TypeError(f"{where()}: check_error takes an Error, got a {type(error).__name__}")
+        raise TypeError(f"{where()}: check_error takes an Error, got {a_type(error)}")
     error.throw()
 
 
 def _check(api: str, pred: Any, msg: str, debug: bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     aval = get_aval(pred) if is_array_like(pred) else None
     if aval is None or aval.shape or aval.dtype != np.bool_:
-        given = f"a {type(pred).__name__}" if aval is None else aval.short()
+        given = a_type(pred) if aval is None else aval.short()
         raise TypeError(f"{where()}: checkify.{api} takes a bool scalar as its first argument, got {given}")
     leaves, tree = tree_flatten((args, kwargs))
     for x in leaves:
