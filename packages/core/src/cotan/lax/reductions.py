@@ -16,6 +16,7 @@ from cotan.api.flat import check_callable, subject
 from cotan.api.programs import Program
 from cotan.errors import where
 from cotan.ir.avals import get_aval, is_array_like, same_type, shaped
+from cotan.ir.primitive import Primitive
 from cotan.ir.trace import Tracer
 from cotan.primitives import arithmetic, compare
 from cotan.primitives import reduce as reducers
@@ -48,7 +49,7 @@ _REDUCERS = {
 }
 
 
-def _is_neutral(init: Any, neutral: Callable[[Any], Any], dtype: Any) -> bool:
+def is_neutral(init: Any, neutral: Callable[[Any], Any], dtype: Any) -> bool:
     """Whether an initial value is known to change nothing."""
     return not isinstance(init, Tracer) and bool(np.asarray(init) == np.asarray(neutral(dtype)).astype(dtype))
 
@@ -108,12 +109,13 @@ def reduce(
             f"{subject('reduce', computation)}: it must give what it combines, "
             f"({', '.join(a.short() for a in scalars)}), got ({shown})"
         )
-    reducer = _reducer(program)
-    if reducer is not None:
+    known = known_operation(program)
+    if known is not None:
         (x,), (init,) = arrays, inits
+        reducer = _REDUCERS[known]
         result = reducer.reduce(x, axes)
-        if not _is_neutral(init, reducer.neutral, get_aval(x).dtype):
-            (result,) = _combine(program, [result], [_spread(init, x, axes)])
+        if not is_neutral(init, reducer.neutral, get_aval(x).dtype):
+            (result,) = combine(program, [result], [_spread(init, x, axes)])
         return finish(tree, [result])
     return finish(tree, _by_halves(program, arrays, inits, axes))
 
@@ -143,15 +145,20 @@ def _initial(x: Any, init: Any, path: str) -> Any:
     return init
 
 
-def _reducer(program: Program) -> _Reducer | None:
-    """The reducer for a computation that is one known operation on its two arguments."""
+def known_operation(program: Program) -> Primitive | None:
+    """The operation that a computation is, if it is one of the known ones on its two arguments."""
     jaxpr = program.closed.jaxpr
     if len(jaxpr.eqns) != 1 or len(jaxpr.outvars) != 1 or program.outer:
         return None
     (eqn,), (out,) = jaxpr.eqns, jaxpr.outvars
     if out is not eqn.outvars[0] or set(eqn.invars) != set(jaxpr.invars):
         return None
-    return _REDUCERS.get(eqn.primitive)
+    return eqn.primitive if eqn.primitive in _REDUCERS else None
+
+
+def neutral_of(operation: Primitive) -> Callable[[Any], Any]:
+    """dtype -> the neutral element of a known operation."""
+    return _REDUCERS[operation].neutral
 
 
 def _spread(init: Any, x: Any, axes: Sequence[int]) -> Any:
@@ -176,16 +183,16 @@ def _by_halves(program: Program, arrays: Sequence[Any], inits: Sequence[Any], ax
     while count > 1:
         half = count // 2
         low, high = ([_between(x, 0, start, start + half) for x in xs] for start in (0, half))
-        combined = _combine(program, low, high)
+        combined = combine(program, low, high)
         if count % 2:  # the last one has no partner yet
             last = [_between(x, 0, count - 1, count) for x in xs]
             combined = [concatenate([x, y], 0) for x, y in zip(combined, last, strict=True)]
         xs, count = combined, half + count % 2
-    return _combine(program, whole, [reshape(x, kept) for x in xs])
+    return combine(program, whole, [reshape(x, kept) for x in xs])
 
 
-def _combine(program: Program, a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
-    """The function of scalars, for all elements of arrays."""
+def combine(program: Program, a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
+    """A program's function of scalars, for all elements of arrays."""
     closed = program.closed
     for extent in reversed(get_aval(a[0]).shape):
         dims = tuple(None if k < len(program.outer) else 0 for k in range(len(closed.jaxpr.invars)))

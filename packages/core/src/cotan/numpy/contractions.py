@@ -10,7 +10,14 @@ import numpy as np
 
 from cotan import lax
 from cotan.numpy import manipulation, reductions, ufuncs
-from cotan.numpy.promotion import as_array, broadcast_to_shape, check_arraylike, normalize_axis, promote_dtypes
+from cotan.numpy.promotion import (
+    as_array,
+    broadcast_to_shape,
+    check_arraylike,
+    normalize_axis,
+    promote_dtypes,
+    promote_dtypes_inexact,
+)
 
 
 def _operands(name: str, a: Any, b: Any) -> tuple[Any, Any]:
@@ -254,27 +261,57 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     return manipulation.moveaxis(rolled[0] - rolled[1], -1, axisc)
 
 
-def convolve(a: Any, v: Any, mode: str = "full", *, precision: Any = None) -> Any:
-    """Discrete convolution of two vectors ('full', 'same' or 'valid').
+def convolve(a: Any, v: Any, mode: str = "full", *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """The convolution of two vectors: 'full', 'same' (the extent of the longer one) or 'valid' (where they overlap).
 
     Raises:
-      ValueError: an empty or not one-dimensional operand, or an unknown mode.
+      ValueError: not two vectors with elements, or an unknown mode.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.convolve(cnp.array([1.0, 2.0, 3.0]), cnp.array([1.0, 1.0]))
+    Array([1., 3., 5., 3.], dtype=float32)
     """
-    a, v = promote_dtypes("convolve", a, v)
-    a, v = as_array(a, "convolve"), as_array(v, "convolve")
+    return _sliding_products("convolve", a, v, mode, precision, preferred_element_type)
+
+
+def correlate(a: Any, v: Any, mode: str = "valid", *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """The correlation of two vectors: sums of products of ``a`` and the conjugate of ``v``, moved along it.
+
+    Modes are those of ``convolve``.
+
+    Raises:
+      ValueError: not two vectors with elements, or an unknown mode.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.correlate(cnp.array([1.0, 2.0, 3.0]), cnp.array([1.0, 0.5]))
+    Array([2. , 3.5], dtype=float32)
+    """
+    return _sliding_products("correlate", a, v, mode, precision, preferred_element_type)
+
+
+def _sliding_products(name: str, a: Any, v: Any, mode: str, precision: Any, preferred_element_type: Any) -> Any:
+    check_arraylike(name, a, v)
+    a, v = promote_dtypes_inexact(name, a, v)
+    a, v = as_array(a, name), as_array(v, name)
     if a.ndim != 1 or v.ndim != 1 or not a.size or not v.size:
-        raise ValueError(
-            f"convolve needs two vectors that are not empty, got shapes {tuple(a.shape)}, {tuple(v.shape)}"
-        )
+        raise ValueError(f"{name} needs two vectors that are not empty, got shapes {tuple(a.shape)}, {tuple(v.shape)}")
     if mode not in ("full", "same", "valid"):
-        raise ValueError(f"convolve: mode must be 'full', 'same' or 'valid', got {mode!r}")
-    if a.size < v.size:
+        raise ValueError(f"{name}: mode must be 'full', 'same' or 'valid', got {mode!r}")
+    turned = name == "correlate"
+    if turned:
+        v = manipulation.flip(ufuncs.conj(v))
+    swapped = a.shape[0] < v.shape[0]
+    if swapped:
         a, v = v, a
-    n, m = a.size, v.size
-    padded = lax.pad(a, np.asarray(0, a.dtype), [(m - 1, m - 1, 0)])
-    windows = padded[np.arange(n + m - 1, dtype=np.int32)[:, None] + np.arange(m, dtype=np.int32)[None, :]]
-    full = matmul(windows, lax.rev(v, (0,)), precision=precision)
-    if mode == "valid":
-        return lax.slice_in_dim(full, m - 1, n)
-    start = (m - 1) // 2
-    return full if mode == "full" else lax.slice_in_dim(full, start, start + n)
+    n = v.shape[0]
+    # Where its operands change places, NumPy's correlation runs backwards, and so does its middle.
+    before = n - 1 - n // 2 if turned and swapped else n // 2
+    pads = {"full": (n - 1, n - 1), "same": (before, n - 1 - before), "valid": (0, 0)}[mode]
+    return lax.conv_general_dilated(
+        a[None, None, :],
+        manipulation.flip(v)[None, None, :],
+        (1,),
+        [pads],
+        precision=precision,
+        preferred_element_type=preferred_element_type,
+    )[0, 0]
