@@ -61,8 +61,9 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Workloads against JAX and NumPy, interleaved in one run; ``nox -s bench -- NAME`` runs one."""
-    session.install(*PACKAGES, *PLOTTING, "jax")
+    """Workloads against JAX, PyTorch and NumPy in one run; ``nox -s bench -- NAME`` runs a group or one of them."""
+    session.install(*PACKAGES, *PLOTTING, "jax", "scipy")
+    session.install("torch", "--index-url", "https://download.pytorch.org/whl/cpu")
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 

@@ -1,1 +1,1 @@
-"""Workloads timed side by side with JAX and NumPy in one run; see ``__main__``."""
+"""Workloads timed side by side with JAX, PyTorch and NumPy in one run; see ``__main__``."""

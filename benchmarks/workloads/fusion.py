@@ -48,7 +48,7 @@ def _images(rng: np.random.Generator) -> Inputs:
 
 def _normalise(library: Any) -> Program:
     lnp = library.numpy
-    mean, deviation = lnp.asarray(np.float32(MEANS)), lnp.asarray(np.float32(DEVIATIONS))
+    mean, deviation = lnp.asarray(np.array(MEANS, np.float32)), lnp.asarray(np.array(DEVIATIONS, np.float32))
     return library.jit(lambda images: (images.astype(lnp.float32) / 255 - mean) / deviation)
 
 
@@ -58,7 +58,9 @@ def _normalise_torch(torch: Any, compiled: Compile) -> Program:
 
 
 def _normalise_numpy(images: np.ndarray) -> np.ndarray:
-    return (images.astype(np.float32) / np.float32(255) - np.float32(MEANS)) / np.float32(DEVIATIONS)
+    return (images.astype(np.float32) / np.float32(255) - np.array(MEANS, np.float32)) / np.array(
+        DEVIATIONS, np.float32
+    )
 
 
 def _adam_inputs(rng: np.random.Generator) -> Inputs:

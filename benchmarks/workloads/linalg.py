@@ -70,7 +70,7 @@ def _magnitudes(results: list[np.ndarray]) -> list[np.ndarray]:
 
 def _eigenvalues(results: list[np.ndarray]) -> list[np.ndarray]:
     """Vectors of near values are free: the values are compared."""
-    return [min(results, key=lambda result: result.ndim)]
+    return [result for result in results if result.ndim == 1]
 
 
 def _likelihood(library: Any) -> Program:

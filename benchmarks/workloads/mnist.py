@@ -123,7 +123,25 @@ def _finite(results: list[np.ndarray]) -> list[np.ndarray]:
     return [np.asarray(np.abs(result).mean(dtype=np.float64)) for result in results]
 
 
+def _batch(rng: np.random.Generator) -> Inputs:
+    images, labels = _pictures()
+    first = int(rng.integers(STEPS)) * BATCH
+    return images[first : first + BATCH], labels[first : first + BATCH]
+
+
 WORKLOADS = [
+    Workload(
+        "mnist/one step",
+        _batch,
+        lambda library: library.jit(_update(library)),
+        _update_torch,
+        _update_numpy,
+        flops=FLOPS,
+        initial=_parameters,
+        tags=(TRAINING,),
+        placed=False,
+        tolerance=1e-3,
+    ),
     Workload(
         "mnist/epoch",
         _order,

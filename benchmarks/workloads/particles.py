@@ -39,7 +39,9 @@ def _moving(rng: np.random.Generator) -> Inputs:
 
 def _motion(library: Any) -> Program:
     def run(positions: Any, velocities: Any, masses: Any) -> Any:
-        return library.lax.fori_loop(0, STEPS, lambda k, state: _leapfrog(*state, masses), (positions, velocities))
+        return library.lax.fori_loop(
+            0, STEPS, lambda k, state: _leapfrog(state[0], state[1], masses), (positions, velocities)
+        )
 
     return library.jit(run)
 
