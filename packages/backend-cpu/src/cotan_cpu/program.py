@@ -31,6 +31,21 @@ INLINE_UP_TO = 100e-9
 _COPY_SECONDS_PER_BYTE = 1 / 8e9
 _STACK_ARENA = 1 << 14
 _ALIGNMENT = 64
+_PAGE = 1 << 16
+_COPY = """define internal void @NAME(ptr %table, i64 %begin, i64 %end) nounwind {
+  %target = load ptr, ptr %table
+  %second = getelementptr ptr, ptr %table, i64 1
+  %source = load ptr, ptr %second
+  %first = mul i64 %begin, PAGE
+  %wanted = mul i64 %end, PAGE
+  %last = call i64 @llvm.smin.i64(i64 %wanted, i64 BYTES)
+  %size = sub i64 %last, %first
+  %to = getelementptr i8, ptr %target, i64 %first
+  %from = getelementptr i8, ptr %source, i64 %first
+  call void @llvm.memmove.p0.p0.i64(ptr %to, ptr %from, i64 %size, i1 false)
+  ret void
+}
+declare i64 @llvm.smin.i64(i64, i64)"""
 
 PYTHON_SYMBOLS = ("PyEval_SaveThread", "PyEval_RestoreThread", "Py_IncRef", "_Py_NoneStruct")
 
@@ -124,6 +139,7 @@ class Writer:
         self._kernels: dict[int, tuple[Kernel, Any]] = {}
         self._bodies: dict[str, Any] = {}
         self._inlined: set[str] = set()
+        self._copies: set[str] = set()
         self._count = 0
         self.frame = Frame(program)
 
@@ -414,8 +430,17 @@ class Writer:
 
     def _copy(self, step: CopyStep) -> None:
         nbytes = self.aval(step.source).nbytes
-        self.memmove(self.pointer(step.target), self.pointer(step.source), nbytes)
-        self.frame.costs.append(("copy", nbytes * _COPY_SECONDS_PER_BYTE))
+        seconds = nbytes * _COPY_SECONDS_PER_BYTE
+        source, target = self.pointer(step.source), self.pointer(step.target)
+        if seconds < PARALLEL_FROM or self.threads == 1:
+            self.memmove(target, source, nbytes)
+            self.frame.costs.append(("copy", seconds))
+            return
+        function = f"copy{nbytes}"
+        if function not in self._copies:
+            self._copies.add(function)
+            self.define(_COPY.replace("NAME", function).replace("BYTES", str(nbytes)).replace("PAGE", str(_PAGE)))
+        self.launch(function, [target, source], -(-nbytes // _PAGE), seconds, "copy")
 
     def _entry(self, on_stack: bool) -> str:
         """The builtin: reads the data pointers of its ndarray arguments, and of ``self``, the table of constants."""

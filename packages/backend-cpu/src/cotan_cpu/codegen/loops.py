@@ -11,7 +11,7 @@ from typing import Any
 
 from cotan.ir.index import Axis, Index
 from cotan.ir.program import Kernel, Let, Loop, Node, ReduceLoop, ScanLoop, Store
-from cotan.ir.scalar import Expr
+from cotan.ir.scalar import Expr, index_axes
 from cotan_cpu.codegen import types
 from cotan_cpu.codegen.builder import Builder, Val, literal
 from cotan_cpu.codegen.expressions import ExpressionPrinter
@@ -34,6 +34,8 @@ class TreePrinter(ExpressionPrinter):
         super().__init__(builder, target, kernel)
         self.planner = planner
         self._copies = 1
+        self._decided: set[int] = set()
+        """Stores whose conditions are known to hold where the printer is."""
 
     # Nodes.
 
@@ -47,7 +49,7 @@ class TreePrinter(ExpressionPrinter):
         elif isinstance(node, Store):
             self._store(node)
         elif isinstance(node, Loop):
-            self._loop(node, literal(0, "i64"), literal(node.axis.extent, "i64"))
+            self._where(node, lambda: self._loop(node, literal(0, "i64"), literal(node.axis.extent, "i64")))
         elif isinstance(node, ReduceLoop):
             Reduction(self, node).bind()
         else:
@@ -60,7 +62,7 @@ class TreePrinter(ExpressionPrinter):
 
     def _store(self, node: Store) -> None:
         condition: Val | None = None
-        if node.conditions:
+        if node.conditions and id(node) not in self._decided:
             condition = self.inside(node.conditions)
             if condition.text == "false":
                 return
@@ -75,6 +77,23 @@ class TreePrinter(ExpressionPrinter):
             value = self.combine(node.combine, [dtype], [old], [value])[0]
         self.store(node.slot, node.index, value, condition)
         self.guard = outer
+
+    def _where(self, loop: Loop, run: Callable[[], None]) -> None:
+        """``run`` the loop, not at all where the conditions of its one store are the same for all rounds and fail."""
+        store = loop.body[-1]
+        simple = all(isinstance(node, Let) for node in loop.body[:-1]) and self.lanes == 1 and self.guard is None
+        if not (simple and isinstance(store, Store) and store.conditions):
+            return run()
+        if any(loop.axis in index_axes(index) for index, _, _ in store.conditions):
+            return run()
+        condition = self.inside(store.conditions)
+        self._decided.add(id(store))
+        if condition.text == "true":
+            run()
+        elif condition.text != "false":
+            self._when(condition, run)
+        self._decided.discard(id(store))
+        return None
 
     # Loops.
 

@@ -352,8 +352,11 @@ class Units:
 
 
 def divide(tree: Sequence[Node], planner: Planner) -> Units:
-    """Cut the outermost parallel loops into units, about ``WANTED_UNITS`` of them or more."""
-    loops = [node for node in tree if not isinstance(node, Let)]
+    """Cut the outermost parallel loops into units, about ``WANTED_UNITS`` of them or more.
+
+    What stands before them is repeated by every part of the units: it is little work.
+    """
+    loops = [node for node in tree if not isinstance(node, Let | ReduceLoop)]
     if len(loops) != 1 or not isinstance(loops[0], Loop) or tree[-1] is not loops[0]:
         return Units(1)
     axes: list[Axis] = []

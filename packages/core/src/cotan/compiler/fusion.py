@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cotan.compiler.cost import HIDDEN, LAUNCH, READ, WRITE, Survey, steps, survey
-from cotan.compiler.elements import Idx, Op, literal_value, open_load
+from cotan.compiler.elements import Idx, Op
+from cotan.compiler.scatters import space_of, start_of
 from cotan.ir.index import Axis, axis_index, substitute
-from cotan.ir.jaxpr import Literal, Var
-from cotan.ir.scalar import Expr, Scatter, index_value
+from cotan.ir.jaxpr import Var
+from cotan.ir.scalar import Expr, index_value
 
 MAX_NODES = 400
 """A kernel's expressions grow to about this size; then values become buffers."""
@@ -176,18 +177,6 @@ def _estimate(op: Op, state: _State) -> None:
     state.estimates[op.position] = estimate
 
 
-def scattering(op: Op) -> tuple[list[Expr], Loops, tuple[Idx, Idx]]:
-    """The loops over a scatter's updates, all expressions in them, and the index tuples (updates, target)."""
-    record = op.record
-    assert isinstance(record, Scatter)
-    axes = tuple(Axis(f"u{n}", extent, "sequential") for n, extent in enumerate(record.extents))
-    update = tuple(map(axis_index, axes))
-    conditions, target = record.target(update)
-    exprs = [record.value(update)]
-    exprs.extend(index_value(index) for index in (*target, *(c[0] for c in conditions)))
-    return exprs, tuple(a for a in axes if a.extent != 1), (update, target)
-
-
 def _roots_of(op: Op) -> list[tuple[Sequence[Expr], Loops]]:
     """The expressions that a kernel operation of any kind evaluates, with their loops."""
     if op.kind == "map":
@@ -198,18 +187,10 @@ def _roots_of(op: Op) -> list[tuple[Sequence[Expr], Loops]]:
         nest = tuple(a for a in op.axes if a is not last) + tuple(a for a in op.axes if a is last)
         return [(op.record.body(op.idx), nest)]
     if op.kind == "scatter":
-        exprs, axes, _ = scattering(op)
-        return [([start_of(op)], op.axes), (exprs, axes)]
+        space = space_of(op)
+        indices = (*space.target, *(index for index, _, _ in space.conditions))
+        return [([start_of(op)], op.axes), ([space.value, *map(index_value, indices)], space.axes)]
     return []
-
-
-def start_of(op: Op) -> Expr:
-    """The element of a scatter's operand 0 from which its result starts."""
-    assert op.eqn is not None
-    start = op.eqn.invars[0]
-    if isinstance(start, Literal):
-        return literal_value(start)
-    return open_load(start, op.idx)
 
 
 def _decide(ops: Sequence[Op], state: _State) -> None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from cotan.compiler.cost import weight
-from cotan.compiler.elements import Op, normal_index, physical
-from cotan.compiler.fusion import Fusion, Group, scattering, start_of
+from cotan.compiler.elements import Op, iteration, normal_index, physical
+from cotan.compiler.fusion import Fusion, Group
 from cotan.compiler.guards import Protector
 from cotan.compiler.legalize import HALF, convert, widen
 from cotan.compiler.rewrite import Rewriter, make_plain
+from cotan.compiler.scatters import Ranges, ranges_of, space_of, start_of
 from cotan.compiler.scratch import keep_rows
 from cotan.compiler.tree import Path, Root, derive, joined_loops, same_loops, topological
 from cotan.ir.index import Axis, Index, axis_index, linear_index
@@ -67,7 +68,7 @@ class _Builder:
         if protect.risky:
             roots = [_mapped(r, r.path, protect, protect.index) for r in roots]
         roots = _rewritten(roots, same_loops(roots))
-        nests = [max((r.path for r in roots), key=len)]
+        nests = _nests(roots)
         exprs = [e for r in roots for e, _ in r.values()]
         roots = _rewritten(roots, joined_loops(nests, exprs, [i for r in roots for i in r.indices()]))
         tree = derive(roots, sizes)
@@ -86,6 +87,12 @@ class _Builder:
         moved = sum(physical(v.aval).nbytes for v in self.slots)
         kernel = Kernel(name, operands, tree, tuple(self.names), _flops(tree, 1), moved, scratch=scratch)
         return Draft(kernel, tuple(self.slots), tuple(outs))
+
+
+def _nests(roots: Sequence[Root]) -> list[Path]:
+    """The chains of loops that no other one contains."""
+    paths = list(dict.fromkeys(r.path for r in roots))
+    return [p for p in paths if not any(p is not q and p == q[: len(p)] for q in paths)]
 
 
 def _mapped(root: Root, path: Path, expr: Callable[[Expr], Expr], index: Callable[[Index], Index]) -> Root:
@@ -169,30 +176,50 @@ def start_kernel(op: Op, fusion: Fusion, number: int) -> Draft:
     return builder.finish(f"k{number}_{op.name}_start", [root], op.outs)
 
 
-def scatter_kernel(op: Op, fusion: Fusion, number: int) -> Draft:
-    """The kernel that combines a scatter's updates into its result, which already holds what it starts from."""
+def scatter_kernel(op: Op, fusion: Fusion, number: int, with_start: bool = False) -> Draft:
+    """The kernel that combines a scatter's updates into its result.
+
+    The result holds already what it starts from, or, ``with_start``, the kernel writes that itself, range by range.
+    """
+    space = space_of(op)
+    ranges = ranges_of(op, space)
     record = op.record
-    exprs, axes, (update, target) = scattering(op)
-    conditions = tuple(record.target(update)[0])
-    private = set(axes) if record.unique else _private(axes, target)
-    kinds = {a: axis_index(Axis(a.name, a.extent, "parallel")) for a in axes if a in private}
-    builder = _Builder(fusion, kinds)
+    parallel = {a: Axis(a.name, a.extent, "parallel") for a in (*space.outer, *space.inner)}
+    builder = _Builder(fusion, {a: axis_index(b) for a, b in parallel.items()})
     builder.names.setdefault(op.label)
     [out] = op.outs
     shape = physical(out.aval).shape
-    value = builder.rewrite(exprs[0])
+    value = builder.rewrite(space.value)
+    conditions = list(space.conditions)
+    outer = tuple(parallel[a] for a in space.outer)
+    roots: list[Root] = []
+    if ranges is not None:
+        part = Axis("p", ranges.count, "parallel")
+        outer = (*outer, part)
+        conditions.append((space.target[ranges.dim] - axis_index(part) * ranges.size, 0, ranges.size))
+        if with_start:
+            roots.append(_start_of_range(op, builder, ranges, part))
     checks = []
     for index, lo, hi in conditions:
         index = builder.rewrite.index(index)
         if not (lo <= index.range[0] and index.range[1] < hi):
             checks.append((index, lo, hi))
-    index = builder.rewrite.index(linear_index(normal_index(target, shape), shape))
+    index = builder.rewrite.index(linear_index(normal_index(space.target, shape), shape))
     store = Store(builder.slot(out), index, value, tuple(checks), _combination(record.combine, out.aval.dtype))
-    renamed = [next(iter(kinds[a].terms))[0] if a in kinds else a for a in axes]
-    path = tuple(a for a in renamed if isinstance(a, Axis))
-    # Sequential loops stay in their order; parallel ones may go inside, where they are contiguous.
-    path = tuple(sorted(path, key=lambda a: a.kind == "parallel")) if not record.unique else path
-    return builder.finish(f"k{number}_{op.name}", [Root(path, (value,), store)], op.outs)
+    path = (*outer, *space.shared, *(parallel[a] for a in space.inner))
+    roots.append(Root(path, (value,), store))
+    return builder.finish(f"k{number}_{op.name}", roots, op.outs)
+
+
+def _start_of_range(op: Op, builder: _Builder, ranges: Ranges, part: Axis) -> Root:
+    """What the range ``part`` of a scatter's result starts from."""
+    [out] = op.outs
+    shape = physical(out.aval).shape
+    axes, idx = iteration([ranges.size if d == ranges.dim else n for d, n in enumerate(shape)])
+    idx = tuple(i + axis_index(part) * ranges.size if d == ranges.dim else i for d, i in enumerate(idx))
+    value = builder.rewrite(start_of(op, idx))
+    store = Store(builder.slot(out), builder.rewrite.index(linear_index(idx, shape)), value)
+    return Root((part, *axes), (value,), store)
 
 
 def _combination(combine: Any, dtype: Any) -> Any:
@@ -200,15 +227,6 @@ def _combination(combine: Any, dtype: Any) -> Any:
     if combine is None or dtype not in HALF:
         return combine
     return lambda old, new: convert(combine(widen(old), widen(new)), dtype)
-
-
-def _private(axes: Path, target: Sequence[Index]) -> set[Axis]:
-    """The loops whose steps write different elements whatever the other loops do."""
-    private: set[Axis] = set()
-    for index in target:
-        if len(index.terms) == 1 and isinstance(index.terms[0][0], Axis):
-            private.add(index.terms[0][0])
-    return private & set(axes)
 
 
 def _flops(nodes: Sequence[Node], times: int) -> int:

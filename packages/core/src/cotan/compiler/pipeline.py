@@ -17,6 +17,7 @@ from cotan.compiler.kernels import Draft, cumulative_kernel, group_kernel, scatt
 from cotan.compiler.loops import hoist_sums
 from cotan.compiler.passes import optimise, trace_decomposition
 from cotan.compiler.plan import Sources, StepDraft, plan
+from cotan.compiler.scatters import ranges_of, space_of
 from cotan.compiler.split import split_reductions
 from cotan.compiler.updates import keep_updates
 from cotan.errors import scope_of
@@ -278,8 +279,15 @@ class _Compilation:
         start_is_buffer = isinstance(start, Var) and start not in fusion.inlined
         if isinstance(start, Var) and start_is_buffer:
             dying = last.get(start, n) == n and start not in update.operands
-            if rule is None or not dying or not self._takes_over(out, start, outputs):
-                self.steps.append(StepDraft(None, (start, out), (start,), (out,)))
+            if rule is not None and dying and self._takes_over(out, start, outputs):
+                self._kernel(update)
+                return
+        ranges = ranges_of(op, space_of(op))
+        if ranges is not None and ranges.whole:
+            self._kernel(scatter_kernel(op, fusion, n, with_start=True))
+            return
+        if isinstance(start, Var) and start_is_buffer:
+            self.steps.append(StepDraft(None, (start, out), (start,), (out,)))
         else:
             self._kernel(start_kernel(op, fusion, n))
         self._kernel(update)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from cotan.compiler.cost import steps, survey
 from cotan.compiler.elements import Idx, Op, open_load, physical
 from cotan.compiler.rewrite import replace_nodes
+from cotan.compiler.scatters import in_copies
 from cotan.ir.avals import shaped
 from cotan.ir.index import Axis, Index, axis_index
 from cotan.ir.jaxpr import Var
@@ -24,10 +25,13 @@ MAX_CHUNKS = 64
 
 
 def split_reductions(ops: Sequence[Op]) -> list[Op]:
-    """``ops`` with two operations in place of each big reduction, and positions counted anew."""
+    """``ops`` with two operations in place of each big reduction or scatter, and positions counted anew."""
     result: list[Op] = []
     for op in ops:
-        result.extend(_split(op) if op.kind == "map" and steps(op.axes) < FEW else (op,))
+        if op.kind == "scatter":
+            result.extend(in_copies(op))
+        else:
+            result.extend(_split(op) if op.kind == "map" and steps(op.axes) < FEW else (op,))
     for position, op in enumerate(result):
         op.position = position
     return result

@@ -4,7 +4,8 @@ What a printer of ``Kernel.tree`` may rely on:
 
 * Nodes of one body run in order. A ``Loop`` over a 'parallel' axis may run its iterations in any order, at once, or in
   vectors; a 'sequential' one runs in order. Parallel loops of a kernel are nested one in the other, outermost first
-  (``Loop, Loop, ...``); a body holds at most one inner ``Loop``, and it comes last. A kernel without loops (all its
+  (``Loop, Loop, ...``); a body holds at most one inner ``Loop``, and it comes last. But a scatter may have two side by
+  side: the first writes what elements start from, the second combines into them. A kernel without loops (all its
   results are scalars) has only Lets, ReduceLoops and Stores at the top. No loop has one step, none has zero.
 * What stands in the top body before its one ``Loop`` does little work, so that every thread may repeat it.
 * ``Let(value)`` computes the node ``value`` at that place; ``ReduceLoop(value, ...)`` computes the reduce node
@@ -33,7 +34,7 @@ What a printer of ``Kernel.tree`` may rely on:
   write different elements.
 * Written operands share memory with no other operand, except the pairs in ``Kernel.in_place``: there every load has the
   index of the store, so that an element is read and written by the same iteration, the load first. A slot that is read
-  and written itself occurs only with ``Store.combine``.
+  and written itself occurs only with ``Store.combine``, and such a Store may follow one without to the same slot.
 * dtypes of nodes: bool, (u)int8..64, float32, float64. float16 and bfloat16 occur only as the dtype of loads, of casts
   from and to float32, and of bitcasts; a cast to them rounds to nearest even, and must round.
 * Nodes are shared: print each once per scope (inside ``then`` and ``otherwise`` of a guard is a scope of its own).
@@ -213,12 +214,12 @@ class _Derivation:
 
     def _nest(self, bodies: dict[Path, list[Node]]) -> tuple[Node, ...]:
         """Put each loop's body into the body around it, the deepest first."""
-        for path in sorted((p for p in bodies if p), key=len, reverse=True):
-            for depth in range(len(path), 0, -1):
-                inner = bodies.pop(path[:depth], None)
-                if inner is None:
-                    break
-                bodies.setdefault(path[: depth - 1], []).append(Loop(path[depth - 1], tuple(inner)))
+        rank = {axis: n for n, root in reversed(list(enumerate(self.roots))) for axis in root.path}
+        for depth in range(max(map(len, bodies), default=0), 0, -1):
+            for path in [p for p in bodies if len(p) == depth]:
+                inner = bodies.pop(path)
+                inner.sort(key=lambda node: rank[node.axis] + 1 if isinstance(node, Loop) else 0)
+                bodies.setdefault(path[:-1], []).append(Loop(path[-1], tuple(inner)))
         return tuple(bodies.get((), ()))
 
 
