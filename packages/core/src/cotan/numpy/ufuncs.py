@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from cotan import dtypes, lax
+from cotan.numpy.elementwise import Ufunc, binary, logic, logical, named, numbers, ordering, rounding, truth, unary
+from cotan.numpy.elementwise import is_bool as is_bool
+from cotan.numpy.elementwise import is_complex as is_complex
+from cotan.numpy.elementwise import is_inexact as is_inexact
+from cotan.numpy.elementwise import is_unsigned as is_unsigned
+from cotan.numpy.elementwise import where_ as where_
+from cotan.numpy.parts import conjugate as conjugate
+from cotan.numpy.parts import copysign as copysign
+from cotan.numpy.parts import imag as imag
+from cotan.numpy.parts import isfinite as isfinite
+from cotan.numpy.parts import isinf as isinf
+from cotan.numpy.parts import isnan as isnan
+from cotan.numpy.parts import isneginf as isneginf
+from cotan.numpy.parts import isposinf as isposinf
+from cotan.numpy.parts import real as real
+from cotan.numpy.parts import signbit as signbit
 from cotan.numpy.promotion import (
-    SCALARS,
     as_array,
     check_arraylike,
     promote_args,
@@ -18,164 +32,60 @@ from cotan.numpy.promotion import (
     promote_dtypes,
     promote_shapes,
 )
-from cotan.tracebacks import trim, trims
 
-Ufunc = Callable[..., Any]
-
-
-def _named(function: Ufunc, name: str, doc: str) -> Ufunc:
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    return function
-
-
-def _trimming(function: Ufunc, name: str, doc: str) -> Ufunc:
-    """As ``_named``, of a function that trims what leaves it."""
-    return _named(trims(function), name, doc)
-
-
-def _unary(name: str, primitive: Ufunc, doc: str, *, inexact: bool = False) -> Ufunc:
-    promote = promote_args_inexact if inexact else promote_args
-
-    def function(x: Any, /) -> Any:
-        try:
-            return primitive(promote(name, x)[0])
-        except Exception as error:
-            trim(error)
-            raise
-
-    return _trimming(function, name, f"{doc}, elementwise.{' Integers become floats.' if inexact else ''}")
-
-
-def _binary(name: str, primitive: Ufunc, doc: str, *, inexact: bool = False) -> Ufunc:
-    promote = promote_args_inexact if inexact else promote_args
-
-    def function(x1: Any, x2: Any, /) -> Any:
-        try:
-            a, b = promote(name, x1, x2)
-            return primitive(a, b)
-        except Exception as error:
-            trim(error)
-            raise
-
-    return _trimming(function, name, f"{doc}, elementwise, with broadcasting and promotion.")
-
-
-def is_bool(x: Any) -> bool:
-    return bool(dtypes.dtype(x) == np.bool_)
-
-
-def is_complex(x: Any) -> bool:
-    return bool(dtypes.issubdtype(dtypes.dtype(x), np.complexfloating))
-
-
-def is_inexact(x: Any) -> bool:
-    return bool(dtypes.issubdtype(dtypes.dtype(x), np.inexact))
-
-
-def is_unsigned(x: Any) -> bool:
-    return bool(dtypes.issubdtype(dtypes.dtype(x), np.unsignedinteger))
-
-
-def _logic(name: str, on_numbers: Ufunc, on_bools: Ufunc, doc: str) -> Ufunc:
-    """Arithmetic that NumPy defines on bools as logic."""
-
-    def function(x1: Any, x2: Any, /) -> Any:
-        try:
-            a, b = promote_args(name, x1, x2)
-            return on_bools(a, b) if is_bool(a) else on_numbers(a, b)
-        except Exception as error:
-            trim(error)
-            raise
-
-    return _trimming(function, name, f"{doc}, elementwise, with broadcasting and promotion; on bools it is logic.")
-
-
-def _ordering(name: str, primitive: Ufunc, strict: Ufunc, doc: str) -> Ufunc:
-    """Comparison; complex numbers are ordered by their real, then their imaginary parts."""
-
-    def function(x1: Any, x2: Any, /) -> Any:
-        try:
-            a, b = promote_args(name, x1, x2)
-            if not is_complex(a):
-                return primitive(a, b)
-            (re1, re2), (im1, im2) = (lax.real(a), lax.real(b)), (lax.imag(a), lax.imag(b))
-            return lax.bitwise_or(strict(re1, re2), lax.bitwise_and(lax.eq(re1, re2), primitive(im1, im2)))
-        except Exception as error:
-            trim(error)
-            raise
-
-    return _trimming(function, name, f"{doc}, elementwise, with broadcasting and promotion.")
-
-
-add = _logic("add", lax.add, lax.bitwise_or, "x1 + x2")
-multiply = _logic("multiply", lax.mul, lax.bitwise_and, "x1 * x2")
-maximum = _logic("maximum", lax.max, lax.bitwise_or, "The larger of x1 and x2; NaN if either is")
-minimum = _logic("minimum", lax.min, lax.bitwise_and, "The smaller of x1 and x2; NaN if either is")
-subtract = _binary("subtract", lax.sub, "x1 - x2")
-arctan2 = _binary("arctan2", lax.atan2, "The angle of the point (x2, x1)", inexact=True)
-nextafter = _binary("nextafter", lax.nextafter, "The next number after x1 towards x2", inexact=True)
-true_divide = divide = _binary("divide", lax.div, "x1 / x2, as a float", inexact=True)
-bitwise_and = _binary("bitwise_and", lax.bitwise_and, "x1 & x2")
-bitwise_or = _binary("bitwise_or", lax.bitwise_or, "x1 | x2")
-bitwise_xor = _binary("bitwise_xor", lax.bitwise_xor, "x1 ^ x2")
-equal = _binary("equal", lax.eq, "x1 == x2")
-not_equal = _binary("not_equal", lax.ne, "x1 != x2")
-less = _ordering("less", lax.lt, lax.lt, "x1 < x2")
-less_equal = _ordering("less_equal", lax.le, lax.lt, "x1 <= x2")
-greater = _ordering("greater", lax.gt, lax.gt, "x1 > x2")
-greater_equal = _ordering("greater_equal", lax.ge, lax.gt, "x1 >= x2")
-
-negative = _unary("negative", lax.neg, "-x")
-sign = _unary("sign", lax.sign, "-1, 0 or 1")
-exp = _unary("exp", lax.exp, "e ** x", inexact=True)
-exp2 = _unary("exp2", lax.exp2, "2 ** x", inexact=True)
-expm1 = _unary("expm1", lax.expm1, "exp(x) - 1, accurate near 0", inexact=True)
-log = _unary("log", lax.log, "Natural logarithm", inexact=True)
-log1p = _unary("log1p", lax.log1p, "log(1 + x), accurate near 0", inexact=True)
-sqrt = _unary("sqrt", lax.sqrt, "Square root", inexact=True)
-cbrt = _unary("cbrt", lax.cbrt, "Cube root", inexact=True)
-sin = _unary("sin", lax.sin, "Sine", inexact=True)
-cos = _unary("cos", lax.cos, "Cosine", inexact=True)
-tan = _unary("tan", lax.tan, "Tangent", inexact=True)
-arcsin = asin = _unary("arcsin", lax.asin, "Inverse sine", inexact=True)
-arccos = acos = _unary("arccos", lax.acos, "Inverse cosine", inexact=True)
-arctan = atan = _unary("arctan", lax.atan, "Inverse tangent", inexact=True)
-sinh = _unary("sinh", lax.sinh, "Hyperbolic sine", inexact=True)
-cosh = _unary("cosh", lax.cosh, "Hyperbolic cosine", inexact=True)
-tanh = _unary("tanh", lax.tanh, "Hyperbolic tangent", inexact=True)
-arcsinh = asinh = _unary("arcsinh", lax.asinh, "Inverse hyperbolic sine", inexact=True)
-arccosh = acosh = _unary("arccosh", lax.acosh, "Inverse hyperbolic cosine", inexact=True)
-arctanh = atanh = _unary("arctanh", lax.atanh, "Inverse hyperbolic tangent", inexact=True)
-bitwise_not = invert = bitwise_invert = _unary("invert", lax.bitwise_not, "~x")
+add = logic("add", lax.add, lax.bitwise_or, "x1 + x2")
+multiply = logic("multiply", lax.mul, lax.bitwise_and, "x1 * x2")
+maximum = logic("maximum", lax.max, lax.bitwise_or, "The larger of x1 and x2; NaN if either is")
+minimum = logic("minimum", lax.min, lax.bitwise_and, "The smaller of x1 and x2; NaN if either is")
+subtract = binary("subtract", lax.sub, "x1 - x2")
+arctan2 = binary("arctan2", lax.atan2, "The angle of the point (x2, x1)", inexact=True)
+nextafter = binary("nextafter", lax.nextafter, "The next number after x1 towards x2", inexact=True)
+true_divide = divide = binary("divide", lax.div, "x1 / x2, as a float", inexact=True)
+bitwise_and = binary("bitwise_and", lax.bitwise_and, "x1 & x2")
+bitwise_or = binary("bitwise_or", lax.bitwise_or, "x1 | x2")
+bitwise_xor = binary("bitwise_xor", lax.bitwise_xor, "x1 ^ x2")
+equal = binary("equal", lax.eq, "x1 == x2")
+not_equal = binary("not_equal", lax.ne, "x1 != x2")
+less = ordering("less", lax.lt, lax.lt, "x1 < x2")
+less_equal = ordering("less_equal", lax.le, lax.lt, "x1 <= x2")
+greater = ordering("greater", lax.gt, lax.gt, "x1 > x2")
+greater_equal = ordering("greater_equal", lax.ge, lax.gt, "x1 >= x2")
+negative = unary("negative", lax.neg, "-x")
+sign = unary("sign", lax.sign, "-1, 0 or 1")
+exp = unary("exp", lax.exp, "e ** x", inexact=True)
+exp2 = unary("exp2", lax.exp2, "2 ** x", inexact=True)
+expm1 = unary("expm1", lax.expm1, "exp(x) - 1, accurate near 0", inexact=True)
+log = unary("log", lax.log, "Natural logarithm", inexact=True)
+log1p = unary("log1p", lax.log1p, "log(1 + x), accurate near 0", inexact=True)
+sqrt = unary("sqrt", lax.sqrt, "Square root", inexact=True)
+cbrt = unary("cbrt", lax.cbrt, "Cube root", inexact=True)
+sin = unary("sin", lax.sin, "Sine", inexact=True)
+cos = unary("cos", lax.cos, "Cosine", inexact=True)
+tan = unary("tan", lax.tan, "Tangent", inexact=True)
+arcsin = asin = unary("arcsin", lax.asin, "Inverse sine", inexact=True)
+arccos = acos = unary("arccos", lax.acos, "Inverse cosine", inexact=True)
+arctan = atan = unary("arctan", lax.atan, "Inverse tangent", inexact=True)
+sinh = unary("sinh", lax.sinh, "Hyperbolic sine", inexact=True)
+cosh = unary("cosh", lax.cosh, "Hyperbolic cosine", inexact=True)
+tanh = unary("tanh", lax.tanh, "Hyperbolic tangent", inexact=True)
+arcsinh = asinh = unary("arcsinh", lax.asinh, "Inverse hyperbolic sine", inexact=True)
+arccosh = acosh = unary("arccosh", lax.acosh, "Inverse hyperbolic cosine", inexact=True)
+arctanh = atanh = unary("arctanh", lax.atanh, "Inverse hyperbolic tangent", inexact=True)
+bitwise_not = invert = bitwise_invert = unary("invert", lax.bitwise_not, "~x")
 atan2 = arctan2
-
-
-def _rounding(name: str, primitive: Ufunc, doc: str) -> Ufunc:
-    def function(x: Any, /) -> Any:
-        try:
-            x = as_array(x, name)
-            return primitive(x) if is_inexact(x) else x
-        except Exception as error:
-            trim(error)
-            raise
-
-    return _trimming(function, name, f"{doc}, elementwise; integers are returned as they are.")
-
-
-floor = _rounding("floor", lax.floor, "Largest integer not above x")
-ceil = _rounding("ceil", lax.ceil, "Smallest integer not below x")
-trunc = fix = _rounding("trunc", lambda x: lax.select(lax.lt(x, 0), lax.ceil(x), lax.floor(x)), "x rounded towards 0")
+floor = rounding("floor", lax.floor, "Largest integer not above x")
+ceil = rounding("ceil", lax.ceil, "Smallest integer not below x")
+trunc = fix = rounding("trunc", lambda x: lax.select(lax.lt(x, 0), lax.ceil(x), lax.floor(x)), "x rounded towards 0")
 
 
 def left_shift(x1: Any, x2: Any, /) -> Any:
     """``x1 << x2``."""
-    return lax.shift_left(*_numbers("left_shift", x1, x2))
+    return lax.shift_left(*numbers("left_shift", x1, x2))
 
 
 def right_shift(x1: Any, x2: Any, /) -> Any:
     """``x1 >> x2``: arithmetic for signed, logical for unsigned integers."""
-    a, b = _numbers("right_shift", x1, x2)
+    a, b = numbers("right_shift", x1, x2)
     return (lax.shift_right_logical if is_unsigned(a) else lax.shift_right_arithmetic)(a, b)
 
 
@@ -256,37 +166,13 @@ def _integer_power(a: Any, b: Any) -> Any:
     return where_(lax.lt(b, 0), inverse, result)
 
 
-def where_(condition: Any, x: Any, y: Any) -> Any:
-    """Select with broadcasting, of equal dtypes; one of ``x`` and ``y`` may be a Python number, of the other's type."""
-    if isinstance(x, SCALARS):
-        x = _constant_like(y, x)
-    elif isinstance(y, SCALARS):
-        y = _constant_like(x, y)
-    c, x, y = promote_shapes("where", condition, x, y)
-    shape = np.broadcast_shapes(c.shape, x.shape, y.shape)
-    x, y = (v if tuple(v.shape) == shape else lax.broadcast_in_dim(v, shape, ()) for v in (x, y))
-    return lax.select(c, x, y)
-
-
-def _constant_like(x: Any, value: Any) -> Any:
-    """A scalar of the dtype and weak type of ``x``."""
-    weak = getattr(getattr(x, "aval", None), "weak_type", False)
-    return lax.convert_element_type(value, x.dtype, weak_type=True) if weak else np.asarray(value, x.dtype)
-
-
 pow = power
-float_power = _binary("float_power", lax.pow, "x1 ** x2 as a float", inexact=True)
-
-
-def _numbers(name: str, x1: Any, x2: Any) -> tuple[Any, Any]:
-    """Promoted operands of arithmetic without a meaning on bools, which become int32."""
-    a, b = promote_args(name, x1, x2)
-    return (lax.convert_element_type(a, np.int32), lax.convert_element_type(b, np.int32)) if is_bool(a) else (a, b)
+float_power = binary("float_power", lax.pow, "x1 ** x2 as a float", inexact=True)
 
 
 def floor_divide(x1: Any, x2: Any, /) -> Any:
     """The floor of x1 / x2."""
-    a, b = _numbers("floor_divide", x1, x2)
+    a, b = numbers("floor_divide", x1, x2)
     if is_inexact(a):
         return _float_divmod(a, b)[0]
     quotient = lax.div(a, b)
@@ -315,7 +201,7 @@ def _rem(a: Any, b: Any) -> Any:
 
 def remainder(x1: Any, x2: Any, /) -> Any:
     """The remainder with the divisor's sign; 0 for integers divided by 0."""
-    a, b = _numbers("remainder", x1, x2)
+    a, b = numbers("remainder", x1, x2)
     modulo = _rem(a, b)
     if is_unsigned(a):
         return modulo
@@ -328,13 +214,13 @@ mod = remainder
 
 def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
     """(floor_divide(x1, x2), remainder(x1, x2))."""
-    a, b = _numbers("divmod", x1, x2)
+    a, b = numbers("divmod", x1, x2)
     return _float_divmod(a, b) if is_inexact(a) else (floor_divide(a, b), remainder(a, b))
 
 
 def fmod(x1: Any, x2: Any, /) -> Any:
     """The remainder with the dividend's sign; 0 for integers divided by 0."""
-    return _rem(*_numbers("fmod", x1, x2))
+    return _rem(*numbers("fmod", x1, x2))
 
 
 def modf(x: Any, /) -> tuple[Any, Any]:
@@ -383,7 +269,7 @@ def _logarithm(name: str, base: int) -> Ufunc:
             return lax.complex(lax.div(lax.real(value), scale), lax.div(lax.imag(value), scale))
         return lax.div(value, scale)
 
-    return _named(function, name, f"Logarithm to base {base}, elementwise. Integers become floats.")
+    return named(function, name, f"Logarithm to base {base}, elementwise. Integers become floats.")
 
 
 log2 = _logarithm("log2", 2)
@@ -401,24 +287,6 @@ def hypot(x1: Any, x2: Any, /) -> Any:
     ratio = lax.div(small, safe)
     usual = lax.mul(large, lax.sqrt(lax.add(lax.square(ratio), 1)))
     return where_(logical_or(isinf(a), isinf(b)), math.inf, usual)
-
-
-def copysign(x1: Any, x2: Any, /) -> Any:
-    """|x1| with the sign of x2 (also of -0.0)."""
-    a, b = promote_args_inexact("copysign", x1, x2)
-    magnitude = lax.abs(a)
-    return where_(signbit(b), lax.neg(magnitude), magnitude)
-
-
-def signbit(x: Any, /) -> Any:
-    """Whether the sign bit is set."""
-    x = as_array(x, "signbit")
-    if is_unsigned(x) or is_bool(x):
-        return lax.full_like(x, False, np.bool_)
-    if not is_inexact(x):
-        return lax.lt(x, 0)
-    width = np.dtype(x.dtype).itemsize
-    return lax.lt(lax.bitcast_convert_type(x, np.dtype(f"i{width}")), 0)
 
 
 def heaviside(x1: Any, x2: Any, /) -> Any:
@@ -451,87 +319,14 @@ def rad2deg(x: Any, /) -> Any:
 
 
 radians, degrees = deg2rad, rad2deg
-
-
-def _truth(x: Any, name: str) -> Any:
-    x = as_array(x, name)
-    return x if is_bool(x) else lax.ne(x, 0)
-
-
-def _logical(name: str, primitive: Ufunc, doc: str) -> Ufunc:
-    def function(x1: Any, x2: Any, /) -> Any:
-        return primitive(*promote_shapes(name, _truth(x1, name), _truth(x2, name)))
-
-    return _named(function, name, f"{doc} of truth values, elementwise.")
-
-
-logical_and = _logical("logical_and", lax.bitwise_and, "and")
-logical_or = _logical("logical_or", lax.bitwise_or, "or")
-logical_xor = _logical("logical_xor", lax.bitwise_xor, "exclusive or")
+logical_and = logical("logical_and", lax.bitwise_and, "and")
+logical_or = logical("logical_or", lax.bitwise_or, "or")
+logical_xor = logical("logical_xor", lax.bitwise_xor, "exclusive or")
 
 
 def logical_not(x: Any, /) -> Any:
     """not, elementwise."""
-    return lax.bitwise_not(_truth(x, "logical_not"))
-
-
-def isfinite(x: Any, /) -> Any:
-    """Whether neither infinite nor NaN."""
-    x = as_array(x, "isfinite")
-    if is_complex(x):
-        return lax.bitwise_and(lax.is_finite(lax.real(x)), lax.is_finite(lax.imag(x)))
-    return lax.is_finite(x) if is_inexact(x) else lax.full_like(x, True, np.bool_)
-
-
-def isinf(x: Any, /) -> Any:
-    """Whether infinite."""
-    x = as_array(x, "isinf")
-    if is_complex(x):
-        return lax.bitwise_or(isinf(lax.real(x)), isinf(lax.imag(x)))
-    if not is_inexact(x):
-        return lax.full_like(x, False, np.bool_)
-    return lax.eq(lax.abs(x), math.inf)
-
-
-def _is_infinity(name: str, x: Any, infinity: float) -> Any:
-    x = as_array(x, name)
-    if is_complex(x):
-        raise ValueError(f"{name} is not defined on complex numbers; take .real or .imag, or use absolute")
-    return lax.eq(x, infinity) if is_inexact(x) else lax.full_like(x, False, np.bool_)
-
-
-def isposinf(x: Any, /) -> Any:
-    """Whether positive infinity."""
-    return _is_infinity("isposinf", x, math.inf)
-
-
-def isneginf(x: Any, /) -> Any:
-    """Whether negative infinity."""
-    return _is_infinity("isneginf", x, -math.inf)
-
-
-def isnan(x: Any, /) -> Any:
-    """Whether NaN."""
-    x = as_array(x, "isnan")
-    return lax.ne(x, x)
-
-
-def real(val: Any, /) -> Any:
-    """The real part."""
-    x = as_array(val, "real")
-    return lax.real(x) if is_complex(x) else x
-
-
-def imag(val: Any, /) -> Any:
-    """The imaginary part."""
-    x = as_array(val, "imag")
-    return lax.imag(x) if is_complex(x) else lax.full_like(x, 0)
-
-
-def conjugate(x: Any, /) -> Any:
-    """The complex conjugate."""
-    x = as_array(x, "conjugate")
-    return lax.conj(x) if is_complex(x) else x
+    return lax.bitwise_not(truth(x, "logical_not"))
 
 
 conj = conjugate
