@@ -110,7 +110,8 @@ def main(words: list[str]) -> int:
 
         plot.save(options.plot, results, f"{description['processor']}, {description['date']}")
     if options.markdown and mode == "run":
-        path = options.markdown / f"{machine.slug()}.md" if options.markdown.is_dir() else options.markdown
+        path = RESULTS / f"{machine.slug()}.md" if options.markdown == RESULTS else options.markdown
+        path.parent.mkdir(exist_ok=True)
         path.write_text(report.markdown(results, judged, description, run))
     return 1 if any(promise.holds is False for promise in judged) else 0
 

@@ -19,6 +19,8 @@ from benchmarks.contenders import threads
 
 SMALLEST = 1 << 18
 """Bytes below which calls cost more than memory: no limit is stated."""
+FEWEST = 1e6
+"""Operations below which calls cost more than arithmetic."""
 SIDE = 1024
 RING = 4
 REPEATS = 3
@@ -112,6 +114,6 @@ def bandwidth(count: int = 16_000_000) -> float:
 def of(moved: float, flops: float) -> tuple[Clock, Clock]:
     """Clocks of the least time that bytes and operations need; each 0 where it cannot be the limit."""
     copy = copying(moved)
-    if not flops or flops / blas_rate() < 0.5 * copy():
+    if flops < FEWEST or flops / blas_rate() < 0.5 * copy():
         return copy, _none
     return copy, lambda: flops / blas_rate()
