@@ -48,7 +48,7 @@ def emit_kernel(kernel: Kernel, target: Target, symbol: str) -> KernelCode:
     planner = Planner(target)
     tree = arrange(kernel.tree, target)
     cycles = planner.plan(tree)
-    units = divide(tree, planner)
+    units = divide(tree, planner, kernel.in_place)
     printer = TreePrinter(builder, target, kernel, planner)
     printer.units(tree, units, Val("%begin", "i64", 1, 0), Val("%end", "i64", 1, 0))
     attributes = f'nounwind "prefer-vector-width"="{target.vector_bytes * 8}"'

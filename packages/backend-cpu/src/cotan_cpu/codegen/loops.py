@@ -1,22 +1,24 @@
-"""Loop trees of kernels as code: scalar loops, vector loops with their remainders, scans, and splitting by guards.
+"""Loop trees of kernels as code: scalar loops, vector loops with their remainders, and splitting by guards.
 
-The schedule has decided which loop is a vector; this module writes it. Reductions stand in ``reductions``.
+The schedule has decided which loop is a vector; this module writes it. Reductions stand in ``reductions``,
+scans in ``scans``.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from cotan.ir.index import Axis, Index
-from cotan.ir.program import Kernel, Let, Loop, Node, ReduceLoop, ScanLoop, Store
+from cotan.ir.program import Kernel, Let, Loop, Node, ReduceLoop, Store
 from cotan.ir.scalar import Expr, index_axes
-from cotan_cpu.codegen import types
 from cotan_cpu.codegen.builder import Builder, Val, literal
 from cotan_cpu.codegen.expressions import ExpressionPrinter
 from cotan_cpu.codegen.indices import Binding
 from cotan_cpu.codegen.reductions import Reduction
+from cotan_cpu.codegen.scans import Scan
 from cotan_cpu.codegen.schedule import Planner, Units, power_of_two
 from cotan_cpu.codegen.target import Target
 from cotan_cpu.codegen.tiles import Tiling
@@ -53,7 +55,7 @@ class TreePrinter(ExpressionPrinter):
         elif isinstance(node, ReduceLoop):
             Reduction(self, node).bind()
         else:
-            self._scan(node)
+            Scan(self, node).print()
 
     def reduction(self, node: Expr) -> list[Val]:
         """A reduction that no node of the tree computes: computed where it is used."""
@@ -286,43 +288,6 @@ class TreePrinter(ExpressionPrinter):
             count = b.convert("trunc", left, "i32")
         return b.compare("icmp ult", b.step_vector("i32", lanes), count)
 
-    # Scans.
-
-    def _scan(self, node: ScanLoop) -> None:
-        b = self.b
-        extent = node.axis.extent
-        dtypes = [init.dtype for init in node.inits]
-        varies = self.lanes > 1 and self._depends(node)
-        first = [self.emit(init) for init in node.inits]
-        if varies:
-            first = [b.splat(value, self.lanes) for value in first]
-
-        def body(induction: Val, states: list[Val]) -> list[Val]:
-            position = induction
-            if node.reverse:
-                position = b.add(literal(extent - 1, "i64"), b.scale(induction, -1))
-            results = states
-
-            def step() -> None:
-                nonlocal results
-                self.nodes(node.body)
-                values = [self.emit(expr) for expr in node.bodies]
-                results = self.combine(node.combiner, dtypes, states, values)
-                for slot, index, state in node.stores:
-                    # States may be wider than what is kept of them.
-                    kept = self.slots[slot].dtype
-                    self.store(slot, index, types.cast(b, results[state], dtypes[state], kept, self.target))
-
-            self.bound(node.axis, position, 1, 1, 0, extent - 1, step)
-            return results
-
-        b.loop(literal(0, "i64"), literal(extent, "i64"), 1, first, body)
-
-    def _depends(self, node: ScanLoop) -> bool:
-        """Whether the states differ between the lanes."""
-        vector = {axis for axis, bound in self.axes.items() if bound.lanes > 1}
-        return any(vector & expr.free_axes for expr in (*node.inits, *node.bodies))
-
     # The whole.
 
     def units(self, tree: Sequence[Node], units: Units, begin: Val, end: Val) -> None:
@@ -330,10 +295,15 @@ class TreePrinter(ExpressionPrinter):
         if units.count == 1 and not units.axes and units.blocked is None:
             self.nodes(tree)
             return
-        self.nodes(tree[:-1])
+        b = self.b
+        for node in tree[:-1]:
+            if isinstance(node, Store):
+                is_first = b.compare("icmp eq", begin, literal(0, "i64"))
+                self._when(is_first, functools.partial(self._store, node))
+            else:
+                self.node(node)
         top = tree[-1]
         assert isinstance(top, Loop)
-        b = self.b
         if units.blocked is top:
             size = literal(units.block, "i64")
             start = b.binary("mul", begin, size)

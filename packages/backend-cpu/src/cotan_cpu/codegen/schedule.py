@@ -203,7 +203,20 @@ class Planner:
         if isinstance(node, ReduceLoop):
             return self._reduce(node, work)
         assert isinstance(node, ScanLoop)
-        return node.axis.extent * (self._scalar(work) + 4)
+        return self._scan(node, work)
+
+    def _scan(self, node: ScanLoop, work: Work) -> float:
+        extent = node.axis.extent
+        scalar = extent * (self._scalar(work) + 4)
+        lanes = self.native(work)
+        if work.children or lanes < 4 or extent < 2 * lanes:
+            return scalar
+        combination = 4.0 if isinstance(node.combiner, Combiner) else 1.0
+        passes = (math.log2(lanes) + 2) * (combination + 1) * len(node.inits)
+        vector = extent / lanes * (work.ops + self._accesses(work, node.axis, lanes) + passes + 4)
+        if vector < scalar:
+            self.vector[id(node)] = (node.axis, lanes)
+        return min(vector, scalar)
 
     def _reduce(self, node: ReduceLoop, work: Work) -> float:
         rounds = math.prod(axis.extent for axis in node.axes)
@@ -351,13 +364,16 @@ class Units:
     block: int = 0
 
 
-def divide(tree: Sequence[Node], planner: Planner) -> Units:
+def divide(tree: Sequence[Node], planner: Planner, in_place: Sequence[tuple[int, int]] = ()) -> Units:
     """Cut the outermost parallel loops into units, about ``WANTED_UNITS`` of them or more.
 
-    What stands before them is repeated by every part of the units: it is little work.
+    What stands before them is repeated by every part of the units: it is little work. Only the first part stores; that
+    must not change what the others read.
     """
-    loops = [node for node in tree if not isinstance(node, Let | ReduceLoop)]
+    loops = [node for node in tree if not isinstance(node, Let | ReduceLoop | Store)]
     if len(loops) != 1 or not isinstance(loops[0], Loop) or tree[-1] is not loops[0]:
+        return Units(1)
+    if {node.slot for node in tree if isinstance(node, Store)} & {written for _, written in in_place}:
         return Units(1)
     axes: list[Axis] = []
     count = 1
