@@ -7,6 +7,7 @@ are synchronous. Knows nothing of how the text of the program was made.
 from __future__ import annotations
 
 import ctypes
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -181,6 +182,30 @@ def _small_call(
     return several
 
 
+_MOST_DIRECT = 16
+
+
+@functools.cache
+def _direct_maker(count: int) -> Callable[..., Callable[..., CpuBuffer]]:
+    """Makes functions of ``count`` buffers that run a program with one small new result: straight-line code."""
+    buffers = [f"b{k}" for k in range(count)]
+    arrays = "".join(f"{b}.array, " for b in buffers)
+    lines = [
+        "def make(call, device, shape, dtype, empty, new, CpuBuffer):",
+        f"    def direct({', '.join(buffers)}):",
+        "        array = empty(shape, dtype)",
+        f"        call({arrays}array)",
+        "        result = new(CpuBuffer)",
+        "        result.array = array",
+        "        result.device = device",
+        "        return result",
+        "    return direct",
+    ]
+    names: dict[str, Any] = {}
+    exec(compile("\n".join(lines), __file__, "exec"), names)
+    return names["make"]  # type: ignore[no-any-return]
+
+
 def _shaped(array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """The same memory as an array of another type of the same size."""
     if array.shape == shape and array.dtype == dtype:
@@ -213,6 +238,7 @@ class CpuExecutable(Executable):
         "_shares",
         "_source",
         "device",
+        "direct",
         "fast_call",
         "forwarded",
         "name",
@@ -241,6 +267,7 @@ class CpuExecutable(Executable):
         self.forwarded = frozenset(number for place, number in self._results if place == "input")
         self._call = self._callable(len(program.inputs) + len(source.outputs))
         self.fast_call = None if self._overwrites else self._short_cut()
+        self.direct = self._straight(len(program.inputs))
 
     def _result(self, program: Program, number: int) -> tuple[str, int]:
         """Where a result is found: ('new', slot), ('input', number) or ('const', number)."""
@@ -284,6 +311,15 @@ class CpuExecutable(Executable):
             return self._pick(arrays, made)
 
         return general_call
+
+    def _straight(self, count: int) -> Callable[..., CpuBuffer] | None:
+        """The shortest way for few arguments and one small result."""
+        if self._overwrites or self._results != (("new", 0),) or len(self._new) != 1 or count > _MOST_DIRECT:
+            return None
+        [(shape, dtype, nbytes)] = self._new
+        if nbytes >= SMALLEST:
+            return None
+        return _direct_maker(count)(self._call, self.device, shape, dtype, np.empty, object.__new__, CpuBuffer)
 
     def _pick(self, arrays: Sequence[np.ndarray], made: Sequence[np.ndarray]) -> list[CpuBuffer]:
         found = {"new": made, "input": arrays, "const": self._code.constants}

@@ -212,7 +212,8 @@ def _initial(flag: Flag) -> Any:
 
 _lock = threading.RLock()
 _keys: dict[tuple[Hashable, ...], tuple[Hashable, ...]] = {}  # interned, so that equal keys are mostly identical
-_overriding: dict[int, dict[str, Any]] = {}  # the attributes of each thread that overrides a flag just now
+overriding: dict[int, dict[str, Any]] = {}
+"""The attributes of each thread that overrides a flag just now. While it is empty, those of the class hold for all."""
 
 
 class Config(threading.local):
@@ -353,14 +354,14 @@ def _refresh_key(local: dict[str, Any]) -> None:
             local.pop(name, None)
         if local:
             local.update(zip(_DERIVED, _derive(local), strict=True))
-            _overriding[id(local)] = local
+            overriding[id(local)] = local
         else:
-            _overriding.pop(id(local), None)
+            overriding.pop(id(local), None)
 
 
 def _refresh_keys() -> None:
     Config.key, Config.plain_dispatch = _derive({})
-    for local in _overriding.values():
+    for local in overriding.values():
         local.update(zip(_DERIVED, _derive(local), strict=True))
 
 

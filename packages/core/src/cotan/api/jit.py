@@ -1,21 +1,21 @@
 """jit for users: programs run as a whole, reached fast.
 
-The first call of a kind goes through flattening and the table of programs; a later one with plain Arrays is looked up
-by their types alone, and nothing else stands on that road.
+The first calls of a kind go through flattening and the table of programs; later ones with Arrays find a function that
+was written for their structure and types (``shortcut``), and nothing else stands on that road.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from cotan.api.arguments import Argnames, Argnums, Options, resolve_options
 from cotan.api.flat import Function, check_callable, copy_identity
-from cotan.api.programs import Programs, clear_programs, find_program, programs_of
+from cotan.api.programs import Program, Programs, clear_programs, find_program, programs_of
+from cotan.api.shortcut import MISS, write_entry
 from cotan.api.stages import Lowered, Traced, trace_call
 from cotan.config import config
 from cotan.ir import structure
-from cotan.ir.avals import ShapedArray
 from cotan.ir.evaluate import eval_closed
 from cotan.ir.trace import Tracer, current_trace, escaped, eval_trace
 from cotan.primitives.call import call
@@ -23,40 +23,21 @@ from cotan.runtime import compile as compiling
 from cotan.runtime import dispatch
 from cotan.runtime.array import Array
 from cotan.tracebacks import boundary, trim, trims
-from cotan.tree import PyTreeDef, leaf_treedef
 from cotan.tree.calling import fun_name
-
-
-class ShortCut(NamedTuple):
-    """How a call with Arrays of known types runs; found by the ids of their avals, which it keeps alive.
-
-    Attributes:
-      key: the configuration for which it holds.
-      run: the compiled program.
-      out_tree: the structure of the result, or None for a leaf.
-      avals: the types.
-    """
-
-    key: Hashable
-    run: Callable[[Sequence[Any]], list[Any]]
-    out_tree: PyTreeDef | None
-    avals: list[ShapedArray]
 
 
 def _jitted(fun: Function, options: Options) -> Function:
     """``fun`` behind a table of programs. A plain function, because calling one is what Python does fastest."""
     programs = programs_of("jit", fun, options)
     name = fun_name(fun)
-    find = programs.fast.get
 
     def jitted(*args: Any, **kwargs: Any) -> Any:
         try:
-            if not kwargs and current_trace() is eval_trace:
-                entry = find(tuple([id(x.aval) if type(x) is Array else 0 for x in args]))
-                if entry is not None and entry[0] is config.key:
-                    outs = entry[1](args)
-                    tree = entry[2]
-                    return outs[0] if tree is None else tree.unflatten(outs)
+            if not kwargs:
+                for entry in programs.fast:
+                    result = entry(args)
+                    if result is not MISS:
+                        return result
             if config.disable_jit:
                 return fun(*args, **kwargs)
             return _call(fun, name, options, programs, args, kwargs)
@@ -109,16 +90,35 @@ def _call(
         if isinstance(x, Tracer):
             raise escaped(x)
     run = program.run
+    known = run is not None
     if run is None:
         run = program.run = compiling.compile_closed(program.closed, leaves, program.donated, name).closing_over(
             program.outer
         )
     outs = run(leaves)
-    if not kwargs and not bound.key and len(leaves) == len(args) and all(type(x) is Array for x in args):
-        tree = None if program.out_tree == leaf_treedef else program.out_tree
-        avals = [x.aval for x in leaves]
-        programs.fast[tuple(map(id, avals))] = ShortCut(config.key, run, tree, avals)
+    if known and not kwargs and len(program.short) < _MOST_ENTRIES:
+        # At the second call, since most programs that are called once are never called again.
+        _add_entry(programs, program, args, bound.static_args, leaves)
     return program.out_tree.unflatten(outs)
+
+
+_MOST_ENTRIES = 8
+
+
+def _add_entry(
+    programs: Programs, program: Program, args: tuple[Any, ...], static: dict[int, Any], leaves: Sequence[Any]
+) -> None:
+    """Give calls like this one a way of their own, which is tried before all others."""
+    kinds = tuple(map(type, leaves))
+    if kinds in program.short:
+        return
+    program.short = {*program.short, kinds}
+    ready = program.run.ready()
+    if ready is None or any(type(x) is Array and x._device is not ready.device for x in leaves):
+        return
+    entry = write_entry(args, static, leaves, ready, program.closed.out_avals, program.out_tree)
+    if entry is not None:
+        programs.fast = (entry, *programs.fast[: _MOST_ENTRIES - 1])
 
 
 @boundary

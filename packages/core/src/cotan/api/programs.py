@@ -45,13 +45,15 @@ class Program:
       outer: the closed-over values: arrays, and tracers of outer traces.
       donated: for each argument of ``closed``, whether it gives up its buffer.
       run: what a call with Arrays runs: the leaves of the arguments to those of the result. None before the first one.
+      short: the Python types of leaves for which a short cut to it was written, or cannot be.
     """
 
     closed: ClosedJaxpr
     out_tree: PyTreeDef
     outer: tuple[Any, ...]
     donated: tuple[bool, ...]
-    run: Callable[[Sequence[Any]], list[Any]] | None = None
+    run: Any = None
+    short: frozenset[tuple[type, ...]] | set[tuple[type, ...]] = frozenset()
 
     @property
     def kept(self) -> bool:
@@ -85,7 +87,7 @@ class Programs:
 
     def __init__(self) -> None:
         self.by_key: dict[tuple[Any, ...], Program] = {}
-        self.fast: dict[Hashable, Any] = {}
+        self.fast: tuple[Callable[[tuple[Any, ...]], Any], ...] = ()
         self.gone = ""
         with _lock:
             _all_programs.add(self)
@@ -97,14 +99,14 @@ class Programs:
             with _lock:
                 while len(self.by_key) > MOST:
                     del self.by_key[next(iter(self.by_key))]
-                self.fast.clear()
+                self.fast = ()
         return kept
 
     def clear(self) -> None:
         """Forget all of them."""
         if self.by_key:
             self.gone = "its programs were forgotten (clear_caches, clear_cache)"
-        self.fast.clear()
+        self.fast = ()
         self.by_key.clear()
 
 

@@ -102,7 +102,9 @@ class Executable(ABC):
 
     __slots__ = ()
     fast_call: Callable[..., Any] | None = None
-    """Optional short cut for small, synchronous programs; see the backend that offers one."""
+    """Optional short cut for synchronous programs without donation: ``fast_call(buffers) -> list of buffers``."""
+    direct: Callable[..., Any] | None = None
+    """The same for those with one result: ``direct(*buffers) -> buffer``."""
     forwarded: frozenset[int] | None = None
     """For programs that have run when ``run`` returns: the arguments whose memory a result may share. As the others the
     caller's NumPy arrays are then read in place. None: the program may still be running, so they are copied."""

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary, ref
 
 from cotan import dtypes
@@ -62,6 +62,27 @@ class _OnDevice:
         self.call = call
         # The arguments that are copied if they are NumPy arrays; None: all.
         self.copied = None if executable is None else executable.forwarded
+
+
+class Ready(NamedTuple):
+    """How a program runs on a device at once, for whoever has checked its arguments.
+
+    Attributes:
+      held: buffers that come before those of the arguments.
+      call: from a list of buffers to those of the results.
+      direct: from buffers, one by one, to the buffer of the one result; or None.
+      copied: numbers of the operands of which a result may share the memory; None: all.
+    """
+
+    device: Device
+    held: tuple[Any, ...]
+    call: Callable[[Sequence[Any]], Buffers]
+    direct: Callable[..., Any] | None
+    copied: frozenset[int] | None
+
+    def copies(self, argument: int) -> bool:
+        """Whether that argument is copied if it is a NumPy array."""
+        return self.copied is None or argument + len(self.held) in self.copied
 
 
 class Compiled:
@@ -205,6 +226,15 @@ class Compiled:
         """The backend's executable on ``device``; None where the backend runs operation by operation."""
         return self.on(device).executable
 
+    def ready(self, held: Sequence[Array] = ()) -> Ready | None:
+        """How it ran last, with ``held`` before the arguments; None if it did not run yet, or gives up arguments."""
+        device, call = self._fast
+        if call is None or self.donates:
+            return None
+        program = self.on(device)
+        direct = None if program.executable is None else program.executable.direct
+        return Ready(device, tuple([x._buffer for x in held]), call, direct, program.copied)
+
     def bound_to(self, device: Device, values: Sequence[Array]) -> Callable[[Sequence[Any]], list[Array]]:
         """The program on ``device``, wherever the arguments are, as a function of those after the first ones, which
         are ``values``."""
@@ -220,7 +250,7 @@ class Compiled:
 
         return call
 
-    def closing_over(self, values: Sequence[Array]) -> Callable[[Sequence[Any]], list[Array]]:
+    def closing_over(self, values: Sequence[Array]) -> Compiled | _Closure:
         """The program as a function of the arguments after the first ones, which are ``values``."""
         return _Closure(self, values) if values else self
 
@@ -244,6 +274,12 @@ class _Closure:
         if not args or not config.plain_dispatch:
             values = self._at(args)
         return self._compiled((*values, *args))
+
+    def ready(self) -> Ready | None:
+        """See ``Compiled.ready``."""
+        device, values = self._here
+        found = self._compiled.ready(values)
+        return found if found is not None and found.device is device else None
 
     def _at(self, args: Sequence[Any]) -> tuple[Array, ...]:
         """The values where ``args`` will be computed with."""
