@@ -140,6 +140,7 @@ class Writer:
         self._bodies: dict[str, Any] = {}
         self._inlined: set[str] = set()
         self._copies: set[str] = set()
+        self._shared: set[str] = set()
         self._count = 0
         self.frame = Frame(program)
 
@@ -229,6 +230,12 @@ class Writer:
     def define(self, text: str) -> None:
         """Add a function to the module."""
         self._top.append(text)
+
+    def define_once(self, name: str, text: str) -> None:
+        """Add functions that several steps use."""
+        if name not in self._shared:
+            self._shared.add(name)
+            self._top.append(text)
 
     def launch(self, function: str, pointers: Sequence[str], units: int, seconds: float, what: str) -> None:
         """Call ``function`` (of a kernel's signature) on a table of these pointers, by several threads if worth it."""

@@ -262,7 +262,7 @@ def _vector_call(chosen: Plan, letter: str, parts: int) -> Call:
 # ---- In programs
 
 
-def _compute_dtype(*dtypes: Any) -> np.dtype | None:
+def compute_dtype(*dtypes: Any) -> np.dtype | None:
     """The element type in which BLAS computes a product of these operand types and result type (last), or None."""
     result = np.dtype(dtypes[-1])
     if all(np.dtype(dtype) == result for dtype in dtypes) and result.name in blas.ELEMENTS:
@@ -319,7 +319,7 @@ def write(writer: Writer, step: LibraryStep) -> None:
     if lhs.size == 0:
         writer.zero(out)
         return
-    dtype = _compute_dtype(lhs.dtype, rhs.dtype, result.dtype)
+    dtype = compute_dtype(lhs.dtype, rhs.dtype, result.dtype)
     if dtype is None:
         writer.loops(step)
         return
@@ -417,7 +417,7 @@ def _recipe(
 ) -> _Recipe | None:
     """None where there is nothing to sum, or BLAS does not know the dtypes."""
     result = np.dtype(lhs_dtype if preferred is None else preferred)
-    dtype = _compute_dtype(lhs_dtype, rhs_dtype, result)
+    dtype = compute_dtype(lhs_dtype, rhs_dtype, result)
     if dtype is None or 0 in lhs_shape or 0 in rhs_shape:
         return None
     chosen = plan(lhs_shape, rhs_shape, numbers)

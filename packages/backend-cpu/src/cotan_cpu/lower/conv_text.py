@@ -1,0 +1,560 @@
+"""Convolutions as native code, for shapes that are constants: direct, by a product held in registers.
+
+``forward`` and ``weights`` give functions of a kernel's signature. Both copy a tile of the image, with its padding and
+holes, to a buffer [depth, height, width, channels] that stays in the cache; what a window sees is then a matter of
+offsets in it. ``product`` is the heart: rows of accumulators in registers over a list of contiguous stretches. Knows
+nothing of programs and arrays.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cotan_cpu.codegen import Target
+from cotan_cpu.lower.text import Text, Value
+
+STRETCH_BYTES = 24 << 10
+"""How much of the matrix that all rows share one pass reads: it stays in the nearest cache."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of the image: of ``extent`` elements with holes (``base``) and padding in front (``low``).
+
+    Element ``outer * outer_step + inner * inner_step - low`` belongs to both; outer positions are what tiles run over.
+    """
+
+    extent: int
+    low: int
+    base: int
+    outer: int
+    outer_step: int
+    inner: int
+    inner_step: int
+
+    @property
+    def dilated(self) -> int:
+        return (self.extent - 1) * self.base + 1
+
+    def reach(self, outer: int) -> int:
+        """How many elements so many outer positions see."""
+        return (outer - 1) * self.outer_step + (self.inner - 1) * self.inner_step + 1
+
+
+@dataclass(frozen=True)
+class Image:
+    """Where the elements of the images are: distances along groups, images, channels, and three axes."""
+
+    groups: int
+    images: int
+    channels: int
+    group_step: int
+    image_step: int
+    channel_step: int
+    steps: tuple[int, int, int]
+    axes: tuple[Axis, Axis, Axis]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The shape of the product in registers: ``vectors`` of ``lanes`` columns; ``panels`` of them make the matrix."""
+
+    element: str
+    lanes: int
+    vectors: int
+    panels: int
+    most_rows: int
+
+    @property
+    def panel(self) -> int:
+        return self.lanes * self.vectors
+
+    @property
+    def columns(self) -> int:
+        return self.panel * self.panels
+
+    @property
+    def bytes(self) -> int:
+        return 8 if self.element == "double" else 4
+
+
+def shape_for(target: Target, element: str, columns: int) -> Shape:
+    """The product in registers for so many columns."""
+    size = 8 if element == "double" else 4
+    lanes = max(target.vector_bytes // size, 2)
+    many = target.registers >= 32
+    count = -(-columns // lanes)
+    panels = -(-count // (4 if many else 2))
+    vectors = -(-count // panels)
+    rows = min((target.registers - vectors - 2) // vectors, 14)
+    return Shape(element, lanes, vectors, panels, rows)
+
+
+def row_groups(count: int, most: int) -> list[tuple[int, int]]:
+    """(size, how many) of groups of about equal size, at most ``most`` each, that make ``count`` rows."""
+    groups = -(-count // most)
+    size, larger = divmod(count, groups)
+    return [(n, times) for n, times in ((size + 1, larger), (size, groups - larger)) if times and n]
+
+
+def product(symbol: str, shape: Shape, rows: int, a_steps: tuple[int, int], b_step: int, c_step: int) -> str:
+    """``symbol(a, b, c, stretches, count, fresh)``: c[r, :] (+)= sum over t of a[r, t] * b[t, :], for ``rows`` rows.
+
+    t runs over ``count`` stretches, triples (offset in a, offset in b, length). ``fresh``: c is not read.
+    """
+    element, lanes, vectors = shape.element, shape.lanes, shape.vectors
+    vector, size = f"<{lanes} x {element}>", shape.bytes
+    places = [(r, v) for r in range(rows) for v in range(vectors)]
+    suffix = f"v{lanes}{'f64' if element == 'double' else 'f32'}"
+    lines = [
+        f"define internal void @{symbol}(ptr %a, ptr noalias %b, ptr noalias %c, ptr %stretches, i64 %count, "
+        "i1 %fresh) nounwind {",
+        "entry:",
+    ]
+    for r, v in places:
+        lines.append(f"  %c.{r}.{v} = getelementptr {element}, ptr %c, i64 {r * c_step + v * lanes}")
+    lines += ["  br i1 %fresh, label %start, label %read", "read:"]
+    lines += [f"  %old.{r}.{v} = load {vector}, ptr %c.{r}.{v}, align {size}" for r, v in places]
+    lines += ["  br label %start", "start:"]
+    for r, v in places:
+        lines.append(f"  %begin.{r}.{v} = phi {vector} [ zeroinitializer, %entry ], [ %old.{r}.{v}, %read ]")
+    lines += ["  br label %stretch", "stretch:", "  %s = phi i64 [ 0, %start ], [ %s1, %done ]"]
+    for r, v in places:
+        lines.append(f"  %acc.{r}.{v} = phi {vector} [ %begin.{r}.{v}, %start ], [ %new.{r}.{v}, %done ]")
+    lines.append("  %triple = getelementptr [3 x i64], ptr %stretches, i64 %s")
+    for n, name in enumerate(("ao", "bo", "length")):
+        lines.append(f"  %{name}.at = getelementptr i64, ptr %triple, i64 {n}")
+        lines.append(f"  %{name} = load i64, ptr %{name}.at")
+    lines += [
+        f"  %a0 = getelementptr {element}, ptr %a, i64 %ao",
+        f"  %b0 = getelementptr {element}, ptr %b, i64 %bo",
+        "  br label %step",
+        "step:",
+        "  %t = phi i64 [ 0, %stretch ], [ %t1, %step ]",
+        "  %pa = phi ptr [ %a0, %stretch ], [ %pa1, %step ]",
+        "  %pb = phi ptr [ %b0, %stretch ], [ %pb1, %step ]",
+    ]
+    for r, v in places:
+        lines.append(f"  %sum.{r}.{v} = phi {vector} [ %acc.{r}.{v}, %stretch ], [ %new.{r}.{v}, %step ]")
+    for v in range(vectors):
+        lines.append(f"  %b.{v}.at = getelementptr {element}, ptr %pb, i64 {v * lanes}")
+        lines.append(f"  %b.{v} = load {vector}, ptr %b.{v}.at, align {size}")
+    for r in range(rows):
+        lines += [
+            f"  %a.{r}.at = getelementptr {element}, ptr %pa, i64 {r * a_steps[0]}",
+            f"  %a.{r} = load {element}, ptr %a.{r}.at, align {size}",
+            f"  %first.{r} = insertelement {vector} poison, {element} %a.{r}, i64 0",
+            f"  %all.{r} = shufflevector {vector} %first.{r}, {vector} poison, <{lanes} x i32> zeroinitializer",
+        ]
+        for v in range(vectors):
+            lines.append(
+                f"  %new.{r}.{v} = call {vector} @llvm.fmuladd.{suffix}({vector} %all.{r}, {vector} %b.{v}, "
+                f"{vector} %sum.{r}.{v})"
+            )
+    lines += [
+        f"  %pa1 = getelementptr {element}, ptr %pa, i64 {a_steps[1]}",
+        f"  %pb1 = getelementptr {element}, ptr %pb, i64 {b_step}",
+        "  %t1 = add i64 %t, 1",
+        "  %more = icmp slt i64 %t1, %length",
+        "  br i1 %more, label %step, label %done",
+        "done:",
+        "  %s1 = add i64 %s, 1",
+        "  %again = icmp slt i64 %s1, %count",
+        "  br i1 %again, label %stretch, label %write",
+        "write:",
+    ]
+    lines += [f"  store {vector} %new.{r}.{v}, ptr %c.{r}.{v}, align {size}" for r, v in places]
+    lines += ["  ret void", "}", f"declare {vector} @llvm.fmuladd.{suffix}({vector}, {vector}, {vector})"]
+    return "\n".join(lines)
+
+
+def _table(name: str, values: Sequence[int]) -> str:
+    items = ", ".join(f"i64 {value}" for value in values)
+    return f"@{name} = internal constant [{len(values)} x i64] [{items}], align 64"
+
+
+# ---- The tile of an image
+
+
+@dataclass(frozen=True)
+class Tile:
+    """So many rows of the second axis at a time, and the extents of the buffer that holds what they see."""
+
+    image: Image
+    rows: int
+
+    @property
+    def height(self) -> int:
+        return self.image.axes[1].reach(self.rows)
+
+    @property
+    def width(self) -> int:
+        return self.image.axes[2].reach(self.image.axes[2].outer)
+
+    @property
+    def line(self) -> int:
+        """The distance of rows in the buffer."""
+        return self.width * self.image.channels
+
+    @property
+    def size(self) -> int:
+        return self.image.axes[0].inner * self.height * self.line
+
+    @property
+    def blocks(self) -> int:
+        """Tiles along the second axis."""
+        return -(-self.image.axes[1].outer // self.rows)
+
+    @property
+    def count(self) -> int:
+        return self.image.groups * self.image.images * self.image.axes[0].outer * self.blocks
+
+    def place(self, text: Text, tile: Value) -> tuple[Value, Value, Value, Value]:
+        """(group, image, depth, first row) of a tile."""
+        rest, block = text.divmod(tile, self.blocks)
+        rest, depth = text.divmod(rest, self.image.axes[0].outer)
+        group, number = text.divmod(rest, self.image.images)
+        return group, number, depth, text.mul(block, self.rows)
+
+    def fill(self, text: Text, source: str, buffer: str, depth: Value, row: Value) -> None:
+        """Copy what these rows see, from an image at ``source``."""
+        image, (first, second, _) = self.image, self.image.axes
+        with text.loop(0, first.inner) as k:
+            at = text.total((depth, first.outer_step), (k, first.inner_step))
+            deep, there = _element(text, first, at, first.reach(first.outer))
+            with text.loop(0, self.height) as line:
+                position = text.add(text.mul(row, second.outer_step), line)
+                high, too = _element(text, second, position, second.reach(self.rows * self.blocks))
+                target = text.at(buffer, text.mul(text.add(text.mul(k, self.height), line), self.line))
+                begin = text.at(source, text.total((deep, image.steps[0]), (high, image.steps[1])))
+                conditions = [c for c in (there, too) if c is not None]
+                both = conditions[0] if len(conditions) == 1 else None
+                if len(conditions) == 2:
+                    both = text.let(f"and i1 {conditions[0]}, {conditions[1]}")
+                if both is None:
+                    self._line(text, begin, target)
+                else:
+                    text.either(
+                        both,
+                        functools.partial(self._line, text, begin, target),
+                        functools.partial(text.clear, target, self.line),
+                    )
+
+    def _line(self, text: Text, source: str, target: str) -> None:
+        """Copy one row, with its padding and holes."""
+        axis, channels, step = self.image.axes[2], self.image.channels, self.image.steps[2]
+        begin = max(0, -(axis.low // axis.base))
+        end = min(axis.extent, -(-(self.width - axis.low) // axis.base))
+        if end <= begin:
+            text.clear(target, self.line)
+            return
+        first, last = begin * axis.base + axis.low, (end - 1) * axis.base + axis.low
+        if axis.base > 1:
+            text.clear(target, self.line)
+        else:
+            text.clear(target, first * channels)
+            text.clear(text.at(target, (last + 1) * channels), (self.width - last - 1) * channels)
+        text.copy_matrix(
+            text.at(source, begin * step),
+            text.at(target, first * channels),
+            (end - begin, channels),
+            (step, self.image.channel_step),
+            (axis.base * channels, 1),
+        )
+
+
+def _element(text: Text, axis: Axis, position: Value, limit: int) -> tuple[Value, str | None]:
+    """The element at a position (of 0 .. limit - 1) that is counted with padding, and whether there is one."""
+    inside = axis.low <= 0 and limit - axis.low <= axis.dilated
+    shifted = text.sub(position, axis.low)
+    if axis.base == 1 and inside:
+        return shifted, None
+    if isinstance(shifted, int):
+        shifted = text.let(f"add i64 {shifted}, 0")
+    conditions = [text.let(f"icmp ult i64 {shifted}, {axis.dilated}")]
+    if axis.base > 1:
+        quotient, rest = text.divmod(shifted, axis.base)
+        conditions.append(text.let(f"icmp eq i64 {rest}, 0"))
+        return quotient, text.let(f"and i1 {conditions[0]}, {conditions[1]}")
+    return shifted, conditions[0]
+
+
+def _parts(text: Text, tile: Tile, parts: int, scratch: str, size: int) -> tuple[Value, Value, str]:
+    """Of unit %unit: the tiles from and to, and its workspace."""
+    first = text.divmod(text.mul("%unit", tile.count), parts)[0]
+    last = text.divmod(text.mul(text.add("%unit", 1), tile.count), parts)[0]
+    return first, last, text.at(scratch, text.mul("%unit", size))
+
+
+# ---- Forward: rows are outer positions, columns output features, and the sum runs over the window
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A convolution with few window elements and many windows.
+
+    Attributes:
+      out_steps: distances in the result along groups, images, output features, and the three axes.
+      features: output features per group.
+      parts: into how many units the tiles are divided.
+    """
+
+    tile: Tile
+    shape: Shape
+    features: int
+    out_steps: tuple[int, int, int, int, int, int]
+    parts: int
+
+    @property
+    def staged(self) -> bool:
+        """Whether results are first put together in the workspace."""
+        return self.out_steps[2] != 1 or self.shape.columns != self.features
+
+    @property
+    def workspace(self) -> int:
+        """Elements per unit, a multiple of a cache line."""
+        axis = self.tile.image.axes[2]
+        size = _round(self.tile.size)
+        return size + (_round(self.tile.rows * axis.outer * self.shape.columns) if self.staged else 0)
+
+    def weights_shape(self) -> tuple[int, ...]:
+        """Groups, panels, three axes of the window, channels, columns of a panel."""
+        image, shape = self.tile.image, self.shape
+        return (image.groups, shape.panels, *(axis.inner for axis in image.axes), image.channels, shape.panel)
+
+    def stretches(self) -> list[tuple[int, int, int]]:
+        """(offset in the tile, offset in the weights, length) in the order of the weights."""
+        tile, channels, panel = self.tile, self.tile.image.channels, self.shape.panel
+        depth, height, width = tile.image.axes
+        joined = width.inner_step == 1
+        most = max(STRETCH_BYTES // (panel * self.shape.bytes), 8)
+        found, row = [], 0
+        for d in range(depth.inner):
+            for h in range(height.inner):
+                for w in range(1 if joined else width.inner):
+                    begin = (d * tile.height + h * height.inner_step) * tile.line + w * width.inner_step * channels
+                    length = channels * (width.inner if joined else 1)
+                    # Pieces of equal length.
+                    pieces = -(-length // most)
+                    ends = [length * n // pieces for n in range(pieces + 1)]
+                    for low, high in itertools.pairwise(ends):
+                        found.append((begin + low, (row + low) * panel, high - low))
+                    row += length
+        return found
+
+    def passes(self) -> list[tuple[int, int]]:
+        """(first, count) of stretches that are summed at once."""
+        most = STRETCH_BYTES // (self.shape.panel * self.shape.bytes)
+        found: list[tuple[int, int]] = []
+        length = 0
+        for n, (_, _, more) in enumerate(self.stretches()):
+            if found and length + more <= most:
+                found[-1], length = (found[-1][0], found[-1][1] + 1), length + more
+            else:
+                found.append((n, 1))
+                length = more
+        return found
+
+    def text(self, symbol: str) -> str:
+        """A function over (image, weights, result, workspace)."""
+        tile, shape, image = self.tile, self.shape, self.tile.image
+        axis = image.axes[2]
+        pixel = axis.outer_step * image.channels
+        c_step = shape.columns if self.staged else self.out_steps[5]
+        groups = row_groups(axis.outer, shape.most_rows)
+        stretches, passes = self.stretches(), self.passes()
+        text = Text(f"define internal void @{symbol}(ptr noalias %table, i64 %begin, i64 %end) nounwind", shape.element)
+        x, weights, out, scratch = (text.operand("%table", n) for n in range(4))
+        inner = sum(length for _, _, length in stretches)
+        with text.loop("%begin", "%end") as unit:
+            text.emit(f"%unit = add i64 {unit}, 0")
+            first, last, buffer = _parts(text, tile, self.parts, scratch, self.workspace)
+            with text.loop(first, last) as number:
+                group, batch, depth, row = tile.place(text, number)
+                rows = text.least(tile.rows, text.sub(image.axes[1].outer, row))
+                source = text.at(x, text.total((group, image.group_step), (batch, image.image_step)))
+                tile.fill(text, source, buffer, depth, row)
+                offset = text.total(
+                    (group, self.out_steps[0]),
+                    (batch, self.out_steps[1]),
+                    (depth, self.out_steps[3]),
+                    (row, self.out_steps[4]),
+                )
+                result = text.at(out, offset)
+                target = text.at(buffer, _round(tile.size)) if self.staged else result
+                c_line = axis.outer * shape.columns if self.staged else self.out_steps[4]
+                with text.loop(0, shape.panels) as panel, text.loop(0, len(passes)) as step:
+                    of_panel = text.add(text.mul(group, shape.panels), panel)
+                    b = text.at(weights, text.mul(of_panel, inner * shape.panel))
+                    at = text.let(f"getelementptr [2 x i64], ptr @{symbol}.passes, i64 {step}")
+                    start = text.let(f"load i64, ptr {at}")
+                    count = text.let(f"load i64, ptr {text.let(f'getelementptr i64, ptr {at}, i64 1')}")
+                    some = text.let(f"getelementptr [3 x i64], ptr @{symbol}.stretches, i64 {start}")
+                    fresh = text.let(f"icmp eq i64 {step}, 0")
+                    with text.loop(0, rows) as line:
+                        a = text.at(buffer, text.mul(line, image.axes[1].outer_step * tile.line))
+                        c = text.at(target, text.add(text.mul(line, c_line), text.mul(panel, shape.panel)))
+                        begin = 0
+                        for size, times in groups:
+                            with text.loop(0, times) as n:
+                                place = text.add(begin, text.mul(n, size))
+                                here = text.at(a, text.mul(place, pixel))
+                                there = text.at(c, text.mul(place, c_step))
+                                text.emit(
+                                    f"call void @{symbol}.{size}(ptr {here}, ptr {b}, ptr {there}, ptr {some}, "
+                                    f"i64 {count}, i1 {fresh})"
+                                )
+                            begin += size * times
+                if self.staged:
+                    self._unstage(text, target, result, rows)
+        tables = [
+            _table(f"{symbol}.stretches", [n for triple in stretches for n in triple]),
+            _table(f"{symbol}.passes", [n for pair in passes for n in pair]),
+        ]
+        products = [product(f"{symbol}.{size}", shape, size, (pixel, 1), shape.panel, c_step) for size, _ in groups]
+        return "\n".join([*tables, *products, text.finish()])
+
+    def _unstage(self, text: Text, stage: str, result: str, rows: Value) -> None:
+        columns, width = self.shape.columns, self.tile.image.axes[2].outer
+        *_, feature, _, line, pixel = self.out_steps
+        if line == pixel * width:
+            text.copy_matrix(stage, result, (text.mul(rows, width), self.features), (columns, 1), (pixel, feature))
+            return
+        with text.loop(0, rows) as row:
+            source = text.at(stage, text.mul(row, width * columns))
+            target = text.at(result, text.mul(row, line))
+            text.copy_matrix(source, target, (width, self.features), (columns, 1), (pixel, feature))
+
+
+# ---- Weights: rows are channels, columns output features, and the sum runs over outer positions
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A convolution with many window elements and few windows, such as the gradient of a kernel.
+
+    What the result's windows are is ``inner`` here, and its sum runs over ``outer`` positions. Every unit has a sum of
+    its own in the workspace: groups, three axes, channels, columns.
+
+    Attributes:
+      features: output features per group.
+      factor_steps: distances in the other factor along groups, images, output features, and the three axes.
+      parts: into how many units the tiles are divided.
+    """
+
+    tile: Tile
+    shape: Shape
+    features: int
+    factor_steps: tuple[int, int, int, int, int, int]
+    parts: int
+
+    @property
+    def staged(self) -> bool:
+        """Whether the other factor is first put in order in the workspace."""
+        return self.factor_steps[2] != 1 or self.shape.columns != self.features
+
+    def sums_shape(self) -> tuple[int, ...]:
+        image = self.tile.image
+        return (image.groups, *(axis.inner for axis in image.axes), image.channels, self.shape.columns)
+
+    @property
+    def sums(self) -> int:
+        size = 1
+        for n in self.sums_shape():
+            size *= n
+        return size
+
+    @property
+    def workspace(self) -> int:
+        """Elements per unit beside its sums."""
+        size = _round(self.tile.size)
+        return size + (
+            _round(self.tile.rows * self.tile.image.axes[2].outer * self.shape.columns) if self.staged else 0
+        )
+
+    def text(self, symbol: str) -> str:
+        """A function over (image, other factor, sums, workspace)."""
+        tile, shape, image = self.tile, self.shape, self.tile.image
+        depths, heights, widths = image.axes
+        *_, deep, line, pixel = self.factor_steps
+        b_step = shape.columns if self.staged else pixel
+        b_line = widths.outer * shape.columns if self.staged else line
+        a_line = heights.outer_step * tile.line
+        together = max(min(STRETCH_BYTES // (shape.panel * shape.bytes * widths.outer), tile.rows), 1)
+        groups = row_groups(image.channels, shape.most_rows)
+        text = Text(f"define internal void @{symbol}(ptr noalias %table, i64 %begin, i64 %end) nounwind", shape.element)
+        x, factor, sums, scratch = (text.operand("%table", n) for n in range(4))
+        with text.loop("%begin", "%end") as unit:
+            text.emit(f"%unit = add i64 {unit}, 0")
+            first, last, buffer = _parts(text, tile, self.parts, scratch, self.workspace)
+            mine = text.at(sums, text.mul("%unit", self.sums))
+            text.clear(mine, self.sums)
+            with text.loop(first, last) as number:
+                group, batch, depth, row = tile.place(text, number)
+                rows = text.least(tile.rows, text.sub(heights.outer, row))
+                source = text.at(x, text.total((group, image.group_step), (batch, image.image_step)))
+                tile.fill(text, source, buffer, depth, row)
+                offset = text.total(
+                    (group, self.factor_steps[0]), (batch, self.factor_steps[1]), (depth, deep), (row, line)
+                )
+                other = text.at(factor, offset)
+                if self.staged:
+                    stage = text.at(buffer, _round(tile.size))
+                    self._stage(text, other, stage, rows)
+                    other = stage
+                with text.loop(0, rows, together) as start, text.loop(0, shape.panels) as panel:
+                    count = text.least(together, text.sub(rows, start))
+                    b = text.at(other, text.add(text.mul(start, b_line), text.mul(panel, shape.panel)))
+                    with (
+                        text.loop(0, depths.inner) as d,
+                        text.loop(0, heights.inner) as h,
+                        text.loop(0, widths.inner) as w,
+                    ):
+                        seen = text.total(
+                            (start, a_line),
+                            (d, tile.height * tile.line),
+                            (h, heights.inner_step * tile.line),
+                            (w, widths.inner_step * image.channels),
+                        )
+                        window = text.add(text.mul(text.add(text.mul(d, heights.inner), h), widths.inner), w)
+                        all_windows = depths.inner * heights.inner * widths.inner
+                        window = text.add(text.mul(group, all_windows), window)
+                        c_offset = text.add(
+                            text.mul(window, image.channels * shape.columns), text.mul(panel, shape.panel)
+                        )
+                        a, c = text.at(buffer, seen), text.at(mine, c_offset)
+                        begin = 0
+                        for size, times in groups:
+                            with text.loop(0, times) as n:
+                                place = text.add(begin, text.mul(n, size))
+                                here = text.at(a, place)
+                                there = text.at(c, text.mul(place, shape.columns))
+                                text.emit(
+                                    f"call void @{symbol}.{size}(ptr {here}, ptr {b}, ptr {there}, "
+                                    f"ptr @{symbol}.stretches, i64 {count}, i1 false)"
+                                )
+                            begin += size * times
+        stretches = [n for k in range(together) for n in (k * a_line, k * b_line, widths.outer)]
+        a_steps = (1, widths.outer_step * image.channels)
+        products = [product(f"{symbol}.{size}", shape, size, a_steps, b_step, shape.columns) for size, _ in groups]
+        return "\n".join([_table(f"{symbol}.stretches", stretches), *products, text.finish()])
+
+    def _stage(self, text: Text, source: str, stage: str, rows: Value) -> None:
+        columns, width = self.shape.columns, self.tile.image.axes[2].outer
+        *_, feature, _, line, pixel = self.factor_steps
+        if columns != self.features:
+            text.clear(stage, text.mul(rows, width * columns))
+        if line == pixel * width:
+            text.copy_matrix(source, stage, (text.mul(rows, width), self.features), (pixel, feature), (columns, 1))
+            return
+        with text.loop(0, rows) as row:
+            begin = text.at(source, text.mul(row, line))
+            target = text.at(stage, text.mul(row, width * columns))
+            text.copy_matrix(begin, target, (width, self.features), (pixel, feature), (columns, 1))
+
+
+def _round(size: int) -> int:
+    return -(-size // 16) * 16
