@@ -14,4 +14,7 @@ def fill(table: LoweringTable) -> None:
     from cotan_cpu.lower import arithmetic, cast, compare, conv, dot, shape, sort
 
     for module in (arithmetic, cast, compare, conv, dot, shape, sort):
+    from cotan_cpu.lower import arithmetic, cast, compare, dot, fft, shape, sort
+
+    for module in (arithmetic, cast, compare, dot, fft, shape, sort):
         module.register(table)

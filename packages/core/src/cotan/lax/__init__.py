@@ -120,6 +120,9 @@ from cotan.primitives.cumulative import cumprod as cumprod
 from cotan.primitives.cumulative import cumsum as cumsum
 from cotan.primitives.dot import Precision as Precision
 from cotan.primitives.dot import dot_general as dot_general
+from cotan.primitives.fft import FftType as FftType
+from cotan.primitives.fft import fft as fft
+from cotan.primitives.fft import fft_p as fft_p
 from cotan.primitives.gather import GatherDimensionNumbers as GatherDimensionNumbers
 from cotan.primitives.gather import gather as gather
 from cotan.primitives.pad import pad as pad

@@ -10,6 +10,7 @@ from cotan.dtypes import issubdtype as issubdtype
 from cotan.dtypes import promote_types as promote_types
 from cotan.dtypes import result_type as result_type
 from cotan.numpy import array_methods as array_methods
+from cotan.numpy import fft as fft
 from cotan.numpy.contractions import convolve as convolve
 from cotan.numpy.contractions import correlate as correlate
 from cotan.numpy.contractions import cross as cross
