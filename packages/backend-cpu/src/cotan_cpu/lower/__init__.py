@@ -11,10 +11,7 @@ from cotan.backend import LoweringTable
 
 def fill(table: LoweringTable) -> None:
     """Register all rules; imports the primitives' modules."""
-    from cotan_cpu.lower import arithmetic, cast, compare, conv, dot, shape, sort
+    from cotan_cpu.lower import arithmetic, cast, compare, conv, dot, fft, shape, sort
 
-    for module in (arithmetic, cast, compare, conv, dot, shape, sort):
-    from cotan_cpu.lower import arithmetic, cast, compare, dot, fft, shape, sort
-
-    for module in (arithmetic, cast, compare, dot, fft, shape, sort):
+    for module in (arithmetic, cast, compare, conv, dot, fft, shape, sort):
         module.register(table)
