@@ -1,11 +1,33 @@
 """Random numbers as functions of explicit keys. Splittable, and the same bits on every backend."""
 
 from cotan import tracebacks as _tracebacks
+from cotan.random.continuous import lognormal as lognormal
+from cotan.random.continuous import pareto as pareto
+from cotan.random.continuous import rayleigh as rayleigh
+from cotan.random.continuous import triangular as triangular
+from cotan.random.continuous import wald as wald
+from cotan.random.continuous import weibull_min as weibull_min
+from cotan.random.discrete import binomial as binomial
+from cotan.random.discrete import geometric as geometric
+from cotan.random.discrete import multinomial as multinomial
+from cotan.random.discrete import poisson as poisson
+from cotan.random.gamma import ball as ball
+from cotan.random.gamma import beta as beta
+from cotan.random.gamma import chisquare as chisquare
+from cotan.random.gamma import dirichlet as dirichlet
+from cotan.random.gamma import double_sided_maxwell as double_sided_maxwell
+from cotan.random.gamma import f as f
+from cotan.random.gamma import gamma as gamma
+from cotan.random.gamma import generalized_normal as generalized_normal
+from cotan.random.gamma import loggamma as loggamma
+from cotan.random.gamma import maxwell as maxwell
+from cotan.random.gamma import t as t
 from cotan.random.keys import PRNGKey as PRNGKey
 from cotan.random.keys import clone as clone
 from cotan.random.keys import fold_in as fold_in
 from cotan.random.keys import key as key
 from cotan.random.keys import key_data as key_data
+from cotan.random.keys import key_dtype as key_dtype
 from cotan.random.keys import key_impl as key_impl
 from cotan.random.keys import split as split
 from cotan.random.keys import wrap_key_data as wrap_key_data

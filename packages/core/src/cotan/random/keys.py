@@ -139,6 +139,16 @@ def key_impl(keys: Any) -> str:
     return str(keys.dtype.impl) if is_typed(keys) else config.default_prng_impl
 
 
+def key_dtype(impl_spec: Any = None) -> Any:
+    """The dtype of typed keys of a generator (default: the configured one).
+
+    >>> import cotan
+    >>> cotan.random.key_dtype()
+    key<fry>
+    """
+    return dtypes.KeyType(_implementation(impl_spec, "key_dtype"))
+
+
 def clone(keys: Any) -> Any:
     """The same keys, said to be used again on purpose."""
     return keys

@@ -7,51 +7,15 @@ published, the function says which. Knows nothing of how bits are made.
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from cotan import dtypes, lax
 from cotan import numpy as cnp
+from cotan.random.arguments import Shape, common_shape, extents, float_dtype
 from cotan.random.bits import UINTS, random_bits
 from cotan.random.keys import key_words, split
-
-Shape = Sequence[int]
-
-
-def _shape(shape: Any, fun_name: str) -> tuple[int, ...]:
-    try:
-        found = (
-            (operator.index(shape),)
-            if not isinstance(shape, Sequence | np.ndarray)
-            else tuple(map(operator.index, shape))
-        )
-    except TypeError:
-        raise TypeError(f"{fun_name}: the shape must be integers, known while tracing; got {shape!r}") from None
-    if any(extent < 0 for extent in found):
-        raise ValueError(f"{fun_name}: a negative extent in shape {found}")
-    return found
-
-
-def _float_dtype(dtype: Any, fun_name: str) -> Any:
-    dtype = dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, fun_name)
-    if not dtypes.issubdtype(dtype, np.floating):
-        raise ValueError(f"{fun_name}: dtype must be a floating dtype, got {np.dtype(dtype)}")
-    return np.dtype(dtype)
-
-
-def _broadcast_shape(shape: Any, fun_name: str, *operands: Any) -> tuple[int, ...]:
-    common = np.broadcast_shapes(*(np.shape(x) if not hasattr(x, "shape") else x.shape for x in operands))
-    if shape is None:
-        return common
-    shape = _shape(shape, fun_name)
-    if np.broadcast_shapes(shape, common) != shape:
-        raise ValueError(
-            f"{fun_name}: shape {shape} does not hold the parameters' shape {common}, which must broadcast to it"
-        )
-    return shape
 
 
 def bits(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
@@ -65,7 +29,7 @@ def bits(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
     dtype = np.dtype(dtypes.canonicalize_dtype(np.uint64) if dtype is None else dtypes.check_user_dtype(dtype, "bits"))
     if not np.issubdtype(dtype, np.unsignedinteger):
         raise ValueError(f"bits: dtype must be an unsigned integer dtype, got {dtype}")
-    return random_bits(key_words(key, "bits"), dtype.itemsize * 8, _shape(shape, "bits"))
+    return random_bits(key_words(key, "bits"), dtype.itemsize * 8, extents(shape, "bits"))
 
 
 def uniform(key: Any, shape: Shape = (), dtype: Any = None, minval: Any = 0.0, maxval: Any = 1.0) -> Any:
@@ -75,8 +39,8 @@ def uniform(key: Any, shape: Shape = (), dtype: Any = None, minval: Any = 0.0, m
     >>> cotan.random.uniform(cotan.random.key(0), (3,)).shape
     (3,)
     """
-    dtype = _float_dtype(dtype, "uniform")
-    shape = _shape(shape, "uniform")
+    dtype = float_dtype(dtype, "uniform")
+    shape = extents(shape, "uniform")
     return _uniform(key_words(key, "uniform"), shape, dtype, minval, maxval)
 
 
@@ -108,14 +72,14 @@ def _is_scalar(value: Any, expected: float) -> bool:
 def normal(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
     """Standard normal, by the inverse of the error function; complex dtypes have unit total variance."""
     dtype = np.dtype(dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "normal"))
-    shape = _shape(shape, "normal")
+    shape = extents(shape, "normal")
     if dtypes.issubdtype(dtype, np.complexfloating):
         real_dtype = np.zeros((), dtype).real.dtype
         re, im = split(key)
         scale = lax.full(shape, math.sqrt(0.5), real_dtype)
         parts = [lax.mul(_normal(key_words(k, "normal"), shape, real_dtype), scale) for k in (re, im)]
         return lax.complex(*parts)
-    return _normal(key_words(key, "normal"), shape, _float_dtype(dtype, "normal"))
+    return _normal(key_words(key, "normal"), shape, float_dtype(dtype, "normal"))
 
 
 def _normal(words: Any, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -136,7 +100,7 @@ def randint(key: Any, shape: Shape, minval: Any, maxval: Any, dtype: Any = None)
     for name, bound in (("minval", minval), ("maxval", maxval)):
         if not dtypes.issubdtype(dtypes.dtype(bound), np.integer):
             raise TypeError(f"randint: {name} must be an integer, got {dtypes.dtype(bound)}")
-    shape = _broadcast_shape(shape, "randint", minval, maxval)
+    shape = common_shape(shape, "randint", minval, maxval)
     if dtype.itemsize < 4:
         return lax.convert_element_type(_randint(key, shape, minval, maxval, np.dtype(np.int32), dtype), dtype)
     return _randint(key, shape, minval, maxval, dtype, dtype)
@@ -181,7 +145,7 @@ def bernoulli(key: Any, p: Any = 0.5, shape: Shape | None = None, mode: str = "l
     if mode not in ("low", "high"):
         raise ValueError(f"bernoulli: mode must be 'low' or 'high', got {mode!r}")
     dtype = dtypes.to_inexact_dtype(dtypes.canonicalize_dtype(dtypes.dtype(p)))
-    shape = _broadcast_shape(shape, "bernoulli", p)
+    shape = common_shape(shape, "bernoulli", p)
     p = cnp.broadcast_to(cnp.asarray(p, dtype), shape)
     if mode == "high":
         first, second = (uniform(k, shape, dtype) for k in split(key))
@@ -193,7 +157,7 @@ def bernoulli(key: Any, p: Any = 0.5, shape: Shape | None = None, mode: str = "l
 def rademacher(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
     """-1 or 1 with equal probability."""
     dtype = dtypes.default_int() if dtype is None else dtypes.check_user_dtype(dtype, "rademacher")
-    signs = cnp.asarray(bernoulli(key, 0.5, _shape(shape, "rademacher")), dtype)
+    signs = cnp.asarray(bernoulli(key, 0.5, extents(shape, "rademacher")), dtype)
     return 2 * signs - cnp.ones((), dtype)
 
 
@@ -237,8 +201,8 @@ def gumbel(key: Any, shape: Shape = (), dtype: Any = None, mode: str = "low") ->
     """Standard Gumbel: -log(-log(u))."""
     if mode not in ("low", "high"):
         raise ValueError(f"gumbel: mode must be 'low' or 'high', got {mode!r}")
-    dtype = _float_dtype(dtype, "gumbel")
-    shape = _shape(shape, "gumbel")
+    dtype = float_dtype(dtype, "gumbel")
+    shape = extents(shape, "gumbel")
     tiny = float(dtypes.finfo(dtype).tiny)
     if mode == "high":
         k1, k2 = split(key)
@@ -268,7 +232,7 @@ def categorical(
         raise ValueError(f"categorical: axis {axis} is out of range for logits of {logits.ndim} dimensions")
     axis = axis % logits.ndim - logits.ndim
     rest = tuple(np.delete(logits.shape, axis).tolist())
-    shape = rest if shape is None else _shape(shape, "categorical")
+    shape = rest if shape is None else extents(shape, "categorical")
     prefix = shape[: len(shape) - len(rest)]
     if np.broadcast_shapes(shape, rest) != shape:
         raise ValueError(f"categorical: shape {shape} must end with the shape of logits without axis, {rest}")
@@ -290,7 +254,7 @@ def categorical(
 
 def choice(key: Any, a: Any, shape: Shape = (), replace: bool = True, p: Any = None, axis: int = 0) -> Any:
     """Elements drawn from ``a`` (or from ``range(a)``) along ``axis``, with probabilities ``p`` (default: equal)."""
-    shape = _shape(shape, "choice")
+    shape = extents(shape, "choice")
     population = cnp.arange(int(a)) if isinstance(a, int | np.integer) else cnp.asarray(a)
     if population.ndim == 0:
         population = cnp.arange(int(population))
@@ -327,13 +291,13 @@ def choice(key: Any, a: Any, shape: Shape = (), replace: bool = True, p: Any = N
 
 def exponential(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
     """Standard exponential: -log1p(-u)."""
-    return -cnp.log1p(-uniform(key, shape, _float_dtype(dtype, "exponential")))
+    return -cnp.log1p(-uniform(key, shape, float_dtype(dtype, "exponential")))
 
 
 def truncated_normal(key: Any, lower: Any, upper: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
     """Standard normal conditioned to lie in (lower, upper)."""
-    dtype = _float_dtype(dtype, "truncated_normal")
-    shape = _broadcast_shape(shape, "truncated_normal", lower, upper)
+    dtype = float_dtype(dtype, "truncated_normal")
+    shape = common_shape(shape, "truncated_normal", lower, upper)
     lower, upper = (cnp.asarray(bound, dtype) for bound in (lower, upper))
     root2 = np.array(math.sqrt(2), dtype)
     a, b = lax.erf(lower / root2), lax.erf(upper / root2)
@@ -346,20 +310,20 @@ def truncated_normal(key: Any, lower: Any, upper: Any, shape: Shape | None = Non
 
 def laplace(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
     """Standard Laplace."""
-    dtype = _float_dtype(dtype, "laplace")
+    dtype = float_dtype(dtype, "laplace")
     u = uniform(key, shape, dtype, minval=-1.0 + float(dtypes.finfo(dtype).epsneg), maxval=1.0)
     return cnp.sign(u) * cnp.log1p(-cnp.abs(u))
 
 
 def logistic(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
     """Standard logistic: log(u / (1 - u))."""
-    dtype = _float_dtype(dtype, "logistic")
+    dtype = float_dtype(dtype, "logistic")
     u = uniform(key, shape, dtype, minval=float(dtypes.finfo(dtype).tiny), maxval=1.0)
     return cnp.log(u / (1 - u))
 
 
 def cauchy(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
     """Standard Cauchy: tan(pi (u - 1/2))."""
-    dtype = _float_dtype(dtype, "cauchy")
+    dtype = float_dtype(dtype, "cauchy")
     u = uniform(key, shape, dtype, minval=float(dtypes.finfo(dtype).eps), maxval=1.0)
     return cnp.tan(np.array(np.pi, dtype) * (u - 0.5))
