@@ -11,10 +11,10 @@ import pytest
 import cotan
 import cotan.numpy as cnp
 
-BINARY = (
-    "add multiply subtract maximum minimum logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor "
-    "logaddexp logaddexp2"
-).split()
+BINARY = [
+    *("add", "multiply", "subtract", "maximum", "minimum", "logical_and", "logical_or", "logical_xor"),
+    *("bitwise_and", "bitwise_or", "bitwise_xor", "logaddexp", "logaddexp2"),
+]
 INTS = np.array([[5, 3, 6], [1, 7, 2], [4, 4, 9], [0, 2, 8]], np.int32)
 
 

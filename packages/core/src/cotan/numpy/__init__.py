@@ -1,28 +1,40 @@
 """cotan.numpy: NumPy's functions on cotan arrays, with JAX's rules of promotion. Names only."""
 
+from typing import Any as _Any
+
 import ml_dtypes as _ml_dtypes
 import numpy as _np
 
 from cotan import tracebacks as _tracebacks
 from cotan.dtypes import finfo as finfo
 from cotan.dtypes import iinfo as iinfo
+from cotan.dtypes import isdtype as isdtype
 from cotan.dtypes import issubdtype as issubdtype
 from cotan.dtypes import promote_types as promote_types
 from cotan.dtypes import result_type as result_type
+from cotan.left_out import missing as _missing
 from cotan.numpy import array_methods as array_methods
 from cotan.numpy import fft as fft
+from cotan.numpy.bits import frexp as frexp
+from cotan.numpy.bits import ldexp as ldexp
+from cotan.numpy.bits import packbits as packbits
+from cotan.numpy.bits import spacing as spacing
+from cotan.numpy.bits import unpackbits as unpackbits
 from cotan.numpy.contractions import convolve as convolve
 from cotan.numpy.contractions import correlate as correlate
 from cotan.numpy.contractions import cross as cross
 from cotan.numpy.contractions import dot as dot
 from cotan.numpy.contractions import einsum as einsum
+from cotan.numpy.contractions import einsum_path as einsum_path
 from cotan.numpy.contractions import inner as inner
 from cotan.numpy.contractions import kron as kron
 from cotan.numpy.contractions import matmul as matmul
+from cotan.numpy.contractions import matvec as matvec
 from cotan.numpy.contractions import outer as outer
 from cotan.numpy.contractions import tensordot as tensordot
 from cotan.numpy.contractions import vdot as vdot
 from cotan.numpy.contractions import vecdot as vecdot
+from cotan.numpy.contractions import vecmat as vecmat
 from cotan.numpy.creation import arange as arange
 from cotan.numpy.creation import array as array
 from cotan.numpy.creation import asarray as asarray
@@ -48,6 +60,28 @@ from cotan.numpy.creation import tril as tril
 from cotan.numpy.creation import triu as triu
 from cotan.numpy.creation import zeros as zeros
 from cotan.numpy.creation import zeros_like as zeros_like
+from cotan.numpy.differences import ediff1d as ediff1d
+from cotan.numpy.differences import gradient as gradient
+from cotan.numpy.editing import apply_over_axes as apply_over_axes
+from cotan.numpy.editing import argpartition as argpartition
+from cotan.numpy.editing import choose as choose
+from cotan.numpy.editing import delete as delete
+from cotan.numpy.editing import insert as insert
+from cotan.numpy.editing import mask_indices as mask_indices
+from cotan.numpy.editing import partition as partition
+from cotan.numpy.editing import place as place
+from cotan.numpy.editing import put as put
+from cotan.numpy.editing import resize as resize
+from cotan.numpy.editing import sort_complex as sort_complex
+from cotan.numpy.editing import trim_zeros as trim_zeros
+from cotan.numpy.files import array_repr as array_repr
+from cotan.numpy.files import array_str as array_str
+from cotan.numpy.files import fromfile as fromfile
+from cotan.numpy.files import fromiter as fromiter
+from cotan.numpy.files import fromstring as fromstring
+from cotan.numpy.files import load as load
+from cotan.numpy.files import save as save
+from cotan.numpy.files import savez as savez
 from cotan.numpy.functional import apply_along_axis as apply_along_axis
 from cotan.numpy.functional import piecewise as piecewise
 from cotan.numpy.functional import vectorize as vectorize
@@ -71,6 +105,10 @@ from cotan.numpy.grids import tril_indices_from as tril_indices_from
 from cotan.numpy.grids import triu_indices as triu_indices
 from cotan.numpy.grids import triu_indices_from as triu_indices_from
 from cotan.numpy.grids import vander as vander
+from cotan.numpy.histograms import histogram as histogram
+from cotan.numpy.histograms import histogram2d as histogram2d
+from cotan.numpy.histograms import histogram_bin_edges as histogram_bin_edges
+from cotan.numpy.histograms import histogramdd as histogramdd
 from cotan.numpy.manipulation import append as append
 from cotan.numpy.manipulation import array_split as array_split
 from cotan.numpy.manipulation import astype as astype
@@ -116,6 +154,17 @@ from cotan.numpy.manipulation import transpose as transpose
 from cotan.numpy.manipulation import unstack as unstack
 from cotan.numpy.manipulation import vsplit as vsplit
 from cotan.numpy.manipulation import vstack as vstack
+from cotan.numpy.namespace_info import __array_namespace_info__ as __array_namespace_info__
+from cotan.numpy.polynomials import poly as poly
+from cotan.numpy.polynomials import polyadd as polyadd
+from cotan.numpy.polynomials import polyder as polyder
+from cotan.numpy.polynomials import polydiv as polydiv
+from cotan.numpy.polynomials import polyfit as polyfit
+from cotan.numpy.polynomials import polyint as polyint
+from cotan.numpy.polynomials import polymul as polymul
+from cotan.numpy.polynomials import polysub as polysub
+from cotan.numpy.polynomials import polyval as polyval
+from cotan.numpy.polynomials import roots as roots
 from cotan.numpy.quantiles import median as median
 from cotan.numpy.quantiles import nanmedian as nanmedian
 from cotan.numpy.quantiles import nanpercentile as nanpercentile
@@ -160,11 +209,9 @@ from cotan.numpy.selection import extract as extract
 from cotan.numpy.selection import flatnonzero as flatnonzero
 from cotan.numpy.selection import interp as interp
 from cotan.numpy.selection import isclose as isclose
-from cotan.numpy.selection import isin as isin
 from cotan.numpy.selection import lexsort as lexsort
 from cotan.numpy.selection import nan_to_num as nan_to_num
 from cotan.numpy.selection import nonzero as nonzero
-from cotan.numpy.selection import polyval as polyval
 from cotan.numpy.selection import ravel_multi_index as ravel_multi_index
 from cotan.numpy.selection import searchsorted as searchsorted
 from cotan.numpy.selection import select as select
@@ -172,13 +219,20 @@ from cotan.numpy.selection import sort as sort
 from cotan.numpy.selection import take as take
 from cotan.numpy.selection import take_along_axis as take_along_axis
 from cotan.numpy.selection import trapezoid as trapezoid
-from cotan.numpy.selection import unique as unique
 from cotan.numpy.selection import unravel_index as unravel_index
 from cotan.numpy.selection import where as where
+from cotan.numpy.setops import intersect1d as intersect1d
+from cotan.numpy.setops import isin as isin
+from cotan.numpy.setops import setdiff1d as setdiff1d
+from cotan.numpy.setops import setxor1d as setxor1d
+from cotan.numpy.setops import union1d as union1d
+from cotan.numpy.setops import unique as unique
+from cotan.numpy.setops import unique_all as unique_all
+from cotan.numpy.setops import unique_counts as unique_counts
+from cotan.numpy.setops import unique_inverse as unique_inverse
+from cotan.numpy.setops import unique_values as unique_values
 from cotan.numpy.statistics import corrcoef as corrcoef
 from cotan.numpy.statistics import cov as cov
-from cotan.numpy.statistics import histogram as histogram
-from cotan.numpy.statistics import histogram_bin_edges as histogram_bin_edges
 from cotan.numpy.statistics import iscomplex as iscomplex
 from cotan.numpy.statistics import iscomplexobj as iscomplexobj
 from cotan.numpy.statistics import isreal as isreal
@@ -319,4 +373,21 @@ bool = _np.bool_
 
 pi, e, euler_gamma, inf, nan, newaxis = _np.pi, _np.e, _np.euler_gamma, _np.inf, _np.nan, None
 
+int2, int4, uint2, uint4 = _ml_dtypes.int2, _ml_dtypes.int4, _ml_dtypes.uint2, _ml_dtypes.uint4
+float8_e3m4, float8_e4m3, float8_e5m2 = _ml_dtypes.float8_e3m4, _ml_dtypes.float8_e4m3, _ml_dtypes.float8_e5m2
+float8_e4m3fn, float8_e4m3fnuz = _ml_dtypes.float8_e4m3fn, _ml_dtypes.float8_e4m3fnuz
+float8_e5m2fnuz, float8_e4m3b11fnuz = _ml_dtypes.float8_e5m2fnuz, _ml_dtypes.float8_e4m3b11fnuz
+float8_e8m0fnu, float4_e2m1fn = _ml_dtypes.float8_e8m0fnu, _ml_dtypes.float4_e2m1fn
+float6_e2m3fn, float6_e3m2fn = _ml_dtypes.float6_e2m3fn, _ml_dtypes.float6_e3m2fn
+complex_, csingle, cdouble = _np.complex128, _np.complex64, _np.complex128
+generic, flexible, character, object_ = _np.generic, _np.flexible, _np.character, _np.object_
+can_cast, iterable = _np.can_cast, _np.iterable
+get_printoptions, printoptions, set_printoptions = _np.get_printoptions, _np.printoptions, _np.set_printoptions
+ComplexWarning = _np.exceptions.ComplexWarning
+__array_api_version__ = "2024.12"
+
 _tracebacks.guard(globals())
+
+
+def __getattr__(name: str) -> _Any:
+    raise AttributeError(_missing(__name__, name))

@@ -16,7 +16,7 @@ from cotan import dtypes, lax
 from cotan.config import config
 from cotan.errors import where
 from cotan.ir.trace import Tracer, slots
-from cotan.numpy import contractions, indexing, manipulation, reductions, selection, ufuncs
+from cotan.numpy import contractions, editing, indexing, manipulation, reductions, selection, ufuncs
 from cotan.numpy.promotion import normalize_axis
 from cotan.runtime.array import Array
 from cotan.runtime.devices import device_put
@@ -294,18 +294,6 @@ def _to_device(self: Any, device: Any, *, stream: Any = None) -> Any:
     return device_put(self, device)
 
 
-def _choose(self: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
-    """From each of ``choices`` the element that this array of integers names."""
-    if out is not None:
-        raise NotImplementedError("choose: arrays are immutable; leave `out` out")
-    if mode not in ("wrap", "clip"):
-        raise ValueError(f"{where()}: choose: mode must be 'wrap' or 'clip', got {mode!r}: values cannot raise errors")
-    options = manipulation.broadcast_arrays(self, *choices)
-    index = options[0] % len(options[1:]) if mode == "wrap" else ufuncs.clip(options[0], 0, len(options) - 2)
-    stacked = manipulation.stack(options[1:])
-    return selection.take_along_axis(stacked, index[None], axis=0)[0]
-
-
 def _searchsorted(self: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan") -> Any:
     """Where the elements of ``v`` would be inserted into this sorted array."""
     return selection.searchsorted(self, v, side, sorter, method=method)
@@ -355,7 +343,7 @@ _FUNCTIONS: tuple[Function, ...] = (
     manipulation.diagonal, manipulation.ravel, manipulation.repeat, manipulation.squeeze, manipulation.swapaxes,
     manipulation.trace,
     selection.nonzero, selection.take,
-    contractions.dot,
+    contractions.dot, editing.argpartition, editing.choose,
     ufuncs.conjugate, ufuncs.round,
 )  # fmt: skip
 
@@ -369,7 +357,6 @@ _METHODS: dict[str, Any] = {
     "clip": _clip,
     "view": _view,
     "to_device": _to_device,
-    "choose": _choose,
     "searchsorted": _searchsorted,
     "sort": _sort,
     "argsort": _argsort,

@@ -102,6 +102,43 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None) -> Any
     return manipulation.squeeze(product, (-2, -1))
 
 
+def matvec(x1: Any, x2: Any, /) -> Any:
+    """Products of matrices (the last two axes) with vectors (the last axis); leading axes broadcast.
+
+    Raises:
+      TypeError: too few dimensions, or extents that do not fit.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.matvec(cnp.eye(2), cnp.array([1.0, 2.0]))
+    Array([1., 2.], dtype=float32)
+    """
+    x1, x2 = _operands("matvec", x1, x2)
+    _check_ranks("matvec", x1, 2, x2, 1)
+    return manipulation.squeeze(matmul(x1, manipulation.expand_dims(x2, -1)), -1)
+
+
+def vecmat(x1: Any, x2: Any, /) -> Any:
+    """Products of vectors (the last axis), conjugated, with matrices (the last two axes); leading axes broadcast.
+
+    Raises:
+      TypeError: too few dimensions, or extents that do not fit.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.vecmat(cnp.array([1.0, 2.0]), cnp.eye(2))
+    Array([1., 2.], dtype=float32)
+    """
+    x1, x2 = _operands("vecmat", x1, x2)
+    _check_ranks("vecmat", x1, 1, x2, 2)
+    return manipulation.squeeze(matmul(manipulation.expand_dims(ufuncs.conj(x1), -2), x2), -2)
+
+
+def _check_ranks(name: str, a: Any, rank_a: int, b: Any, rank_b: int) -> None:
+    if a.ndim < rank_a or b.ndim < rank_b:
+        raise TypeError(
+            f"{name} needs at least {rank_a} and {rank_b} dimensions, got shapes {tuple(a.shape)} and {tuple(b.shape)}"
+        )
+
+
 def inner(a: Any, b: Any, *, precision: Any = None) -> Any:
     """Sum product over the last axes of both."""
     a, b = _operands("inner", a, b)
@@ -184,6 +221,23 @@ def einsum(
         remaining.append(_contract(inputs.split(","), result, chosen, precision))
     (out,) = remaining
     return out if preferred_element_type is None else out.astype(preferred_element_type)
+
+
+def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> tuple[list[tuple[int, ...]], Any]:
+    """The order in which ``einsum`` contracts its operands, pair by pair, and a report of what that saves.
+
+    >>> import cotan.numpy as cnp
+    >>> path, _ = cnp.einsum_path("ij,jk,kl->il", cnp.ones((2, 3)), cnp.ones((3, 4)), cnp.ones((4, 5)))
+    >>> path
+    [(0, 1), (0, 1)]
+    """
+    import opt_einsum
+
+    path = "optimal" if optimize is True else ("auto" if optimize in (None, False) else optimize)
+    try:
+        return opt_einsum.contract_path(subscripts, *operands, optimize=path)
+    except ValueError as error:
+        raise ValueError(f"einsum_path: {error}") from None
 
 
 def _contract(names: list[str], result: str, operands: list[Any], precision: Any) -> Any:

@@ -176,7 +176,7 @@ def take(
     elif mode not in (None, "fill", "clip"):
         raise ValueError(f"take: unknown mode {mode!r}; use 'fill', 'clip' or 'wrap'")
     else:
-        indices = _counted_from_start(indices, extent)
+        indices = counted_from_start(indices, extent)
     rank = indices.ndim
     numbers = lax.GatherDimensionNumbers(
         offset_dims=(*range(axis), *range(axis + rank, a.ndim - 1 + rank)),
@@ -197,7 +197,7 @@ def take(
     )
 
 
-def _counted_from_start(indices: Any, extent: int) -> Any:
+def counted_from_start(indices: Any, extent: int) -> Any:
     """Negative indices as those of the same elements from the start, in a dtype that holds the extent."""
     if ufuncs.is_unsigned(indices):
         return indices
@@ -231,7 +231,7 @@ def take_along_axis(
         return manipulation.broadcast_to(x, tuple(target))
 
     arr, indices = widened(arr), widened(indices)
-    indices = _counted_from_start(indices, arr.shape[axis])
+    indices = counted_from_start(indices, arr.shape[axis])
     numbers = lax.GatherDimensionNumbers(
         offset_dims=(),
         collapsed_slice_dims=(axis,),
@@ -360,42 +360,6 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | N
     return lax.full((length,), 0, weights.dtype).at[ufuncs.maximum(x, 0)].add(weights, mode="drop")
 
 
-def unique(
-    ar: Any,
-    return_index: bool = False,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    axis: int | None = None,
-    *,
-    size: int | None = None,
-    fill_value: Any = None,
-) -> Any:
-    """The sorted distinct values; the values must be known, unless ``size`` gives the extent of the result."""
-    ar = as_array(ar, "unique")
-    if size is not None:
-        if return_index or return_inverse or return_counts or axis is not None:
-            raise ValueError("unique: `size` goes with the flat values alone; leave out axis")
-        flat = sort(manipulation.ravel(ar))
-        first = manipulation.concatenate([lax.full((min(1, flat.size),), True), ufuncs.not_equal(flat[1:], flat[:-1])])
-        (places,) = nonzero(first, size=size, fill_value=-1)
-        default = flat[0] if fill_value is None else fill_value
-        return where(ufuncs.less(places, 0), default, take(flat, places, mode="clip"))
-    known = _concrete(ar, "unique", "Give the number of results by size=...")
-    result = np.unique(known, return_index, return_inverse, return_counts, axis=axis)
-    parts = result if isinstance(result, tuple) else (result,)
-    arrays = tuple(
-        as_array(part.astype(ar.dtype if n == 0 else dtypes.default_int()), "unique") for n, part in enumerate(parts)
-    )
-    return arrays if isinstance(result, tuple) else arrays[0]
-
-
-def isin(element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False) -> Any:
-    """Whether each element occurs in ``test_elements``."""
-    element, tests = (as_array(x, "isin") for x in promote_dtypes("isin", element, test_elements))
-    found = reductions.any(ufuncs.equal(element[..., None], manipulation.ravel(tests)), axis=-1)
-    return ufuncs.logical_not(found) if invert else found
-
-
 def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
     """Whether |a - b| <= atol + rtol |b|, elementwise."""
     a, b = promote_args_inexact("isclose", a, b)
@@ -489,15 +453,6 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
         x = as_array(x, "trapezoid")
         width = diff(x if x.ndim == 1 else manipulation.moveaxis(x, axis, -1))
     return 0.5 * reductions.sum(width * (y[..., 1:] + y[..., :-1]), axis=-1)
-
-
-def polyval(p: Any, x: Any, *, unroll: int = 16) -> Any:
-    """The polynomial with coefficients ``p``, the highest power first, at ``x`` (Horner's rule)."""
-    p, x = promote_dtypes("polyval", p, x)
-    result = lax.full_like(as_array(x, "polyval"), 0)
-    for n in range(p.shape[0]):
-        result = ufuncs.add(ufuncs.multiply(result, x), p[n])
-    return result
 
 
 def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""Statistics that are compositions: covariance, histograms, and what leaves NaNs out."""
+"""Statistics that are compositions: covariance, and what leaves NaNs out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, lax
-from cotan.numpy import contractions, creation, manipulation, reductions, selection, ufuncs
+from cotan.numpy import contractions, manipulation, reductions, ufuncs
 from cotan.numpy.promotion import as_array, promote_dtypes_inexact
 
 
@@ -88,51 +88,6 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
     if ufuncs.is_complex(c):
         return lax.complex(ufuncs.clip(lax.real(c), -1, 1), ufuncs.clip(lax.imag(c), -1, 1))
     return ufuncs.clip(c, -1, 1)
-
-
-def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
-    """The edges of ``bins`` equal bins from the least to the largest element, or over ``range``.
-
-    Args:
-      bins: a number, or an array of edges, which is returned.
-    """
-    if not isinstance(bins, int | np.integer):
-        return as_array(bins, "histogram_bin_edges")
-    (a,) = promote_dtypes_inexact("histogram_bin_edges", a)
-    flat = manipulation.ravel(a)
-    if range is None:
-        low, high = (flat.min(), flat.max()) if flat.size else (0.0, 1.0)
-    else:
-        low, high = range
-    low, high = (as_array(bound, "histogram_bin_edges").astype(a.dtype) for bound in (low, high))
-    equal = low == high
-    return creation.linspace(
-        selection.where(equal, low - 0.5, low), selection.where(equal, high + 0.5, high), int(bins) + 1, dtype=a.dtype
-    )
-
-
-def histogram(
-    a: Any, bins: Any = 10, range: Any = None, weights: Any = None, density: bool | None = None
-) -> tuple[Any, Any]:
-    """How many elements (or what weight) fall into each bin, and the edges; the last bin has its upper edge.
-
-    >>> import cotan.numpy as cnp
-    >>> counts, edges = cnp.histogram(cnp.array([1.0, 2.0, 2.5, 4.0]), bins=3)
-    >>> counts
-    Array([1., 2., 1.], dtype=float32)
-    """
-    edges = histogram_bin_edges(a, bins, range)
-    given = creation.ones_like(a) if weights is None else weights
-    x, weighed = promote_dtypes_inexact("histogram", a, given)
-    x, weighed = manipulation.ravel(x), manipulation.ravel(weighed)
-    place = selection.searchsorted(edges, x, side="right")
-    place = selection.where(x == edges[-1], edges.shape[0] - 1, place)
-    # Place 0 collects what lies below the edges, the last one what lies above; both are dropped.
-    sums = lax.full((edges.shape[0] + 1,), 0, weighed.dtype).at[place].add(weighed)
-    counts = sums[1:-1]
-    if density:
-        counts = counts / selection.diff(edges) / reductions.sum(counts)
-    return counts, edges
 
 
 def _nan_argument(name: str, find: Any, fill: float, a: Any, axis: int | None, out: Any, keepdims: bool) -> Any:

@@ -234,8 +234,8 @@ def logaddexp(x1: Any, x2: Any, /) -> Any:
     """log(exp(x1) + exp(x2)), without overflow.
 
     >>> import cotan.numpy as cnp
-    >>> bool(abs(cnp.logaddexp(1000.0, 1000.0) - 1000.6931) < 1e-3)
-    True
+    >>> cnp.logaddexp(1000.0, 1000.0)
+    Array(1000.69..., dtype=float32, weak_type=True)
     """
     a, b = promote_args_inexact("logaddexp", x1, x2)
     # A choice between the two, unlike a maximum and |a - b|, has the right derivatives where they are equal.
