@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -151,6 +151,13 @@ class CpuBackend(Backend):
             run = self._eager
             assert run is not None
         return run(primitive, buffers, params, out_avals, device)
+
+    def direct(
+        self, primitive: Primitive, in_avals: Sequence[ShapedArray], out_aval: ShapedArray, device: Device
+    ) -> Callable[..., CpuBuffer] | None:
+        self.lowerings()
+        assert self._eager is not None
+        return self._eager.direct(primitive, in_avals, out_aval, device)
 
 
 @functools.cache

@@ -182,6 +182,15 @@ class Backend(ABC):
         """Door 1: one primitive on buffers of ``device``; a list of results, also for one."""
         raise UnsupportedError(self.name, f"running `{primitive}` at once")
 
+    def direct(
+        self, primitive: Primitive, in_avals: Sequence[ShapedArray], out_aval: ShapedArray, device: Device
+    ) -> Callable[..., Buffer] | None:
+        """Optional short cut of ``eager`` for one kind of operands: ``direct(*buffers) -> buffer``.
+
+        Asked once for a primitive of one result, without parameters, at types that were met; None: there is none.
+        """
+        return None
+
     def __repr__(self) -> str:
         return f"<backend {self.name}>"
 

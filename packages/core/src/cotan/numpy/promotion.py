@@ -21,6 +21,8 @@ Axis = int | Sequence[int] | None
 SCALARS = (bool, int, float, complex)
 _AS_THEY_ARE = (Tracer, *SCALARS)
 _SCALAR_TYPES = frozenset(SCALARS)
+# Inexact dtypes that stay what they are under any configuration.
+_NARROW_INEXACT = frozenset({np.dtype(np.float32), np.dtype(np.float16), dtypes.bfloat16, np.dtype(np.complex64)})
 
 
 def check_arraylike(fun_name: str, *args: Any) -> None:
@@ -154,6 +156,8 @@ def promote_args(fun_name: str, *args: Any) -> list[Any]:
 
 def promote_args_inexact(fun_name: str, *args: Any) -> list[Any]:
     """As ``promote_args``, to a floating or complex dtype."""
+    if _of_one_type(args) and args[0].aval.dtype in _NARROW_INEXACT:
+        return promote_shapes(fun_name, *args)
     check_arraylike(fun_name, *args)
     return promote_shapes(fun_name, *promote_dtypes_inexact(fun_name, *args))
 

@@ -7,13 +7,13 @@ program of one equation. Fills the slot ``ir.trace.slots.eager``. Knows no primi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cotan import dtypes
 from cotan.backend import Buffer, Device
-from cotan.config import config
+from cotan.config import Config, config, overriding
 from cotan.errors import UnsupportedError
 from cotan.ir.avals import ShapedArray, shaped
 from cotan.ir.effects import no_effects
@@ -61,8 +61,59 @@ def _is_keys(aval: ShapedArray) -> bool:
     return dtypes.is_extended(aval.dtype)
 
 
+class _Direct(NamedTuple):
+    """The shortest way of a primitive without parameters at given types.
+
+    Attributes:
+      operands: the abstract operands; held so that their ids, which are the key, stay theirs.
+    """
+
+    run: Callable[..., Any]
+    out: ShapedArray
+    device: Device
+    operands: tuple[ShapedArray, ...]
+
+
+_direct: dict[tuple[Any, ...], _Direct] = {}
+_new = object.__new__
+
+
 def eager(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
     """Run ``primitive`` now on Arrays, NumPy arrays and scalars; an Array, or a list of them."""
+    if not params:
+        count = len(args)
+        if count == 2:
+            x, y = args
+            if type(y) is float and type(x) is Array:
+                y = _operand(y, x._device, primitive.name)
+            if type(x) is Array and type(y) is Array:
+                found = _direct.get((primitive, id(x.aval), id(y.aval)))
+                if found is not None and found.device is x._device is y._device:
+                    a, b = x._buffer, y._buffer
+                    if a is not None and b is not None and (config if overriding else Config).plain_dispatch:
+                        result = _new(Array)
+                        result.aval = found.out
+                        result._buffer = found.run(a, b)
+                        result._device = found.device
+                        result._committed = x._committed or y._committed
+                        return result
+        elif count == 1 and type(args[0]) is Array:
+            x = args[0]
+            found = _direct.get((primitive, id(x.aval)))
+            if found is not None and found.device is x._device:
+                a = x._buffer
+                if a is not None and (config if overriding else Config).plain_dispatch:
+                    result = _new(Array)
+                    result.aval = found.out
+                    result._buffer = found.run(a)
+                    result._device = found.device
+                    result._committed = x._committed
+                    return result
+    return _eager(primitive, args, params)
+
+
+def _eager(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    """The usual way, for any operands."""
     buffers: list[Any] = []
     ids: list[Any] = [primitive]
     device: Any = None
@@ -95,6 +146,7 @@ def eager(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> 
         if primitive.higher_order:
             return _higher_order(primitive, args, params)
         entry = _new_entry(primitive, args, params, key)
+        _add_direct(primitive, params, entry, key, device)
     out = entry.out
     backend = device.backend
     if entry.keys or not backend.capabilities.eager or not plain or _decomposed:
@@ -120,7 +172,7 @@ def _eager_lifted(primitive: Primitive, args: Sequence[Any], params: dict[str, A
             break
     else:
         device = new_array_device()
-    return eager(primitive, [x if type(x) is Array else _operand(x, device, primitive.name) for x in args], params)
+    return _eager(primitive, [x if type(x) is Array else _operand(x, device, primitive.name) for x in args], params)
 
 
 _scalars: dict[tuple[Any, ...], Array] = {}
@@ -168,9 +220,23 @@ def _new_entry(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]
     return entry
 
 
+def _add_direct(
+    primitive: Primitive, params: dict[str, Any], entry: _Entry, key: tuple[Any, ...], device: Device
+) -> None:
+    """Remember the shortest way, where the backend has one."""
+    if params or entry.out is None or entry.keys or not device.backend.capabilities.eager:
+        return
+    run = device.backend.direct(primitive, entry.operands, entry.out, device)
+    if run is not None:
+        if len(_direct) >= _MEMO_LIMIT:
+            _direct.clear()
+        _direct[key] = _Direct(run, entry.out, device, entry.operands)
+
+
 def clear_cache() -> None:
     """Forget remembered abstract results and one-equation programs."""
     _memo.clear()
+    _direct.clear()
     _scalars.clear()
     _decomposed.clear()
 
