@@ -5,8 +5,10 @@ Which way, how operands lie, and how the work is divided. Half precision is comp
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +58,8 @@ class Problem:
             (*(step[d] for d in spec[:2]), *more, *(step[d] for d in spec[2:]))
             for step, spec in zip(steps, (lhs_spec, rhs_spec, out_spec), strict=True)
         )
-        self.flops = 2.0 * math.prod(out) * math.prod(rhs[d] for d in rhs_spec[1:])
+        self.result = math.prod(out)
+        self.flops = 2.0 * self.result * math.prod(rhs[d] for d in rhs_spec[1:])
 
     @property
     def windows(self) -> int:
@@ -181,23 +184,71 @@ def _define(writer: Writer, symbol: str, text: str, shape: Shape) -> None:
     writer.define(text)
 
 
+@dataclass(frozen=True)
+class _Phase:
+    """Every ``step``-th window along an axis, beginning with ``first``, of an operand with holes: which elements of the
+    window meet elements of it, and the axis without holes that they see."""
+
+    axis: conv_text.Axis
+    first: int
+    step: int
+    element: int
+    element_step: int
+
+
+_WHOLE = _Phase(conv_text.Axis(1, 0, 1, 1, 1, 1, 1), 0, 1, 0, 1)
+
+
+def _phases(slide: Any) -> list[_Phase]:
+    """What takes the place of an axis with holes: without those windows that see holes alone."""
+    base = slide.base
+    step, element_step = (base // math.gcd(n, base) for n in (slide.stride, slide.dilation))
+    found = []
+    for first in range(min(step, slide.count)):
+        for element in range(min(element_step, slide.window)):
+            place = first * slide.stride + element * slide.dilation - slide.low
+            if place % base == 0:
+                windows, elements = -(-(slide.count - first) // step), -(-(slide.window - element) // element_step)
+                moves = slide.stride * step // base, slide.dilation * element_step // base
+                axis = conv_text.Axis(slide.extent, -place // base, 1, windows, moves[0], elements, moves[1])
+                found.append(_Phase(axis, first, step, element, element_step))
+    return found
+
+
 def _forward(writer: Writer, problem: Problem, dtype: np.dtype, x: str, y: str, out: str) -> None:
-    image = problem.image(False)
+    phases = [[_WHOLE]] * (3 - problem.rank) + [_phases(slide) for slide in problem.slides]
+    covered = math.prod(sum(phase.axis.outer for phase in axis) for axis in phases)
+    if covered != problem.windows:
+        nbytes = problem.result * dtype.itemsize
+        writer.emit(f"call void @llvm.memset.p0.i64(ptr {out}, i8 0, i64 {nbytes}, i1 false)")
+    for chosen in itertools.product(*phases):
+        _forward_phase(writer, problem, chosen, dtype, (x, y, out))
+
+
+def _forward_phase(
+    writer: Writer, problem: Problem, phases: Sequence[_Phase], dtype: np.dtype, pointers: tuple[str, str, str]
+) -> None:
+    x, y, out = pointers
+    image = replace(problem.image(False), axes=tuple(phase.axis for phase in phases))
     features = problem.outputs // problem.groups
     shape = conv_text.shape_for(writer.target, _ELEMENTS[dtype.name], features)
     staged = problem.out[1] != 1 or shape.columns != features
     tile = _tile(image, shape, staged, writer.threads)
     batch, feature, *steps = problem.out
-    out_steps = (features * feature, batch, feature, *steps)
+    begin = sum(phase.first * step for phase, step in zip(phases, steps, strict=True))
+    moves = (phase.step * step for phase, step in zip(phases, steps, strict=True))
+    out_steps = (features * feature, batch, feature, *moves)
     plan = Forward(tile, shape, features, out_steps, _parts(tile, writer.threads))  # type: ignore[arg-type]
     packed = plan.weights_shape()
     weights = writer.scratch(math.prod(packed) * dtype.itemsize)
-    writer.kernel(_pack_weights(problem, plan, dtype), [y, weights])
+    writer.kernel(_pack_weights(problem, phases, plan, dtype), [y, weights])
     scratch = writer.scratch(plan.parts * plan.workspace * dtype.itemsize)
-    symbol = writer.name("conv")
+    symbol, target = writer.name("conv"), writer.fresh()
+    writer.emit(f"{target} = getelementptr i8, ptr {out}, i64 {begin * dtype.itemsize}")
     _define(writer, symbol, plan.text(symbol), shape)
-    seconds = problem.flops * _SECONDS_PER_FLOP[dtype.name]
-    writer.launch(symbol, [x, weights, out, scratch], plan.parts, seconds, "convolution")
+    share = math.prod(axis.outer * axis.inner for axis in image.axes) / (problem.windows * problem.window)
+    seconds = share * problem.flops * _SECONDS_PER_FLOP[dtype.name]
+    writer.launch(symbol, [x, weights, target, scratch], plan.parts, seconds, "convolution")
 
 
 def _nest(axes: Sequence[Axis], inner: Node) -> tuple[Node, ...]:
@@ -220,14 +271,16 @@ def _total(terms: Sequence[tuple[Index, int]]) -> Index:
     return found
 
 
-def _pack_weights(problem: Problem, plan: Forward, dtype: np.dtype) -> Kernel:
+def _pack_weights(problem: Problem, phases: Sequence[_Phase], plan: Forward, dtype: np.dtype) -> Kernel:
     """A kernel that puts the weights in the order of ``Forward.weights_shape``, with zeros where columns are none."""
     shape = plan.weights_shape()
     axes, (g, p, *window, c, lane) = _loops(shape)
     features = plan.features
     output, inputs, *steps = problem.rhs
     o = p * plan.shape.panel + lane
-    read = _total([(g, features * output), (o, output), (c, inputs), *zip(window, steps, strict=True)])
+    begin = sum(phase.element * step for phase, step in zip(phases, steps, strict=True))
+    moves = [phase.element_step * step for phase, step in zip(phases, steps, strict=True)]
+    read = _total([(g, features * output), (o, output), (c, inputs), *zip(window, moves, strict=True)]) + begin
     size = problem.outputs * (problem.inputs // problem.features_groups) * problem.window
     value = scalar.guard([(o, 0, features)], scalar.load(0, read, dtype), scalar.const(0, dtype))
     write = _total(list(zip((g, p, *window, c, lane), _strides(shape), strict=True)))

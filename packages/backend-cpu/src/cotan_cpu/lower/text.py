@@ -71,6 +71,11 @@ class Text:
             return min(a, b)
         return self.let(f"call i64 @llvm.smin.i64(i64 {a}, i64 {b})")
 
+    def most(self, a: Value, b: Value) -> Value:
+        if isinstance(a, int) and isinstance(b, int):
+            return max(a, b)
+        return self.let(f"call i64 @llvm.smax.i64(i64 {a}, i64 {b})")
+
     def total(self, *terms: tuple[Value, Value]) -> Value:
         """The sum of products."""
         found: Value = 0
@@ -185,6 +190,7 @@ DECLARATIONS = """
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare i64 @llvm.smin.i64(i64, i64)
+declare i64 @llvm.smax.i64(i64, i64)
 """
 
 

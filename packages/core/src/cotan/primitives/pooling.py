@@ -515,8 +515,11 @@ def _(i: Any, source: scalar.Operand, operand: scalar.Operand, *, select_prim: P
 
         return [scalar.guard(conditions, added, nothing)]
 
-    [total] = scalar.reduce("add", _extents(found), [nothing], share)
-    return scalar.cast(total, source.dtype)
+    def loops() -> scalar.Expr:
+        [total] = scalar.reduce("add", _extents(found), [nothing], share)
+        return scalar.cast(total, source.dtype)
+
+    return scalar.Library("select_and_scatter_add", fallback=loops)
 
 
 @tables.decompose(select_and_scatter_add_p)
