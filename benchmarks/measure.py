@@ -68,8 +68,7 @@ class Runner:
         return result
 
     def calibrate(self, budget: float) -> None:
-        """Choose how many calls fill the budget."""
-        self.step()
+        """Choose how many calls fill the budget; the program has run before."""
         start = time.perf_counter()
         self.step()
         self.single = time.perf_counter() - start

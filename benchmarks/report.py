@@ -17,11 +17,15 @@ many) and operations (at BLAS's rate) need, over cotan's time. "First" is the fi
 compile, run; caches off), "memory" the growth of that process. A dash: see the notes under the table."""
 
 
-def _ratio(ratio: Ratio | None, interval: bool = True) -> str:
+def _two(value: float) -> str:
+    """Two digits behind the point, and two that say something where the value is small."""
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
+
+
+def _ratio(ratio: Ratio | None) -> str:
     if ratio is None:
         return "–"
-    between = f" [{ratio.low:.2f}, {ratio.high:.2f}]" if interval else ""
-    return f"{ratio.value:.2f}{between}"
+    return f"{_two(ratio.value)} [{_two(ratio.low)}, {_two(ratio.high)}]"
 
 
 def _percent(value: float | None) -> str:
@@ -68,7 +72,7 @@ def _row(result: Result) -> str:
         *(_ratio(result.ratio(other)) for other in OTHERS),
         _percent(result.of_limit()),
         first,
-        "–" if ratio is None else f"{ratio:.2f}",
+        "–" if ratio is None else _two(ratio),
         f"{_bytes(result.memory.get('cotan'))} / {_bytes(result.memory.get('jax'))}",
     ]
     return "| " + " | ".join(cells) + " |"
@@ -101,10 +105,10 @@ def _mean_row(results: Sequence[Result]) -> str:
     for other in OTHERS:
         ratios = [ratio.value for result in results if (ratio := result.ratio(other)) is not None]
         mean = geometric_mean(ratios)
-        means.append("–" if mean is None else f"**{mean:.2f}**")
+        means.append("–" if mean is None else f"**{_two(mean)}**")
     first = geometric_mean(result.first_ratio("jax") for result in results)
     share = geometric_mean(result.of_limit() for result in results)
-    tail = [_percent(share), "", "–" if first is None else f"{first:.2f}", ""]
+    tail = [_percent(share), "", "–" if first is None else _two(first), ""]
     return "| *geometric mean* | | " + " | ".join([*means, *tail]) + " |"
 
 
