@@ -10,6 +10,7 @@ import pytest
 from compiler.compiling import by_reference, check, staged
 from program_interpreter import run_program
 
+import cotan
 from cotan.compiler import compile_to_program, decompose_jaxpr, optimise
 from cotan.errors import UnsupportedError
 from cotan.ir import primitive as tables
@@ -19,6 +20,8 @@ from cotan.ir.effects import Effect
 from cotan.ir.primitive import Primitive
 from cotan.ir.program import HostStep
 from cotan.primitives import arithmetic, call, random_bits, reduce, transcendental
+from cotan.primitives.dot import dot_general
+from cotan.primitives.shape import transpose
 from cotan.structural import reduce_sum
 from cotan.transforms.stage import stage_closed
 
@@ -160,3 +163,13 @@ def test_effects_stay_all_of_them_and_in_order(tell_p: Primitive) -> None:
     run_program(program, [x])
     assert LOG == [(1, 0.0), (2, 4.0), (1, 0.0)]
     assert sum(isinstance(step, HostStep) for step in program.steps) == 3
+
+
+def test_a_product_that_is_transposed_at_its_source_is_read_as_it_is_by_the_next():
+    x, a, b = (np.arange(float(n * m), dtype=np.float32).reshape(n, m) for n, m in ((3, 5), (3, 4), (5, 3)))
+
+    def both(x, a, b):
+        between = dot_general(x, a, (((0,), (0,)), ((), ())))
+        return dot_general(transpose(between, (1, 0)), b, (((1,), (0,)), ((), ())))
+
+    np.testing.assert_allclose(cotan.jit(both)(x, a, b), (x.T @ a).T @ b, rtol=1e-6)

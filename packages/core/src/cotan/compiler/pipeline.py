@@ -157,9 +157,9 @@ class _Compilation:
                 return
             permutation = permutation_of(op)
             if permutation is not None:
-                self.permuted[op.outs[0]] = permutation
                 if self._permuted_at_source(op, *permutation):
                     return
+                self.permuted[op.outs[0]] = permutation
         self.ops.append(op)
 
     def _fold(self, var: Var, value: np.ndarray) -> None:
