@@ -3,6 +3,8 @@
 Public names, nothing else.
 """
 
+from importlib import import_module as _import_module
+
 from cotan import (
     ad_checkpoint,
     custom_batching,
@@ -84,6 +86,15 @@ from cotan.runtime.devices import (
 
 _tracebacks.guard(globals())
 
+_LATER = frozenset({"image"})  # rooms that are imported when they are first asked for
+
+
+def __getattr__(name: str) -> object:
+    if name in _LATER:
+        return _import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -125,6 +136,7 @@ __all__ = [
     "float0",
     "grad",
     "hessian",
+    "image",
     "jacfwd",
     "jacrev",
     "jit",

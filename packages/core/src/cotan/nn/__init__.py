@@ -2,6 +2,7 @@
 
 from cotan import tracebacks as _tracebacks
 from cotan.nn import initializers as initializers
+from cotan.nn.attention import dot_product_attention as dot_product_attention
 from cotan.nn.functions import celu as celu
 from cotan.nn.functions import elu as elu
 from cotan.nn.functions import gelu as gelu
@@ -33,5 +34,8 @@ from cotan.nn.functions import squareplus as squareplus
 from cotan.nn.functions import standardize as standardize
 from cotan.nn.functions import swish as swish
 from cotan.nn.functions import tanh as tanh
+from cotan.nn.scaled import get_scaled_dot_general_config as get_scaled_dot_general_config
+from cotan.nn.scaled import scaled_dot_general as scaled_dot_general
+from cotan.nn.scaled import scaled_matmul as scaled_matmul
 
 _tracebacks.guard(globals())
