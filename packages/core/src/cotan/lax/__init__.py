@@ -86,6 +86,8 @@ from cotan.primitives.arithmetic import sign as sign
 from cotan.primitives.arithmetic import sqrt as sqrt
 from cotan.primitives.arithmetic import square as square
 from cotan.primitives.arithmetic import sub as sub
+from cotan.primitives.bessel import bessel_i0e as bessel_i0e
+from cotan.primitives.bessel import bessel_i1e as bessel_i1e
 from cotan.primitives.cast import bitcast_convert_type as bitcast_convert_type
 from cotan.primitives.cast import reduce_precision as reduce_precision
 from cotan.primitives.compare import bitwise_and as bitwise_and
@@ -125,6 +127,13 @@ from cotan.primitives.fft import fft as fft
 from cotan.primitives.fft import fft_p as fft_p
 from cotan.primitives.gather import GatherDimensionNumbers as GatherDimensionNumbers
 from cotan.primitives.gather import gather as gather
+from cotan.primitives.incomplete import betainc as betainc
+from cotan.primitives.incomplete import igamma as igamma
+from cotan.primitives.incomplete import igamma_grad_a as igamma_grad_a
+from cotan.primitives.incomplete import igammac as igammac
+from cotan.primitives.incomplete import polygamma as polygamma
+from cotan.primitives.incomplete import random_gamma_grad as random_gamma_grad
+from cotan.primitives.incomplete import zeta as zeta
 from cotan.primitives.pad import pad as pad
 from cotan.primitives.pooling import reduce_window_max_p as reduce_window_max_p
 from cotan.primitives.pooling import reduce_window_min_p as reduce_window_min_p

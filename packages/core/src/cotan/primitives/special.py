@@ -30,9 +30,9 @@ _TWO_OVER_ROOT_PI = 2.0 / math.sqrt(math.pi)
 # ---- One formula, three readings; dtypes of fewer than 32 bits are computed in float32
 
 
-def _as_reference(formula: Formula, scipy_name: str = "") -> Callable[[Any], Any]:
+def as_reference(formula: Formula, scipy_name: str = "") -> Callable[[Any], Any]:
     def reference(x: Any) -> Any:
-        function = _scipy(scipy_name) or functools.partial(formula, ARRAYS)
+        function = of_scipy(scipy_name) or functools.partial(formula, ARRAYS)
         if x.dtype.itemsize < 4:
             return np.asarray(function(x.astype(_FLOAT32))).astype(x.dtype)
         return function(x)
@@ -41,7 +41,7 @@ def _as_reference(formula: Formula, scipy_name: str = "") -> Callable[[Any], Any
 
 
 @functools.cache
-def _scipy(name: str) -> Callable[[Any], Any] | None:
+def of_scipy(name: str) -> Callable[[Any], Any] | None:
     if not name:
         return None
     try:
@@ -52,7 +52,7 @@ def _scipy(name: str) -> Callable[[Any], Any] | None:
     return found
 
 
-def _as_kernel(formula: Formula) -> Callable[[Any], Any]:
+def as_kernel(formula: Formula) -> Callable[[Any], Any]:
     def kernel(x: Any) -> Any:
         if x.dtype.itemsize < 4:
             return scalar.cast(formula(ELEMENTS, scalar.cast(x, _FLOAT32)), x.dtype)
@@ -61,7 +61,7 @@ def _as_kernel(formula: Formula) -> Callable[[Any], Any]:
     return kernel
 
 
-def _as_decomposition(formula: Formula) -> Callable[[Any], Any]:
+def as_decomposition(formula: Formula) -> Callable[[Any], Any]:
     def decompose(x: Any) -> Any:
         dtype = dtype_of(x)
         if dtype.itemsize < 4:
@@ -125,12 +125,12 @@ def _bell(x: Any) -> Any:
 
 
 erf_p, erf = unary(
-    "erf", FLOAT, reference=_as_reference(_erf, "erf"), kernel=scalar.erf, jvp=lambda t, x, y: mul(t, _bell(x)),
-    jet=BY_SLOPE, decompose=_as_decomposition(_erf), does="The error function.",
+    "erf", FLOAT, reference=as_reference(_erf, "erf"), kernel=scalar.erf, jvp=lambda t, x, y: mul(t, _bell(x)),
+    jet=BY_SLOPE, decompose=as_decomposition(_erf), does="The error function.",
 )  # fmt: skip
 erfc_p, erfc = unary(
-    "erfc", FLOAT, reference=_as_reference(_erfc, "erfc"), kernel=scalar.erfc,
-    jvp=lambda t, x, y: mul(t, neg(_bell(x))), jet=BY_SLOPE, decompose=_as_decomposition(_erfc),
+    "erfc", FLOAT, reference=as_reference(_erfc, "erfc"), kernel=scalar.erfc,
+    jvp=lambda t, x, y: mul(t, neg(_bell(x))), jet=BY_SLOPE, decompose=as_decomposition(_erfc),
     does="1 - erf(x), exact for large x.",
 )  # fmt: skip
 
@@ -219,8 +219,8 @@ def _horner(x: Any, coefficients: tuple[float, ...]) -> Any:
 
 
 erf_inv_p, erf_inv = unary(
-    "erf_inv", FLOAT, reference=_erf_inv_of_arrays, kernel=_as_kernel(_erf_inv),
-    jvp=lambda t, x, y: mul(t, mul(exp(square(y)), 1.0 / _TWO_OVER_ROOT_PI)), decompose=_as_decomposition(_erf_inv),
+    "erf_inv", FLOAT, reference=_erf_inv_of_arrays, kernel=as_kernel(_erf_inv),
+    jvp=lambda t, x, y: mul(t, mul(exp(square(y)), 1.0 / _TWO_OVER_ROOT_PI)), decompose=as_decomposition(_erf_inv),
     does="The inverse of the error function; infinite at -1 and 1, NaN outside of them.",
 )  # fmt: skip
 
@@ -282,8 +282,8 @@ def _digamma(o: Any, x: Any) -> Any:
     return o.select(o.bit_and(left, pole), o.const(math.nan, x), value)
 
 
-_gammaln = _as_reference(_lgamma, "gammaln")
-_psi = _as_reference(_digamma, "psi")
+_gammaln = as_reference(_lgamma, "gammaln")
+_psi = as_reference(_digamma, "psi")
 
 
 def _lgamma_of_arrays(x: Any) -> Any:
@@ -298,10 +298,10 @@ def _digamma_of_arrays(x: Any) -> Any:
 
 lgamma_p, lgamma = unary(
     "lgamma", FLOAT, reference=_lgamma_of_arrays, kernel=scalar.lgamma,
-    jvp=lambda t, x, y: mul(t, digamma(x)), jet=BY_SLOPE, decompose=_as_decomposition(_lgamma),
+    jvp=lambda t, x, y: mul(t, digamma(x)), jet=BY_SLOPE, decompose=as_decomposition(_lgamma),
     does="The logarithm of the absolute value of the gamma function.",
 )  # fmt: skip
 digamma_p, digamma = unary(
     "digamma", FLOAT, reference=_digamma_of_arrays, kernel=scalar.digamma, jvp=BY_DECOMPOSITION,
-    decompose=_as_decomposition(_digamma), does="The derivative of lgamma.",
+    decompose=as_decomposition(_digamma), does="The derivative of lgamma.",
 )  # fmt: skip

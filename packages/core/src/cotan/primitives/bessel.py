@@ -1,0 +1,64 @@
+"""Modified Bessel functions of orders 0 and 1, scaled by exp(-|x|): Chebyshev series near and far from 0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cotan.primitives import special_tables as table
+from cotan.primitives.arithmetic import add, div, mul, sign, sub
+from cotan.primitives.compare import eq, select
+from cotan.primitives.define import unary
+from cotan.primitives.operands import FLOAT
+from cotan.primitives.special import as_decomposition, as_kernel, as_reference
+
+
+def _clenshaw(o: Any, t: Any, coefficients: tuple[float, ...]) -> Any:
+    """The Chebyshev series with these coefficients at t."""
+    double = o.add(t, t)
+    this, before = o.const(coefficients[-1], t), o.const(0, t)
+    for coefficient in coefficients[-2:0:-1]:
+        this, before = o.add(o.sub(o.mul(double, this), before), o.const(coefficient, t)), this
+    return o.add(o.sub(o.mul(t, this), before), o.const(coefficients[0], t))
+
+
+def _scaled(o: Any, x: Any, near: tuple[float, ...], far: tuple[float, ...]) -> tuple[Any, Any]:
+    """The two series at |x|, each also where the other one holds (with a harmless argument)."""
+    eight = o.const(8, x)
+    size = o.abs(x)
+    close = o.le(size, eight)
+    one = o.const(1, x)
+    inner = o.select(close, size, eight)
+    outer = o.select(close, eight, size)
+    first = _clenshaw(o, o.sub(o.mul(inner, o.const(0.25, x)), one), near)
+    second = _clenshaw(o, o.sub(o.div(o.const(16, x), outer), one), far)
+    return o.select(close, first, o.div(second, o.sqrt(outer))), close
+
+
+def _i0e(o: Any, x: Any) -> Any:
+    return _scaled(o, x, table.I0E, table.I0E_FAR)[0]
+
+
+def _i1e(o: Any, x: Any) -> Any:
+    value, close = _scaled(o, x, table.I1E, table.I1E_FAR)
+    negative = o.select(o.lt(x, o.const(0, x)), o.neg(value), value)
+    return o.select(close, o.mul(value, x), negative)
+
+
+def _i0e_slope(t: Any, x: Any, y: Any) -> Any:
+    return mul(t, sub(bessel_i1e(x), mul(sign(x), y)))
+
+
+def _i1e_slope(t: Any, x: Any, y: Any) -> Any:
+    zero = eq(x, 0)
+    ratio = select(zero, 0.5, div(y, select(zero, 1, x)))
+    return mul(t, sub(bessel_i0e(x), add(mul(sign(x), y), ratio)))
+
+
+bessel_i0e_p, bessel_i0e = unary(
+    "bessel_i0e", FLOAT, reference=as_reference(_i0e, "i0e"), kernel=as_kernel(_i0e), jvp=_i0e_slope,
+    decompose=as_decomposition(_i0e), does="exp(-|x|) I0(x), the scaled modified Bessel function of order 0.",
+)  # fmt: skip
+bessel_i1e_p, bessel_i1e = unary(
+    "bessel_i1e", FLOAT, reference=as_reference(_i1e, "i1e"), kernel=as_kernel(_i1e), jvp=_i1e_slope,
+    decompose=as_decomposition(_i1e), does="exp(-|x|) I1(x), the scaled modified Bessel function of order 1.",
+)  # fmt: skip
