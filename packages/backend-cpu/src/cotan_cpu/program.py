@@ -7,7 +7,7 @@ the same for CPython's vector call protocol. A non-zero status leaves the functi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -141,6 +141,7 @@ class Writer:
         self._inlined: set[str] = set()
         self._copies: set[str] = set()
         self._shared: set[str] = set()
+        self._functions: dict[str, str] = {}
         self._count = 0
         self.frame = Frame(program)
 
@@ -236,6 +237,15 @@ class Writer:
         if name not in self._shared:
             self._shared.add(name)
             self._top.append(text)
+
+    def function(self, make: Callable[[str], str]) -> str:
+        """The symbol of a function, of which ``make`` writes the text for a symbol; equal ones are one function."""
+        text = make("cotan_self")
+        symbol = self._functions.get(text)
+        if symbol is None:
+            symbol = self._functions[text] = self.name("function")
+            self._top.append(text.replace("@cotan_self", f"@{symbol}"))
+        return symbol
 
     def launch(self, function: str, pointers: Sequence[str], units: int, seconds: float, what: str) -> None:
         """Call ``function`` (of a kernel's signature) on a table of these pointers, by several threads if worth it."""

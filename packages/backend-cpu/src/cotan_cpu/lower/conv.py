@@ -178,10 +178,13 @@ def _parts(tile: Tile, threads: int) -> int:
     return 1 if threads == 1 else min(tile.count, 8 * threads)
 
 
-def _define(writer: Writer, symbol: str, text: str, shape: Shape) -> None:
-    """Add a function to the program, with what it calls."""
+def _defined(writer: Writer, plan: Forward | Weights) -> str:
+    """The symbol of the plan's function, which is added to the program with what it calls."""
+    shape = plan.shape
     writer.define_once(f"cotan_turn_{shape.element}", turn(shape.element, shape.lanes) + DECLARATIONS)
-    writer.define(text)
+    for each in plan.products():
+        writer.define_once(each.symbol, each.text())
+    return writer.function(plan.text)
 
 
 @dataclass(frozen=True)
@@ -243,9 +246,8 @@ def _forward_phase(
     weights = writer.scratch(math.prod(packed) * dtype.itemsize)
     writer.kernel(_pack_weights(problem, phases, plan, dtype), [y, weights])
     scratch = writer.scratch(plan.parts * plan.workspace * dtype.itemsize)
-    symbol, target = writer.name("conv"), writer.fresh()
+    symbol, target = _defined(writer, plan), writer.fresh()
     writer.emit(f"{target} = getelementptr i8, ptr {out}, i64 {begin * dtype.itemsize}")
-    _define(writer, symbol, plan.text(symbol), shape)
     share = math.prod(axis.outer * axis.inner for axis in image.axes) / (problem.windows * problem.window)
     seconds = share * problem.flops * _SECONDS_PER_FLOP[dtype.name]
     writer.launch(symbol, [x, weights, target, scratch], plan.parts, seconds, "convolution")
@@ -303,8 +305,7 @@ def _weights(writer: Writer, problem: Problem, dtype: np.dtype, x: str, y: str, 
         plan = Weights(tile, shape, features, factor_steps, parts)  # type: ignore[arg-type]
     sums = writer.scratch(plan.parts * plan.sums * dtype.itemsize)
     scratch = writer.scratch(plan.parts * plan.workspace * dtype.itemsize)
-    symbol = writer.name("conv")
-    _define(writer, symbol, plan.text(symbol), shape)
+    symbol = _defined(writer, plan)
     seconds = problem.flops * _SECONDS_PER_FLOP[dtype.name]
     writer.launch(symbol, [x, y, sums, scratch], plan.parts, seconds, "convolution (gradient of the kernel)")
     writer.kernel(_sum_parts(problem, plan, dtype), [sums, out])

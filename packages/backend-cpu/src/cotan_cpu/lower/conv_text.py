@@ -100,11 +100,36 @@ def row_groups(count: int, most: int) -> list[tuple[int, int]]:
     return [(n, times) for n, times in ((size + 1, larger), (size, groups - larger)) if times and n]
 
 
-def product(symbol: str, shape: Shape, rows: int, a_steps: tuple[int, int], b_step: int, c_step: int) -> str:
+@dataclass(frozen=True)
+class Product:
     """``symbol(a, b, c, stretches, count, fresh)``: c[r, :] (+)= sum over t of a[r, t] * b[t, :], for ``rows`` rows.
 
     t runs over ``count`` stretches, triples (offset in a, offset in b, length). ``fresh``: c is not read.
+
+    Attributes:
+      a_row, a_step, b_step, c_row: distances of a's rows and terms, b's terms, and c's rows.
     """
+
+    shape: Shape
+    rows: int
+    a_row: int
+    a_step: int
+    b_step: int
+    c_row: int
+
+    @property
+    def symbol(self) -> str:
+        """A name that says all that the function depends on."""
+        shape = self.shape
+        numbers = (shape.lanes, shape.vectors, self.rows, self.a_row, self.a_step, self.b_step, self.c_row)
+        return f"cotan_product_{shape.element}_{'_'.join(map(str, numbers))}"
+
+    def text(self) -> str:
+        return _product(self)
+
+
+def _product(product: Product) -> str:
+    shape, rows, symbol = product.shape, product.rows, product.symbol
     element, lanes, vectors = shape.element, shape.lanes, shape.vectors
     vector, size = f"<{lanes} x {element}>", shape.bytes
     places = [(r, v) for r in range(rows) for v in range(vectors)]
@@ -115,7 +140,7 @@ def product(symbol: str, shape: Shape, rows: int, a_steps: tuple[int, int], b_st
         "entry:",
     ]
     for r, v in places:
-        lines.append(f"  %c.{r}.{v} = getelementptr {element}, ptr %c, i64 {r * c_step + v * lanes}")
+        lines.append(f"  %c.{r}.{v} = getelementptr {element}, ptr %c, i64 {r * product.c_row + v * lanes}")
     lines += ["  br i1 %fresh, label %start, label %read", "read:"]
     lines += [f"  %old.{r}.{v} = load {vector}, ptr %c.{r}.{v}, align {size}" for r, v in places]
     lines += ["  br label %start", "start:"]
@@ -144,7 +169,7 @@ def product(symbol: str, shape: Shape, rows: int, a_steps: tuple[int, int], b_st
         lines.append(f"  %b.{v} = load {vector}, ptr %b.{v}.at, align {size}")
     for r in range(rows):
         lines += [
-            f"  %a.{r}.at = getelementptr {element}, ptr %pa, i64 {r * a_steps[0]}",
+            f"  %a.{r}.at = getelementptr {element}, ptr %pa, i64 {r * product.a_row}",
             f"  %a.{r} = load {element}, ptr %a.{r}.at, align {size}",
             f"  %first.{r} = insertelement {vector} poison, {element} %a.{r}, i64 0",
             f"  %all.{r} = shufflevector {vector} %first.{r}, {vector} poison, <{lanes} x i32> zeroinitializer",
@@ -155,8 +180,8 @@ def product(symbol: str, shape: Shape, rows: int, a_steps: tuple[int, int], b_st
                 f"{vector} %sum.{r}.{v})"
             )
     lines += [
-        f"  %pa1 = getelementptr {element}, ptr %pa, i64 {a_steps[1]}",
-        f"  %pb1 = getelementptr {element}, ptr %pb, i64 {b_step}",
+        f"  %pa1 = getelementptr {element}, ptr %pa, i64 {product.a_step}",
+        f"  %pb1 = getelementptr {element}, ptr %pb, i64 {product.b_step}",
         "  %t1 = add i64 %t, 1",
         "  %more = icmp slt i64 %t1, %length",
         "  br i1 %more, label %step, label %done",
@@ -169,6 +194,17 @@ def product(symbol: str, shape: Shape, rows: int, a_steps: tuple[int, int], b_st
     lines += [f"  store {vector} %new.{r}.{v}, ptr %c.{r}.{v}, align {size}" for r, v in places]
     lines += ["  ret void", "}", f"declare {vector} @llvm.fmuladd.{suffix}({vector}, {vector}, {vector})"]
     return "\n".join(lines)
+
+
+def _all_rows(text: Text, groups: Sequence[tuple[Product, int]], a: str, b: str, c: str, rest: str) -> None:
+    """Call products, each so many times, for rows one after another."""
+    begin = 0
+    for product, times in groups:
+        with text.loop(0, times) as n:
+            row = text.add(begin, text.mul(n, product.rows))
+            here, there = text.at(a, text.mul(row, product.a_row)), text.at(c, text.mul(row, product.c_row))
+            text.emit(f"call void @{product.symbol}(ptr {here}, ptr {b}, ptr {there}, {rest})")
+        begin += product.rows * times
 
 
 def _table(name: str, values: Sequence[int]) -> str:
@@ -358,14 +394,23 @@ class Forward:
                 length = more
         return found
 
+    def _groups(self) -> list[tuple[Product, int]]:
+        axis, channels = self.tile.image.axes[2], self.tile.image.channels
+        c_row = self.shape.columns if self.staged else self.out_steps[5]
+        return [
+            (Product(self.shape, size, axis.outer_step * channels, 1, self.shape.panel, c_row), times)
+            for size, times in row_groups(axis.outer, self.shape.most_rows)
+        ]
+
+    def products(self) -> list[Product]:
+        """What the function calls."""
+        return [each for each, _ in self._groups()]
+
     def text(self, symbol: str) -> str:
         """A function over (image, weights, result, workspace)."""
         tile, shape, image = self.tile, self.shape, self.tile.image
         axis = image.axes[2]
-        pixel = axis.outer_step * image.channels
-        c_step = shape.columns if self.staged else self.out_steps[5]
-        groups = row_groups(axis.outer, shape.most_rows)
-        stretches, passes = self.stretches(), self.passes()
+        products, stretches, passes = self._groups(), self.stretches(), self.passes()
         text = Text(f"define internal void @{symbol}(ptr noalias %table, i64 %begin, i64 %end) nounwind", shape.element)
         x, weights, out, scratch = (text.operand("%table", n) for n in range(4))
         inner = sum(length for _, _, length in stretches)
@@ -397,25 +442,14 @@ class Forward:
                     with text.loop(0, rows) as line:
                         a = text.at(buffer, text.mul(line, image.axes[1].outer_step * tile.line))
                         c = text.at(target, text.add(text.mul(line, c_line), text.mul(panel, shape.panel)))
-                        begin = 0
-                        for size, times in groups:
-                            with text.loop(0, times) as n:
-                                place = text.add(begin, text.mul(n, size))
-                                here = text.at(a, text.mul(place, pixel))
-                                there = text.at(c, text.mul(place, c_step))
-                                text.emit(
-                                    f"call void @{symbol}.{size}(ptr {here}, ptr {b}, ptr {there}, ptr {some}, "
-                                    f"i64 {count}, i1 {fresh})"
-                                )
-                            begin += size * times
+                        _all_rows(text, products, a, b, c, f"ptr {some}, i64 {count}, i1 {fresh}")
                 if self.staged:
                     self._unstage(text, target, result, rows)
         tables = [
             _table(f"{symbol}.stretches", [n for triple in stretches for n in triple]),
             _table(f"{symbol}.passes", [n for pair in passes for n in pair]),
         ]
-        products = [product(f"{symbol}.{size}", shape, size, (pixel, 1), shape.panel, c_step) for size, _ in groups]
-        return "\n".join([*tables, *products, text.finish()])
+        return "\n".join([*tables, text.finish()])
 
     def _unstage(self, text: Text, stage: str, result: str, rows: Value) -> None:
         columns, width = self.shape.columns, self.tile.image.axes[2].outer
@@ -475,16 +509,28 @@ class Weights:
             _round(self.tile.rows * self.tile.image.axes[2].outer * self.shape.columns) if self.staged else 0
         )
 
+    def _groups(self) -> list[tuple[Product, int]]:
+        shape, image = self.shape, self.tile.image
+        b_step = shape.columns if self.staged else self.factor_steps[5]
+        a_step = image.axes[2].outer_step * image.channels
+        return [
+            (Product(shape, size, 1, a_step, b_step, shape.columns), times)
+            for size, times in row_groups(image.channels, shape.most_rows)
+        ]
+
+    def products(self) -> list[Product]:
+        """What the function calls."""
+        return [each for each, _ in self._groups()]
+
     def text(self, symbol: str) -> str:
         """A function over (image, other factor, sums, workspace)."""
         tile, shape, image = self.tile, self.shape, self.tile.image
         depths, heights, widths = image.axes
-        *_, deep, line, pixel = self.factor_steps
-        b_step = shape.columns if self.staged else pixel
+        *_, deep, line, _ = self.factor_steps
         b_line = widths.outer * shape.columns if self.staged else line
         a_line = heights.outer_step * tile.line
         together = max(min(STRETCH_BYTES // (shape.panel * shape.bytes * widths.outer), tile.rows), 1)
-        groups = row_groups(image.channels, shape.most_rows)
+        products = self._groups()
         text = Text(f"define internal void @{symbol}(ptr noalias %table, i64 %begin, i64 %end) nounwind", shape.element)
         x, factor, sums, scratch = (text.operand("%table", n) for n in range(4))
         with text.loop("%begin", "%end") as unit:
@@ -526,21 +572,9 @@ class Weights:
                             text.mul(window, image.channels * shape.columns), text.mul(panel, shape.panel)
                         )
                         a, c = text.at(buffer, seen), text.at(mine, c_offset)
-                        begin = 0
-                        for size, times in groups:
-                            with text.loop(0, times) as n:
-                                place = text.add(begin, text.mul(n, size))
-                                here = text.at(a, place)
-                                there = text.at(c, text.mul(place, shape.columns))
-                                text.emit(
-                                    f"call void @{symbol}.{size}(ptr {here}, ptr {b}, ptr {there}, "
-                                    f"ptr @{symbol}.stretches, i64 {count}, i1 false)"
-                                )
-                            begin += size * times
+                        _all_rows(text, products, a, b, c, f"ptr @{symbol}.stretches, i64 {count}, i1 false")
         stretches = [n for k in range(together) for n in (k * a_line, k * b_line, widths.outer)]
-        a_steps = (1, widths.outer_step * image.channels)
-        products = [product(f"{symbol}.{size}", shape, size, a_steps, b_step, shape.columns) for size, _ in groups]
-        return "\n".join([_table(f"{symbol}.stretches", stretches), *products, text.finish()])
+        return "\n".join([_table(f"{symbol}.stretches", stretches), text.finish()])
 
     def _stage(self, text: Text, source: str, stage: str, rows: Value) -> None:
         columns, width = self.shape.columns, self.tile.image.axes[2].outer

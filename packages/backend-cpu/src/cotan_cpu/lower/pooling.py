@@ -95,8 +95,7 @@ def write(writer: Writer, step: LibraryStep) -> None:
     if plan is None:
         writer.loops(step)
         return
-    symbol = writer.name("pool")
-    writer.define(text(symbol, plan) + DECLARATIONS)
+    symbol = writer.function(lambda symbol: text(symbol, plan) + DECLARATIONS)
     seconds = (operand.size + source.size * plan.window) * _SECONDS_PER_ELEMENT * (4 if plan.inner == 1 else 1) / 4
     pointers = [writer.pointer(n) for n in (*step.operands, out)]
     writer.launch(symbol, pointers, plan.outer, seconds, "select_and_scatter_add")
