@@ -29,6 +29,7 @@ _ELEMENTS = {"float32": "float", "float64": "double"}
 _SECONDS_PER_FLOP = {"float32": 1 / 60e9, "float64": 1 / 30e9}
 _TILE_BYTES = 192 << 10
 _LEAST_CHANNELS = 4
+_LEAST_COLUMNS = 96
 _LEAST_FLOPS = 1 << 15
 _SUMS_BYTES = 8 << 20
 """How much the sums of all units of a gradient of weights may take; each unit has its own."""
@@ -160,18 +161,25 @@ def _converted(writer: Writer, number: int, dtype: np.dtype) -> str:
 
 
 def _tile(image: Image, shape: Shape, staged: bool, threads: int) -> Tile:
-    """As many rows at once as fit the cache, but enough tiles for all threads."""
-    rows = image.axes[1].outer
-    columns = shape.columns * image.axes[2].outer if staged else 0
-    # Padded in front and behind, tiles of equal height.
-    least = image.groups * image.images * image.axes[0].outer
+    """As many rows at once as fit the cache, but enough tiles for all threads; parts of rows that are too long."""
+    rows, columns = image.axes[1].outer, image.axes[2].outer
+    wanted = 4 * threads if threads > 1 else 1
+
+    def fits(tile: Tile) -> bool:
+        results = tile.rows * tile.columns * shape.columns if staged else 0
+        return (tile.size + results) * shape.bytes <= _TILE_BYTES
+
     while rows > 1:
-        tile = Tile(image, rows)
-        fits = (tile.size + rows * columns) * shape.bytes <= _TILE_BYTES
-        if fits and (threads == 1 or least * tile.blocks >= 4 * threads or rows <= 2):
+        tile = Tile(image, rows, columns)
+        if fits(tile) and (tile.count >= wanted or rows <= 2):
             break
         rows = -(-rows // 2)
-    return Tile(image, rows)
+    while columns > _LEAST_COLUMNS and image.axes[2].base == 1:
+        tile = Tile(image, rows, columns)
+        if fits(tile) and tile.count >= wanted:
+            break
+        columns = -(-columns // 2)
+    return Tile(image, rows, columns)
 
 
 def _parts(tile: Tile, threads: int) -> int:
@@ -297,6 +305,7 @@ def _weights(writer: Writer, problem: Problem, dtype: np.dtype, x: str, y: str, 
     output, inputs, *steps = problem.rhs
     staged = output != 1 or shape.columns != features
     tile = _tile(image, shape, staged, writer.threads)
+    tile = replace(tile, columns=_divisor(image.axes[2], tile.columns))
     factor_steps = (features * output, inputs, output, *steps)
     plan = Weights(tile, shape, features, factor_steps, 1)  # type: ignore[arg-type]
     if writer.threads > 1:
@@ -309,6 +318,13 @@ def _weights(writer: Writer, problem: Problem, dtype: np.dtype, x: str, y: str, 
     seconds = problem.flops * _SECONDS_PER_FLOP[dtype.name]
     writer.launch(symbol, [x, y, sums, scratch], plan.parts, seconds, "convolution (gradient of the kernel)")
     writer.kernel(_sum_parts(problem, plan, dtype), [sums, out])
+
+
+def _divisor(axis: conv_text.Axis, most: int) -> int:
+    """The size of parts of equal size: at most about ``most``, or the whole row where there is none."""
+    if axis.base > 1:
+        return axis.outer
+    return next((n for n in range(most, most // 4, -1) if axis.outer % n == 0), axis.outer)
 
 
 def _sum_parts(problem: Problem, plan: Weights, dtype: np.dtype) -> Kernel:
