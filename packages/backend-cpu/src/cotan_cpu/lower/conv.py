@@ -101,7 +101,7 @@ class Problem:
             image_step,
             channel_step,
             self.lhs[2:],
-            self.axes(swapped),  # type: ignore[arg-type]
+            self.axes(swapped),
         )
 
 
@@ -140,7 +140,7 @@ def write(writer: Writer, step: LibraryStep) -> None:
 def _worth_it(problem: Problem) -> bool:
     """Whether registers would be full enough; else, as with one channel per group, loops are as quick."""
     channels, features = problem.inputs // problem.features_groups, problem.outputs // problem.groups
-    return (
+    return bool(
         features >= _LEAST_CHANNELS
         and problem.flops >= _LEAST_FLOPS
         and (problem.groups == 1 or channels * problem.window >= _LEAST_CHANNELS)
@@ -167,7 +167,7 @@ def _tile(image: Image, shape: Shape, staged: bool, threads: int) -> Tile:
 
     def fits(tile: Tile) -> bool:
         results = tile.rows * tile.columns * shape.columns if staged else 0
-        return (tile.size + results) * shape.bytes <= _TILE_BYTES
+        return bool((tile.sees + results) * shape.bytes <= _TILE_BYTES)
 
     while rows > 1:
         tile = Tile(image, rows, columns)
@@ -240,7 +240,8 @@ def _forward_phase(
     writer: Writer, problem: Problem, phases: Sequence[_Phase], dtype: np.dtype, pointers: tuple[str, str, str]
 ) -> None:
     x, y, out = pointers
-    image = replace(problem.image(False), axes=tuple(phase.axis for phase in phases))
+    depth, height, width = (phase.axis for phase in phases)
+    image = replace(problem.image(False), axes=(depth, height, width))
     features = problem.outputs // problem.groups
     shape = conv_text.shape_for(writer.target, _ELEMENTS[dtype.name], features)
     staged = problem.out[1] != 1 or shape.columns != features
@@ -249,7 +250,7 @@ def _forward_phase(
     begin = sum(phase.first * step for phase, step in zip(phases, steps, strict=True))
     moves = (phase.step * step for phase, step in zip(phases, steps, strict=True))
     out_steps = (features * feature, batch, feature, *moves)
-    plan = Forward(tile, shape, features, out_steps, _parts(tile, writer.threads))  # type: ignore[arg-type]
+    plan = Forward(tile, shape, features, out_steps, _parts(tile, writer.threads))
     packed = plan.weights_shape()
     weights = writer.scratch(math.prod(packed) * dtype.itemsize)
     writer.kernel(_pack_weights(problem, phases, plan, dtype), [y, weights])
@@ -307,11 +308,11 @@ def _weights(writer: Writer, problem: Problem, dtype: np.dtype, x: str, y: str, 
     tile = _tile(image, shape, staged, writer.threads)
     tile = replace(tile, columns=_divisor(image.axes[2], tile.columns))
     factor_steps = (features * output, inputs, output, *steps)
-    plan = Weights(tile, shape, features, factor_steps, 1)  # type: ignore[arg-type]
+    plan = Weights(tile, shape, features, factor_steps, 1)
     if writer.threads > 1:
         most = max(_SUMS_BYTES // (plan.sums * dtype.itemsize), writer.threads)
         parts = min(tile.count, 4 * writer.threads, most)
-        plan = Weights(tile, shape, features, factor_steps, parts)  # type: ignore[arg-type]
+        plan = Weights(tile, shape, features, factor_steps, parts)
     sums = writer.scratch(plan.parts * plan.sums * dtype.itemsize)
     scratch = writer.scratch(plan.parts * plan.workspace * dtype.itemsize)
     symbol = _defined(writer, plan)

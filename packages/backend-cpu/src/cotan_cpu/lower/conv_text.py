@@ -235,13 +235,37 @@ class Tile:
         return self.image.axes[2].reach(self.columns)
 
     @property
+    def direct(self) -> bool:
+        """Whether the image is read where it lies: nothing is missing around it, and channels are neighbours."""
+        return self.image.channel_step == 1 and all(
+            axis.base == 1 and axis.low <= 0 and axis.reach(axis.outer) - axis.low <= axis.extent
+            for axis in self.image.axes
+        )
+
+    @property
+    def pixel(self) -> int:
+        """The distance of neighbours along the third axis."""
+        return self.image.steps[2] if self.direct else self.image.channels
+
+    @property
     def line(self) -> int:
-        """The distance of rows in the buffer."""
-        return self.width * self.image.channels
+        """The distance of rows."""
+        return self.image.steps[1] if self.direct else self.width * self.image.channels
+
+    @property
+    def slab(self) -> int:
+        """The distance of inner positions of the first axis."""
+        return self.image.steps[0] * self.image.axes[0].inner_step if self.direct else self.height * self.line
+
+    @property
+    def sees(self) -> int:
+        """How many elements it reads."""
+        return self.image.axes[0].inner * self.height * self.width * self.image.channels
 
     @property
     def size(self) -> int:
-        return self.image.axes[0].inner * self.height * self.line
+        """Elements of the buffer."""
+        return 0 if self.direct else self.sees
 
     @property
     def blocks(self) -> int:
@@ -266,8 +290,18 @@ class Tile:
         group, number = text.divmod(rest, self.image.images)
         return group, number, depth, text.mul(block, self.rows), column
 
-    def fill(self, text: Text, source: str, buffer: str, depth: Value, row: Value, column: Value) -> None:
-        """Copy what these rows see, from an image at ``source``."""
+    def seen(self, text: Text, source: str, buffer: str, place: tuple[Value, Value, Value]) -> str:
+        """Where what a tile sees begins: in the image at ``source``, or copied to the buffer."""
+        if not self.direct:
+            self._fill(text, source, buffer, *place)
+            return buffer
+        offset: Value = 0
+        for position, axis, step in zip(place, self.image.axes, self.image.steps, strict=True):
+            offset = text.add(offset, text.mul(text.sub(text.mul(position, axis.outer_step), axis.low), step))
+        return text.at(source, offset)
+
+    def _fill(self, text: Text, source: str, buffer: str, depth: Value, row: Value, column: Value) -> None:
+        """Copy what these rows see."""
         image, (first, second, _) = self.image, self.image.axes
         with text.loop(0, first.inner) as k:
             at = text.total((depth, first.outer_step), (k, first.inner_step))
@@ -394,13 +428,13 @@ class Forward:
         """(offset in the tile, offset in the weights, length) in the order of the weights."""
         tile, channels, panel = self.tile, self.tile.image.channels, self.shape.panel
         depth, height, width = tile.image.axes
-        joined = width.inner_step == 1
+        joined = width.inner_step == 1 and tile.pixel == channels
         most = max(STRETCH_BYTES // (panel * self.shape.bytes), 8)
         found, row = [], 0
         for d in range(depth.inner):
             for h in range(height.inner):
                 for w in range(1 if joined else width.inner):
-                    begin = (d * tile.height + h * height.inner_step) * tile.line + w * width.inner_step * channels
+                    begin = d * tile.slab + h * height.inner_step * tile.line + w * width.inner_step * tile.pixel
                     length = channels * (width.inner if joined else 1)
                     # Pieces of equal length.
                     pieces = -(-length // most)
@@ -424,10 +458,10 @@ class Forward:
         return found
 
     def _groups(self) -> list[tuple[Product, int]]:
-        axis, channels = self.tile.image.axes[2], self.tile.image.channels
+        axis = self.tile.image.axes[2]
         c_row = self.shape.columns if self.staged else self.out_steps[5]
         return [
-            (Product(self.shape, size, axis.outer_step * channels, 1, self.shape.panel, c_row), times)
+            (Product(self.shape, size, axis.outer_step * self.tile.pixel, 1, self.shape.panel, c_row), times)
             for size, times in row_groups(self.tile.columns, self.shape.most_rows)
         ]
 
@@ -449,7 +483,7 @@ class Forward:
                 group, batch, depth, row, column = tile.place(text, number)
                 rows = text.least(tile.rows, text.sub(image.axes[1].outer, row))
                 source = text.at(x, text.total((group, image.group_step), (batch, image.image_step)))
-                tile.fill(text, source, buffer, depth, row, column)
+                seen = tile.seen(text, source, buffer, (depth, row, column))
                 offset = text.total(
                     (group, self.out_steps[0]),
                     (batch, self.out_steps[1]),
@@ -469,7 +503,7 @@ class Forward:
                     some = text.let(f"getelementptr [3 x i64], ptr @{symbol}.stretches, i64 {start}")
                     fresh = text.let(f"icmp eq i64 {step}, 0")
                     with text.loop(0, rows) as line:
-                        a = text.at(buffer, text.mul(line, image.axes[1].outer_step * tile.line))
+                        a = text.at(seen, text.mul(line, image.axes[1].outer_step * tile.line))
                         c = text.at(target, text.add(text.mul(line, c_line), text.mul(panel, shape.panel)))
                         _all_rows(text, products, a, b, c, f"ptr {some}, i64 {count}, i1 {fresh}")
                 if self.staged:
@@ -539,7 +573,7 @@ class Weights:
     def _groups(self) -> list[tuple[Product, int]]:
         shape, image = self.shape, self.tile.image
         b_step = shape.columns if self.staged else self.factor_steps[5]
-        a_step = image.axes[2].outer_step * image.channels
+        a_step = image.axes[2].outer_step * self.tile.pixel
         return [
             (Product(shape, size, 1, a_step, b_step, shape.columns), times)
             for size, times in row_groups(image.channels, shape.most_rows)
@@ -569,7 +603,7 @@ class Weights:
                 group, batch, depth, row, column = tile.place(text, number)
                 rows = text.least(tile.rows, text.sub(heights.outer, row))
                 source = text.at(x, text.total((group, image.group_step), (batch, image.image_step)))
-                tile.fill(text, source, buffer, depth, row, column)
+                seen = tile.seen(text, source, buffer, (depth, row, column))
                 offset = text.total(
                     (group, self.factor_steps[0]),
                     (batch, self.factor_steps[1]),
@@ -590,11 +624,11 @@ class Weights:
                         text.loop(0, heights.inner) as h,
                         text.loop(0, widths.inner) as w,
                     ):
-                        seen = text.total(
+                        moved = text.total(
                             (start, a_line),
-                            (d, tile.height * tile.line),
+                            (d, tile.slab),
                             (h, heights.inner_step * tile.line),
-                            (w, widths.inner_step * image.channels),
+                            (w, widths.inner_step * tile.pixel),
                         )
                         window = text.add(text.mul(text.add(text.mul(d, heights.inner), h), widths.inner), w)
                         all_windows = depths.inner * heights.inner * widths.inner
@@ -602,7 +636,7 @@ class Weights:
                         c_offset = text.add(
                             text.mul(window, image.channels * shape.columns), text.mul(panel, shape.panel)
                         )
-                        a, c = text.at(buffer, seen), text.at(mine, c_offset)
+                        a, c = text.at(seen, moved), text.at(mine, c_offset)
                         _all_rows(text, products, a, b, c, f"ptr @{symbol}.stretches, i64 {count}, i1 false")
         stretches = [n for k in range(together) for n in (k * a_line, k * b_line, tile.columns)]
         return "\n".join([_table(f"{symbol}.stretches", stretches), text.finish()])
