@@ -22,6 +22,7 @@ from cotan import (
     stages,
     tree,
     tree_util,
+    version,
 )
 from cotan import tracebacks as _tracebacks
 from cotan.api import (
@@ -36,9 +37,11 @@ from cotan.api import (
     effects_barrier,
     eval_shape,
     explain,
+    fwd_and_bwd,
     grad,
     hessian,
     jacfwd,
+    jacobian,
     jacrev,
     jit,
     jvp,
@@ -53,7 +56,9 @@ from cotan.api import (
     vjp,
     vmap,
 )
+from cotan.backend import Device
 from cotan.config import (
+    check_tracer_leaks,
     checking_leaks,
     config,
     debug_infs,
@@ -61,6 +66,7 @@ from cotan.config import (
     default_device,
     default_matmul_precision,
     disable_jit,
+    enable_checks,
     enable_x64,
     explain_cache_misses,
     log_compiles,
@@ -69,8 +75,12 @@ from cotan.config import (
     threefry_partitionable,
 )
 from cotan.dtypes import float0
+from cotan.environment import print_environment_info
 from cotan.ir.trace import typeof
+from cotan.left_out import missing as _missing
+from cotan.ref import empty_ref, free_ref, freeze, new_ref
 from cotan.runtime.array import Array
+from cotan.runtime.current_mesh import make_mesh, set_mesh
 from cotan.runtime.devices import (
     block_until_ready,
     default_backend,
@@ -78,38 +88,80 @@ from cotan.runtime.devices import (
     device_get,
     device_put,
     devices,
+    host_count,
+    host_id,
+    host_ids,
     local_device_count,
     local_devices,
     process_count,
     process_index,
+    process_indices,
 )
+from cotan.runtime.placed import (
+    Shard,
+    ensure_compile_time_eval,
+    live_arrays,
+    make_array_from_callback,
+    make_array_from_process_local_data,
+    make_array_from_single_device_arrays,
+)
+from cotan.runtime.sharding import NamedSharding, PartitionSpec
+from cotan.version import __version__, __version_info__
+
+P = PartitionSpec
 
 _tracebacks.guard(globals())
 
-_LATER = frozenset({"image"})  # rooms that are imported when they are first asked for
+# Rooms that are imported when they are first asked for.
+_LATER = frozenset(
+    {
+        "core",
+        "dlpack",
+        "flatten_util",
+        "image",
+        "monitoring",
+        "ops",
+        "profiler",
+        "ref",
+        "sharding",
+        "test_util",
+        "typing",
+    }
+)
 
 
 def __getattr__(name: str) -> object:
     if name in _LATER:
         return _import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "reshard":
+        from cotan.sharding import reshard
 
+        return reshard
+    raise AttributeError(_missing(__name__, name))
 
-__version__ = "0.1.0"
 
 __all__ = [
     "Array",
+    "Device",
+    "NamedSharding",
+    "P",
+    "PartitionSpec",
     "ShapeDtypeStruct",
+    "Shard",
+    "__version__",
+    "__version_info__",
     "ad_checkpoint",
     "block_until_ready",
-    "checkpoint",
+    "check_tracer_leaks",
     "checking_leaks",
+    "checkpoint",
     "checkpoint_policies",
     "clear_caches",
+    "closure_convert",
     "config",
+    "core",
     "custom_batching",
     "custom_derivatives",
-    "closure_convert",
     "custom_gradient",
     "custom_jvp",
     "custom_vjp",
@@ -124,48 +176,78 @@ __all__ = [
     "device_put",
     "devices",
     "disable_jit",
+    "dlpack",
     "dtypes",
     "effects_barrier",
+    "empty_ref",
+    "enable_checks",
     "enable_x64",
+    "ensure_compile_time_eval",
     "errors",
     "eval_shape",
     "experimental",
     "explain",
     "explain_cache_misses",
     "export",
+    "flatten_util",
     "float0",
+    "free_ref",
+    "freeze",
+    "fwd_and_bwd",
     "grad",
     "hessian",
+    "host_count",
+    "host_id",
+    "host_ids",
     "image",
     "jacfwd",
+    "jacobian",
     "jacrev",
     "jit",
     "jvp",
     "lax",
     "linear_transpose",
     "linearize",
+    "live_arrays",
     "local_device_count",
     "local_devices",
     "log_compiles",
+    "make_array_from_callback",
+    "make_array_from_process_local_data",
+    "make_array_from_single_device_arrays",
     "make_jaxpr",
+    "make_mesh",
+    "monitoring",
     "named_call",
     "named_scope",
+    "new_ref",
     "nn",
     "numpy",
     "numpy_dtype_promotion",
     "numpy_rank_promotion",
+    "ops",
+    "print_environment_info",
     "process_count",
     "process_index",
+    "process_indices",
+    "profiler",
     "pure_callback",
     "random",
+    "ref",
     "remat",
+    "reshard",
     "scipy",
+    "set_mesh",
+    "sharding",
     "stages",
+    "test_util",
     "threefry_partitionable",
     "tree",
     "tree_util",
     "typeof",
+    "typing",
     "value_and_grad",
+    "version",
     "vjp",
     "vmap",
 ]

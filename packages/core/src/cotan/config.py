@@ -156,6 +156,8 @@ flags: dict[str, Flag] = {
               "and how long it takes."),
         _flag("explain_cache_misses", False, _boolean, "Log, as warnings of the logger `cotan`, why a jitted "
               "function is traced again."),
+        _flag("record_runs", False, _boolean, "Note when each compiled program begins and ends; cotan.profiler "
+              "turns it on while it traces."),
         _flag("traceback_filtering", "auto", _choice(*_FILTERING), "What becomes of cotan's own frames in tracebacks: "
               "removed, with a note that says so (quiet_remove_frames) or that has them (remove_frames); marked for "
               "tools that leave out marked frames (tracebackhide); kept (off). auto: marked under IPython, otherwise "
@@ -339,7 +341,7 @@ def _key_of(local: dict[str, Any]) -> tuple[Hashable, ...]:
 
 
 # Flags that every operation would have to read; one derived attribute says whether all have their defaults.
-_DISPATCH = ("default_device", "debug_nans", "debug_infs")
+_DISPATCH = ("default_device", "debug_nans", "debug_infs", "record_runs")
 _DERIVED = ("key", "plain_dispatch")
 
 
@@ -434,3 +436,13 @@ def checking_leaks(enable: bool = True) -> _Override:
 def threefry_partitionable(enable: bool = True) -> _Override:
     """A context manager that chooses how Threefry numbers the elements of an array."""
     return config.override(threefry_partitionable=enable)
+
+
+def enable_checks(enable: bool = True) -> _Override:
+    """A context manager under which every jaxpr is verified after each stage."""
+    return config.override(check_jaxprs=enable)
+
+
+def check_tracer_leaks(enable: bool = True) -> _Override:
+    """As ``checking_leaks``: a context manager under which a traced value that outlives its trace is an error."""
+    return config.override(check_tracer_leaks=enable)

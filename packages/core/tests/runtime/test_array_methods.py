@@ -200,8 +200,9 @@ def test_methods_that_numpy_has_not_or_does_in_place():
     choices = [np.asarray([0, 1, 2]), np.asarray([10, 11, 12])]
     picked = cnp.asarray([1, 0, 3]).choose(choices, mode="wrap")
     np.testing.assert_array_equal(np.asarray(picked), [10, 1, 12])
-    with pytest.raises(ValueError, match="choose: mode"):
-        cnp.asarray([1]).choose(choices)
+    np.testing.assert_array_equal(cnp.asarray([1]).choose(choices), [10, 11, 12])
+    with pytest.raises(ValueError, match="choose: unknown mode"):
+        cnp.asarray([1]).choose(choices, mode="oops")
 
 
 def test_view_reads_bits():

@@ -6,7 +6,9 @@ from cotan.api.checkpoint import checkpoint, checkpoint_name, checkpoint_policie
 from cotan.api.closures import closure_convert, custom_gradient
 from cotan.api.custom_jvp import custom_jvp
 from cotan.api.custom_vjp import custom_vjp
+from cotan.api.fwd_and_bwd import fwd_and_bwd as fwd_and_bwd
 from cotan.api.jacobian import hessian, jacfwd, jacrev
+from cotan.api.jacobian import jacobian as jacobian
 from cotan.api.jit import clear_caches, jit
 from cotan.api.linear_transpose import linear_transpose
 from cotan.api.names import named_call, named_scope

@@ -121,6 +121,9 @@ def jacrev(
     return copy_identity(jacobian, fun, "jacrev")
 
 
+jacobian = jacrev
+
+
 @boundary
 def hessian(fun: Function, argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Function:
     """A function that computes the Hessian of ``fun``: forward mode over reverse mode. See ``jacfwd``.

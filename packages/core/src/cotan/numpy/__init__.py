@@ -20,7 +20,6 @@ from cotan.numpy.bits import ldexp as ldexp
 from cotan.numpy.bits import packbits as packbits
 from cotan.numpy.bits import spacing as spacing
 from cotan.numpy.bits import unpackbits as unpackbits
-from cotan.numpy import linalg as linalg
 from cotan.numpy.contractions import convolve as convolve
 from cotan.numpy.contractions import correlate as correlate
 from cotan.numpy.contractions import cross as cross
@@ -80,9 +79,13 @@ from cotan.numpy.files import array_str as array_str
 from cotan.numpy.files import fromfile as fromfile
 from cotan.numpy.files import fromiter as fromiter
 from cotan.numpy.files import fromstring as fromstring
+from cotan.numpy.files import get_printoptions as get_printoptions
+from cotan.numpy.files import iterable as iterable
 from cotan.numpy.files import load as load
+from cotan.numpy.files import printoptions as printoptions
 from cotan.numpy.files import save as save
 from cotan.numpy.files import savez as savez
+from cotan.numpy.files import set_printoptions as set_printoptions
 from cotan.numpy.functional import apply_along_axis as apply_along_axis
 from cotan.numpy.functional import piecewise as piecewise
 from cotan.numpy.functional import vectorize as vectorize
@@ -382,8 +385,7 @@ float8_e8m0fnu, float4_e2m1fn = _ml_dtypes.float8_e8m0fnu, _ml_dtypes.float4_e2m
 float6_e2m3fn, float6_e3m2fn = _ml_dtypes.float6_e2m3fn, _ml_dtypes.float6_e3m2fn
 complex_, csingle, cdouble = _np.complex128, _np.complex64, _np.complex128
 generic, flexible, character, object_ = _np.generic, _np.flexible, _np.character, _np.object_
-can_cast, iterable = _np.can_cast, _np.iterable
-get_printoptions, printoptions, set_printoptions = _np.get_printoptions, _np.printoptions, _np.set_printoptions
+can_cast = _np.can_cast
 ComplexWarning = _np.exceptions.ComplexWarning
 __array_api_version__ = "2024.12"
 

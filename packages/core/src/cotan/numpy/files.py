@@ -103,3 +103,34 @@ def array_str(
     '[0 1 2]'
     """
     return np.array_str(np.asarray(a), max_line_width, precision, suppress_small)
+
+
+def get_printoptions() -> dict[str, Any]:
+    """How arrays are printed: precision, threshold, line width and so on; the same as NumPy's."""
+    return dict(np.get_printoptions())
+
+
+def set_printoptions(**options: Any) -> None:
+    """Change how arrays are printed, those of NumPy as well."""
+    np.set_printoptions(**options)
+
+
+def printoptions(**options: Any) -> Any:
+    """A context manager that changes how arrays are printed.
+
+    >>> import cotan.numpy as cnp
+    >>> with cnp.printoptions(precision=2):
+    ...     print(cnp.array([1.2345]))
+    [1.23]
+    """
+    return np.printoptions(**options)
+
+
+def iterable(y: Any) -> bool:
+    """Whether ``y`` can be iterated over.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.iterable(cnp.ones(2)), cnp.iterable(1.0)
+    (True, False)
+    """
+    return bool(np.iterable(y))

@@ -78,13 +78,13 @@ def _reduce(
     return lax.expand_dims(result, axes) if keepdims and axes else result
 
 
-def _lowest(dtype: Any) -> Any:
+def lowest(dtype: Any) -> Any:
     if dtype == np.bool_:
         return False
     return -np.inf if is_inexact(np.zeros((), dtype)) else np.iinfo(dtype).min
 
 
-def _highest(dtype: Any) -> Any:
+def highest(dtype: Any) -> Any:
     if dtype == np.bool_:
         return True
     return np.inf if is_inexact(np.zeros((), dtype)) else np.iinfo(dtype).max
@@ -161,8 +161,8 @@ def _extremum(
     return function
 
 
-max = amax = _extremum("max", lax.reduce_max, lax.reduce_or, _lowest, ufuncs.maximum)
-min = amin = _extremum("min", lax.reduce_min, lax.reduce_and, _highest, ufuncs.minimum)
+max = amax = _extremum("max", lax.reduce_max, lax.reduce_or, lowest, ufuncs.maximum)
+min = amin = _extremum("min", lax.reduce_min, lax.reduce_and, highest, ufuncs.minimum)
 
 
 def all(a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: Any = None) -> Any:
@@ -333,8 +333,8 @@ def _nan_ignored(name: str, reduction: Primitive, fill: Callable[[Any], Any], em
 
 nansum = _nan_ignored("nansum", sum, lambda _: 0, None)
 nanprod = _nan_ignored("nanprod", prod, lambda _: 1, None)
-nanmax = _nan_ignored("nanmax", max, _lowest, np.nan)
-nanmin = _nan_ignored("nanmin", min, _highest, np.nan)
+nanmax = _nan_ignored("nanmax", max, lowest, np.nan)
+nanmin = _nan_ignored("nanmin", min, highest, np.nan)
 
 
 def nanmean(a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:

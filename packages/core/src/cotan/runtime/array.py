@@ -137,6 +137,22 @@ class Array(metaclass=_ArrayType):
             raise IndexError(f"the array lies on 1 device; there is no part {index}")
         return self
 
+    @property
+    def addressable_shards(self) -> list[Any]:
+        """The parts on devices that this process can reach: one ``Shard`` with all of it."""
+        from cotan.runtime.placed import shards_of
+
+        return list(shards_of(self))
+
+    @property
+    def global_shards(self) -> list[Any]:
+        """The parts on all devices: one ``Shard`` with all of it."""
+        return self.addressable_shards
+
+    def on_device_size_in_bytes(self) -> int:
+        """How many bytes of its device's memory it takes."""
+        return self.nbytes
+
     def platform(self) -> str:
         """The name of its device's platform, as ``'cpu'``."""
         return self._device.platform

@@ -27,10 +27,12 @@ from cotan.ir.primitive import program as program_rules
 from cotan.ir.program import Program
 from cotan.ir.structure import RECENT, meaning
 from cotan.ir.trace import eval_trace, set_current_trace
+from cotan.monitoring import record_event_duration_secs
 from cotan.runtime.array import Array
 from cotan.runtime.devices import chosen_device, move, new_array_device
 from cotan.runtime.host import lift_to
 from cotan.runtime.nans import check_results
+from cotan.runtime.recorder import record
 
 Buffers = list[Any]
 
@@ -108,8 +110,6 @@ class Compiled:
         self.name = name
 
     def __call__(self, args: Sequence[Any]) -> list[Array]:
-        if self.donates:
-            return self._slow_call(args)  # at once: a buffer that is also held here could not be taken over
         device, call = self._fast
         committed = False
         buffers = []
@@ -122,7 +122,7 @@ class Compiled:
             if x._committed:
                 committed = True
             buffers.append(buffer)
-        if not buffers or not config.plain_dispatch:
+        if self.donates or not buffers or not config.plain_dispatch:
             return self._slow_call(args)
         results = call(buffers)
         out_aval = self.out_aval
@@ -146,10 +146,15 @@ class Compiled:
         held = self._arguments(args, program, what)
         checked = not config.plain_dispatch and (config.debug_nans or config.debug_infs)
         kept = [_copied(x) for x in held] if checked and self.donates else held
+        began = perf_counter()
         if self.donates:
             results = self._donating(program, args, held)
         else:
             results = program.call([x._buffer for x in held])
+        if config.record_runs:
+            for buffer in results:
+                buffer.wait()
+            record(self.name or "program", "program", began, device=str(device))
         self._fast = (device, program.call)
         arrays = [Array(aval, b, device, committed) for aval, b in zip(self.out_avals, results, strict=True)]
         if checked:
@@ -321,6 +326,9 @@ def _shared(closed: ClosedJaxpr, device: Device, donated: tuple[bool, ...], name
         start = perf_counter()
         made = _compile(closed, device, donated, name)
         made.held = held
+        record_event_duration_secs("/cotan/compile", perf_counter() - start, name=name)
+        if config.record_runs:
+            record(name, "compile", start, device=str(device))
         if config.log_compiles:
             log(f"{where()}: compiled `{name}` for {device} in {1e3 * (perf_counter() - start):.1f} ms")
     elif config.log_compiles:

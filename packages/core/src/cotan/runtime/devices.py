@@ -6,7 +6,6 @@ Knows backends through the registry only, and no operation.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,26 +17,10 @@ from cotan.errors import BackendUnavailableError, a_type, where
 from cotan.ir.trace import Tracer, trace_state_clean
 from cotan.runtime.array import Array
 from cotan.runtime.host import from_words, holding_device, lift_to
+from cotan.runtime.sharding import Sharding as Sharding
+from cotan.runtime.sharding import SingleDeviceSharding as SingleDeviceSharding
+from cotan.runtime.sharding import only_device
 from cotan.tree import tree_flatten, tree_flatten_with_path, tree_leaves, tree_map, tree_unflatten
-
-
-@dataclass(frozen=True)
-class SingleDeviceSharding:
-    """All of an array on one device."""
-
-    device: Device
-
-    @property
-    def device_set(self) -> set[Device]:
-        """The devices that hold a part of the array."""
-        return {self.device}
-
-    is_fully_replicated = True
-    is_fully_addressable = True
-
-    def __repr__(self) -> str:
-        return f"SingleDeviceSharding(device={self.device!r})"
-
 
 # ---- Which devices there are
 
@@ -92,6 +75,14 @@ def process_count(backend: str | None = None) -> int:
     return 1
 
 
+def process_indices(backend: str | None = None) -> list[int]:
+    """The numbers of the processes that compute together: 0."""
+    return [0]
+
+
+host_id, host_count, host_ids = process_index, process_count, process_indices
+
+
 def default_backend() -> str:
     """The name of the backend that is used where none is asked for.
 
@@ -137,19 +128,19 @@ def new_array_device() -> Device:
 
 
 def as_device(like: Any, fun_name: str = "device_put") -> Device:
-    """The device that a Device, a SingleDeviceSharding or a platform's name means.
+    """The device that a Device, a sharding on one device or a platform's name means.
 
     Raises:
-      TypeError: it is none of these.
+      TypeError: it is none of these. ValueError: a sharding over several devices.
     """
     if isinstance(like, Device):
         return like
-    if isinstance(like, SingleDeviceSharding):
-        return like.device
+    if isinstance(like, Sharding):
+        return only_device(like, fun_name)
     if isinstance(like, str):
         return get_backend(like).devices()[0]
     raise TypeError(
-        f"{where()}: {fun_name} takes a device (one of cotan.devices()), a SingleDeviceSharding or the name of a "
+        f"{where()}: {fun_name} takes a device (one of cotan.devices()), a sharding on one device or the name of a "
         f"platform, not {like!r}"
     )
 
@@ -209,7 +200,7 @@ def device_put(x: Any, device: Any = None, *, donate: bool = False, may_alias: b
 
     Args:
       x: a pytree of arrays, NumPy arrays and scalars. Traced arrays are returned as they are.
-      device: a device, a ``SingleDeviceSharding``, a platform's name, or a pytree of these that matches ``x`` (or is a
+      device: a device, a sharding on one device, a platform's name, or a pytree of these that matches ``x`` (or is a
         prefix of it). Results are committed to it: operations on them run there. None: the default device, and
         results are not committed.
       donate: whether the given arrays may be deleted.
@@ -252,7 +243,7 @@ def _copied(x: Array) -> Array:
 
 
 def _targets(x: Any, device: Any, count: int) -> list[Device]:
-    if isinstance(device, Device | SingleDeviceSharding | str):
+    if isinstance(device, Device | Sharding | str):
         return [as_device(device)] * count
     found: list[Device] = []
     tree_map(lambda like, part: found.extend([as_device(like)] * len(tree_leaves(part))), device, x)

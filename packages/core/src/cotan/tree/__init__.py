@@ -52,6 +52,7 @@ from cotan.tree.registry import (
     register_pytree_with_keys,
     register_pytree_with_keys_class,
     register_static,
+    static,
 )
 from cotan.tree.treedef import PyTreeDef, leaf_treedef, none_treedef, tree_flatten
 from cotan.tree.treedef import tree_flatten as flatten
@@ -93,6 +94,7 @@ __all__ = [
     "register_pytree_with_keys",
     "register_pytree_with_keys_class",
     "register_static",
+    "static",
     "structure",
     "transpose",
     "tree_all",

@@ -222,6 +222,20 @@ def _dataclass_fields(
     return tuple(data_fields), tuple(meta_fields)
 
 
+def static(**kwargs: Any) -> Any:
+    """A field of a dataclass that is part of the structure of a pytree; as ``dataclasses.field`` otherwise.
+
+    >>> from dataclasses import dataclass
+    >>> @register_dataclass
+    ... @dataclass
+    ... class Layer:
+    ...     w: object
+    ...     name: str = static(default="dense")
+    """
+    metadata = {**(kwargs.pop("metadata", None) or {}), "static": True}
+    return dataclasses.field(metadata=metadata, **kwargs)
+
+
 def register_dataclass(
     nodetype: Any = None,
     data_fields: Sequence[str] | None = None,
