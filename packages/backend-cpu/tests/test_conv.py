@@ -30,12 +30,19 @@ LARGER = [
     ((4, 6, 7, 300), (1, 2, 300, 16), parameters(2, numbers=NHWC)),
     ((2, 3, 400), (20, 3, 7), parameters(1, (2,), ((3, 3),), None, (5,))),
     ((1, 3, 6, 7, 8), (18, 3, 3, 2, 3), parameters(3, (1, 2, 1), ((1, 1), (0, 1), (2, 2)), None, (2, 1, 1))),
+    # Rows that are taken in parts.
+    ((1, 1, 1001, 5), (1, 4, 5, 16), parameters(2, (1, 3), ((0, 0), (7, 2)), numbers=NHWC)),
+    ((1, 3, 777), (20, 3, 9), parameters(1, None, ((-5, 6),), (2,), (3,))),
+    ((2, 3, 5, 407), (7, 3, 2, 3), parameters(2, None, ((1, 0), (500, 0)), numbers=NCHW)),
     # Large windows: gradients of kernels.
     ((5, 20, 21, 3), (18, 19, 3, 34), parameters(2, numbers=NHWC)),
     ((7, 4, 20, 21), (34, 4, 9, 9), parameters(2, None, ((1, 1), (1, 1)), None, (2, 2), NCHW)),
     ((7, 12, 20), (9, 4, 17), parameters(1, (2,), ((1, 1),), features=3)),
     ((6, 4, 20), (9, 4, 17), parameters(1, None, ((1, 1),), None, None, batches=3)),
     ((2, 2, 9, 10, 11), (5, 2, 8, 9, 8), parameters(3)),
+    ((3, 2, 1208), (19, 2, 1200), parameters(1, None, ((2, 1),))),
+    ((3, 2, 1200), (19, 2, 1153), parameters(1, None, ((2, 1),))),
+    ((3, 2, 700), (5, 2, 1200), parameters(1, None, ((2, 1),), (2,))),
 ]
 MACHINES = {
     "16 registers": Target(vector_bytes=32, registers=16),

@@ -16,7 +16,7 @@ from cotan.ir.program import KernelStep, Loop, Node, ReduceLoop, Store
 from cotan.ir.scalar import Expr
 from cotan.primitives import arithmetic, reduce, shape, transcendental
 from cotan.primitives.pad import pad
-from cotan.structural import reduce_sum
+from cotan.structural import broadcast_in_dim, reduce_sum
 
 F32 = np.dtype(np.float32)
 PLENTY = 1 << 15
@@ -122,3 +122,71 @@ def test_half_precision_keeps_what_is_wide() -> None:
     program = check(softmax, x, rtol=2e-3, local_bytes=PLENTY)
     [kernel] = [step.kernel for step in program.steps if isinstance(step, KernelStep)]
     assert all(operand.dtype == F32 for operand in kernel.scratch)
+
+
+def both(x: Any) -> list[Any]:
+    """The exponential is a result, and so are the sums of its rows and the shares."""
+    e = transcendental.exp(arithmetic.sub(x, rows(reduce.reduce_max(x, (1,)), x)))
+    total = reduce_sum(e, (1,))
+    return [e, total, arithmetic.div(e, rows(total, x))]
+
+
+def test_results_and_sums_of_their_rows_share_a_kernel() -> None:
+    [kernel] = kernels(check(both, array(40, 33), local_bytes=PLENTY))
+    assert times(kernel.tree, "exp") == 1
+    assert sum(operand.written for operand in kernel.operands) == 3
+    assert kernel.operands[0].read
+    assert not any(operand.read for operand in kernel.operands if operand.written)
+
+
+@pytest.mark.parametrize(("shape_", "local_bytes"), [((40, 33), 0), ((4, 330), PLENTY), ((40, 9000), PLENTY)])
+def test_rows_are_read_again_where_scratch_does_not_pay(shape_: tuple[int, ...], local_bytes: int) -> None:
+    assert len(kernels(compile_to_program(staged(both, shaped(shape_, F32)), local_bytes=local_bytes))) > 1
+
+
+def test_a_row_turned_round_is_not_the_same_row() -> None:
+    def moment(x: Any) -> list[Any]:
+        e = transcendental.exp(x)
+        return [e, reduce_sum(arithmetic.mul(shape.rev(e, (1,)), x), (1,))]
+
+    check(moment, array(40, 33), local_bytes=PLENTY)
+
+
+def layernorm_gradient(x: Any, scale: Any, g: Any) -> list[Any]:
+    n = float(x.shape[1])
+    centred = arithmetic.sub(x, rows(arithmetic.div(reduce_sum(x, (1,)), n), x))
+    variance = arithmetic.div(reduce_sum(arithmetic.square(centred), (1,)), n)
+    deviation = rows(arithmetic.sqrt(arithmetic.add(variance, 1e-5)), x)
+    normal = arithmetic.div(centred, deviation)
+    wanted = arithmetic.div(arithmetic.mul(g, broadcast_in_dim(scale, x.shape, (1,))), deviation)
+    along = rows(arithmetic.div(reduce_sum(arithmetic.mul(wanted, normal), (1,)), n), x)
+    level = rows(arithmetic.div(reduce_sum(wanted, (1,)), n), x)
+    gradient = arithmetic.sub(arithmetic.sub(wanted, level), arithmetic.mul(normal, along))
+    return [gradient, reduce_sum(arithmetic.mul(g, normal), (0,)), reduce_sum(g, (0,))]
+
+
+def test_the_gradient_of_layernorm_is_a_pass_over_rows_and_one_over_columns() -> None:
+    program = check(layernorm_gradient, array(40, 48), array(48), array(40, 48), local_bytes=PLENTY, rtol=2e-4)
+    assert len(kernels(program)) == 2
+    assert program.arena <= 4 * 64 * 4
+
+
+def batchnorm_gradient(x: Any, g: Any) -> list[Any]:
+    def columns(value: Any) -> Any:
+        return broadcast_in_dim(arithmetic.div(reduce_sum(value, (0,)), float(x.shape[0])), x.shape, (1,))
+
+    centred = arithmetic.sub(x, columns(x))
+    deviation = arithmetic.sqrt(arithmetic.add(columns(arithmetic.square(centred)), 1e-5))
+    normal = arithmetic.div(centred, deviation)
+    along, level = columns(arithmetic.mul(g, normal)), columns(g)
+    gradient = arithmetic.div(arithmetic.sub(arithmetic.sub(g, level), arithmetic.mul(normal, along)), deviation)
+    return [gradient, reduce_sum(arithmetic.mul(gradient, normal), (0,))]
+
+
+@pytest.mark.parametrize("local_bytes", [0, PLENTY])
+def test_values_of_columns_are_neither_repeated_in_memory_nor_computed_for_every_row(local_bytes: int) -> None:
+    check(batchnorm_gradient, array(40, 33), array(40, 33), local_bytes=local_bytes, rtol=2e-4)
+    x = shaped((2048, 512), F32)
+    program = compile_to_program(staged(batchnorm_gradient, x, x), local_bytes=local_bytes)
+    assert sum(kernel.flops for kernel in kernels(program)) < 60 * x.size
+    assert program.arena <= 1.1 * x.nbytes

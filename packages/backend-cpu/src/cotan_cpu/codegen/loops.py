@@ -70,6 +70,12 @@ class TreePrinter(ExpressionPrinter):
                 return
             if condition.text == "true":
                 condition = None
+        if condition is not None and self.lanes == 1 and self.guard is None:
+            # One branch around all of it: nothing is computed, loaded or chosen where the condition fails.
+            self._decided.add(id(node))
+            self._when(condition, functools.partial(self._store, node))
+            self._decided.discard(id(node))
+            return
         outer = self.guard
         self.guard = condition
         value = self.emit(node.value)

@@ -29,6 +29,7 @@ _ELEMENTS = {"float32": "float", "float64": "double"}
 _SECONDS_PER_FLOP = {"float32": 1 / 60e9, "float64": 1 / 30e9}
 _TILE_BYTES = 192 << 10
 _LEAST_CHANNELS = 4
+_LEAST_COLUMNS = 96
 _LEAST_FLOPS = 1 << 15
 _SUMS_BYTES = 8 << 20
 """How much the sums of all units of a gradient of weights may take; each unit has its own."""
@@ -100,7 +101,7 @@ class Problem:
             image_step,
             channel_step,
             self.lhs[2:],
-            self.axes(swapped),  # type: ignore[arg-type]
+            self.axes(swapped),
         )
 
 
@@ -139,7 +140,7 @@ def write(writer: Writer, step: LibraryStep) -> None:
 def _worth_it(problem: Problem) -> bool:
     """Whether registers would be full enough; else, as with one channel per group, loops are as quick."""
     channels, features = problem.inputs // problem.features_groups, problem.outputs // problem.groups
-    return (
+    return bool(
         features >= _LEAST_CHANNELS
         and problem.flops >= _LEAST_FLOPS
         and (problem.groups == 1 or channels * problem.window >= _LEAST_CHANNELS)
@@ -160,18 +161,25 @@ def _converted(writer: Writer, number: int, dtype: np.dtype) -> str:
 
 
 def _tile(image: Image, shape: Shape, staged: bool, threads: int) -> Tile:
-    """As many rows at once as fit the cache, but enough tiles for all threads."""
-    rows = image.axes[1].outer
-    columns = shape.columns * image.axes[2].outer if staged else 0
-    # Padded in front and behind, tiles of equal height.
-    least = image.groups * image.images * image.axes[0].outer
+    """As many rows at once as fit the cache, but enough tiles for all threads; parts of rows that are too long."""
+    rows, columns = image.axes[1].outer, image.axes[2].outer
+    wanted = 4 * threads if threads > 1 else 1
+
+    def fits(tile: Tile) -> bool:
+        results = tile.rows * tile.columns * shape.columns if staged else 0
+        return bool((tile.sees + results) * shape.bytes <= _TILE_BYTES)
+
     while rows > 1:
-        tile = Tile(image, rows)
-        fits = (tile.size + rows * columns) * shape.bytes <= _TILE_BYTES
-        if fits and (threads == 1 or least * tile.blocks >= 4 * threads or rows <= 2):
+        tile = Tile(image, rows, columns)
+        if fits(tile) and (tile.count >= wanted or rows <= 2):
             break
         rows = -(-rows // 2)
-    return Tile(image, rows)
+    while columns > _LEAST_COLUMNS and image.axes[2].base == 1:
+        tile = Tile(image, rows, columns)
+        if fits(tile) and tile.count >= wanted:
+            break
+        columns = -(-columns // 2)
+    return Tile(image, rows, columns)
 
 
 def _parts(tile: Tile, threads: int) -> int:
@@ -232,7 +240,8 @@ def _forward_phase(
     writer: Writer, problem: Problem, phases: Sequence[_Phase], dtype: np.dtype, pointers: tuple[str, str, str]
 ) -> None:
     x, y, out = pointers
-    image = replace(problem.image(False), axes=tuple(phase.axis for phase in phases))
+    depth, height, width = (phase.axis for phase in phases)
+    image = replace(problem.image(False), axes=(depth, height, width))
     features = problem.outputs // problem.groups
     shape = conv_text.shape_for(writer.target, _ELEMENTS[dtype.name], features)
     staged = problem.out[1] != 1 or shape.columns != features
@@ -241,7 +250,7 @@ def _forward_phase(
     begin = sum(phase.first * step for phase, step in zip(phases, steps, strict=True))
     moves = (phase.step * step for phase, step in zip(phases, steps, strict=True))
     out_steps = (features * feature, batch, feature, *moves)
-    plan = Forward(tile, shape, features, out_steps, _parts(tile, writer.threads))  # type: ignore[arg-type]
+    plan = Forward(tile, shape, features, out_steps, _parts(tile, writer.threads))
     packed = plan.weights_shape()
     weights = writer.scratch(math.prod(packed) * dtype.itemsize)
     writer.kernel(_pack_weights(problem, phases, plan, dtype), [y, weights])
@@ -297,18 +306,26 @@ def _weights(writer: Writer, problem: Problem, dtype: np.dtype, x: str, y: str, 
     output, inputs, *steps = problem.rhs
     staged = output != 1 or shape.columns != features
     tile = _tile(image, shape, staged, writer.threads)
+    tile = replace(tile, columns=_divisor(image.axes[2], tile.columns))
     factor_steps = (features * output, inputs, output, *steps)
-    plan = Weights(tile, shape, features, factor_steps, 1)  # type: ignore[arg-type]
+    plan = Weights(tile, shape, features, factor_steps, 1)
     if writer.threads > 1:
         most = max(_SUMS_BYTES // (plan.sums * dtype.itemsize), writer.threads)
         parts = min(tile.count, 4 * writer.threads, most)
-        plan = Weights(tile, shape, features, factor_steps, parts)  # type: ignore[arg-type]
+        plan = Weights(tile, shape, features, factor_steps, parts)
     sums = writer.scratch(plan.parts * plan.sums * dtype.itemsize)
     scratch = writer.scratch(plan.parts * plan.workspace * dtype.itemsize)
     symbol = _defined(writer, plan)
     seconds = problem.flops * _SECONDS_PER_FLOP[dtype.name]
     writer.launch(symbol, [x, y, sums, scratch], plan.parts, seconds, "convolution (gradient of the kernel)")
     writer.kernel(_sum_parts(problem, plan, dtype), [sums, out])
+
+
+def _divisor(axis: conv_text.Axis, most: int) -> int:
+    """The size of parts of equal size: at most about ``most``, or the whole row where there is none."""
+    if axis.base > 1:
+        return axis.outer
+    return next((n for n in range(most, most // 4, -1) if axis.outer % n == 0), axis.outer)
 
 
 def _sum_parts(problem: Problem, plan: Weights, dtype: np.dtype) -> Kernel:

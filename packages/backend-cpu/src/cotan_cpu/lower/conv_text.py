@@ -217,10 +217,14 @@ def _table(name: str, values: Sequence[int]) -> str:
 
 @dataclass(frozen=True)
 class Tile:
-    """So many rows of the second axis at a time, and the extents of the buffer that holds what they see."""
+    """So many outer positions of the second and third axis at a time, and the extents of the buffer for what they see.
+
+    The last tile of a row ends where the row does, and so may overlap the one before; in sums none may.
+    """
 
     image: Image
     rows: int
+    columns: int
 
     @property
     def height(self) -> int:
@@ -228,16 +232,40 @@ class Tile:
 
     @property
     def width(self) -> int:
-        return self.image.axes[2].reach(self.image.axes[2].outer)
+        return self.image.axes[2].reach(self.columns)
+
+    @property
+    def direct(self) -> bool:
+        """Whether the image is read where it lies: nothing is missing around it, and channels are neighbours."""
+        return self.image.channel_step == 1 and all(
+            axis.base == 1 and axis.low <= 0 and axis.reach(axis.outer) - axis.low <= axis.extent
+            for axis in self.image.axes
+        )
+
+    @property
+    def pixel(self) -> int:
+        """The distance of neighbours along the third axis."""
+        return self.image.steps[2] if self.direct else self.image.channels
 
     @property
     def line(self) -> int:
-        """The distance of rows in the buffer."""
-        return self.width * self.image.channels
+        """The distance of rows."""
+        return self.image.steps[1] if self.direct else self.width * self.image.channels
+
+    @property
+    def slab(self) -> int:
+        """The distance of inner positions of the first axis."""
+        return self.image.steps[0] * self.image.axes[0].inner_step if self.direct else self.height * self.line
+
+    @property
+    def sees(self) -> int:
+        """How many elements it reads."""
+        return self.image.axes[0].inner * self.height * self.width * self.image.channels
 
     @property
     def size(self) -> int:
-        return self.image.axes[0].inner * self.height * self.line
+        """Elements of the buffer."""
+        return 0 if self.direct else self.sees
 
     @property
     def blocks(self) -> int:
@@ -245,18 +273,35 @@ class Tile:
         return -(-self.image.axes[1].outer // self.rows)
 
     @property
-    def count(self) -> int:
-        return self.image.groups * self.image.images * self.image.axes[0].outer * self.blocks
+    def across(self) -> int:
+        """Tiles along the third axis."""
+        return -(-self.image.axes[2].outer // self.columns)
 
-    def place(self, text: Text, tile: Value) -> tuple[Value, Value, Value, Value]:
-        """(group, image, depth, first row) of a tile."""
-        rest, block = text.divmod(tile, self.blocks)
+    @property
+    def count(self) -> int:
+        return self.image.groups * self.image.images * self.image.axes[0].outer * self.blocks * self.across
+
+    def place(self, text: Text, tile: Value) -> tuple[Value, Value, Value, Value, Value]:
+        """(group, image, depth, first row, first column) of a tile."""
+        rest, part = text.divmod(tile, self.across)
+        column = text.least(text.mul(part, self.columns), self.image.axes[2].outer - self.columns)
+        rest, block = text.divmod(rest, self.blocks)
         rest, depth = text.divmod(rest, self.image.axes[0].outer)
         group, number = text.divmod(rest, self.image.images)
-        return group, number, depth, text.mul(block, self.rows)
+        return group, number, depth, text.mul(block, self.rows), column
 
-    def fill(self, text: Text, source: str, buffer: str, depth: Value, row: Value) -> None:
-        """Copy what these rows see, from an image at ``source``."""
+    def seen(self, text: Text, source: str, buffer: str, place: tuple[Value, Value, Value]) -> str:
+        """Where what a tile sees begins: in the image at ``source``, or copied to the buffer."""
+        if not self.direct:
+            self._fill(text, source, buffer, *place)
+            return buffer
+        offset: Value = 0
+        for position, axis, step in zip(place, self.image.axes, self.image.steps, strict=True):
+            offset = text.add(offset, text.mul(text.sub(text.mul(position, axis.outer_step), axis.low), step))
+        return text.at(source, offset)
+
+    def _fill(self, text: Text, source: str, buffer: str, depth: Value, row: Value, column: Value) -> None:
+        """Copy what these rows see."""
         image, (first, second, _) = self.image, self.image.axes
         with text.loop(0, first.inner) as k:
             at = text.total((depth, first.outer_step), (k, first.inner_step))
@@ -271,17 +316,20 @@ class Tile:
                 if len(conditions) == 2:
                     both = text.let(f"and i1 {conditions[0]}, {conditions[1]}")
                 if both is None:
-                    self._line(text, begin, target)
+                    self._line(text, begin, target, column)
                 else:
                     text.either(
                         both,
-                        functools.partial(self._line, text, begin, target),
+                        functools.partial(self._line, text, begin, target, column),
                         functools.partial(text.clear, target, self.line),
                     )
 
-    def _line(self, text: Text, source: str, target: str) -> None:
+    def _line(self, text: Text, source: str, target: str, column: Value) -> None:
         """Copy one row, with its padding and holes."""
         axis, channels, step = self.image.axes[2], self.image.channels, self.image.steps[2]
+        if self.across > 1:
+            self._part_of_line(text, source, target, column)
+            return
         begin = max(0, -(axis.low // axis.base))
         end = min(axis.extent, -(-(self.width - axis.low) // axis.base))
         if end <= begin:
@@ -299,6 +347,22 @@ class Tile:
             (end - begin, channels),
             (step, self.image.channel_step),
             (axis.base * channels, 1),
+        )
+
+    def _part_of_line(self, text: Text, source: str, target: str, column: Value) -> None:
+        """The same of a row without holes, from a column on."""
+        axis, channels, step = self.image.axes[2], self.image.channels, self.image.steps[2]
+        skipped = text.sub(text.mul(column, axis.outer_step), axis.low)
+        begin = text.least(text.most(text.sub(0, skipped), 0), self.width)
+        end = text.most(text.least(text.sub(axis.extent, skipped), self.width), begin)
+        text.clear(target, text.mul(begin, channels))
+        text.clear(text.at(target, text.mul(end, channels)), text.mul(text.sub(self.width, end), channels))
+        text.copy_matrix(
+            text.at(source, text.mul(text.add(skipped, begin), step)),
+            text.at(target, text.mul(begin, channels)),
+            (text.sub(end, begin), channels),
+            (step, self.image.channel_step),
+            (channels, 1),
         )
 
 
@@ -352,9 +416,8 @@ class Forward:
     @property
     def workspace(self) -> int:
         """Elements per unit, a multiple of a cache line."""
-        axis = self.tile.image.axes[2]
         size = _round(self.tile.size)
-        return size + (_round(self.tile.rows * axis.outer * self.shape.columns) if self.staged else 0)
+        return size + (_round(self.tile.rows * self.tile.columns * self.shape.columns) if self.staged else 0)
 
     def weights_shape(self) -> tuple[int, ...]:
         """Groups, panels, three axes of the window, channels, columns of a panel."""
@@ -365,13 +428,13 @@ class Forward:
         """(offset in the tile, offset in the weights, length) in the order of the weights."""
         tile, channels, panel = self.tile, self.tile.image.channels, self.shape.panel
         depth, height, width = tile.image.axes
-        joined = width.inner_step == 1
+        joined = width.inner_step == 1 and tile.pixel == channels
         most = max(STRETCH_BYTES // (panel * self.shape.bytes), 8)
         found, row = [], 0
         for d in range(depth.inner):
             for h in range(height.inner):
                 for w in range(1 if joined else width.inner):
-                    begin = (d * tile.height + h * height.inner_step) * tile.line + w * width.inner_step * channels
+                    begin = d * tile.slab + h * height.inner_step * tile.line + w * width.inner_step * tile.pixel
                     length = channels * (width.inner if joined else 1)
                     # Pieces of equal length.
                     pieces = -(-length // most)
@@ -395,11 +458,11 @@ class Forward:
         return found
 
     def _groups(self) -> list[tuple[Product, int]]:
-        axis, channels = self.tile.image.axes[2], self.tile.image.channels
+        axis = self.tile.image.axes[2]
         c_row = self.shape.columns if self.staged else self.out_steps[5]
         return [
-            (Product(self.shape, size, axis.outer_step * channels, 1, self.shape.panel, c_row), times)
-            for size, times in row_groups(axis.outer, self.shape.most_rows)
+            (Product(self.shape, size, axis.outer_step * self.tile.pixel, 1, self.shape.panel, c_row), times)
+            for size, times in row_groups(self.tile.columns, self.shape.most_rows)
         ]
 
     def products(self) -> list[Product]:
@@ -409,7 +472,6 @@ class Forward:
     def text(self, symbol: str) -> str:
         """A function over (image, weights, result, workspace)."""
         tile, shape, image = self.tile, self.shape, self.tile.image
-        axis = image.axes[2]
         products, stretches, passes = self._groups(), self.stretches(), self.passes()
         text = Text(f"define internal void @{symbol}(ptr noalias %table, i64 %begin, i64 %end) nounwind", shape.element)
         x, weights, out, scratch = (text.operand("%table", n) for n in range(4))
@@ -418,19 +480,20 @@ class Forward:
             text.emit(f"%unit = add i64 {unit}, 0")
             first, last, buffer = _parts(text, tile, self.parts, scratch, self.workspace)
             with text.loop(first, last) as number:
-                group, batch, depth, row = tile.place(text, number)
+                group, batch, depth, row, column = tile.place(text, number)
                 rows = text.least(tile.rows, text.sub(image.axes[1].outer, row))
                 source = text.at(x, text.total((group, image.group_step), (batch, image.image_step)))
-                tile.fill(text, source, buffer, depth, row)
+                seen = tile.seen(text, source, buffer, (depth, row, column))
                 offset = text.total(
                     (group, self.out_steps[0]),
                     (batch, self.out_steps[1]),
                     (depth, self.out_steps[3]),
                     (row, self.out_steps[4]),
+                    (column, self.out_steps[5]),
                 )
                 result = text.at(out, offset)
                 target = text.at(buffer, _round(tile.size)) if self.staged else result
-                c_line = axis.outer * shape.columns if self.staged else self.out_steps[4]
+                c_line = tile.columns * shape.columns if self.staged else self.out_steps[4]
                 with text.loop(0, shape.panels) as panel, text.loop(0, len(passes)) as step:
                     of_panel = text.add(text.mul(group, shape.panels), panel)
                     b = text.at(weights, text.mul(of_panel, inner * shape.panel))
@@ -440,7 +503,7 @@ class Forward:
                     some = text.let(f"getelementptr [3 x i64], ptr @{symbol}.stretches, i64 {start}")
                     fresh = text.let(f"icmp eq i64 {step}, 0")
                     with text.loop(0, rows) as line:
-                        a = text.at(buffer, text.mul(line, image.axes[1].outer_step * tile.line))
+                        a = text.at(seen, text.mul(line, image.axes[1].outer_step * tile.line))
                         c = text.at(target, text.add(text.mul(line, c_line), text.mul(panel, shape.panel)))
                         _all_rows(text, products, a, b, c, f"ptr {some}, i64 {count}, i1 {fresh}")
                 if self.staged:
@@ -452,7 +515,7 @@ class Forward:
         return "\n".join([*tables, text.finish()])
 
     def _unstage(self, text: Text, stage: str, result: str, rows: Value) -> None:
-        columns, width = self.shape.columns, self.tile.image.axes[2].outer
+        columns, width = self.shape.columns, self.tile.columns
         *_, feature, _, line, pixel = self.out_steps
         if line == pixel * width:
             text.copy_matrix(stage, result, (text.mul(rows, width), self.features), (columns, 1), (pixel, feature))
@@ -505,14 +568,12 @@ class Weights:
     def workspace(self) -> int:
         """Elements per unit beside its sums."""
         size = _round(self.tile.size)
-        return size + (
-            _round(self.tile.rows * self.tile.image.axes[2].outer * self.shape.columns) if self.staged else 0
-        )
+        return size + (_round(self.tile.rows * self.tile.columns * self.shape.columns) if self.staged else 0)
 
     def _groups(self) -> list[tuple[Product, int]]:
         shape, image = self.shape, self.tile.image
         b_step = shape.columns if self.staged else self.factor_steps[5]
-        a_step = image.axes[2].outer_step * image.channels
+        a_step = image.axes[2].outer_step * self.tile.pixel
         return [
             (Product(shape, size, 1, a_step, b_step, shape.columns), times)
             for size, times in row_groups(image.channels, shape.most_rows)
@@ -526,10 +587,10 @@ class Weights:
         """A function over (image, other factor, sums, workspace)."""
         tile, shape, image = self.tile, self.shape, self.tile.image
         depths, heights, widths = image.axes
-        *_, deep, line, _ = self.factor_steps
-        b_line = widths.outer * shape.columns if self.staged else line
+        *_, deep, line, pixel = self.factor_steps
+        b_line = tile.columns * shape.columns if self.staged else line
         a_line = heights.outer_step * tile.line
-        together = max(min(STRETCH_BYTES // (shape.panel * shape.bytes * widths.outer), tile.rows), 1)
+        together = max(min(STRETCH_BYTES // (shape.panel * shape.bytes * tile.columns), tile.rows), 1)
         products = self._groups()
         text = Text(f"define internal void @{symbol}(ptr noalias %table, i64 %begin, i64 %end) nounwind", shape.element)
         x, factor, sums, scratch = (text.operand("%table", n) for n in range(4))
@@ -539,12 +600,16 @@ class Weights:
             mine = text.at(sums, text.mul("%unit", self.sums))
             text.clear(mine, self.sums)
             with text.loop(first, last) as number:
-                group, batch, depth, row = tile.place(text, number)
+                group, batch, depth, row, column = tile.place(text, number)
                 rows = text.least(tile.rows, text.sub(heights.outer, row))
                 source = text.at(x, text.total((group, image.group_step), (batch, image.image_step)))
-                tile.fill(text, source, buffer, depth, row)
+                seen = tile.seen(text, source, buffer, (depth, row, column))
                 offset = text.total(
-                    (group, self.factor_steps[0]), (batch, self.factor_steps[1]), (depth, deep), (row, line)
+                    (group, self.factor_steps[0]),
+                    (batch, self.factor_steps[1]),
+                    (depth, deep),
+                    (row, line),
+                    (column, pixel),
                 )
                 other = text.at(factor, offset)
                 if self.staged:
@@ -559,11 +624,11 @@ class Weights:
                         text.loop(0, heights.inner) as h,
                         text.loop(0, widths.inner) as w,
                     ):
-                        seen = text.total(
+                        moved = text.total(
                             (start, a_line),
-                            (d, tile.height * tile.line),
+                            (d, tile.slab),
                             (h, heights.inner_step * tile.line),
-                            (w, widths.inner_step * image.channels),
+                            (w, widths.inner_step * tile.pixel),
                         )
                         window = text.add(text.mul(text.add(text.mul(d, heights.inner), h), widths.inner), w)
                         all_windows = depths.inner * heights.inner * widths.inner
@@ -571,13 +636,13 @@ class Weights:
                         c_offset = text.add(
                             text.mul(window, image.channels * shape.columns), text.mul(panel, shape.panel)
                         )
-                        a, c = text.at(buffer, seen), text.at(mine, c_offset)
+                        a, c = text.at(seen, moved), text.at(mine, c_offset)
                         _all_rows(text, products, a, b, c, f"ptr @{symbol}.stretches, i64 {count}, i1 false")
-        stretches = [n for k in range(together) for n in (k * a_line, k * b_line, widths.outer)]
+        stretches = [n for k in range(together) for n in (k * a_line, k * b_line, tile.columns)]
         return "\n".join([_table(f"{symbol}.stretches", stretches), text.finish()])
 
     def _stage(self, text: Text, source: str, stage: str, rows: Value) -> None:
-        columns, width = self.shape.columns, self.tile.image.axes[2].outer
+        columns, width = self.shape.columns, self.tile.columns
         *_, feature, _, line, pixel = self.factor_steps
         if columns != self.features:
             text.clear(stage, text.mul(rows, width * columns))

@@ -7,6 +7,7 @@ nothing of arrays.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from dataclasses import dataclass
@@ -176,11 +177,11 @@ def text(symbol: str, plan: Plan) -> str:
                     if end != done:
                         with body.loop(done, end, width) as channel:
                             lanes = _Lanes(body, plan, width)
-                            pointers = [body.at(pointer, channel) for pointer in (share, x, to)]
+                            mine, seen, written = (body.at(pointer, channel) for pointer in (share, x, to))
                             if inside:
-                                _inside(lanes, *pointers)
+                                _inside(lanes, mine, seen, written)
                             else:
-                                _at_border(lanes, starts, *pointers, *slots[width])
+                                _at_border(lanes, starts, mine, seen, written, *slots[width])
                     done = end
 
             condition = _all_inside(body, plan, starts)
@@ -189,7 +190,7 @@ def text(symbol: str, plan: Plan) -> str:
             elif condition is None:
                 windows(True)
             else:
-                body.either(condition, lambda windows=windows: windows(True), lambda windows=windows: windows(False))
+                body.either(condition, functools.partial(windows, True), functools.partial(windows, False))
     return body.finish()
 
 

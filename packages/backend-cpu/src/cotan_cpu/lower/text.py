@@ -230,8 +230,8 @@ def turn(element: str, lanes: int) -> str:
             for k in range(lanes):
                 place = text.add(text.mul(text.add(q, k), "%tq"), p)
                 text.emit(f"store {vector} {rows[k]}, ptr {text.at('%target', place)}, align {align}")
-        with text.loop(blocks_across, "%columns") as q, text.loop(0, lanes) as k:
-            single(text.add(p, k), q)
+        with text.loop(blocks_across, "%columns") as q, text.loop(0, lanes) as down:
+            single(text.add(p, down), q)
     with text.loop(blocks_down, "%rows") as p, text.loop(0, "%columns") as q:
         single(p, q)
     return text.finish()

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cotan.compiler.cost import HIDDEN, LAUNCH, READ, WRITE, Survey, steps, survey
-from cotan.compiler.elements import Idx, Op
+from cotan.compiler.elements import Idx, Op, physical
 from cotan.compiler.scatters import space_of, start_of
+from cotan.compiler.scratch import LONG, WORTH
 from cotan.ir.index import Axis, axis_index, substitute
 from cotan.ir.jaxpr import Var
-from cotan.ir.scalar import Expr, index_value
+from cotan.ir.scalar import Expr, index_axes, index_value
 
 MAX_NODES = 400
 """A kernel's expressions grow to about this size; then values become buffers."""
@@ -25,6 +26,8 @@ MAX_INDICES = 12
 SERIAL = 4096.0
 """A reduction of more work than this is done inside another kernel only if many iterations share it out."""
 ENOUGH_PARALLEL = 32
+KEPT = 2.0
+"""Reading an element of a row that scratch holds, and a part of writing it."""
 
 Loops = tuple[Axis, ...]
 
@@ -36,6 +39,7 @@ class Estimate:
     Attributes:
       chain: position of an operation -> (its elements needed for one of this, at how many different indices).
       leaves: variable in memory -> how many of its elements.
+      own: work and reads of one element where all that does not change along one of the loops is in memory.
     """
 
     work: float
@@ -43,6 +47,7 @@ class Estimate:
     nodes: int
     chain: dict[int, tuple[float, int]]
     leaves: dict[Var, float]
+    own: float = 0.0
 
     def include(self, known: Estimate, times: float, copies: int, state: _State) -> None:
         """Add what ``times`` elements of another value need, at ``copies`` indices; what both need counts once."""
@@ -108,10 +113,12 @@ class Fusion:
 class _State:
     producer: dict[Var, Op]
     forced: set[Var]
+    local_bytes: int = 0
     surveys: dict[int, Survey] = field(default_factory=dict)
     local: dict[int, tuple[float, int]] = field(default_factory=dict)
     estimates: dict[int, Estimate] = field(default_factory=dict)
     roots: dict[int, Op] = field(default_factory=dict)
+    maps: dict[int, Op] = field(default_factory=dict)
     # variable -> (root's position, index tuple) -> loops in which it is evaluated there
     accesses: dict[Var, dict[tuple[int, Idx], dict[Loops, None]]] = field(default_factory=dict)
 
@@ -119,7 +126,7 @@ class _State:
 def fuse(ops: Sequence[Op], outputs: Sequence[Var], local_bytes: int = 0) -> Fusion:
     """Decide for every operation, given the variables that must become buffers in any case."""
     producer = {v: op for op in ops for v in op.outs}
-    state = _State(producer, set(outputs))
+    state = _State(producer, set(outputs), local_bytes)
     for op in ops:
         if op.keep:
             state.forced.update(op.outs)
@@ -128,6 +135,7 @@ def fuse(ops: Sequence[Op], outputs: Sequence[Var], local_bytes: int = 0) -> Fus
             state.forced.update(v for v in op.eqn.invars if isinstance(v, Var))
     for op in ops:
         if op.kind == "map":
+            state.maps[op.position] = op
             _estimate(op, state)
     _decide(ops, state)
     fusion = _collect(ops, state)
@@ -172,9 +180,21 @@ def _estimate(op: Op, state: _State) -> None:
     estimate.chain[op.position] = (1.0, 1)
     estimate.work += found.work / size
     estimate.nodes += found.nodes
+    estimate.own = min(_own(op, found, state), estimate.work + READ * estimate.reads)
     if estimate.nodes > MAX_NODES and by_var:
         state.forced.update(op.outs)
     state.estimates[op.position] = estimate
+
+
+def _own(op: Op, found: Survey, state: _State) -> float:
+    size = max(1, steps(op.axes))
+    total = found.work / size
+    for var, idx, loops in found.loads:
+        if not op.axes or op.axes[-1] in loops:
+            walked = frozenset[Axis]().union(*map(index_axes, idx))
+            known = _is_leaf(var, state) or not walked.issuperset(op.axes)
+            total += (READ if known else state.estimates[state.producer[var].position].own) * steps(loops) / size
+    return total
 
 
 def _roots_of(op: Op) -> list[tuple[Sequence[Expr], Loops]]:
@@ -249,10 +269,42 @@ def _worth_inlining(op: Op, uses: dict[tuple[int, Idx], dict[Loops, None]], stat
     if own_survey(op, state).reductions and not _reduction_fits(op, uses, state):
         return False
     size = steps(op.axes)
-    work = max(0.0, known.work - HIDDEN)
-    again = times * (work + READ * known.reads)
+    each = max(0.0, known.work - HIDDEN) + READ * known.reads
     once = size * (known.work + READ * known.reads + WRITE) + times * READ + LAUNCH
-    return again <= once
+    first, further = _row_sweeps(op, uses)
+    again = first * each + further * min(each, _sweep_again(op, state))
+    if again <= once or not op.axes:
+        return again <= once
+    # What does not change along one of the loops may become a buffer of its own, when its turn comes.
+    once = size * (known.own + WRITE) + times * READ + LAUNCH
+    return first * known.own + further * min(known.own, _sweep_again(op, state)) <= once
+
+
+def _row_sweeps(op: Op, uses: dict[tuple[int, Idx], dict[Loops, None]]) -> tuple[int, int]:
+    """How many elements are evaluated in the first sweeps along rows, and in further sweeps along the same rows."""
+    rows: set[tuple[int, Idx, Loops, int]] = set()
+    first = further = 0
+    for (position, idx), nests in uses.items():
+        for loops in nests:
+            along = loops and idx and idx[-1] == axis_index(loops[-1])
+            row = (position, idx[:-1], loops[:-1], loops[-1].extent) if along else None
+            if row in rows:
+                further += steps(loops)
+            else:
+                first += steps(loops)
+            if row is not None:
+                rows.add(row)
+    return first, further
+
+
+def _sweep_again(op: Op, state: _State) -> float:
+    """What one element costs in a further sweep along a row: computed again, or read from scratch."""
+    own = state.estimates[op.position].own
+    if not op.axes:
+        return own
+    itemsize = sum(physical(v.aval).dtype.itemsize for v in op.outs)
+    fits = LONG <= op.axes[-1].extent <= state.local_bytes // (2 * itemsize)
+    return min(own, KEPT) if fits and own >= WORTH else own
 
 
 def _reduction_fits(op: Op, uses: dict[tuple[int, Idx], dict[Loops, None]], state: _State) -> bool:
@@ -368,7 +420,7 @@ def _compatible(unit: Group, group: Group, reads: dict[int, dict[Var, list[Idx]]
         return False
     if unit.nodes + group.nodes > 2 * MAX_NODES:
         return False
-    dependent = _same_element(unit, new, reads[new.position])
+    dependent = _same_element(unit, new, reads[new.position], state)
     if dependent is False:
         return False
     if len(deep.axes) != n and not _shares_rows(unit, new, deep, n, state):
@@ -381,18 +433,39 @@ def _compatible(unit: Group, group: Group, reads: dict[int, dict[Var, list[Idx]]
     return any(v in unit.reads and v.aval.size >= max(wide, 2) for v in group.reads)
 
 
-def _same_element(unit: Group, new: Op, reads: dict[Var, list[Idx]]) -> bool | None:
-    """None: ``new`` reads no result of ``unit``. True: only where each was just computed. False: elsewhere too."""
+def _same_element(unit: Group, new: Op, reads: dict[Var, list[Idx]], state: _State) -> bool | None:
+    """None: ``new`` reads no result of ``unit``. True: only where each was just computed, or all along the same row,
+    where it is computed again or kept in scratch. False: elsewhere too."""
     found: bool | None = None
     for op in unit.ops:
         for var in op.outs:
             for idx in reads.get(var, ()):
                 n = min(len(op.axes), len(new.axes))
                 to_new = {a: axis_index(b) for a, b in zip(op.axes[:n], new.axes[:n], strict=True)}
-                if len(op.axes) > len(new.axes) or tuple(substitute(i, to_new) for i in op.idx) != idx:
+                same = len(op.axes) <= len(new.axes) and tuple(substitute(i, to_new) for i in op.idx) == idx
+                if not same and not _reduces_row(op, new, idx, state):
                     return False
                 found = True
     return found
+
+
+def _reduces_row(op: Op, new: Op, idx: Idx, state: _State) -> bool:
+    """Whether ``new`` walks with ``idx`` along rows of ``op`` in a reduction, which is better done in its kernel."""
+    n = len(op.axes) - 1
+    if n < 0 or n > len(new.axes) or steps(op.axes[:n]) < ENOUGH_PARALLEL or _sweep_again(op, state) > READ:
+        return False
+    along = axis_index(op.axes[-1])
+    to_new = {a: axis_index(b) for a, b in zip(op.axes[:n], new.axes[:n], strict=True)}
+    for own, read in zip(op.idx, idx, strict=True):
+        if own == along:
+            walked = read.terms[0][0] if len(read.terms) == 1 else None
+            if not isinstance(walked, Axis) or walked.kind != "reduction" or walked.extent != op.axes[-1].extent:
+                return False
+            if read != axis_index(walked):
+                return False
+        elif substitute(own, to_new) != read:
+            return False
+    return True
 
 
 def _shares_rows(unit: Group, new: Op, deep: Op, n: int, state: _State) -> bool:
@@ -402,7 +475,8 @@ def _shares_rows(unit: Group, new: Op, deep: Op, n: int, state: _State) -> bool:
         if len(op.axes) == len(deep.axes):
             continue
         known = state.estimates[op.position]
-        if reads_columns(op, state) or not own_survey(op, state).reductions:
+        chain = [state.maps[position] for position in known.chain]
+        if not any(own_survey(each, state).reductions for each in chain) or any(reads_columns(e, state) for e in chain):
             return False
         if outer < ENOUGH_PARALLEL and known.work + known.reads > SERIAL:
             return False

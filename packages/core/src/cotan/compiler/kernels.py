@@ -36,7 +36,7 @@ class _Builder:
     def __init__(self, fusion: Fusion, axes: dict[Axis, Index]) -> None:
         self.fusion = fusion
         self.slots: dict[Var, int] = {}
-        self.computed: dict[Var, tuple[tuple[Index, ...], Expr]] = {}
+        self.computed: dict[Var, tuple[Op, Expr]] = {}
         self.rewrite = Rewriter(axes, self._source, self._slot)
         self.names: dict[str, None] = {}
 
@@ -56,10 +56,11 @@ class _Builder:
         computed = self.computed.get(var)
         if computed is None:
             return None
-        at, expr = computed
-        if tuple(map(self.rewrite.index, idx)) != tuple(map(self.rewrite.index, at)):
-            raise AssertionError(f"a kernel reads {var} at {idx}, but computes it at {at}")
-        return expr
+        op, expr = computed
+        if tuple(map(self.rewrite.index, idx)) == tuple(map(self.rewrite.index, op.idx)):
+            return expr
+        # Elsewhere in the row.
+        return op.elements(idx)[op.outs.index(var)]
 
     def finish(self, name: str, roots: Sequence[Root], outs: Sequence[Var]) -> Draft:
         """Simplify the loops, derive the tree, and say what the operands are."""
@@ -134,7 +135,7 @@ def group_kernel(group: Group, fusion: Fusion, number: int) -> Draft:
     outs = [v for op in ops for v in op.outs]
     for op in ops:
         for var, expr in zip(op.outs, op.elements(op.idx), strict=True):
-            builder.computed[var] = (op.idx, expr)
+            builder.computed[var] = (op, expr)
     roots: list[Root] = []
     for op in ops:
         builder.names.setdefault(op.label)

@@ -1,6 +1,7 @@
 """cotan.lax: the primitives as functions, strict about shapes and dtypes, and composites of them. Names only."""
 
 from cotan import tracebacks as _tracebacks
+from cotan.lax import linalg as linalg
 from cotan.lax.composites import batch_matmul as batch_matmul
 from cotan.lax.composites import broadcast as broadcast
 from cotan.lax.composites import broadcast_shapes as broadcast_shapes

@@ -20,6 +20,7 @@ from cotan.numpy.bits import ldexp as ldexp
 from cotan.numpy.bits import packbits as packbits
 from cotan.numpy.bits import spacing as spacing
 from cotan.numpy.bits import unpackbits as unpackbits
+from cotan.numpy import linalg as linalg
 from cotan.numpy.contractions import convolve as convolve
 from cotan.numpy.contractions import correlate as correlate
 from cotan.numpy.contractions import cross as cross

@@ -31,6 +31,8 @@ from cotan.random.keys import key_dtype as key_dtype
 from cotan.random.keys import key_impl as key_impl
 from cotan.random.keys import split as split
 from cotan.random.keys import wrap_key_data as wrap_key_data
+from cotan.random.multivariate import multivariate_normal as multivariate_normal
+from cotan.random.multivariate import orthogonal as orthogonal
 from cotan.random.sampling import bernoulli as bernoulli
 from cotan.random.sampling import bits as bits
 from cotan.random.sampling import categorical as categorical

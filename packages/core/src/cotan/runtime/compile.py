@@ -110,6 +110,8 @@ class Compiled:
         self.name = name
 
     def __call__(self, args: Sequence[Any]) -> list[Array]:
+        if self.donates:
+            return self._slow_call(args)  # at once: a buffer that is also held here could not be taken over
         device, call = self._fast
         committed = False
         buffers = []
@@ -122,7 +124,7 @@ class Compiled:
             if x._committed:
                 committed = True
             buffers.append(buffer)
-        if self.donates or not buffers or not config.plain_dispatch:
+        if not buffers or not config.plain_dispatch:
             return self._slow_call(args)
         results = call(buffers)
         out_aval = self.out_aval

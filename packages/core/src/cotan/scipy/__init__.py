@@ -1,3 +1,13 @@
-"""cotan.scipy: SciPy's functions over cotan arrays."""
+"""cotan.scipy: SciPy's functions over cotan arrays. Rooms other than ``special`` are imported when first asked for."""
+
+from importlib import import_module as _import_module
 
 from cotan.scipy import special as special
+
+_LATER = frozenset({"stats"})
+
+
+def __getattr__(name: str) -> object:
+    if name in _LATER:
+        return _import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,25 @@
+"""What distributions do with their arguments first: promotion to floats, and moving to loc 0 and scale 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cotan import numpy as cnp
+from cotan.numpy.promotion import check_arraylike, promote_args_inexact, promote_dtypes_inexact
+
+
+def promoted(fun_name: str, *args: Any) -> list[Any]:
+    """All arguments as floats of one dtype, broadcast against each other."""
+    return promote_args_inexact(fun_name, *args)
+
+
+def inexact(fun_name: str, *args: Any) -> list[Any]:
+    """All arguments as floats of one dtype, in their own shapes."""
+    check_arraylike(fun_name, *args)
+    return [cnp.asarray(x) for x in promote_dtypes_inexact(fun_name, *args)]
+
+
+def standardized(fun_name: str, x: Any, loc: Any, scale: Any, *parameters: Any) -> list[Any]:
+    """[(x - loc) / scale, scale, *parameters], as floats of one dtype."""
+    x, loc, scale, *rest = promote_args_inexact(fun_name, x, loc, scale, *parameters)
+    return [(x - loc) / scale, scale, *rest]

@@ -1,0 +1,30 @@
+"""The binomial distribution of ``n`` trials whose probability is beta distributed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cotan import numpy as cnp
+from cotan.scipy.special import betaln
+from cotan.scipy.stats._arguments import promoted
+
+
+def logpmf(k: Any, n: Any, a: Any, b: Any, loc: Any = 0) -> Any:
+    """The logarithm of the probability of k.
+
+    >>> from cotan.scipy.stats import betabinom
+    >>> bool(abs(betabinom.pmf(1, 2, 1.0, 1.0) - 1 / 3) < 1e-5)
+    True
+    """
+    k, n, a, b, loc = promoted("betabinom.logpmf", k, n, a, b, loc)
+    k = cnp.floor(k) - loc
+    inside = (k >= 0) & (k <= n)
+    k = cnp.where(inside, k, 0)
+    log = betaln(k + a, n - k + b) - betaln(a, b) - cnp.log(n + 1) - betaln(n - k + 1, k + 1)
+    log = cnp.where(inside, log, -cnp.inf)
+    return cnp.where((n < 0) | (a <= 0) | (b <= 0), cnp.nan, log)
+
+
+def pmf(k: Any, n: Any, a: Any, b: Any, loc: Any = 0) -> Any:
+    """The probability of k."""
+    return cnp.exp(logpmf(k, n, a, b, loc))

@@ -1,0 +1,64 @@
+"""The Cauchy distribution."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from cotan import numpy as cnp
+from cotan.scipy.stats._arguments import promoted, standardized
+
+
+def _below(z: Any) -> Any:
+    """1/2 + atan(z)/pi, without cancellation for large negative z."""
+    return cnp.arctan2(cnp.ones_like(z), -z) / math.pi
+
+
+def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """The logarithm of the density.
+
+    >>> from cotan.scipy.stats import cauchy
+    >>> bool(abs(cauchy.pdf(0.0) - 0.3183099) < 1e-6)
+    True
+    """
+    z, scale = standardized("cauchy.logpdf", x, loc, scale)
+    return -math.log(math.pi) - cnp.log(scale) - cnp.log1p(cnp.square(z))
+
+
+def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """The density."""
+    return cnp.exp(logpdf(x, loc, scale))
+
+
+def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """The probability of at most x."""
+    z, _ = standardized("cauchy.cdf", x, loc, scale)
+    return _below(z)
+
+
+def logcdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """The logarithm of the distribution function."""
+    return cnp.log(cdf(x, loc, scale))
+
+
+def sf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """The probability of more than x."""
+    z, _ = standardized("cauchy.sf", x, loc, scale)
+    return _below(-z)
+
+
+def logsf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """The logarithm of the probability of more than x."""
+    return cnp.log(sf(x, loc, scale))
+
+
+def ppf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """The number below which lies a share of q: the inverse of cdf."""
+    q, loc, scale = promoted("cauchy.ppf", q, loc, scale)
+    return loc + scale * cnp.tan(math.pi * (q - 0.5))
+
+
+def isf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """The number above which lies a share of q: the inverse of sf."""
+    q, loc, scale = promoted("cauchy.isf", q, loc, scale)
+    return loc - scale * cnp.tan(math.pi * (q - 0.5))

@@ -1,0 +1,54 @@
+"""The exponential distribution from ``loc`` on, of mean ``loc + scale``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cotan import numpy as cnp
+from cotan.nn.functions import log1mexp
+from cotan.scipy.stats._arguments import promoted, standardized
+
+
+def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """The logarithm of the density.
+
+    >>> from cotan.scipy.stats import expon
+    >>> bool(expon.pdf(0.0) == 1)
+    True
+    """
+    z, scale = standardized("expon.logpdf", x, loc, scale)
+    return cnp.where(z < 0, -cnp.inf, -z - cnp.log(scale))
+
+
+def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """The density."""
+    return cnp.exp(logpdf(x, loc, scale))
+
+
+def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """The probability of at most x."""
+    z, _ = standardized("expon.cdf", x, loc, scale)
+    return cnp.where(z < 0, 0, -cnp.expm1(-cnp.maximum(z, 0)))
+
+
+def logcdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """The logarithm of the distribution function."""
+    z, _ = standardized("expon.logcdf", x, loc, scale)
+    return cnp.where(z < 0, -cnp.inf, log1mexp(cnp.maximum(z, 0)))
+
+
+def sf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """The probability of more than x."""
+    return cnp.exp(logsf(x, loc, scale))
+
+
+def logsf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """The logarithm of the probability of more than x."""
+    z, _ = standardized("expon.logsf", x, loc, scale)
+    return -cnp.maximum(z, 0)
+
+
+def ppf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """The number below which lies a share of q: the inverse of cdf."""
+    q, loc, scale = promoted("expon.ppf", q, loc, scale)
+    return cnp.where((q < 0) | (q > 1), cnp.nan, loc - scale * cnp.log1p(-q))

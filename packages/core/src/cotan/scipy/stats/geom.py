@@ -1,0 +1,26 @@
+"""The geometric distribution: the first trial that succeeds is the k-th, each with probability ``p``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cotan import numpy as cnp
+from cotan.scipy.special import xlog1py
+from cotan.scipy.stats._arguments import promoted
+
+
+def logpmf(k: Any, p: Any, loc: Any = 0) -> Any:
+    """The logarithm of the probability of k.
+
+    >>> from cotan.scipy.stats import geom
+    >>> bool(abs(geom.pmf(2, 0.5) - 0.25) < 1e-6)
+    True
+    """
+    k, p, loc = promoted("geom.logpmf", k, p, loc)
+    k = k - loc
+    return cnp.where(k <= 0, -cnp.inf, xlog1py(k - 1, -p) + cnp.log(p))
+
+
+def pmf(k: Any, p: Any, loc: Any = 0) -> Any:
+    """The probability of k."""
+    return cnp.exp(logpmf(k, p, loc))
