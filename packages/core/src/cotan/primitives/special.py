@@ -78,7 +78,7 @@ def _is_double(x: Any) -> bool:
 # ---- erf, erfc
 
 # Chebyshev coefficients in s = 2t - 1 of log(erfc(x) exp(x**2) / t), where t = 2 / (2 + x) and x >= 0.
-_ERFC = (
+ERFC = (
     -0.6513268598908547171, 0.6419697923564902603, 0.019476473204185836312, -0.0095615147868086316419,
     -0.0009465953444820368663, 0.00036683949785276145187, 0.000042523324806907771645, -0.000020278578112534243154,
     -1.6242900046470255135e-6, 1.3036558355805232018e-6, 1.5626441722066143171e-8, -8.5238095914926542519e-8,
@@ -95,7 +95,7 @@ def _erfc_of_positive(o: Any, x: Any) -> Any:
     t = o.div(o.const(2, x), o.add(x, o.const(2, x)))
     s = o.sub(o.add(t, t), o.const(1, x))
     double = o.add(s, s)
-    coefficients = _ERFC if _is_double(x) else _ERFC[:14]
+    coefficients = ERFC if _is_double(x) else ERFC[:14]
     this, before = o.const(coefficients[-1], x), o.const(0, x)
     for coefficient in coefficients[-2:0:-1]:
         this, before = o.add(o.sub(o.mul(double, this), before), o.const(coefficient, x)), this

@@ -12,6 +12,38 @@ from cotan.nn.functions import log_softmax as log_softmax
 from cotan.nn.functions import logsumexp as logsumexp
 from cotan.nn.functions import softmax as softmax
 from cotan.numpy.promotion import promote_args_inexact
+from cotan.scipy.bessel import bessel_jn as bessel_jn
+from cotan.scipy.bessel import hyp1f1 as hyp1f1
+from cotan.scipy.bessel import hyp2f1 as hyp2f1
+from cotan.scipy.bessel import i0 as i0
+from cotan.scipy.bessel import i0e as i0e
+from cotan.scipy.bessel import i1 as i1
+from cotan.scipy.bessel import i1e as i1e
+from cotan.scipy.bessel import sph_harm_y as sph_harm_y
+from cotan.scipy.gammas import bernoulli as bernoulli
+from cotan.scipy.gammas import beta as beta
+from cotan.scipy.gammas import betainc as betainc
+from cotan.scipy.gammas import boxcox as boxcox
+from cotan.scipy.gammas import boxcox1p as boxcox1p
+from cotan.scipy.gammas import comb as comb
+from cotan.scipy.gammas import factorial as factorial
+from cotan.scipy.gammas import gammainc as gammainc
+from cotan.scipy.gammas import gammaincc as gammaincc
+from cotan.scipy.gammas import gammasgn as gammasgn
+from cotan.scipy.gammas import loggamma as loggamma
+from cotan.scipy.gammas import poch as poch
+from cotan.scipy.gammas import polygamma as polygamma
+from cotan.scipy.gammas import zeta as zeta
+from cotan.scipy.integrals import dawsn as dawsn
+from cotan.scipy.integrals import erfcx as erfcx
+from cotan.scipy.integrals import exp1 as exp1
+from cotan.scipy.integrals import expi as expi
+from cotan.scipy.integrals import expn as expn
+from cotan.scipy.integrals import fresnel as fresnel
+from cotan.scipy.integrals import owens_t as owens_t
+from cotan.scipy.integrals import sici as sici
+from cotan.scipy.integrals import spence as spence
+from cotan.scipy.integrals import wofz as wofz
 
 
 def erf(x: Any) -> Any:
