@@ -15,12 +15,12 @@ from cotan.dtypes import result_type as result_type
 from cotan.left_out import missing as _missing
 from cotan.numpy import array_methods as array_methods
 from cotan.numpy import fft as fft
+from cotan.numpy import linalg as linalg
 from cotan.numpy.bits import frexp as frexp
 from cotan.numpy.bits import ldexp as ldexp
 from cotan.numpy.bits import packbits as packbits
 from cotan.numpy.bits import spacing as spacing
 from cotan.numpy.bits import unpackbits as unpackbits
-from cotan.numpy import linalg as linalg
 from cotan.numpy.contractions import convolve as convolve
 from cotan.numpy.contractions import correlate as correlate
 from cotan.numpy.contractions import cross as cross
