@@ -239,3 +239,29 @@ def test_explain_tells_of_loops_and_branches():
     text = explain(check(fun, np.int32(0), array(5)))
     for words in ("1 loop", "1 branch", "3 times", "in place", "body", "branch 0", "one of 2"):
         assert words in text, text
+
+
+# ---- Products of slices
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_products_of_slices_come_before_the_loop(reverse):
+    def body(c: Any, x: Any, w: Any, u: Any) -> Any:
+        h = cnp.tanh(x @ w.T + c[0] @ u)
+        return (h,), (h, x)
+
+    def fun(h: Any, w: Any, u: Any, xs: Any) -> Any:
+        return scanned(lambda c, x: body(c, x, w, u), h, xs=xs, reverse=reverse)
+
+    args = array(2, 3), array(3, 4), array(3, 3), array(5, 2, 4)
+    program = check(fun, *args, library=LIBRARY, rtol=1e-4)
+    assert len(every(LibraryStep, the(LoopStep, program).body)) == 1, explain(program)
+    assert len([s for s in program.steps if isinstance(s, LibraryStep)]) == 1
+
+
+def test_products_much_larger_than_their_slices_stay():
+    def fun(w: Any, xs: Any) -> Any:
+        return scanned(lambda c, x: ((c[0] + cnp.sum(x @ w),), None), cnp.float32(0), xs=xs)
+
+    program = check(fun, array(2, 50), array(5, 2), library=LIBRARY, rtol=1e-4)
+    assert every(LibraryStep, the(LoopStep, program).body)

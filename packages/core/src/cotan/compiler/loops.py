@@ -1,22 +1,25 @@
-"""A pass over loops of a known length: sums over the steps are taken after the loop.
+"""Passes over loops of a known length: many small products become one big one, before or after the loop.
 
-The gradient of weights in a recurrence is a sum of one small product per step. Where a primitive says (in the table
-``over_steps``) that such a sum is one product of stacked operands, the loop only stacks them, and the sum is one big
-product. Knows the sum of cotangents, no other operation.
+A recurrence multiplies each slice of its inputs by the same weights: that is one product of all slices, before. The
+gradient of those weights is a sum of one product per step: where a primitive says (in the table ``over_steps``) that
+such a sum is one product of stacked operands, the loop only stacks them. Knows the sum of cotangents, nothing else.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import Any
 
 from cotan.compiler.passes import optimise
 from cotan.ir.avals import ShapedArray, shaped
 from cotan.ir.control import CountedLoop
-from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Var
-from cotan.ir.primitive import over_steps
+from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+from cotan.ir.primitive import batch, over_steps
 from cotan.structural import add_any_p
+from cotan.transforms.batch import AxisData, matchaxis, with_axis
 from cotan.transforms.prune import prune
+from cotan.transforms.stage import stage_closed
 
 
 @dataclass
@@ -34,6 +37,100 @@ class Hoisted:
     record: CountedLoop
     outvars: tuple[Var, ...]
     after: list[Eqn]
+
+
+WIDER = 4
+"""A product of a slice may be so many times larger than the slice to be computed for all slices at once."""
+
+
+@dataclass
+class Advanced:
+    """A loop whose products of slices are computed before it.
+
+    Attributes:
+      before: equations of what does not change, and (program, its operands, its result) of each product of all slices.
+    """
+
+    record: CountedLoop
+    invars: tuple[Atom, ...]
+    before: list[Eqn | tuple[ClosedJaxpr, tuple[Atom, ...], Var]]
+
+
+def advance_products(record: CountedLoop, eqn: Eqn) -> Advanced | None:
+    """The loop with its products of slices and of what does not change taken out; None if it has none."""
+    if record.length < 2 or eqn.effects:
+        return None
+    body = optimise(record.body)
+    work = _Advancing(record, eqn, body.jaxpr)
+    taken = [each for each in body.eqns if work.take(each)]
+    if not taken:
+        return None
+    results = [each.outvars[0] for each in taken]
+    smaller = body.jaxpr.replace(
+        eqns=[each for each in body.eqns if each not in taken], invars=[*body.jaxpr.invars, *results], arg_names=()
+    )
+    changed = replace(record, body=ClosedJaxpr(*prune(smaller, body.consts)))
+    return Advanced(changed, (*eqn.invars, *work.wholes), work.before)
+
+
+class _Advancing:
+    """The equations that are moved before a loop."""
+
+    def __init__(self, record: CountedLoop, eqn: Eqn, body: Jaxpr) -> None:
+        self.length = record.length
+        first = record.consts + record.carry
+        self.slices = dict(zip(body.invars[first:], eqn.invars[first:], strict=True))
+        # In the body -> outside, for what is the same in every step; and how to compute more of it.
+        self.fixed: dict[Var, Atom] = dict(zip(body.invars[: record.consts], eqn.invars[: record.consts], strict=True))
+        self.invariant: dict[Var, Eqn] = {}
+        self.before: list[Eqn | tuple[ClosedJaxpr, tuple[Atom, ...], Var]] = []
+        self.wholes: list[Var] = []
+
+    def take(self, eqn: Eqn) -> bool:
+        """Move ``eqn``, if it is a product of a slice and of what does not change."""
+        if len(eqn.outvars) != 1 or eqn.effects:
+            return False
+        dims = tuple(0 if v in self.slices else None for v in eqn.invars)
+        others = [v for v, dim in zip(eqn.invars, dims, strict=True) if dim is None]
+        if not all(isinstance(v, Literal) or v in self.fixed or v in self.invariant for v in others):
+            return False
+        [result] = eqn.outvars
+        if dims.count(0) != 1:
+            if 0 not in dims and eqn.invars:
+                self.invariant[result] = eqn
+            return False
+        if eqn.primitive not in over_steps or result.aval.nbytes > WIDER * eqn.invars[dims.index(0)].aval.nbytes:
+            return False
+        operands = tuple(
+            self.slices[v] if dim == 0 and isinstance(v, Var) else self._outside(v)
+            for v, dim in zip(eqn.invars, dims, strict=True)
+        )
+        whole = Var(_stacked(self.length, result.aval))
+        self.wholes.append(whole)
+        self.before.append((_for_all_slices(eqn, dims, self.length), operands, whole))
+        return True
+
+    def _outside(self, atom: Atom) -> Atom:
+        """What stands outside of the loop for a value that does not change."""
+        if isinstance(atom, Literal):
+            return atom
+        if atom not in self.fixed:
+            eqn = self.invariant[atom]
+            moved = Var(atom.aval)
+            self.before.append(eqn.replace(invars=tuple(map(self._outside, eqn.invars)), outvars=(moved,)))
+            self.fixed[atom] = moved
+        return self.fixed[atom]
+
+
+def _for_all_slices(eqn: Eqn, dims: tuple[int | None, ...], length: int) -> ClosedJaxpr:
+    """The equation for stacked operands: what ``vmap`` makes of it."""
+
+    def stacked(*args: Any) -> list[Any]:
+        out, dim = batch[eqn.primitive](AxisData(None, length), list(args), list(dims), **eqn.params)
+        return [matchaxis(length, dim, 0, out)]
+
+    avals = [with_axis(v.aval, length, dim) for v, dim in zip(eqn.invars, dims, strict=True)]
+    return stage_closed(stacked, avals, name=eqn.primitive.name)
 
 
 def hoist_sums(record: CountedLoop, eqn: Eqn) -> Hoisted | None:

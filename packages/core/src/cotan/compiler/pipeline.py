@@ -14,7 +14,7 @@ from cotan.compiler.elements import Idx, Op, has_scalars, is_empty, make_op, ope
 from cotan.compiler.fold import folded
 from cotan.compiler.fusion import Fusion, Group, finish_soon, fuse
 from cotan.compiler.kernels import Draft, cumulative_kernel, group_kernel, scatter_kernel, start_kernel
-from cotan.compiler.loops import hoist_sums
+from cotan.compiler.loops import advance_products, hoist_sums
 from cotan.compiler.passes import optimise, trace_decomposition
 from cotan.compiler.plan import Sources, StepDraft, plan
 from cotan.compiler.scatters import ranges_of, space_of
@@ -126,6 +126,16 @@ class _Compilation:
             eqn = eqn.replace(invars=tuple(map(self._read, eqn.invars)))
         record = control_of(eqn)
         if record is not None:
+            if isinstance(record, CountedLoop):
+                advanced = advance_products(record, eqn)
+                if advanced is not None:
+                    for moved in advanced.before:
+                        if isinstance(moved, Eqn):
+                            self._add(moved)
+                        else:
+                            program, operands, result = moved
+                            self._add_program(optimise(program), eqn.replace(invars=operands, outvars=(result,)))
+                    record, eqn = advanced.record, eqn.replace(invars=tuple(map(self._read, advanced.invars)))
             hoisted = hoist_sums(record, eqn) if isinstance(record, CountedLoop) else None
             if hoisted is None:
                 self.ops.append(self._step_op("control", eqn, record))
