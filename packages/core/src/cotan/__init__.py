@@ -117,6 +117,7 @@ _LATER = frozenset(
     {
         "core",
         "dlpack",
+        "example_libraries",
         "flatten_util",
         "image",
         "monitoring",

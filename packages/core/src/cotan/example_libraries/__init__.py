@@ -1,0 +1,1 @@
+"""cotan.example_libraries: small libraries for examples, layers of networks (stax) and optimisers."""
