@@ -357,6 +357,13 @@ from cotan.numpy.ufuncs import tan as tan
 from cotan.numpy.ufuncs import tanh as tanh
 from cotan.numpy.ufuncs import true_divide as true_divide
 from cotan.numpy.ufuncs import trunc as trunc
+from cotan.numpy.windows import bartlett as bartlett
+from cotan.numpy.windows import blackman as blackman
+from cotan.numpy.windows import hamming as hamming
+from cotan.numpy.windows import hanning as hanning
+from cotan.numpy.windows import i0 as i0
+from cotan.numpy.windows import kaiser as kaiser
+from cotan.numpy.windows import unwrap as unwrap
 from cotan.runtime.array import Array as _Array
 
 # Dtypes are NumPy's own scalar types; `dtype` objects compare equal to them.
