@@ -1,7 +1,29 @@
 """cotan.lax: the primitives as functions, strict about shapes and dtypes, and composites of them. Names only."""
 
+from typing import Any as _Any
+
 from cotan import tracebacks as _tracebacks
 from cotan.lax import linalg as linalg
+from cotan.lax.assembly import after_all as after_all
+from cotan.lax.assembly import approx_max_k as approx_max_k
+from cotan.lax.assembly import approx_min_k as approx_min_k
+from cotan.lax.assembly import broadcast_like as broadcast_like
+from cotan.lax.assembly import composite as composite
+from cotan.lax.assembly import create_token as create_token
+from cotan.lax.assembly import dce_sink as dce_sink
+from cotan.lax.assembly import dtype as dtype
+from cotan.lax.assembly import empty as empty
+from cotan.lax.assembly import index_take as index_take
+from cotan.lax.assembly import mulhi as mulhi
+from cotan.lax.assembly import platform_dependent as platform_dependent
+from cotan.lax.assembly import scatter_apply as scatter_apply
+from cotan.lax.assembly import scatter_sub as scatter_sub
+from cotan.lax.assembly import shape_as_value as shape_as_value
+from cotan.lax.assembly import split as split
+from cotan.lax.assembly import stack as stack
+from cotan.lax.assembly import stage as stage
+from cotan.lax.assembly import tile as tile
+from cotan.lax.assembly import unstack as unstack
 from cotan.lax.composites import batch_matmul as batch_matmul
 from cotan.lax.composites import broadcast as broadcast
 from cotan.lax.composites import broadcast_shapes as broadcast_shapes
@@ -38,6 +60,8 @@ from cotan.lax.conv import conv_transpose_shape_tuple as conv_transpose_shape_tu
 from cotan.lax.conv import conv_with_general_padding as conv_with_general_padding
 from cotan.lax.conv import padtype_to_pads as padtype_to_pads
 from cotan.lax.conv import reduce_window_shape_tuple as reduce_window_shape_tuple
+from cotan.lax.kinds import DotDimensionNumbers as DotDimensionNumbers
+from cotan.lax.kinds import PrecisionLike as PrecisionLike
 from cotan.lax.marks import optimization_barrier as optimization_barrier
 from cotan.lax.marks import stop_gradient as stop_gradient
 from cotan.lax.marks import with_sharding_constraint as with_sharding_constraint
@@ -60,15 +84,18 @@ from cotan.lax.reductions import associative_scan as associative_scan
 from cotan.lax.reductions import reduce as reduce
 from cotan.lax.solves import custom_linear_solve as custom_linear_solve
 from cotan.lax.solves import custom_root as custom_root
+from cotan.left_out import missing as _missing
 from cotan.primitives.arithmetic import RoundingMethod as RoundingMethod
 from cotan.primitives.arithmetic import abs as abs
 from cotan.primitives.arithmetic import add as add
+from cotan.primitives.arithmetic import add_p as add_p
 from cotan.primitives.arithmetic import cbrt as cbrt
 from cotan.primitives.arithmetic import ceil as ceil
 from cotan.primitives.arithmetic import clamp as clamp
 from cotan.primitives.arithmetic import complex as complex
 from cotan.primitives.arithmetic import conj as conj
 from cotan.primitives.arithmetic import div as div
+from cotan.primitives.arithmetic import div_p as div_p
 from cotan.primitives.arithmetic import floor as floor
 from cotan.primitives.arithmetic import imag as imag
 from cotan.primitives.arithmetic import integer_pow as integer_pow
@@ -76,7 +103,9 @@ from cotan.primitives.arithmetic import is_finite as is_finite
 from cotan.primitives.arithmetic import max as max
 from cotan.primitives.arithmetic import min as min
 from cotan.primitives.arithmetic import mul as mul
+from cotan.primitives.arithmetic import mul_p as mul_p
 from cotan.primitives.arithmetic import neg as neg
+from cotan.primitives.arithmetic import neg_p as neg_p
 from cotan.primitives.arithmetic import nextafter as nextafter
 from cotan.primitives.arithmetic import pow as pow
 from cotan.primitives.arithmetic import real as real
@@ -87,6 +116,7 @@ from cotan.primitives.arithmetic import sign as sign
 from cotan.primitives.arithmetic import sqrt as sqrt
 from cotan.primitives.arithmetic import square as square
 from cotan.primitives.arithmetic import sub as sub
+from cotan.primitives.arithmetic import sub_p as sub_p
 from cotan.primitives.bessel import bessel_i0e as bessel_i0e
 from cotan.primitives.bessel import bessel_i1e as bessel_i1e
 from cotan.primitives.cast import bitcast_convert_type as bitcast_convert_type
@@ -197,3 +227,7 @@ from cotan.primitives.windows import GatherScatterMode as GatherScatterMode
 from cotan.structural import convert_element_type as convert_element_type
 
 _tracebacks.guard(globals())
+
+
+def __getattr__(name: str) -> _Any:
+    raise AttributeError(_missing(__name__, name))
