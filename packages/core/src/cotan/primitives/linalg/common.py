@@ -218,7 +218,7 @@ def padded(x: Any, rows: int, columns: int) -> Any:
 
 def factorisation(name: str, *, multiple_results: bool = True, differentiable: bool = True) -> Primitive:
     """A new primitive that maps stacks of matrices, nonlinearly, by a library: all tables but those of its meaning."""
-    primitive = first_order(name, multiple_results=multiple_results, required=True)
+    primitive = first_order(name, multiple_results=multiple_results)
     tables.transpose[primitive] = NOT_LINEAR
     if differentiable:
         tables.jet[primitive] = BY_JVP

@@ -202,7 +202,7 @@ common.cubic_cost(lu_p, 1.0)
 
 # ---- lu_pivots_to_permutation
 
-lu_pivots_to_permutation_p = first_order("lu_pivots_to_permutation", required=True)
+lu_pivots_to_permutation_p = first_order("lu_pivots_to_permutation")
 
 
 def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Any:

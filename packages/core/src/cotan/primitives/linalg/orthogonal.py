@@ -274,7 +274,7 @@ common.cubic_cost(householder_product_p, 2.0)
 
 # ---- ormqr
 
-ormqr_p = first_order("ormqr", required=True)
+ormqr_p = first_order("ormqr")
 
 
 def ormqr(a: Any, taus: Any, c: Any, *, left: bool = True, transpose: bool = False) -> Any:

@@ -33,7 +33,7 @@ from cotan.structural import UndefinedPrimal, Zero, add_tangents
 
 # ---- triangular_solve
 
-triangular_solve_p = first_order("triangular_solve", required=True)
+triangular_solve_p = first_order("triangular_solve")
 
 
 def triangular_solve(
@@ -175,7 +175,7 @@ tables.cost[triangular_solve_p] = _triangular_cost
 
 # ---- tridiagonal_solve
 
-tridiagonal_solve_p = first_order("tridiagonal_solve", required=True)
+tridiagonal_solve_p = first_order("tridiagonal_solve")
 
 
 def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any, *, perturb_singular: bool = False) -> Any:
