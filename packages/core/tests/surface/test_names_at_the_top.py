@@ -218,6 +218,11 @@ def test_dlpack():
     assert not cotan.dlpack.is_supported_dtype(cnp.float8_e5m2)
 
 
+def test_names_of_dtypes():
+    assert cotan.dtypes.TypePromotionError is cotan.errors.TypePromotionError
+    assert cnp.ones(1, np.int8).__numpy_dtype__ == np.int8
+
+
 def test_processes():
     assert (cotan.process_indices(), cotan.host_id(), cotan.host_count(), cotan.host_ids()) == ([0], 0, 1, [0])
     assert cotan.print_environment_info(return_string=True).startswith("cotan ")

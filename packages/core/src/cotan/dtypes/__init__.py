@@ -57,11 +57,13 @@ from cotan.dtypes.promotion import (
     scalar_kind,
     scalar_type_of,
 )
+from cotan.errors import TypePromotionError
 
 __all__ = [
     "DType",
     "ExtendedDType",
     "KeyType",
+    "TypePromotionError",
     "all_types",
     "as_dtype",
     "bfloat16",

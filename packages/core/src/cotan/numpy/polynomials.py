@@ -159,6 +159,10 @@ def roots(p: Any, *, strip_zeros: bool = True) -> Any:
     Args:
       strip_zeros: whether leading and trailing zeros are dropped first, which needs known values. If not, a zero
         leading coefficient gives NaN.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.sort(cnp.roots(cnp.array([1.0, -3.0, 2.0])).real).round(4)
+    Array([1., 2.], dtype=float32)
     """
     from cotan.numpy import linalg
 
@@ -252,6 +256,11 @@ def polyfit(
 
     Raises:
       ValueError: a negative degree, or too few samples for ``cov``. TypeError: shapes that do not fit.
+
+    >>> import cotan.numpy as cnp
+    >>> x = cnp.array([0.0, 1.0, 2.0, 3.0])
+    >>> bool(cnp.allclose(cnp.polyfit(x, 2 * x**2 + 1, 2), cnp.array([2.0, 0.0, 1.0]), atol=1e-4))
+    True
     """
     degree = _order("polyfit", deg)
     x, y = (as_array(v, "polyfit") for v in promote_dtypes_inexact("polyfit", x, y))

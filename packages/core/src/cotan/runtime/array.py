@@ -70,6 +70,10 @@ class Array(metaclass=_ArrayType):
         return self.aval.dtype
 
     @property
+    def __numpy_dtype__(self) -> Any:
+        return self.aval.dtype
+
+    @property
     def weak_type(self) -> bool:
         """Whether it came from a Python scalar, and gives way in promotion."""
         return self.aval.weak_type
