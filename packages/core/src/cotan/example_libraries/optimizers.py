@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from cotan import numpy as cnp
 from cotan import tracebacks as _tracebacks
+from cotan.ir.avals import is_array_like
 from cotan.tree import register_pytree_node, tree_flatten, tree_leaves, tree_map
 
 Schedule = Callable[[Any], Any]
@@ -285,11 +286,10 @@ def make_schedule(scalar_or_schedule: Any) -> Schedule:
     """
     if callable(scalar_or_schedule):
         return scalar_or_schedule  # type: ignore[no-any-return]
-    if cnp.ndim(scalar_or_schedule) == 0:
+    if is_array_like(scalar_or_schedule) and cnp.ndim(scalar_or_schedule) == 0:
         return constant(scalar_or_schedule)
-    raise TypeError(
-        f"make_schedule: expected a scalar or a function of the step, got {type(scalar_or_schedule).__name__}"
-    )
+    kind = type(scalar_or_schedule).__name__
+    raise TypeError(f"make_schedule: a step size must be a scalar or a function of the step, got {kind}")
 
 
 # ---- gradients
