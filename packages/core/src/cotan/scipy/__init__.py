@@ -4,7 +4,7 @@ from importlib import import_module as _import_module
 
 from cotan.scipy import special as special
 
-_LATER = frozenset({"linalg", "stats"})
+_LATER = frozenset({"fft", "linalg", "ndimage", "signal", "stats"})
 
 
 def __getattr__(name: str) -> object:
