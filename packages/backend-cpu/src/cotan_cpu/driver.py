@@ -77,6 +77,13 @@ def blas_function(name: str, dtype: np.dtype) -> Callable[..., None]:
     return made
 
 
+@functools.cache
+def memory_symbols() -> dict[str, int]:
+    """Addresses of functions that give and take memory, for threads that Python does not know."""
+    raw = {"cotan_malloc": "PyMem_RawMalloc", "cotan_free": "PyMem_RawFree"}
+    return {name: address_of(getattr(ctypes.pythonapi, symbol)) for name, symbol in raw.items()}
+
+
 def address_of(function: Any) -> int:
     """The address of a ctypes function."""
     address = ctypes.cast(function, ctypes.c_void_p).value

@@ -283,21 +283,33 @@ class Runtime:
         )
 
     def address(self, name: str) -> int:
-        """The address of the parallel-for or of a function of ``lower.blas``, which is compiled at its first use."""
+        """The address of the parallel-for, or of a function of BLAS or LAPACK, which is compiled at its first use."""
         address = self._addresses.get(name)
         if address is None:
-            from cotan_cpu.lower import blas
-
             with self.lock:
-                element = blas.element_of(name)
-                symbols = driver.blas_symbols([f"cblas_{element.letter}gemm", f"cblas_{element.letter}gemv"])
-                module = self._engine.load(blas.text(element), symbols)
-                self._libraries.append(module)
-                for kind in ("gemm", "gemv"):
-                    function = f"cotan_{kind}_{element.letter}"
-                    self._addresses[function] = module.address(function)
+                (self._load_lapack if name.startswith("cotan_lapack_") else self._load_blas)(name)
                 address = self._addresses[name]
         return address
+
+    def _load_blas(self, name: str) -> None:
+        from cotan_cpu.lower import blas
+
+        element = blas.element_of(name)
+        symbols = driver.blas_symbols([f"cblas_{element.letter}gemm", f"cblas_{element.letter}gemv"])
+        module = self._engine.load(blas.text(element), symbols)
+        self._libraries.append(module)
+        for kind in ("gemm", "gemv"):
+            function = f"cotan_{kind}_{element.letter}"
+            self._addresses[function] = module.address(function)
+
+    def _load_lapack(self, name: str) -> None:
+        from cotan_cpu.lower import lapack_recipes, lapack_text
+
+        recipe = lapack_recipes.named(name)
+        symbols = {**driver.blas_symbols(recipe.symbols), **driver.memory_symbols()}
+        module = self._engine.load(lapack_text.text(recipe), symbols)
+        self._libraries.append(module)
+        self._addresses[name] = module.address(name)
 
     def ensure_threads(self, threads: int) -> None:
         """See to it that ``threads - 1`` helpers exist. They block in native code and take no part in Python."""

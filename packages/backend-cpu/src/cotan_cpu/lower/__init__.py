@@ -11,7 +11,20 @@ from cotan.backend import LoweringTable
 
 def fill(table: LoweringTable) -> None:
     """Register all rules; imports the primitives' modules."""
-    from cotan_cpu.lower import arithmetic, at_once, cast, compare, conv, dot, fft, incomplete, pooling, shape, sort
+    from cotan_cpu.lower import (
+        arithmetic,
+        at_once,
+        cast,
+        compare,
+        conv,
+        dot,
+        fft,
+        incomplete,
+        lapack,
+        pooling,
+        shape,
+        sort,
+    )
 
-    for module in (arithmetic, at_once, cast, compare, conv, dot, fft, incomplete, pooling, shape, sort):
+    for module in (arithmetic, at_once, cast, compare, conv, dot, fft, incomplete, lapack, pooling, shape, sort):
         module.register(table)
