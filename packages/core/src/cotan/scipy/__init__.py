@@ -4,7 +4,19 @@ from importlib import import_module as _import_module
 
 from cotan.scipy import special as special
 
-_LATER = frozenset({"fft", "linalg", "ndimage", "signal", "stats"})
+_LATER = frozenset(
+    {
+        "cluster",
+        "fft",
+        "integrate",
+        "interpolate",
+        "linalg",
+        "ndimage",
+        "signal",
+        "sparse",
+        "stats",
+    }
+)
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,3 @@
+"""cotan.scipy.cluster: grouping of observations."""
+
+from cotan.scipy.cluster import vq as vq
