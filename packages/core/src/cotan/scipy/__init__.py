@@ -1,4 +1,4 @@
-"""cotan.scipy: SciPy's functions over cotan arrays. Rooms other than ``special`` are imported when first asked for."""
+"""cotan.scipy: SciPy's functions over cotan arrays. Its rooms are imported when first asked for."""
 
 from importlib import import_module as _import_module
 
@@ -17,6 +17,7 @@ _LATER = frozenset(
         "stats",
     }
 )
+_LATER = frozenset({"fft", "linalg", "ndimage", "signal", "special", "stats"})
 
 
 def __getattr__(name: str) -> object:
