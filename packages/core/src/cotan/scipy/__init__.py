@@ -2,8 +2,6 @@
 
 from importlib import import_module as _import_module
 
-from cotan.scipy import special as special
-
 _LATER = frozenset(
     {
         "cluster",
@@ -14,10 +12,10 @@ _LATER = frozenset(
         "ndimage",
         "signal",
         "sparse",
+        "special",
         "stats",
     }
 )
-_LATER = frozenset({"fft", "linalg", "ndimage", "signal", "special", "stats"})
 
 
 def __getattr__(name: str) -> object:
