@@ -189,7 +189,7 @@ def t(key: Any, df: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
 
 
 def generalized_normal(key: Any, p: Any, shape: Shape = (), dtype: Any = None) -> Any:
-    """Generalised normal: density proportional to exp(-|x|^p).
+    """Generalised normal: density proportional to ``exp(-|x|^p)``.
 
     >>> import cotan
     >>> cotan.random.generalized_normal(cotan.random.key(0), 3.0, (2,)).shape
