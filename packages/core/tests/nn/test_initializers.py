@@ -84,3 +84,23 @@ def test_fills():
 def test_bad_input(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+def test_orthogonal_weights() -> None:
+    key = cotan.random.key(0)
+    for shape, axis in (((4, 3), -1), ((3, 4), -1), ((2, 3, 2), 1), ((5, 2, 4), -1)):
+        w = np.asarray(initializers.orthogonal(2.0, axis)(key, shape))
+        assert w.shape == shape
+        flat = np.moveaxis(w, axis, -1).reshape(-1, shape[axis]) / 2
+        gram = flat.T @ flat if flat.shape[0] >= flat.shape[1] else flat @ flat.T
+        np.testing.assert_allclose(gram, np.eye(len(gram)), atol=1e-5)
+    kernel = np.asarray(initializers.delta_orthogonal()(key, (3, 5, 2, 4)))
+    np.testing.assert_allclose(kernel[1, 2] @ kernel[1, 2].T, np.eye(2), atol=1e-5)
+    assert np.count_nonzero(kernel) == 8
+    for init, shape, words in (
+        (initializers.orthogonal(), (3,), "two dimensions at least"),
+        (initializers.delta_orthogonal(), (3, 3), "3, 4 or 5 dimensions"),
+        (initializers.delta_orthogonal(), (3, 4, 2), "as many outputs"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            init(key, shape)

@@ -49,6 +49,8 @@ class Operator:
       kernel_tolerance: likewise, of the kernel rule and the decomposition against the reference; None: bit for bit.
       decomposes: whether the samples' decomposition is to be run (some are only sensible for small arrays).
       kernel: whether the kernel rule is an expression that can be run on every sample.
+      unique: where results are not unique (signs of eigenvectors), what is:
+        ``(args, params, results) -> arrays``, by which implementations are compared.
     """
 
     primitive: Primitive
@@ -59,6 +61,11 @@ class Operator:
     kernel_tolerance: float | None = 8.0
     decomposes: bool = True
     kernel: bool = True
+    unique: Callable[..., list[Any]] | None = None
+
+    def comparable(self, sample: Sample, results: Sequence[Any]) -> Sequence[Any]:
+        """What any implementation must give, of its results."""
+        return results if self.unique is None else self.unique(sample.args, sample.params, list(results))
 
 
 OPERATORS: dict[Primitive, Operator] = {}

@@ -16,6 +16,7 @@ from cotan.ir.check import check_jaxpr
 from cotan.ir.evaluate import eval_jaxpr
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.primitive import Primitive
+from cotan.primitives.linalg.common import OF_A_LIBRARY
 from cotan.structural import Zero
 from cotan.transforms.batch import AxisData, batch_flat
 from cotan.transforms.jvp import jvp_flat
@@ -116,7 +117,8 @@ def decomposed(primitive: Primitive, args: Any, params: dict[str, Any]) -> Any:
     """Run ``primitive`` by decompositions all the way down to what every backend must know."""
     rule = tables.decompose.get(primitive)
     if rule is None:
-        assert primitive.required, f"{primitive} does not decompose, and is not required either"
+        known = primitive.required or tables.decompose.absent(primitive) is OF_A_LIBRARY
+        assert known, f"{primitive} does not decompose, and is not required either"
         return eager(primitive, args, params)
     return rule(*args, **params)
 

@@ -150,4 +150,61 @@ lecun_normal = _preset("lecun_normal", 1.0, "fan_in", "truncated_normal")
 he_uniform = kaiming_uniform = _preset("he_uniform", 2.0, "fan_in", "uniform", ", also called Kaiming")
 he_normal = kaiming_normal = _preset("he_normal", 2.0, "fan_in", "truncated_normal", ", also called Kaiming")
 
+
+def orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
+    """Random matrices with orthonormal rows or columns, whichever are fewer, times ``scale``.
+
+    Args:
+      column_axis: the axis of columns; all others together are rows.
+
+    Raises:
+      ValueError: from the initialiser: fewer than two dimensions.
+
+    >>> import cotan
+    >>> w = cotan.nn.initializers.orthogonal()(cotan.random.key(0), (3, 2))
+    >>> bool(cotan.numpy.allclose(w.T @ w, cotan.numpy.eye(2), atol=1e-5))
+    True
+    """
+    default = dtype
+
+    def init(key: Any, shape: Sequence[int], dtype: Any = None) -> Any:
+        if len(shape) < 2:
+            raise ValueError(f"orthogonal: weights need two dimensions at least, got shape {tuple(shape)}")
+        columns = shape[column_axis]
+        found = random.orthogonal(
+            key, math.prod(shape) // columns, (), dtype or default or dtypes.default_float(), m=columns
+        )
+        others = [n for k, n in enumerate(shape) if k != column_axis % len(shape)]
+        return scale * cnp.moveaxis(found.reshape(*others, columns), -1, column_axis)
+
+    return init
+
+
+def delta_orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
+    """Kernels of convolution that are a random orthogonal matrix in the middle and zero elsewhere.
+
+    See Xiao et al., Dynamical isometry and a mean field theory of CNNs, 2018. Shapes are (.., inputs, outputs).
+
+    Raises:
+      ValueError: from the initialiser: other than 3, 4 or 5 dimensions, or fewer outputs than inputs.
+
+    >>> import cotan
+    >>> cotan.nn.initializers.delta_orthogonal()(cotan.random.key(0), (3, 2, 2)).shape
+    (3, 2, 2)
+    """
+    default = dtype
+
+    def init(key: Any, shape: Sequence[int], dtype: Any = None) -> Any:
+        if len(shape) not in (3, 4, 5):
+            raise ValueError(f"delta_orthogonal: kernels have 3, 4 or 5 dimensions, got shape {tuple(shape)}")
+        if shape[-1] < shape[-2]:
+            raise ValueError(f"delta_orthogonal: as many outputs as inputs at least are needed, got {tuple(shape)}")
+        wanted = dtype or default or dtypes.default_float()
+        matrix = orthogonal(scale, column_axis, wanted)(key, shape[-2:])
+        middle = tuple((n - 1) // 2 for n in shape[:-2])
+        return cnp.zeros(shape, wanted).at[middle].set(matrix)
+
+    return init
+
+
 _tracebacks.guard(globals())

@@ -231,9 +231,9 @@ def householder_product(a: Any, taus: Any) -> Any:
 
     >>> import numpy as np
     >>> from cotan import lax
-    >>> lax.linalg.householder_product(np.float32([[0], [0]]), np.float32([2]))
-    Array([[-1.],
-           [ 0.]], dtype=float32)
+    >>> lax.linalg.householder_product(np.float32([[0], [1]]), np.float32([1]))
+    Array([[ 0.],
+           [-1.]], dtype=float32)
     """
     return householder_product_p.bind(a, taus)
 

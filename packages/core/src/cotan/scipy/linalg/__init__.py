@@ -18,12 +18,12 @@ from cotan.scipy.linalg.forms import hessenberg as hessenberg
 from cotan.scipy.linalg.forms import polar as polar
 from cotan.scipy.linalg.forms import qr as qr
 from cotan.scipy.linalg.forms import qr_multiply as qr_multiply
-from cotan.scipy.linalg.forms import rsf2csf as rsf2csf
 from cotan.scipy.linalg.forms import schur as schur
 from cotan.scipy.linalg.forms import svd as svd
 from cotan.scipy.linalg.functions import expm as expm
 from cotan.scipy.linalg.functions import expm_frechet as expm_frechet
 from cotan.scipy.linalg.functions import funm as funm
+from cotan.scipy.linalg.functions import rsf2csf as rsf2csf
 from cotan.scipy.linalg.functions import sqrtm as sqrtm
 from cotan.scipy.linalg.special import block_diag as block_diag
 from cotan.scipy.linalg.special import circulant as circulant

@@ -182,43 +182,6 @@ def schur(a: Any, output: str = "real") -> tuple[Any, Any]:
     return t, z
 
 
-def rsf2csf(T: Any, Z: Any, check_finite: bool = True) -> tuple[Any, Any]:
-    """The complex form of a real Schur form: triangular T, by rotations.
-
-    Raises:
-      ValueError: not two square matrices of one shape.
-
-    >>> import cotan.numpy as cnp, cotan.scipy.linalg as linalg
-    >>> linalg.rsf2csf(cnp.array([[0.0, 1.0], [-1.0, 0.0]]), cnp.eye(2))[0].shape
-    (2, 2)
-    """
-    t, z = (to_complex(x) for x in inexact("rsf2csf", T, Z))
-    if t.ndim != 2 or t.shape[0] != t.shape[1] or z.shape != t.shape:
-        raise ValueError(f"rsf2csf: T and Z must be square and of one shape, got {tuple(t.shape)}, {tuple(z.shape)}")
-    n = t.shape[0]
-    rows = np.arange(n)
-
-    def rotate(k: Any, state: Any) -> Any:
-        t, z = state
-        m = n - 1 - k  # blocks from the last to the first, each of rows m - 1 and m
-        a, b, c, d = t[m - 1, m - 1], t[m - 1, m], t[m, m - 1], t[m, m]
-        half = (a - d) / 2
-        root = cnp.sqrt(half * half + b * c)
-        mu = cnp.where(cnp.abs(half + root) < cnp.abs(half - root), half + root, half - root) + (a - d) * 0
-        size = cnp.sqrt(cnp.abs(mu) ** 2 + cnp.abs(c) ** 2)
-        safe = cnp.where(size == 0, 1, size)
-        cosine, sine = mu / safe, c / safe
-        pair = cnp.stack([cnp.stack([cnp.conj(cosine), cnp.conj(sine)]), cnp.stack([-sine, cosine])])
-        here = cnp.where(c == 0, cnp.eye(2, dtype=t.dtype), pair)
-        g = cnp.eye(n, dtype=t.dtype)
-        g = lax.dynamic_update_slice(g, here.astype(t.dtype), (m - 1, m - 1))
-        t = product(product(g, t), adjoint(g))
-        t = cnp.where((rows[:, None] == m) & (rows == m - 1), 0, t)
-        return t, product(z, adjoint(g))
-
-    return lax.fori_loop(0, n - 1, rotate, (t, z)) if n > 1 else (t, z)
-
-
 def hessenberg(a: Any, *, calc_q: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Any:
     """Hessenberg's form a = Q H Q**H, with zeros below the first subdiagonal of H.
 

@@ -135,6 +135,54 @@ def expm_frechet(A: Any, E: Any, *, method: str | None = None, compute_expm: boo
     return (out, dot) if compute_expm else dot
 
 
+# ---- Triangular form
+
+
+def rsf2csf(T: Any, Z: Any, check_finite: bool = True) -> tuple[Any, Any]:
+    """The complex form of a real Schur form: triangular T, by rotations.
+
+    Raises:
+      ValueError: not two square matrices of one shape.
+
+    >>> import cotan.numpy as cnp, cotan.scipy.linalg as linalg
+    >>> linalg.rsf2csf(cnp.array([[0.0, 1.0], [-1.0, 0.0]]), cnp.eye(2))[0].shape
+    (2, 2)
+    """
+    t, z = (to_complex(x) for x in inexact("rsf2csf", T, Z))
+    if t.ndim != 2 or t.shape[0] != t.shape[1] or z.shape != t.shape:
+        raise ValueError(f"rsf2csf: T and Z must be square and of one shape, got {tuple(t.shape)}, {tuple(z.shape)}")
+    n = t.shape[0]
+    rows = np.arange(n)
+
+    def rotate(k: Any, state: Any) -> Any:
+        t, z = state
+        m = n - 1 - k  # blocks from the last to the first, each of rows m - 1 and m
+        a, b, c, d = t[m - 1, m - 1], t[m - 1, m], t[m, m - 1], t[m, m]
+        half = (a - d) / 2
+        root = cnp.sqrt(half * half + b * c)
+        mu = cnp.where(cnp.abs(half + root) < cnp.abs(half - root), half + root, half - root)
+        size = cnp.sqrt(cnp.abs(mu) ** 2 + cnp.abs(c) ** 2)
+        safe = cnp.where(size == 0, 1, size)
+        cosine, sine = mu / safe, c / safe
+        pair = cnp.stack([cnp.stack([cnp.conj(cosine), cnp.conj(sine)]), cnp.stack([-sine, cosine])])
+        g = cnp.where(c == 0, cnp.eye(2, dtype=t.dtype), pair).astype(t.dtype)
+        t = _turn_columns(lax.dynamic_update_slice(t, product(g, _rows(t, m)), (m - 1, 0)), g, m)
+        t = cnp.where((rows[:, None] == m) & (rows == m - 1), 0, t)
+        return t, _turn_columns(z, g, m)
+
+    return lax.fori_loop(0, n - 1, rotate, (t, z)) if n > 1 else (t, z)
+
+
+def _rows(x: Any, m: Any) -> Any:
+    return lax.dynamic_slice(x, (m - 1, 0), (2, x.shape[1]))
+
+
+def _turn_columns(x: Any, g: Any, m: Any) -> Any:
+    """Columns m - 1 and m turned by the adjoint of ``g``."""
+    pair = lax.dynamic_slice(x, (0, m - 1), (x.shape[0], 2))
+    return lax.dynamic_update_slice(x, product(pair, adjoint(g)), (0, m - 1))
+
+
 # ---- By columns of triangular matrices
 
 
@@ -182,15 +230,16 @@ def sqrtm(A: Any, blocksize: int = 1) -> Any:
     """
     if blocksize != 1:
         raise ValueError(f"sqrtm: only blocksize=1 is known, got {blocksize}")
-    a = to_complex(matrix("sqrtm", A, square=True))
+    a = matrix("sqrtm", A, square=True)
     if not a.size:
-        return a
+        return to_complex(a)
     return _sqrtm(a) if a.ndim == 2 else cnp.vectorize(_sqrtm, signature="(n,n)->(n,n)")(a)
 
 
 def _root(a: Any) -> tuple[Any, Any]:
     """The root of the triangular form, and the basis of that."""
-    t, q = lax.linalg.schur(a)
+    # Real eigenvalues stay exactly real, on the side of the cut where roots of negative ones are +i.
+    t, q = lax.linalg.schur(a) if is_complex(a) else rsf2csf(*lax.linalg.schur(a))
     diagonal = cnp.sqrt(cnp.diagonal(t))
     eye = cnp.eye(t.shape[-1], dtype=t.dtype)
 
@@ -212,7 +261,7 @@ def _(primals: Any, tangents: Any) -> Any:
     # With X X = A: X dX + dX X = dA.
     (a,), (da,) = primals, tangents
     r, q = _root(a)
-    y = sylvester_triangular(r, r, product(product(adjoint(q), da), q))
+    y = sylvester_triangular(r, r, product(product(adjoint(q), to_complex(da)), q))
     return _sqrtm(a), product(product(q, y), adjoint(q))
 
 
