@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cotan.compiler.passes import optimise
 from cotan.ir.avals import ShapedArray, shaped
 from cotan.ir.control import CountedLoop
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
@@ -57,10 +56,13 @@ class Advanced:
 
 
 def advance_products(record: CountedLoop, eqn: Eqn) -> Advanced | None:
-    """The loop with its products of slices and of what does not change taken out; None if it has none."""
+    """The loop with its products of slices and of what does not change taken out; None if it has none.
+
+    The body holds no calls any more: it is ``optimise``d.
+    """
     if record.length < 2 or eqn.effects:
         return None
-    body = optimise(record.body)
+    body = record.body
     work = _Advancing(record, eqn, body.jaxpr)
     taken = [each for each in body.eqns if work.take(each)]
     if not taken:
@@ -134,10 +136,10 @@ def _for_all_slices(eqn: Eqn, dims: tuple[int | None, ...], length: int) -> Clos
 
 
 def hoist_sums(record: CountedLoop, eqn: Eqn) -> Hoisted | None:
-    """The loop with its sums of products taken out; None if it has none that pay."""
+    """The loop with its sums of products taken out; None if it has none that pay. The body is ``optimise``d."""
     if record.length < 2 or eqn.effects:
         return None
-    body = optimise(record.body)
+    body = record.body
     work = _Body(record, eqn, body.jaxpr)
     for carry in range(record.carry):
         work.take_out(carry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -127,6 +128,7 @@ class _Compilation:
         record = control_of(eqn)
         if record is not None:
             if isinstance(record, CountedLoop):
+                record = replace(record, body=optimise(record.body))
                 advanced = advance_products(record, eqn)
                 if advanced is not None:
                     for moved in advanced.before:
