@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from primitives.operator_table import values
-from primitives.samples_conv import CONVS, NHWC, parameters
 from programs import compiled, one_equation, run
 
 import cotan
@@ -13,6 +11,8 @@ from cotan import lax
 from cotan.config import config
 from cotan.ir.primitive import reference
 from cotan.primitives.conv import conv_general_dilated_p
+from cotan.testing.operators.conv import CONVS, NHWC, parameters
+from cotan.testing.operators.table import values
 from cotan_cpu.codegen import Target
 from cotan_cpu.lower import conv, conv_text
 

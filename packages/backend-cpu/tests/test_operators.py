@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from primitives.operator_table import Operator, assert_close, load
 from programs import by_reference, compiled, get_aval, get_backend, one_equation, run
 
 from cotan.config import config
 from cotan.ir.primitive import abstract, reference
+from cotan.testing.operators.table import Operator, assert_close, load
 from cotan_cpu.buffers import CpuBuffer
 
 FENCE = 1 << 12

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from primitives.operator_table import values
-from primitives.samples_conv import CHOICES, window
 from programs import compiled, one_equation, run
 
 import cotan.numpy as cnp
@@ -13,6 +11,8 @@ from cotan.config import config
 from cotan.ir.primitive import reference
 from cotan.primitives import pooling
 from cotan.primitives.compare import ge_p, le_p
+from cotan.testing.operators.conv import CHOICES, window
+from cotan.testing.operators.table import values
 from cotan_cpu.lower import at_once
 from cotan_cpu.lower.pooling import plan_for
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from primitives.operator_table import assert_close
 from programs import by_reference, compiled, run, staged
 
 from cotan import dtypes
@@ -15,6 +14,7 @@ from cotan.primitives import cumulative, dot, reduce, shape, sort, transcendenta
 from cotan.primitives import slice as cut
 from cotan.primitives.random_bits import threefry2x32
 from cotan.structural import broadcast_in_dim, convert_element_type, reduce_sum, transpose
+from cotan.testing.operators.table import assert_close
 
 F32 = np.float32
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from compiler.compiling import by_reference, staged
-from compiler.random_programs import random_program
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from cotan.compiler import compile_to_program
 from cotan.config import config
 from cotan.primitives import dot, transcendental
 from cotan.structural import broadcast_in_dim
+from cotan.testing.random_programs import random_program
 from cotan_cpu.backend import LOCAL_BYTES
 
 

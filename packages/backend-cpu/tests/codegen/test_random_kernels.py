@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import program_interpreter
 import pytest
-from compiler import random_programs
 from compiler.compiling import by_reference, staged
 from kernel_harness import run_fenced, targets
 
@@ -16,6 +15,7 @@ from cotan.compiler import compile_to_program, scratch
 from cotan.config import config
 from cotan.ir.program import Kernel
 from cotan.primitives import dot
+from cotan.testing import random_programs
 
 EXTENTS = (1, 2, 3, 5, 16, 17, 40, 70)
 LARGEST = 6000

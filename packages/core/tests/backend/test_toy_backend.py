@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from backend import toy_backend
-from primitives.operator_table import OPERATORS, assert_close, load
 
 import cotan
 from cotan import lax
@@ -25,6 +24,7 @@ from cotan.primitives.linalg.common import OF_A_LIBRARY
 from cotan.primitives.random_bits import threefry2x32
 from cotan.primitives.reduce import argmax, reduce_max
 from cotan.structural import broadcast_in_dim, convert_element_type
+from cotan.testing.operators.table import OPERATORS, assert_close, load
 from cotan.transforms.stage import stage_closed
 
 

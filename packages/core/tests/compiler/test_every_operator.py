@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from compiler.compiling import by_reference
-from primitives.operator_table import OPERATORS, Operator, load
 from program_interpreter import run_program
 
 from cotan.compiler import compile_to_program
@@ -16,6 +15,7 @@ from cotan.compiler.elements import physical
 from cotan.config import config
 from cotan.ir.avals import get_aval
 from cotan.ir.primitive import Primitive
+from cotan.testing.operators.table import OPERATORS, Operator, load
 from cotan.transforms.stage import stage_closed
 
 load()

@@ -6,13 +6,13 @@ from random import Random
 
 import pytest
 from compiler.compiling import check
-from compiler.random_programs import random_program
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cotan.compiler import scratch
 from cotan.config import config
 from cotan.primitives import dot
+from cotan.testing.random_programs import random_program
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)

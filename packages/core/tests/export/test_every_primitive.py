@@ -10,7 +10,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from primitives.operator_table import load
 
 import cotan
 from cotan.config import config
@@ -19,6 +18,7 @@ from cotan.export.encoding import NotData, Reader, Writer, record_types, registe
 from cotan.export.programs import ProgramReader, ProgramWriter
 from cotan.ir.avals import get_aval, shaped
 from cotan.ir.structure import structure
+from cotan.testing.operators.table import load
 from cotan.transforms.stage import stage_closed
 
 

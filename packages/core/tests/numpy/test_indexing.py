@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from primitives.operator_table import eager
 
 import cotan.primitives.cast
 import cotan.primitives.reduce  # noqa: F401  rules of what derivatives emit
@@ -17,6 +16,7 @@ from cotan.ir.check import check_jaxpr
 from cotan.ir.evaluate import eval_jaxpr
 from cotan.ir.trace import slots
 from cotan.numpy.indexing import IndexUpdateHelper, getitem
+from cotan.testing.operators.table import eager
 from cotan.transforms.batch import AxisData, batch_flat
 from cotan.transforms.jvp import jvp_flat
 from cotan.transforms.partial_eval import linearize_flat

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from primitives.operator_table import eager
 
 from cotan.config import config
 from cotan.ir.trace import slots
+from cotan.testing.operators.table import eager
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import kernel_interpreter
@@ -25,27 +24,8 @@ from cotan.ir.avals import get_aval, shaped, tangent_aval
 from cotan.ir.primitive import Primitive
 from cotan.ir.trace import slots
 from cotan.structural import UndefinedPrimal, Zero, instantiate
+from cotan.testing.operators.moves import Sample
 from cotan.transforms.batch import AxisData
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Operands and parameters of one primitive.
-
-    Attributes:
-      varying: operands with derivatives (none: the derivative is zero or does not exist).
-      linear: sets of operands in which the primitive is linear together.
-      rtol: how far kernel and decomposition may be from the reference, relatively; 0 for exactly equal.
-    """
-
-    name: str
-    primitive: Primitive
-    args: tuple[Any, ...]
-    params: dict[str, Any] = field(default_factory=dict)
-    varying: tuple[int, ...] = ()
-    linear: tuple[tuple[int, ...], ...] = ()
-    rtol: float = 0.0
-
 
 # ---- Evaluation without a backend -----------------------------------------------------------------------------------
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
-from primitives.samples_special import GAMMAS
 from scipy import special
 
 import cotan
 from cotan import lax
 from cotan.ir.primitive import decompose
 from cotan.primitives import incomplete
+from cotan.testing.operators.special import GAMMAS
 
 RANDOM = np.random.default_rng(11)
 

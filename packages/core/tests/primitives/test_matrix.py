@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from primitives.operator_table import load
 
 from cotan.ir import primitive as tables
 from cotan.ir.primitive import Primitive
 from cotan.primitives.linalg.common import OF_A_LIBRARY
+from cotan.testing.operators.table import load
 
 TABLES = ("abstract", "jvp", "jet", "transpose", "partial_eval", "batch", "reference", "kernel", "decompose")
 OPERATORS = load()
@@ -39,4 +39,4 @@ def test_required_primitives_are_those_that_do_not_decompose(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in PRIMITIVES if not Primitive.catalogue[name].higher_order])
 def test_every_primitive_is_in_the_table_of_operators(name: str) -> None:
-    assert Primitive.catalogue[name] in OPERATORS, f"add samples of `{name}` to tests/primitives/samples_<family>.py"
+    assert Primitive.catalogue[name] in OPERATORS, f"add samples of `{name}` to cotan/testing/operators/<family>.py"

@@ -7,7 +7,6 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from primitives.operator_table import assert_close, edges, values
 
 from cotan.config import config
 from cotan.ir.avals import get_aval
@@ -15,6 +14,7 @@ from cotan.primitives import arithmetic as a
 from cotan.primitives import cast, compare, cumulative, random_bits, reduce, sort, special, transcendental
 from cotan.primitives.operands import quiet
 from cotan.structural import Zero
+from cotan.testing.operators.table import assert_close, edges, values
 from cotan.transforms.jvp import jvp_flat
 from cotan.transforms.stage import stage_to_jaxpr
 

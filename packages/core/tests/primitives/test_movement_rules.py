@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from primitives import rule_checks, samples_dot, samples_index, samples_shape
-from primitives.rule_checks import Sample
+from primitives import rule_checks
 
-SAMPLES = [*samples_shape.SAMPLES, *samples_index.SAMPLES, *samples_dot.SAMPLES]
+from cotan.testing.operators import dot, index, shape
+from cotan.testing.operators.moves import Sample
+
+SAMPLES = [*shape.SAMPLES, *index.SAMPLES, *dot.SAMPLES]
 
 
 def named(samples: list[Sample]) -> list[object]:

@@ -7,7 +7,6 @@ from typing import Any
 import kernel_interpreter
 import numpy as np
 import pytest
-from primitives.operator_table import Keys, Operator, Sample, assert_close, eager, load
 
 from cotan import dtypes
 from cotan.ir import primitive as tables
@@ -18,6 +17,7 @@ from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.primitive import Primitive
 from cotan.primitives.linalg.common import OF_A_LIBRARY
 from cotan.structural import Zero
+from cotan.testing.operators.table import Keys, Operator, Sample, assert_close, eager, load
 from cotan.transforms.batch import AxisData, batch_flat
 from cotan.transforms.jvp import jvp_flat
 from cotan.transforms.partial_eval import linearize_flat

@@ -9,7 +9,6 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from primitives.operator_table import Operator, Sample, load
 
 import cotan
 import cotan.numpy as cnp
@@ -18,6 +17,7 @@ from cotan.experimental import jet as jet_module
 from cotan.experimental.jet import jet
 from cotan.ir import primitive as tables
 from cotan.ir.primitive import Primitive
+from cotan.testing.operators.table import Operator, Sample, load
 from cotan.transforms.jet import along_the_curve, jet_flat, zero_term
 
 ORDER = 4

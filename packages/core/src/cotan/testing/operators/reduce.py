@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from primitives.operator_table import FLOATS, SIGNED, UNSIGNED, Sample, edges, grads, operator, values
 
 from cotan import dtypes
 from cotan.primitives import cumulative, random_bits, reduce, sort
+from cotan.testing.operators.table import FLOATS, SIGNED, UNSIGNED, Sample, edges, grads, operator, values
 
 X = values(3, 4, dtype=np.float64)
 C = values(2, 3, dtype=np.complex128)

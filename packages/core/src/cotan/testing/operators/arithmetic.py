@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from primitives.operator_table import (
+
+from cotan.primitives import arithmetic as p
+from cotan.primitives.arithmetic import RoundingMethod
+from cotan.testing.operators.table import (
     FLOATS,
     INEXACT,
     SIGNED,
@@ -16,9 +19,6 @@ from primitives.operator_table import (
     unary_samples,
     values,
 )
-
-from cotan.primitives import arithmetic as p
-from cotan.primitives.arithmetic import RoundingMethod
 
 NUMBERS = (*INEXACT, *SIGNED, *UNSIGNED)
 X = values(2, 3, dtype=np.float64)

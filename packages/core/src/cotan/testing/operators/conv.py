@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from primitives.operator_table import Sample, grads, operator, values
 
 from cotan import dtypes
 from cotan.primitives import conv, pooling
 from cotan.primitives.compare import ge_p, le_p
+from cotan.testing.operators.table import Sample, grads, operator, values
 
 NHWC = ((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
 MIXED = ((1, 3, 0, 2), (2, 0, 3, 1), (3, 0, 2, 1))

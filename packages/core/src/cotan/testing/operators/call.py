@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from primitives.operator_table import grads, operator, unary_samples, values
 
 from cotan.primitives import call
+from cotan.testing.operators.table import grads, operator, unary_samples, values
 
 X = values(2, 3, dtype=np.float64)
 operator(

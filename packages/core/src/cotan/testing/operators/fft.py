@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from primitives.operator_table import Sample, grads, operator, values
 
 from cotan.primitives import fft
 from cotan.primitives.fft import FftType
+from cotan.testing.operators.table import Sample, grads, operator, values
 
 
 def along(x: Any, axis: int, sign: int) -> Any:

@@ -7,11 +7,11 @@ from typing import Any
 
 import mpmath
 import numpy as np
-from primitives.operator_table import FLOATS, Sample, grads, operator, unary_samples, values
-from primitives.samples_transcendental import precise
 from scipy import special
 
 from cotan.primitives import bessel, incomplete
+from cotan.testing.operators.table import FLOATS, Sample, grads, operator, unary_samples, values
+from cotan.testing.operators.transcendental import precise
 
 m = mpmath
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from primitives.operator_table import (
+
+from cotan import dtypes
+from cotan.primitives import cast, compare
+from cotan.testing.operators.table import (
     FLOATS,
     INEXACT,
     SIGNED,
@@ -18,9 +21,6 @@ from primitives.operator_table import (
     unary_samples,
     values,
 )
-
-from cotan import dtypes
-from cotan.primitives import cast, compare
 
 ORDERED = (*FLOATS, *SIGNED, *UNSIGNED, np.bool_)
 INTEGERS = (*SIGNED, *UNSIGNED, np.int16, np.uint64)

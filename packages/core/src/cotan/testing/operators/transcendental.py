@@ -7,10 +7,10 @@ from typing import Any
 
 import mpmath
 import numpy as np
-from primitives.operator_table import FLOATS, Sample, binary_samples, grads, operator, unary_samples, values
 
 from cotan.primitives import special as s
 from cotan.primitives import transcendental as t
+from cotan.testing.operators.table import FLOATS, Sample, binary_samples, grads, operator, unary_samples, values
 
 INEXACT = (*FLOATS, np.complex64, np.complex128)
 

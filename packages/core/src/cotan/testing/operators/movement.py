@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from primitives import operator_table, rule_checks, samples_dot, samples_index, samples_shape
-from primitives.operator_table import operator
 
 from cotan.primitives import pad as pads
 from cotan.primitives import scatter as scatters
@@ -16,8 +14,11 @@ from cotan.primitives import shape, slice
 from cotan.primitives.dot import dot_general_p
 from cotan.primitives.gather import gather_p
 from cotan.primitives.windows import GatherScatterMode
+from cotan.testing.operators import dot, index, moves, table
+from cotan.testing.operators import shape as shapes
+from cotan.testing.operators.table import operator
 
-ALL = [*samples_shape.SAMPLES, *samples_index.SAMPLES, *samples_dot.SAMPLES]
+ALL = [*shapes.SAMPLES, *index.SAMPLES, *dot.SAMPLES]
 
 
 # ---- Oracles
@@ -91,7 +92,7 @@ def gathered(
     clamping = GatherScatterMode.CLIP if mode is GatherScatterMode.PROMISE_IN_BOUNDS else mode
     for place, source in correspondence(x.shape, indices, dimension_numbers, slice_sizes, clamping):
         found[place] = fill_value if source is None else x[source]
-    shape = samples_index.updates_shape(x.shape, indices, dimension_numbers, slice_sizes)
+    shape = index.updates_shape(x.shape, indices, dimension_numbers, slice_sizes)
     out = np.empty(shape, x.dtype)
     for place, value in found.items():
         out[place] = value
@@ -158,14 +159,14 @@ ORACLES: dict[Any, Callable[..., Any]] = {
 }
 
 
-def _differentiable(sample: rule_checks.Sample) -> bool:
+def _differentiable(sample: moves.Sample) -> bool:
     """In mode 'promise_in_bounds' a broken promise has no derivative: the gather clamps, its transpose drops."""
     if not sample.varying or sample.primitive is not gather_p:
         return bool(sample.varying)
     x, indices = sample.args
     params = sample.params
     promised = params["mode"] is GatherScatterMode.PROMISE_IN_BOUNDS
-    return not (promised and samples_index.leaves(x.shape, indices, params["dimension_numbers"], params["slice_sizes"]))
+    return not (promised and index.leaves(x.shape, indices, params["dimension_numbers"], params["slice_sizes"]))
 
 
 def _wide(x: Any) -> Any:
@@ -177,10 +178,10 @@ for _primitive, _oracle in ORACLES.items():
     _chosen = [s for s in ALL if s.primitive is _primitive and not s.name.endswith("linear")]
     operator(
         _primitive,
-        [operator_table.Sample(s.args, s.params) for s in _chosen],
+        [table.Sample(s.args, s.params) for s in _chosen],
         oracle=_oracle,
         grads=[
-            operator_table.Sample(tuple(map(_wide, s.args)), s.params)
+            table.Sample(tuple(map(_wide, s.args)), s.params)
             for s in _chosen
             if _differentiable(s) and "zero" not in s.name
         ][:12],

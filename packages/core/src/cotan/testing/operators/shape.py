@@ -6,9 +6,9 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from primitives.rule_checks import Sample
 
 from cotan.primitives import pad, shape
+from cotan.testing.operators.moves import Sample
 
 
 def array(*extents: int, dtype: Any = np.float32, seed: int = 0) -> np.ndarray:

@@ -6,14 +6,14 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from primitives.rule_checks import Sample
-from primitives.samples_shape import array
 
 from cotan.primitives import scatter as scatters
 from cotan.primitives.gather import GatherDimensionNumbers, gather_p
 from cotan.primitives.scatter import ScatterDimensionNumbers
 from cotan.primitives.slice import dynamic_slice_p, dynamic_update_slice_p, slice_p
 from cotan.primitives.windows import GatherScatterMode
+from cotan.testing.operators.moves import Sample
+from cotan.testing.operators.shape import array
 
 CLIP, FILL, PROMISE = GatherScatterMode.CLIP, GatherScatterMode.FILL_OR_DROP, GatherScatterMode.PROMISE_IN_BOUNDS
 

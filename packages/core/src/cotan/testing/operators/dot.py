@@ -6,10 +6,10 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from primitives.rule_checks import Sample
-from primitives.samples_shape import array
 
 from cotan.primitives.dot import dot_general_p
+from cotan.testing.operators.moves import Sample
+from cotan.testing.operators.shape import array
 
 CASES: list[tuple[str, Any, Any, Any]] = [
     ("matrices", (2, 3), (3, 4), (((1,), (0,)), ((), ()))),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from primitives.operator_table import operator
-
 from cotan.primitives import collective
+from cotan.testing.operators.table import operator
 
 operator(collective.psum_p, ())
 operator(collective.pmax_p, ())

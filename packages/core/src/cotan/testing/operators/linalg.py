@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
-from primitives import operator_table
-from primitives.operator_table import Sample, grads, operator
 
 from cotan.primitives.linalg import condensed, eigen, elimination, factors, orthogonal, schur, solves, spectral
+from cotan.testing.operators import table
+from cotan.testing.operators.table import Sample, grads, operator
 
 KINDS = (np.float32, np.float64, np.complex64, np.complex128)
 
 
 def values(*shape: int, dtype: Any = np.float64, seed: int = 0) -> np.ndarray:
     """Random values, of double precision if not told otherwise."""
-    return operator_table.values(*shape, dtype=dtype, seed=seed)
+    return table.values(*shape, dtype=dtype, seed=seed)
 
 
 def square(*shape: int, dtype: Any = np.float64, seed: int = 0) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""The table of operators: sample calls of every primitive, from which its tests are made.
+"""The table of operators: sample calls of every primitive, from which its tests and those of backends are made.
 
-A family's samples stand in ``samples_<family>.py`` beside this file; ``OPERATORS`` holds them all. A primitive without
-an entry fails ``test_matrix``. ``eager`` runs a primitive by its reference and holds it to its abstract rule, so that
+A family's samples stand in the module of its name beside this one; ``OPERATORS`` holds them all. A primitive without
+an entry fails core's tests. ``eager`` runs a primitive by its reference and holds it to its abstract rule, so that
 rules can be tested without any backend.
 """
 
@@ -11,7 +11,6 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from cotan import dtypes
 from cotan.ir import primitive as tables
 from cotan.ir.avals import get_aval
 from cotan.ir.primitive import Primitive
+from cotan.testing import operators
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,9 @@ def load() -> dict[Primitive, Operator]:
     """The whole table, with the samples of every family."""
     for module in pkgutil.iter_modules(cotan.primitives.__path__, "cotan.primitives."):
         importlib.import_module(module.name)
-    for path in sorted(Path(__file__).parent.glob("samples_*.py")):
+    for family in sorted(module.name for module in pkgutil.iter_modules(operators.__path__)):
         with np.errstate(all="ignore"):
-            importlib.import_module(f"primitives.{path.stem}")
+            importlib.import_module(f"{operators.__name__}.{family}")
     return OPERATORS
 
 
