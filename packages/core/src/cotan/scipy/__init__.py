@@ -10,8 +10,10 @@ _LATER = frozenset(
         "interpolate",
         "linalg",
         "ndimage",
+        "optimize",
         "signal",
         "sparse",
+        "spatial",
         "special",
         "stats",
     }
