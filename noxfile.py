@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nox
@@ -38,6 +39,17 @@ def threads(session: nox.Session) -> None:
     seconds = session.posargs[0] if session.posargs else "60"
     env = {"COTAN_TEST_THREADS_SECONDS": seconds, "OPENBLAS_NUM_THREADS": "1"}
     session.run("python", "-m", "pytest", "-q", "packages/core/tests/runtime/test_threads.py", env=env)
+
+
+@nox.session
+def surface(session: nox.Session) -> None:
+    """The figures of the public surface: which names are here, and which of them the tests call (the whole suite)."""
+    session.install(*PACKAGES, *TESTING, *PLOTTING)
+    calls = Path(session.create_tmp()).resolve() / "calls"
+    shutil.rmtree(calls, ignore_errors=True)
+    env = {"OPENBLAS_NUM_THREADS": "1", "COTAN_SURFACE_CALLS": str(calls)}
+    session.run("python", "-m", "pytest", "-n", "2", "--dist", "worksteal", *session.posargs, env=env)
+    session.run("python", "packages/core/tests/surface/figures.py", str(calls), "--names")
 
 
 @nox.session
