@@ -23,7 +23,7 @@ from cotan.ir.primitive import eager as eager_rules
 from cotan.ir.rules import MissingRuleError
 from cotan.ir.trace import Tracer, escaped, eval_trace, set_current_trace, slots
 from cotan.runtime.array import Array
-from cotan.runtime.compile import run_closed
+from cotan.runtime.compile import compile_closed, run_closed
 from cotan.runtime.devices import chosen_device, committed_device, move, new_array_device
 from cotan.runtime.host import lift_to
 from cotan.runtime.nans import check_results
@@ -233,6 +233,17 @@ def _add_direct(
         _direct[key] = _Direct(run, entry.out, device, entry.operands)
 
 
+def _add_compiled(primitive: Primitive, entry: _Entry, program: ClosedJaxpr, device: Device) -> None:
+    """Remember the shortest way where the backend compiles each operation: the program that has just run."""
+    ready = compile_closed(program).ready()
+    if entry.out is None or ready is None or ready.direct is None or ready.device is not device:
+        return
+    if len(_direct) >= _MEMO_LIMIT:
+        _direct.clear()
+    key = (primitive, *map(id, entry.operands))
+    _direct[key] = _Direct(ready.direct, entry.out, device, entry.operands)
+
+
 def clear_cache() -> None:
     """Forget remembered abstract results and one-equation programs."""
     _memo.clear()
@@ -279,6 +290,8 @@ def _without_rule(
         if held is None:
             held = entry.programs[key] = _one_equation(primitive, params, entry)
         results: list[Any] = run_closed(held, args, name=primitive.name)
+        if not params and not capabilities.eager:
+            _add_compiled(primitive, entry, held, device)
         return results
     if primitive not in decompose:
         raise UnsupportedError(device.backend.name, f"the primitive `{primitive}`", hint="Every backend must know it")
