@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from cotan.compiler.control import control_of
 from cotan.compiler.keys import words_aval
 from cotan.ir.control import Branch, CountedLoop, WhileLoop
 from cotan.ir.jaxpr import ClosedJaxpr
+from cotan.ir.primitive import program
 from cotan_xla_tpu.driver import hlo, ir
 from cotan_xla_tpu.emit import broadcast, compare, constant, reshape
 from cotan_xla_tpu.lower.slice import at, put_at
@@ -21,7 +21,9 @@ INT32 = np.dtype(np.int32)
 
 @rule("scan", "while", "cond")
 def _control(c: Any, *operands: Any, **params: Any) -> list[Any]:
-    record = control_of(c.eqn)
+    record = program[c.eqn.primitive](**params)
+    if isinstance(record, ClosedJaxpr):  # a loop of few steps may be written as these
+        return c.writer.run(record, operands)
     if isinstance(record, CountedLoop):
         return _counted(c, record, operands)
     return _while(c, record, operands) if isinstance(record, WhileLoop) else _branch(c, record, operands)
