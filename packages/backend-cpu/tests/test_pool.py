@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cotan_cpu.buffers import CpuBuffer, is_exclusive
+from cotan_cpu.buffers import buffer_of, is_exclusive
 from cotan_cpu.pool import SMALLEST, Pool, pool, size_class
 
 MEGABYTE = 1 << 20
@@ -76,7 +76,7 @@ def test_workspaces_grow_and_are_reused():
 @pytest.mark.parametrize("size", [8, 10**6])
 def test_what_others_see_is_not_exclusive(size):
     array = pool.empty((size,), np.dtype(np.float32), 4 * size)
-    buffer = CpuBuffer(array, None)
+    buffer = buffer_of(array, None)
     del array
     assert is_exclusive(buffer)
     host = buffer.to_host()
@@ -84,7 +84,7 @@ def test_what_others_see_is_not_exclusive(size):
     assert not host.flags.writeable
     del host
     assert is_exclusive(buffer)
-    other = CpuBuffer(buffer.array, None)
+    other = buffer_of(buffer.array, None)
     assert not is_exclusive(buffer)
     other.delete()
     assert is_exclusive(buffer)
@@ -95,6 +95,6 @@ def test_what_others_see_is_not_exclusive(size):
 
 def test_memory_of_the_user_is_never_exclusive():
     users = np.zeros(10)
-    assert not is_exclusive(CpuBuffer(users, None))
-    assert not is_exclusive(CpuBuffer(users[2:5], None))
-    assert not is_exclusive(CpuBuffer(np.frombuffer(bytearray(80)), None))
+    assert not is_exclusive(buffer_of(users, None))
+    assert not is_exclusive(buffer_of(users[2:5], None))
+    assert not is_exclusive(buffer_of(np.frombuffer(bytearray(80)), None))

@@ -16,7 +16,7 @@ from cotan.ir.avals import ShapedArray
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.primitive import Primitive
 from cotan.ir.program import Program
-from cotan_cpu.buffers import CpuBuffer
+from cotan_cpu.buffers import CpuBuffer, buffer_of
 from cotan_cpu.eager import Eager
 from cotan_cpu.pool import pool
 
@@ -53,13 +53,13 @@ class CpuDevice(Device):
         dtype = value.dtype
         if not copy and value.flags.c_contiguous and value.flags.aligned and dtype.isnative:
             self._check(dtype)
-            return CpuBuffer(value, self)
+            return buffer_of(value, self)
         if not dtype.isnative:
             dtype = dtype.newbyteorder("=")
         self._check(dtype)
         array = pool.empty(value.shape, dtype, value.nbytes)
         np.copyto(array, value)
-        return CpuBuffer(array, self)
+        return buffer_of(array, self)
 
     def _check(self, dtype: np.dtype) -> None:
         if dtype not in _accepted:

@@ -15,15 +15,14 @@ if TYPE_CHECKING:
 
 
 class CpuBuffer(Buffer):
-    """``array``: the C-contiguous ndarray that holds the value. Reading it after ``delete`` raises AttributeError."""
+    """``array``: the C-contiguous ndarray that holds the value. Reading it after ``delete`` raises AttributeError.
+
+    Made by ``buffer_of``: a constructor of its own would cost as much as all else.
+    """
 
     __slots__ = ("__weakref__", "array", "device")
     array: np.ndarray
     device: CpuDevice
-
-    def __init__(self, array: np.ndarray, device: CpuDevice) -> None:
-        self.array = array
-        self.device = device
 
     @property
     def nbytes(self) -> int:
@@ -50,12 +49,20 @@ class CpuBuffer(Buffer):
         return f"CpuBuffer({self.array.dtype}{list(self.array.shape)}, {self.device})"
 
 
+def buffer_of(array: np.ndarray, device: CpuDevice) -> CpuBuffer:
+    """The buffer on ``device`` that is this C-contiguous array."""
+    buffer = CpuBuffer()
+    buffer.array = array
+    buffer.device = device
+    return buffer
+
+
 def _references(buffer: CpuBuffer) -> int:
     return sys.getrefcount(buffer.array)
 
 
 def _references_of_an_exclusive_one() -> int:
-    sample: Any = CpuBuffer.__new__(CpuBuffer)
+    sample: Any = CpuBuffer()
     sample.array = np.empty(1)
     return _references(sample)
 

@@ -15,7 +15,7 @@ from cotan.backend import LoweringTable
 from cotan.ir.avals import ShapedArray
 from cotan.ir.primitive import Primitive, reference
 from cotan.primitives.operands import quiet
-from cotan_cpu.buffers import CpuBuffer
+from cotan_cpu.buffers import CpuBuffer, buffer_of
 from cotan_cpu.pool import SMALLEST, pool
 
 Rule = Callable[..., Any]
@@ -44,15 +44,15 @@ class Eager:
         if ufunc is not None and not params:
             if arrays[0].nbytes < SMALLEST and arrays[-1].nbytes < SMALLEST:
                 array = quiet(ufunc, *arrays)
-                return [CpuBuffer(array if type(array) is np.ndarray else np.asarray(array), device)]
+                return [buffer_of(array if type(array) is np.ndarray else np.asarray(array), device)]
             aval = out_avals[0]
             array = pool.empty(aval.shape, aval.dtype, aval.nbytes)
             quiet(ufunc, *arrays, out=array)
-            return [CpuBuffer(array, device)]
+            return [buffer_of(array, device)]
         result = rule(*arrays, **params)
         if not primitive.multiple_results:
-            return [CpuBuffer(result if _is_plain(result) else _plain(result), device)]
-        return [CpuBuffer(array if _is_plain(array) else _plain(array), device) for array in result]
+            return [buffer_of(result if _is_plain(result) else _plain(result), device)]
+        return [buffer_of(array if _is_plain(array) else _plain(array), device) for array in result]
 
     def direct(
         self, primitive: Primitive, in_avals: Sequence[ShapedArray], out_aval: ShapedArray, device: Any
@@ -61,18 +61,17 @@ class Eager:
         _, ufunc = self._rules.get(primitive) or self._find(primitive)
         if ufunc is None or any(aval.nbytes >= SMALLEST for aval in (*in_avals, out_aval)):
             return None
-        new = object.__new__
 
         def one(x: CpuBuffer) -> CpuBuffer:
             array = quiet(ufunc, x.array)
-            result = new(CpuBuffer)
+            result = CpuBuffer()
             result.array = array if type(array) is np.ndarray else np.asarray(array)
             result.device = device
             return result
 
         def two(x: CpuBuffer, y: CpuBuffer) -> CpuBuffer:
             array = quiet(ufunc, x.array, y.array)
-            result = new(CpuBuffer)
+            result = CpuBuffer()
             result.array = array if type(array) is np.ndarray else np.asarray(array)
             result.device = device
             return result

@@ -22,10 +22,11 @@ from cotan.ir.avals import ShapedArray
 from cotan.ir.primitive import reference
 from cotan.ir.program import Program
 from cotan_cpu import driver, native
-from cotan_cpu.buffers import CpuBuffer, is_exclusive
+from cotan_cpu.buffers import CpuBuffer, buffer_of, is_exclusive
 from cotan_cpu.codegen import jit
-from cotan_cpu.pool import SMALLEST, Block, pool
+from cotan_cpu.pool import SMALLEST, pool
 from cotan_cpu.program import PYTHON_SYMBOLS, HostCall, Source, write
+from cotan_cpu.straight import Made, shaped, write_caller
 
 
 class Code(np.ndarray):
@@ -163,7 +164,7 @@ def _small_call(
     call: Callable[..., None], device: Any, specs: tuple[tuple[tuple[int, ...], np.dtype], ...]
 ) -> Callable[..., list[CpuBuffer]]:
     """The way of programs whose results are all new and small."""
-    empty, new_buffer = np.empty, CpuBuffer
+    empty, new_buffer = np.empty, buffer_of
     if len(specs) == 1:
         ((shape, dtype),) = specs
 
@@ -180,39 +181,6 @@ def _small_call(
         return [new_buffer(array, device) for array in arrays]
 
     return several
-
-
-_MOST_DIRECT = 16
-
-
-@functools.cache
-def _direct_maker(count: int) -> Callable[..., Callable[..., CpuBuffer]]:
-    """Makes functions of ``count`` buffers that run a program with one small new result: straight-line code."""
-    buffers = [f"b{k}" for k in range(count)]
-    arrays = "".join(f"{b}.array, " for b in buffers)
-    lines = [
-        "def make(call, device, shape, dtype, empty, new, CpuBuffer):",
-        f"    def direct({', '.join(buffers)}):",
-        "        array = empty(shape, dtype)",
-        f"        call({arrays}array)",
-        "        result = new(CpuBuffer)",
-        "        result.array = array",
-        "        result.device = device",
-        "        return result",
-        "    return direct",
-    ]
-    names: dict[str, Any] = {}
-    exec(compile("\n".join(lines), __file__, "exec"), names)
-    return names["make"]  # type: ignore[no-any-return]
-
-
-def _shaped(array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """The same memory as an array of another type of the same size."""
-    if array.shape == shape and array.dtype == dtype:
-        return array
-    if type(array.base) is Block:
-        return np.ndarray(shape, dtype, array.base)
-    return np.ndarray(shape, dtype, array)
 
 
 def _copied(array: np.ndarray) -> np.ndarray:
@@ -232,13 +200,14 @@ class CpuExecutable(Executable):
     __slots__ = (
         "_call",
         "_code",
+        "_count",
+        "_direct",
         "_new",
         "_overwrites",
         "_results",
         "_shares",
         "_source",
         "device",
-        "direct",
         "fast_call",
         "forwarded",
         "name",
@@ -267,7 +236,8 @@ class CpuExecutable(Executable):
         self.forwarded = frozenset(number for place, number in self._results if place == "input")
         self._call = self._callable(len(program.inputs) + len(source.outputs))
         self.fast_call = None if self._overwrites else self._short_cut()
-        self.direct = self._straight(len(program.inputs))
+        self._count = len(program.inputs)
+        self._direct: Callable[..., Any] | None = None
 
     def _result(self, program: Program, number: int) -> tuple[str, int]:
         """Where a result is found: ('new', slot), ('input', number) or ('const', number)."""
@@ -292,7 +262,7 @@ class CpuExecutable(Executable):
 
     def _short_cut(self) -> Callable[..., list[CpuBuffer]]:
         call, device, new, results = self._call, self.device, self._new, self._results
-        empty, buffer = pool.empty, CpuBuffer
+        empty, buffer = pool.empty, buffer_of
         if results == tuple(("new", slot) for slot in range(len(new))):
             if all(nbytes < SMALLEST for _, _, nbytes in new):
                 return _small_call(call, device, tuple((shape, dtype) for shape, dtype, _ in new))
@@ -312,21 +282,36 @@ class CpuExecutable(Executable):
 
         return general_call
 
-    def _straight(self, count: int) -> Callable[..., CpuBuffer] | None:
-        """The shortest way for few arguments and one small result."""
-        if self._overwrites or self._results != (("new", 0),) or len(self._new) != 1 or count > _MOST_DIRECT:
-            return None
-        [(shape, dtype, nbytes)] = self._new
-        if nbytes >= SMALLEST:
-            return None
-        return _direct_maker(count)(self._call, self.device, shape, dtype, np.empty, object.__new__, CpuBuffer)
+    @property
+    def direct(self) -> Callable[..., Any] | None:  # type: ignore[override]
+        """See ``Executable``; written at the first use."""
+        if self._direct is None and not self._overwrites:
+            self._direct = self._written((), ())
+        return self._direct
+
+    def donating(self, donated: Sequence[bool]) -> Callable[..., Any]:
+        mask = tuple(donated)
+        return self._written(self._overwrites, mask)
+
+    def _written(self, overwrites: Sequence[int], donated: Sequence[bool]) -> Callable[..., Any]:
+        made = [Made(*kind, taken) for kind, (_, taken) in zip(self._new, self._shares, strict=True)]
+        return write_caller(
+            self._call,
+            self.device,
+            self._count,
+            made,
+            self._results,
+            self._code.constants,
+            overwrites,
+            functools.partial(self.run, donated=donated),
+        )
 
     def _pick(self, arrays: Sequence[np.ndarray], made: Sequence[np.ndarray]) -> list[CpuBuffer]:
         found = {"new": made, "input": arrays, "const": self._code.constants}
         buffers: dict[tuple[str, int], CpuBuffer] = {}
         for place in self._results:
             if place not in buffers:
-                buffers[place] = CpuBuffer(found[place[0]][place[1]], self.device)
+                buffers[place] = buffer_of(found[place[0]][place[1]], self.device)
         return [buffers[place] for place in self._results]
 
     def run(self, args: Sequence[Any], donated: Sequence[bool] = ()) -> list[Any]:
@@ -340,7 +325,7 @@ class CpuExecutable(Executable):
                     # The code works in place: give it a copy of what it may not overwrite.
                     arrays[number] = _copied(arrays[number])
             made = [
-                pool.empty(shape, dtype, nbytes) if number is None else _shaped(arrays[number], shape, dtype)
+                pool.empty(shape, dtype, nbytes) if number is None else shaped(arrays[number], shape, dtype)
                 for (shape, dtype, nbytes), (_, number) in zip(self._new, self._shares, strict=True)
             ]
             self._call(*arrays, *made)

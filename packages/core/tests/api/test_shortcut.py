@@ -145,3 +145,82 @@ def test_the_same_function_shares_its_programs():
 
     first, _ = warmed(double, cnp.ones(3))
     assert find(cotan.jit(double)) is find(first)
+
+
+def test_arguments_by_name_have_a_way_of_their_own():
+    def fun(x, *, scale, shift, mode):
+        return x * scale + shift if mode == "affine" else x
+
+    x, y = cnp.arange(3.0), cnp.ones(3)
+    jitted = cotan.jit(fun, static_argnames="mode")
+    for _ in range(3):
+        np.testing.assert_array_equal(jitted(x, shift=y, mode="affine", scale=x), [1, 2, 5])
+    programs = find(jitted)
+    [entry] = programs.named
+    assert not programs.fast
+    good = {"shift": y, "mode": "affine", "scale": x}
+    np.testing.assert_array_equal(entry((x,), good), [1, 2, 5])
+    others = [
+        {"shift": y, "mode": "other", "scale": x}, {"shift": y, "mode": "affine"}, {**good, "more": 1},
+        {"shift": y, "mode": "affine", "size": x}, {**good, "scale": cnp.ones(4)}, {**good, "scale": 2.0},
+    ]  # fmt: skip
+    for kwargs in others:
+        assert entry((x,), kwargs) is MISS
+    np.testing.assert_array_equal(jitted(x, shift=y, mode="other", scale=x), x)
+
+
+def test_donated_arguments_are_given_up_on_the_short_way():
+    jitted = cotan.jit(lambda state, x: state * 0.5 + x, donate_argnums=0)
+    state, x = cnp.ones(4), cnp.ones(4)
+    for _ in range(3):
+        state = jitted(state, x)
+    [entry] = find(jitted).fast
+    before = state._buffer.array
+    address = before.ctypes.data
+    del before
+    old = state
+    state = entry((state, x))
+    np.testing.assert_array_equal(state, np.full(4, 1.9375, np.float32))
+    assert state._buffer.array.ctypes.data == address  # in place
+    assert old.is_deleted()
+    with pytest.raises(cotan.errors.DeletedArrayError):
+        old + 1
+    assert entry((old, x)) is MISS
+
+
+def test_what_something_else_refers_to_is_not_overwritten_on_the_short_way():
+    jitted = cotan.jit(lambda state, x: state * 0.5 + x, donate_argnums=0)
+    x = cnp.ones(4)
+    jitted(jitted(cnp.ones(4), x), x)
+    [entry] = find(jitted).fast
+    shared = cnp.full((4,), 4.0, "float32")
+    assert entry((shared, shared)) is MISS
+    second = cotan.device_put(shared, shared.device)
+    if second._buffer is shared._buffer:
+        assert entry((shared, x)) is MISS
+    viewed = cnp.full((4,), 4.0, "float32")
+    view = np.asarray(viewed)
+    np.testing.assert_array_equal(entry((viewed, x)), np.full(4, 3.0))
+    np.testing.assert_array_equal(view, np.full(4, 4.0))
+    assert viewed.is_deleted()
+
+
+def test_numpy_arrays_and_numbers_may_be_donated():
+    jitted = cotan.jit(lambda state, x: state * 0.5 + x, donate_argnums=0)
+    host = np.full(4, 4.0, np.float32)
+    for _ in range(4):
+        np.testing.assert_array_equal(jitted(host, 1.0), np.full(4, 3.0))
+    np.testing.assert_array_equal(host, np.full(4, 4.0))
+
+
+@pytest.mark.parametrize("size", [4, 100_000])
+def test_several_results_of_any_size(size):
+    x = cnp.arange(size, dtype="float32")
+    jitted = cotan.jit(lambda x: (x + 1, x, x.sum(), {"none": None}))
+    for _ in range(3):
+        more, same, total, rest = jitted(x)
+    np.testing.assert_array_equal(more, np.arange(size) + 1)
+    np.testing.assert_array_equal(same, np.arange(size))
+    np.testing.assert_allclose(total, size * (size - 1) / 2)
+    assert rest == {"none": None}
+    assert len(find(jitted).fast) == 1

@@ -92,6 +92,11 @@ class Bound(NamedTuple):
             args.insert(position, self.static_args[position])
         return args, {**kwargs, **self.static_kwargs}
 
+    @property
+    def count(self) -> int:
+        """How many positional arguments there are."""
+        return len(self.dynamic[0]) + len(self.static_args)
+
     def names(self, fun: Any, in_tree: PyTreeDef) -> ArgNames:
         """The user's names of the leaves of ``dynamic``."""
         return ArgNames(fun, in_tree, self.positions)

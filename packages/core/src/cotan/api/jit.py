@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cotan.api.arguments import Argnames, Argnums, Options, resolve_options
+from cotan.api.arguments import Argnames, Argnums, Bound, Options, resolve_options
 from cotan.api.flat import Function, check_callable, copy_identity
 from cotan.api.programs import Program, Programs, clear_programs, find_program, programs_of
 from cotan.api.shortcut import MISS, write_entry
@@ -36,6 +36,11 @@ def _jitted(fun: Function, options: Options) -> Function:
             if not kwargs:
                 for entry in programs.fast:
                     result = entry(args)
+                    if result is not MISS:
+                        return result
+            else:
+                for entry in programs.named:
+                    result = entry(args, kwargs)
                     if result is not MISS:
                         return result
             if config.disable_jit:
@@ -96,18 +101,16 @@ def _call(
             program.outer
         )
     outs = run(leaves)
-    if known and not kwargs and len(program.short) < _MOST_ENTRIES:
+    if known and len(program.short) < _MOST_ENTRIES:
         # At the second call, since most programs that are called once are never called again.
-        _add_entry(programs, program, args, bound.static_args, leaves)
+        _add_entry(programs, program, bound, leaves)
     return program.out_tree.unflatten(outs)
 
 
 _MOST_ENTRIES = 8
 
 
-def _add_entry(
-    programs: Programs, program: Program, args: tuple[Any, ...], static: dict[int, Any], leaves: Sequence[Any]
-) -> None:
+def _add_entry(programs: Programs, program: Program, bound: Bound, leaves: Sequence[Any]) -> None:
     """Give calls like this one a way of their own, which is tried before all others."""
     kinds = tuple(map(type, leaves))
     if kinds in program.short:
@@ -116,8 +119,12 @@ def _add_entry(
     ready = program.run.ready()
     if ready is None or any(type(x) is Array and x._device is not ready.device for x in leaves):
         return
-    entry = write_entry(args, static, leaves, ready, program.closed.out_avals, program.out_tree)
-    if entry is not None:
+    entry = write_entry(bound, leaves, ready, program.closed.out_avals, program.out_tree)
+    if entry is None:
+        return
+    if bound.dynamic[1] or bound.static_kwargs:
+        programs.named = (entry, *programs.named[: _MOST_ENTRIES - 1])
+    else:
         programs.fast = (entry, *programs.fast[: _MOST_ENTRIES - 1])
 
 

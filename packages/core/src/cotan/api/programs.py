@@ -78,16 +78,18 @@ MOST = 4096
 
 
 class Programs:
-    """The programs of one function under one set of options, and jit's short cuts to them.
+    """The programs of one function under one set of options, and jit's short cuts to them: ``fast`` for calls by
+    position alone, ``named`` for those with arguments by name.
 
     ``gone`` says why programs that were traced are not here, for reports; empty where none was.
     """
 
-    __slots__ = ("__weakref__", "by_key", "fast", "gone")
+    __slots__ = ("__weakref__", "by_key", "fast", "gone", "named")
 
     def __init__(self) -> None:
         self.by_key: dict[tuple[Any, ...], Program] = {}
-        self.fast: tuple[Callable[[tuple[Any, ...]], Any], ...] = ()
+        self.fast: tuple[Callable[..., Any], ...] = ()
+        self.named: tuple[Callable[..., Any], ...] = ()
         self.gone = ""
         with _lock:
             _all_programs.add(self)
@@ -99,14 +101,14 @@ class Programs:
             with _lock:
                 while len(self.by_key) > MOST:
                     del self.by_key[next(iter(self.by_key))]
-                self.fast = ()
+                self.fast = self.named = ()
         return kept
 
     def clear(self) -> None:
         """Forget all of them."""
         if self.by_key:
             self.gone = "its programs were forgotten (clear_caches, clear_cache)"
-        self.fast = ()
+        self.fast = self.named = ()
         self.by_key.clear()
 
 

@@ -7,22 +7,25 @@ where anything is different. Knows pytrees, Arrays and what ``runtime`` says of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from cotan.api.arguments import Bound
 from cotan.config import Config, config, overriding
 from cotan.ir.avals import ShapedArray, get_aval
 from cotan.ir.trace import current_trace, eval_trace
 from cotan.runtime.array import Array
-from cotan.runtime.compile import Ready
+from cotan.runtime.compile import Ready, references_of_a_named_one
 from cotan.tree import PyTreeDef, tree_structure
 from cotan.tree.treedef import LEAF
 
 MOST_LEAVES = 256
 MISS: Any = object()
-Entry = Callable[[tuple[Any, ...]], Any]
+Entry = Callable[..., Any]
+_UNSHARED = references_of_a_named_one()
 
 
 class _Text:
@@ -87,34 +90,36 @@ def _put_together(spec: Any, leaves: Sequence[str]) -> str | None:
 
 
 def write_entry(
-    args: tuple[Any, ...],
-    static: dict[int, Any],
+    bound: Bound,
     leaves: Sequence[Any],
     ready: Ready,
     out_avals: Sequence[ShapedArray],
     out: PyTreeDef,
 ) -> Entry | None:
-    """The function for calls like the one with ``args``; None where none can be written.
+    """The function for calls like the one at hand; None where none can be written.
+
+    It takes the tuple of positional arguments, and, if there were some, the dictionary of those by name.
 
     Args:
-      args: positional arguments; of those that are not static, the function keeps structure and types only.
-      static: position -> value of the static ones.
-      leaves: the leaves of the others: Arrays, NumPy arrays, numbers.
+      bound: the arguments of the call; of those that are not static, the function keeps structure and types only.
+      leaves: the leaves of these: Arrays, NumPy arrays, numbers.
       ready: how the program runs where they are.
       out_avals, out: the types of the results, and their structure.
     """
     if not 0 < len(leaves) <= MOST_LEAVES or not config.plain_dispatch:
         return None
     text = _Text()
-    text.miss_if(f"len(args) != {len(args)} or current_trace() is not EVAL")
+    named = {**bound.static_kwargs, **bound.dynamic[1]}
+    text.miss_if(f"len(args) != {bound.count} or current_trace() is not EVAL")
+    if named:
+        text.miss_if(f"len(kwargs) != {len(named)}")
     # Where no thread overrides a flag, the flags of the class are read, which is quicker than those of the thread.
     text.lines.append("    flags = config if overriding else Config")
     text.miss_if("flags.key is not KEY or not flags.plain_dispatch")
-    for k, value in static.items():
-        _same_static(text, k, value)
+    for k, value in bound.static_args.items():
+        _same_static(text, f"args[{k}]", value)
     text.lines.append("    try:")
-    dynamic = [(k, x) for k, x in enumerate(args) if k not in static]
-    if not all(text.take_apart(tree_structure(x).spec, f"args[{k}]") for k, x in dynamic):
+    if not _take_all_apart(text, bound):
         return None
     text.lines.append("    except KeyError: return MISS")
     text.names["D"] = ready.device
@@ -122,31 +127,54 @@ def write_entry(
     made = [_check_leaf(text, k, leaf, ready) for k, leaf in enumerate(leaves)]
     if None in made:
         return None
+    given = [k for k, leaf in enumerate(leaves) if ready.donated[k + len(ready.held)] and type(leaf) is Array]
+    _check_given(text, given)
     text.lines.extend(f"    b{k} = {buffer}" for k, buffer in enumerate(made) if buffer)
-    _run(text, ready, len(leaves))
+    _run(text, ready, len(leaves), len(out_avals))
     committed = " or ".join(f"x{k}._committed" for k, leaf in enumerate(leaves) if type(leaf) is Array)
     text.lines.append(f"    committed = {committed or 'False'}")
+    text.lines.extend(f"    x{k}.delete()" for k in given)
     results = [_wrap(text, k, aval) for k, aval in enumerate(out_avals)]
     expression = _put_together(out.spec, results)
     if expression is None:
         text.names["unflatten"] = out.unflatten
         expression = f"unflatten([{', '.join(results)}])"
-    source = "\n".join(["def entry(args):", *text.lines, f"    return {expression}"])
+    head = "def entry(args, kwargs):" if named else "def entry(args):"
+    source = "\n".join([head, *text.lines, f"    return {expression}"])
     exec(compile(source, __file__, "exec"), text.names)
     return text.names["entry"]  # type: ignore[no-any-return]
+
+
+def _take_all_apart(text: _Text, bound: Bound) -> bool:
+    """Lines that find all leaves, in their order, and compare static arguments that are given by name."""
+    args, kwargs = bound.dynamic
+    positions = range(len(args)) if bound.positions is None else bound.positions
+    for name, value in bound.static_kwargs.items():
+        _same_static(text, f"kwargs[{name!r}]", value, "        ")
+    sources = [(f"args[{k}]", x) for k, x in zip(positions, args, strict=True)]
+    sources += [(f"kwargs[{name!r}]", kwargs[name]) for name in sorted(kwargs)]
+    return all(text.take_apart(tree_structure(x).spec, source) for source, x in sources)
 
 
 _PLAIN = (bool, int, float, str, bytes, type(None))
 
 
-def _same_static(text: _Text, k: int, value: Any) -> None:
+def _same_static(text: _Text, source: str, value: Any, indent: str = "    ") -> None:
     """Lines that check a static argument: plain values by type and equality, others by identity."""
-    text.names[f"S{k}"] = value
+    number = len(text.names)
+    text.names[f"S{number}"] = value
     if type(value) in _PLAIN:
-        text.names[f"T{k}"] = type(value)
-        text.miss_if(f"type(args[{k}]) is not T{k} or args[{k}] != S{k}")
+        text.names[f"T{number}"] = type(value)
+        text.miss_if(f"type({source}) is not T{number} or {source} != S{number}", indent)
     else:
-        text.miss_if(f"args[{k}] is not S{k}")
+        text.miss_if(f"{source} is not S{number}", indent)
+
+
+def _check_given(text: _Text, given: Iterable[int]) -> None:
+    """Lines that check of donated Arrays that nobody else refers to their buffers, another argument neither."""
+    for k in given:
+        text.names["references"] = sys.getrefcount
+        text.miss_if(f"references(b{k}) > {_UNSHARED}")
 
 
 def _check_leaf(text: _Text, k: int, leaf: Any, ready: Ready) -> str | None:
@@ -173,23 +201,23 @@ def _check_leaf(text: _Text, k: int, leaf: Any, ready: Ready) -> str | None:
     return None
 
 
-def _run(text: _Text, ready: Ready, count: int) -> None:
+def _run(text: _Text, ready: Ready, count: int, results: int) -> None:
     """Lines that run the program and name the buffers of its results."""
     for k, buffer in enumerate(ready.held):
         text.names[f"h{k}"] = buffer
     operands = ", ".join([*(f"h{k}" for k in range(len(ready.held))), *(f"b{k}" for k in range(count))])
     if ready.direct is not None:
         text.names["direct"] = ready.direct
-        text.lines.append(f"    r = (direct({operands}),)")
+        text.lines.append(f"    {', '.join(f'r{k}' for k in range(results)) or '_'} = direct({operands})")
     else:
         text.names["call"] = ready.call
-        text.lines.append(f"    r = call([{operands}])")
+        text.lines.append(f"    [{', '.join(f'r{k}' for k in range(results))}] = call([{operands}])")
 
 
 def _wrap(text: _Text, k: int, aval: ShapedArray) -> str:
     """Lines that make result ``k`` an Array: what its constructor does, without the call."""
     text.names[f"A{k}"] = aval
     text.lines.append(
-        f"    y{k} = new(Array); y{k}.aval = A{k}; y{k}._buffer = r[{k}]; y{k}._device = D; y{k}._committed = committed"
+        f"    y{k} = new(Array); y{k}.aval = A{k}; y{k}._buffer = r{k}; y{k}._device = D; y{k}._committed = committed"
     )
     return f"y{k}"

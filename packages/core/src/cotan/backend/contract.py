@@ -104,7 +104,7 @@ class Executable(ABC):
     fast_call: Callable[..., Any] | None = None
     """Optional short cut for synchronous programs without donation: ``fast_call(buffers) -> list of buffers``."""
     direct: Callable[..., Any] | None = None
-    """The same for those with one result: ``direct(*buffers) -> buffer``."""
+    """The same without lists: ``direct(*buffers)`` is the buffer of the only result, or a tuple of several."""
     forwarded: frozenset[int] | None = None
     """For programs that have run when ``run`` returns: the arguments whose memory a result may share. As the others the
     caller's NumPy arrays are then read in place. None: the program may still be running, so they are copied."""
@@ -118,6 +118,10 @@ class Executable(ABC):
           donated: per argument, whether its memory may be taken over; such buffers are deleted afterwards. A buffer
             whose memory something else still holds is copied, not overwritten.
         """
+
+    def donating(self, donated: Sequence[bool]) -> Callable[..., Any] | None:
+        """Optional: ``direct`` for calls that give up those arguments, whose buffers nobody else refers to."""
+        return None
 
     def cost(self) -> list[tuple[str, float]]:
         """(step, estimated seconds) in order, for explanations; may be empty."""

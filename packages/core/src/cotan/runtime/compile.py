@@ -41,6 +41,14 @@ def _references(x: Array) -> int:
     return sys.getrefcount(x._buffer)
 
 
+def references_of_a_named_one() -> int:
+    """What ``sys.getrefcount`` says of a buffer that one Array and one variable refer to."""
+    x = Array.__new__(Array)
+    x._buffer = object()  # type: ignore[assignment]
+    buffer = x._buffer
+    return sys.getrefcount(buffer)
+
+
 def _references_of_an_unshared_one() -> int:
     x = Array.__new__(Array)
     x._buffer = object()  # type: ignore[assignment]
@@ -72,8 +80,10 @@ class Ready(NamedTuple):
     Attributes:
       held: buffers that come before those of the arguments.
       call: from a list of buffers to those of the results.
-      direct: from buffers, one by one, to the buffer of the one result; or None.
+      direct: from buffers, one by one, to the buffer of the one result or a tuple of several; or None.
       copied: numbers of the operands of which a result may share the memory; None: all.
+      donated: for each operand, those that are held included, whether the call gives it up. If any is, then ``direct``
+        is the only way, and only for donated buffers that one Array alone refers to.
     """
 
     device: Device
@@ -81,10 +91,12 @@ class Ready(NamedTuple):
     call: Callable[[Sequence[Any]], Buffers]
     direct: Callable[..., Any] | None
     copied: frozenset[int] | None
+    donated: tuple[bool, ...]
 
     def copies(self, argument: int) -> bool:
         """Whether that argument is copied if it is a NumPy array."""
-        return self.copied is None or argument + len(self.held) in self.copied
+        operand = argument + len(self.held)
+        return self.copied is None or operand in self.copied or self.donated[operand]
 
 
 class Compiled:
@@ -236,13 +248,19 @@ class Compiled:
         return self.on(device).executable
 
     def ready(self, held: Sequence[Array] = ()) -> Ready | None:
-        """How it ran last, with ``held`` before the arguments; None if it did not run yet, or gives up arguments."""
+        """How it ran last, with ``held`` before the arguments; None if it did not run yet, or knows no short way."""
         device, call = self._fast
-        if call is None or self.donates:
+        if call is None:
             return None
         program = self.on(device)
-        direct = None if program.executable is None else program.executable.direct
-        return Ready(device, tuple([x._buffer for x in held]), call, direct, program.copied)
+        executable = program.executable
+        if self.donates:
+            direct = None if executable is None else executable.donating(self.donated)
+            if direct is None:
+                return None
+        else:
+            direct = None if executable is None else executable.direct
+        return Ready(device, tuple([x._buffer for x in held]), call, direct, program.copied, self.donated)
 
     def bound_to(self, device: Device, values: Sequence[Array]) -> Callable[[Sequence[Any]], list[Array]]:
         """The program on ``device``, wherever the arguments are, as a function of those after the first ones, which
