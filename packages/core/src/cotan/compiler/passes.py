@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from cotan.compiler.keys import over_words
 from cotan.dtypes import ExtendedDType, float0
 from cotan.errors import UnsupportedError, scope_of, within
 from cotan.ir.avals import ShapedArray
@@ -150,14 +151,16 @@ def decompose_jaxpr(closed: ClosedJaxpr, supported: Container[Primitive]) -> Clo
     """``closed`` in terms of the ``supported`` primitives alone.
 
     Calls are inlined; any other primitive that is not supported is replaced by its ``decompose`` rule, again and again.
+    What moves random keys moves their words instead: to a backend keys are arrays of words.
 
     Raises:
       UnsupportedError: a primitive is neither supported nor has a decomposition; the message names it.
     """
 
     def expand(eqn: Eqn) -> ClosedJaxpr | None:
-        if eqn.primitive in supported:
-            return None
+        words = over_words(eqn)
+        if words is not None or eqn.primitive in supported:
+            return words
         inner = _inlined(eqn) or trace_decomposition(eqn)
         if inner is None:
             raise UnsupportedError(
