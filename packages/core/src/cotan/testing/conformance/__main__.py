@@ -1,0 +1,61 @@
+"""``python -m cotan.testing.conformance --backend NAME``: runs the kit, prints a summary, writes the support table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from cotan.errors import BackendUnavailableError
+from cotan.testing.conformance import BATCH, LEVELS, Case, Outcome, run
+from cotan.testing.conformance.catalogue import write_manifest
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; its exit status is 0 if the backend conforms, 1 if not, 2 for what cannot be run."""
+    parser = argparse.ArgumentParser(prog="python -m cotan.testing.conformance", description="Test a backend of cotan.")
+    parser.add_argument("--backend", help="its name")
+    parser.add_argument("--level", choices=LEVELS, help="the door to test; all that it claims if not told")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the support table (Markdown) there")
+    parser.add_argument("--expected", type=Path, metavar="FILE", help="expected failures (TOML)")
+    parser.add_argument("--only", default="", metavar="CASES", help="the beginning of names, or a pattern of them")
+    parser.add_argument("--batch", type=int, default=BATCH, help=f"programs that are compiled as one ({BATCH})")
+    parser.add_argument("--device", type=int, default=0, help="the number of the device (0)")
+    parser.add_argument("--verbose", action="store_true", help="name every case")
+    parser.add_argument("--write-manifest", action="store_true", help="write the list of all cases anew")
+    given = parser.parse_args(arguments)
+    if given.write_manifest:
+        write_manifest()
+        return 0
+    if given.backend is None:
+        parser.error("--backend is needed")
+    if given.expected is not None and not given.expected.exists():
+        parser.error(f"there is no file {given.expected}")
+
+    def tell(case: Case, outcome: Outcome) -> None:
+        if outcome.status == "failed":
+            print(f"FAILED {case.name}\n    {outcome.message.strip()}\n".replace("\n", "\n    ").rstrip(), flush=True)
+        elif given.verbose:
+            print(f"{outcome.status:<8} {case.name}", flush=True)
+
+    try:
+        report = run(
+            given.backend,
+            given.level,
+            only=given.only,
+            expected=given.expected,
+            batch=given.batch,
+            device=given.device,
+            progress=tell,
+        )
+    except (BackendUnavailableError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(report.summary())
+    if given.report is not None:
+        given.report.write_text(report.table(), encoding="utf-8")
+    return 0 if report.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""What the kit tests, area by area: each module here has ``cases()``."""
