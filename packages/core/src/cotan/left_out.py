@@ -15,18 +15,7 @@ _REASONS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("extend", "interpreters", "api_util"), "how programs are transformed inside is not public"),
     },
     "cotan.lax": {
-        **dict.fromkeys(("psend", "precv", "ragged_all_to_all"), _ONE_DEVICE),
-        **dict.fromkeys(
-            ("rng_uniform", "rng_bit_generator", "RandomAlgorithm"), "random numbers come from keys: cotan.random.bits"
-        ),
-        **dict.fromkeys(("AccuracyMode", "Tolerance"), "elementary functions have one accuracy here"),
-        **dict.fromkeys(
-            ("DotAlgorithm", "DotAlgorithmPreset"), "choose by `precision` and `preferred_element_type` instead"
-        ),
-        **dict.fromkeys(
-            ("ragged_dot", "ragged_dot_general", "RaggedDotDimensionNumbers"),
-            "multiply by one-hot groups, or loop over the groups",
-        ),
+        **dict.fromkeys(("psend", "precv"), _ONE_DEVICE),
     },
     "cotan.profiler": {
         **dict.fromkeys(

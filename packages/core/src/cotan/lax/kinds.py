@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from cotan.primitives.dot import Precision
+from cotan.primitives.dot_algorithm import DotAlgorithm, DotAlgorithmPreset
 
-PrecisionLike: TypeAlias = str | Precision | tuple[str, str] | tuple[Precision, Precision] | None
+PrecisionLike: TypeAlias = (
+    str | Precision | tuple[str, str] | tuple[Precision, Precision] | DotAlgorithm | DotAlgorithmPreset | None
+)
 DotDimensionNumbers: TypeAlias = tuple[tuple[Sequence[int], Sequence[int]], tuple[Sequence[int], Sequence[int]]]

@@ -12,6 +12,7 @@ from cotan.ir import primitive as tables
 from cotan.ir import scalar
 from cotan.ir.avals import ShapedArray, get_aval, shaped, tangent_aval
 from cotan.primitives import define, taylor
+from cotan.primitives.accuracy import elementary
 from cotan.primitives.compare import eq, ge, gt, lt, select
 from cotan.primitives.define import BY_DECOMPOSITION, NOT_LINEAR, binary, first_order, unary
 from cotan.primitives.operands import (
@@ -260,16 +261,16 @@ def integer_pow(x: Any, y: int) -> Any:
     return _integer_pow_bind(x, y=int(y))
 
 
-sqrt_p, sqrt = unary(
+sqrt_p, sqrt = elementary(
     "sqrt", INEXACT, reference=np.sqrt, kernel=scalar.sqrt, jvp=lambda t, x, y: mul(t, div(0.5, y)),
     jet=lambda u, y: series.root(u, y), does="The square root.",
 )  # fmt: skip
-rsqrt_p, rsqrt = unary(
+rsqrt_p, rsqrt = elementary(
     "rsqrt", INEXACT, reference=lambda x: np.divide(np.ones((), x.dtype), np.sqrt(x)), kernel=scalar.rsqrt,
     jvp=lambda t, x, y: mul(t, mul(div(y, x), -0.5)), jet=lambda u, y: series.power(u, y, -0.5),
     decompose=lambda x: div(1, sqrt(x)), does="1 / sqrt(x).",
 )  # fmt: skip
-cbrt_p, cbrt = unary(
+cbrt_p, cbrt = elementary(
     "cbrt", FLOAT, reference=np.cbrt, kernel=scalar.cbrt, jvp=lambda t, x, y: mul(t, div(1 / 3, square(y))),
     jet=lambda u, y: series.power(u, y, 1 / 3), does="The cube root.",
 )  # fmt: skip

@@ -189,7 +189,7 @@ def _select_keys(which: Any, cases: Sequence[Any]) -> Any:
     words = [random_unwrap(case) for case in cases]
     shape = shape_of(which)
     if shape:
-        which = broadcast_in_dim(which, (*shape, 2), tuple(range(len(shape))))
+        which = broadcast_in_dim(which, shape + cases[0].dtype.trailing, tuple(range(len(shape))))
     return random_wrap(select_n_p.bind(which, *words), impl=cases[0].dtype.impl)
 
 

@@ -20,6 +20,7 @@ from cotan.ir.primitive import abstract, batch, cost, decompose, kernel, over_st
 from cotan.primitives.arithmetic import mul
 from cotan.primitives.compare import ne
 from cotan.primitives.define import bilinear, first_order
+from cotan.primitives.dot_algorithm import algorithm_of, dot_by_algorithm
 from cotan.primitives.operands import BOOLEAN, PLAIN, quiet, shape_of
 from cotan.primitives.shape import ints, inverse
 from cotan.structural import broadcast_in_dim, convert_element_type, reduce_sum, transpose
@@ -83,7 +84,8 @@ def dot_general(
     Args:
       lhs, rhs: arrays of one dtype.
       dimension_numbers: ``((lhs_contracting, rhs_contracting), (lhs_batch, rhs_batch))``, tuples of axes.
-      precision: None, 'default', 'high', 'highest' or a ``Precision``, or a pair of them.
+      precision: None, 'default', 'high', 'highest' or a ``Precision``, or a pair of them; or a ``DotAlgorithm``, a
+        ``DotAlgorithmPreset`` or the name of one.
       preferred_element_type: dtype in which to sum and of the result; None: that of the operands.
 
     Returns:
@@ -99,14 +101,19 @@ def dot_general(
     """
     (lhs_contract, rhs_contract), (lhs_batch, rhs_batch) = dimension_numbers
     axes = [ints("dot_general", "dimension_numbers", d) for d in (lhs_contract, rhs_contract, lhs_batch, rhs_batch)]
+    numbers = ((axes[0], axes[1]), (axes[2], axes[3]))
     preferred = None if preferred_element_type is None else dtypes.canonicalize_dtype(preferred_element_type)
-    return dot_general_p.bind(
-        lhs,
-        rhs,
-        dimension_numbers=((axes[0], axes[1]), (axes[2], axes[3])),
-        precision=canonicalize_precision(precision),
-        preferred_element_type=preferred,
-    )
+    algorithm = algorithm_of(precision)
+    if algorithm is None:
+        exactness = canonicalize_precision(precision)
+        return dot_general_p.bind(
+            lhs, rhs, dimension_numbers=numbers, precision=exactness, preferred_element_type=preferred
+        )
+
+    def product(x: Any, y: Any, dtype: Any) -> Any:
+        return dot_general_p.bind(x, y, dimension_numbers=numbers, precision=None, preferred_element_type=dtype)
+
+    return dot_by_algorithm(product, lhs, rhs, algorithm, preferred)
 
 
 def _free(rank: int, contract: Shape, batch: Shape) -> Shape:

@@ -124,7 +124,7 @@ def _(k0: Any, k1: Any, c0: Any, c1: Any) -> list[Any]:
 
 tables.cost[threefry2x32_p] = lambda ins, outs, **params: (110 * outs[0].size, sum(x.nbytes for x in (*ins, *outs)))
 
-# ---- Keys: arrays of key type hold words uint32[..., 2]; wrapping and unwrapping change the type alone
+# ---- Keys: arrays of key type hold words uint32[..., n]; wrapping and unwrapping change the type alone
 
 random_wrap_p = first_order("random_wrap", required=True)
 random_unwrap_p = first_order("random_unwrap", required=True)
@@ -132,23 +132,25 @@ _SAME_BUFFER = none("a change of type alone: basic")
 
 
 def random_wrap(base: Any, *, impl: str = "threefry2x32") -> Any:
-    """Typed keys of shape s from words uint32[s, 2].
+    """Typed keys of shape s from words uint32[s, n], n of which make a key of that generator.
 
     Raises:
-      TypeError: another dtype, or a last axis that does not have two elements.
+      TypeError: another dtype, or a last axis of another extent.
     """
     return random_wrap_p.bind(base, impl=impl)
 
 
 @tables.abstract(random_wrap_p)
 def _(x: ShapedArray, *, impl: str) -> ShapedArray:
-    if x.dtype != np.uint32 or x.shape[-1:] != (2,):
-        raise TypeError(f"random_wrap: key words must be uint32[..., 2], got {x.dtype} of shape {x.shape}")
-    return shaped(x.shape[:-1], dtypes.KeyType(impl))
+    dtype = dtypes.KeyType(impl)
+    if x.dtype != np.uint32 or x.shape[-1:] != dtype.trailing:
+        words = f"uint32[..., {dtype.trailing[0]}]"
+        raise TypeError(f"random_wrap: key words must be {words}, got {x.dtype} of shape {x.shape}")
+    return shaped(x.shape[:-1], dtype)
 
 
 def random_unwrap(keys: Any) -> Any:
-    """The words uint32[s, 2] of typed keys of shape s.
+    """The words uint32[s, n] of typed keys of shape s.
 
     Raises:
       TypeError: not an array of keys.
@@ -160,7 +162,7 @@ def random_unwrap(keys: Any) -> Any:
 def _(keys: ShapedArray) -> ShapedArray:
     if not isinstance(keys.dtype, dtypes.KeyType):
         raise TypeError(f"random_unwrap takes typed keys (see cotan.random.key), got {keys.dtype}")
-    return shaped((*keys.shape, 2), np.dtype(np.uint32))
+    return shaped(keys.shape + keys.dtype.trailing, np.dtype(np.uint32))
 
 
 define.zero_derivative(random_wrap_p)

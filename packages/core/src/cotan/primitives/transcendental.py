@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cotan.ir import scalar
+from cotan.primitives.accuracy import elementary
 from cotan.primitives.arithmetic import add, div, mul, neg, rsqrt, series, square, sub
 from cotan.primitives.define import binary, unary
 from cotan.primitives.operands import FLOAT, INEXACT
@@ -17,22 +18,28 @@ _LOG2 = math.log(2.0)
 
 # ---- Exponentials and logarithms
 
-exp_p, exp = unary(
-    "exp", INEXACT, reference=np.exp, kernel=scalar.exp, jvp=lambda t, x, y: mul(t, y), jet=series.exp, does="e**x."
+exp_p, exp = elementary(
+    "exp",
+    INEXACT,
+    reference=np.exp,
+    kernel=scalar.exp,
+    jvp=lambda t, x, y: mul(t, y),
+    jet=series.exp,
+    does="e**x.",
 )
-exp2_p, exp2 = unary(
+exp2_p, exp2 = elementary(
     "exp2", INEXACT, reference=np.exp2, kernel=scalar.exp2, jvp=lambda t, x, y: mul(t, mul(y, _LOG2)),
     jet=lambda u, y: series.exp(u, y, _LOG2), does="2**x.",
 )  # fmt: skip
-expm1_p, expm1 = unary(
+expm1_p, expm1 = elementary(
     "expm1", INEXACT, reference=np.expm1, kernel=scalar.expm1, jvp=lambda t, x, y: mul(t, add(y, 1)),
     jet=lambda u, y: series.exp(u, add(y, 1)), does="e**x - 1, exact near 0.",
 )  # fmt: skip
-log_p, log = unary(
+log_p, log = elementary(
     "log", INEXACT, reference=np.log, kernel=scalar.log, jvp=lambda t, x, y: div(t, x), jet=BY_SLOPE,
     does="The natural logarithm.",
 )  # fmt: skip
-log1p_p, log1p = unary(
+log1p_p, log1p = elementary(
     "log1p", INEXACT, reference=np.log1p, kernel=scalar.log1p, jvp=lambda t, x, y: div(t, add(x, 1)),
     jet=BY_SLOPE, does="The natural logarithm of 1 + x, exact near 0.",
 )  # fmt: skip
@@ -43,7 +50,7 @@ def _logistic(x: Any) -> Any:
     return np.divide(one, np.add(one, np.exp(np.negative(x))))
 
 
-logistic_p, logistic = unary(
+logistic_p, logistic = elementary(
     "logistic", INEXACT, reference=_logistic, kernel=scalar.logistic, jvp=lambda t, x, y: mul(t, mul(y, sub(1, y))),
     jet=lambda u, y: series.riccati(u, y, mul(y, sub(1, y)), 1, -1),
     decompose=lambda x: div(1, add(exp(neg(x)), 1)), does="1 / (1 + e**-x).",
@@ -52,15 +59,15 @@ logistic_p, logistic = unary(
 
 # ---- Circular functions
 
-sin_p, sin = unary(
+sin_p, sin = elementary(
     "sin", INEXACT, reference=np.sin, kernel=scalar.sin, jvp=lambda t, x, y: mul(t, cos(x)),
     jet=lambda u, y: series.pair(u, y, cos(u[0]), -1), does="The sine.",
 )  # fmt: skip
-cos_p, cos = unary(
+cos_p, cos = elementary(
     "cos", INEXACT, reference=np.cos, kernel=scalar.cos, jvp=lambda t, x, y: mul(t, neg(sin(x))),
     jet=lambda u, y: series.pair(u, y, neg(sin(u[0])), -1), does="The cosine.",
 )  # fmt: skip
-tan_p, tan = unary(
+tan_p, tan = elementary(
     "tan", INEXACT, reference=np.tan, kernel=scalar.tan, jvp=lambda t, x, y: mul(t, add(square(y), 1)),
     jet=lambda u, y: series.riccati(u, y, add(square(y), 1), 0, 1), does="The tangent.",
 )  # fmt: skip
@@ -97,7 +104,7 @@ cosh_p, cosh = unary(
     "cosh", INEXACT, reference=np.cosh, kernel=scalar.cosh, jvp=lambda t, x, y: mul(t, sinh(x)),
     jet=lambda u, y: series.pair(u, y, sinh(u[0]), 1), does="The hyperbolic cosine.",
 )  # fmt: skip
-tanh_p, tanh = unary(
+tanh_p, tanh = elementary(
     "tanh", INEXACT, reference=np.tanh, kernel=scalar.tanh, jvp=lambda t, x, y: mul(t, mul(sub(1, y), add(y, 1))),
     jet=lambda u, y: series.riccati(u, y, mul(sub(1, y), add(y, 1)), 0, -1), does="The hyperbolic tangent.",
 )  # fmt: skip

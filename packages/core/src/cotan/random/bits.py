@@ -1,4 +1,7 @@
-"""Raw random bits of any width from a key, in both counter layouts. Knows no distribution."""
+"""Raw random bits of any width from the words of a key: Threefry's in both counter layouts, or Philox's.
+
+Knows no distribution.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,17 @@ import numpy as np
 
 from cotan import lax
 from cotan.config import config
-from cotan.random.keys import cipher, cipher_of_halves, counters
+from cotan.random import rbg
+from cotan.random.threefry import cipher, cipher_of_halves, counters
 
 UINTS = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16), 32: np.dtype(np.uint32), 64: np.dtype(np.uint64)}
 
 
-def random_bits(words: tuple[Any, Any], width: int, shape: tuple[int, ...]) -> Any:
+def random_bits(words: tuple[Any, ...], width: int, shape: tuple[int, ...]) -> Any:
     """Unsigned integers of ``width`` (8, 16, 32 or 64) bits, uniform over their range, of the given shape."""
+    if len(words) == 4:
+        return rbg.bits(words, shape, UINTS[width])
+    words = (words[0], words[1])
     if config.threefry_partitionable:
         return _by_position(words, width, shape)
     return _by_halves(words, width, shape)

@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from cotan import lax
+from cotan import dtypes, lax
 from cotan import numpy as cnp
 from cotan.api import custom_jvp, jit, vmap
 from cotan.nn.functions import softmax
 from cotan.random.arguments import Shape, common_shape, extents, float_dtype
-from cotan.random.gamma_slope import log_slope, slope
 from cotan.random.keys import split
 from cotan.random.sampling import exponential, normal, rademacher, uniform
 
@@ -79,8 +78,16 @@ def _sampler(log: bool, derivative: Callable[[Any, Any], Any]) -> Callable[[Any,
     return jit(draw)  # type: ignore[no-any-return]
 
 
-_draw = _sampler(False, slope)
-_draw_log = _sampler(True, log_slope)
+def _log_slope(a: Any, log_x: Any) -> Any:
+    """d(log x)/da from the logarithm of x, also where x itself underflows: there P is x^a / gamma(a + 1)."""
+    x = cnp.exp(log_x)
+    tiny = x < float(dtypes.finfo(a.dtype).eps) ** 2 * a
+    usual = lax.random_gamma_grad(cnp.where(tiny, 1, a), cnp.where(tiny, 1, x)) / cnp.where(tiny, 1, x)
+    return cnp.where(tiny, (lax.digamma(a + 1) - log_x) / a, usual)
+
+
+_draw = _sampler(False, lax.random_gamma_grad)
+_draw_log = _sampler(True, _log_slope)
 
 
 def _parameter(x: Any, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -1,7 +1,7 @@
-"""Keys of the splittable generator: making, splitting and folding them, typed (``key<fry>``) and raw (``uint32[2]``).
+"""Keys of the splittable generators: making, splitting and folding them, typed (``key<fry>``) and raw (``uint32[2]``).
 
-The generator is Threefry-2x32 with 20 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
-Layouts of counters follow the documented behaviour of ``jax.random`` bit for bit. Knows no distribution.
+Threefry-2x32 is the usual generator; 'rbg' and 'unsafe_rbg' have keys of four words and take their bits from Philox.
+Knows no distribution, and not how bits are made.
 """
 
 from __future__ import annotations
@@ -14,14 +14,21 @@ import numpy as np
 from cotan import dtypes, lax
 from cotan import numpy as cnp
 from cotan.config import config
-from cotan.primitives.random_bits import random_unwrap, random_wrap, threefry2x32
+from cotan.primitives.random_bits import random_unwrap, random_wrap
+from cotan.random import rbg, threefry
 
-IMPLEMENTATIONS = ("threefry2x32",)
-_SHORT_NAMES = {"fry": "threefry2x32"}
+# How many words a key of a generator has, and how new keys come from it.
+_WORDS = {"threefry2x32": 2, "rbg": 4, "unsafe_rbg": 4}
+_SPLIT = {"threefry2x32": threefry.split_data, "rbg": rbg.split_data, "unsafe_rbg": rbg.unsafe_split_data}
+_FOLD = {"threefry2x32": threefry.fold_data, "rbg": rbg.fold_data, "unsafe_rbg": rbg.unsafe_fold_data}
+IMPLEMENTATIONS = tuple(_WORDS)
+_SHORT_NAMES = {"fry": "threefry2x32", "urbg": "unsafe_rbg"}
+dtypes.define_key_type("rbg", "rbg", (4,))
+dtypes.define_key_type("unsafe_rbg", "urbg", (4,))
 
 
 def _implementation(impl: Any, fun_name: str) -> str:
-    name = config.default_prng_impl if impl is None else str(impl)
+    name = config.default_prng_impl if impl is None else impl.impl if isinstance(impl, dtypes.KeyType) else str(impl)
     name = _SHORT_NAMES.get(name, name)
     if name not in IMPLEMENTATIONS:
         raise ValueError(f"{fun_name}: there is no generator {name!r}; known: {', '.join(IMPLEMENTATIONS)}")
@@ -33,8 +40,13 @@ def is_typed(key: Any) -> bool:
     return isinstance(getattr(key, "dtype", None), dtypes.KeyType)
 
 
-def key_words(key: Any, fun_name: str) -> tuple[Any, Any]:
-    """The two uint32 words of one key.
+def generator(key: Any) -> str:
+    """The name of a key's generator; of raw keys, the configured one."""
+    return str(key.dtype.impl) if is_typed(key) else _implementation(None, "key_impl")
+
+
+def key_words(key: Any, fun_name: str) -> tuple[Any, ...]:
+    """The uint32 words of one key: two for Threefry, four for the others.
 
     Raises:
       TypeError: not a key, or several keys at once.
@@ -53,20 +65,27 @@ def key_words(key: Any, fun_name: str) -> tuple[Any, Any]:
                 f"{fun_name} needs a key as its first argument, from cotan.random.key(seed), and got "
                 f"{type(key).__name__}"
             )
-        if shape != (2,):
+        count = _WORDS[generator(key)]
+        if shape != (count,):
             raise TypeError(
-                f"{fun_name} takes a single key (uint32[2]) and got shape {shape}; "
+                f"{fun_name} takes a single key (uint32[{count}]) and got shape {shape}; "
                 f"map over several: cotan.vmap(lambda key: cotan.random.{fun_name}(key, ...))(keys)"
             )
         data = key
-    return lax.index_in_dim(data, 0, 0, keepdims=False), lax.index_in_dim(data, 1, 0, keepdims=False)
+    return tuple(lax.index_in_dim(data, n, 0, keepdims=False) for n in range(data.shape[0]))
 
 
 def _like(key: Any, data: Any) -> Any:
     return random_wrap(data, impl=key.dtype.impl) if is_typed(key) else data
 
 
-def _seed_data(seed: Any, fun_name: str) -> Any:
+def _seed_data(seed: Any, fun_name: str, impl: str) -> Any:
+    """The words of a seed's key: its upper and lower half, once or twice."""
+    words = _seed_words(seed, fun_name)
+    return words if _WORDS[impl] == 2 else lax.concatenate([words, words], 0)
+
+
+def _seed_words(seed: Any, fun_name: str) -> Any:
     if isinstance(seed, int) and not isinstance(seed, bool):
         bits = seed & (0xFFFFFFFFFFFFFFFF if config.enable_x64 else 0xFFFFFFFF)
         if not -(2**63) <= seed < 2**64:
@@ -89,47 +108,60 @@ def _seed_data(seed: Any, fun_name: str) -> Any:
 
 
 def PRNGKey(seed: Any, *, impl: Any = None) -> Any:
-    """A raw key, uint32[2], from an integer seed.
+    """A raw key, uint32[2] (or uint32[4], of the generators 'rbg' and 'unsafe_rbg'), from an integer seed.
 
     >>> import cotan
     >>> cotan.random.PRNGKey(7)
     Array([0, 7], dtype=uint32)
     """
-    _implementation(impl, "PRNGKey")
-    return _seed_data(seed, "PRNGKey")
+    return _seed_data(seed, "PRNGKey", _implementation(impl, "PRNGKey"))
 
 
-def key(seed: Any, *, impl: Any = None) -> Any:
-    """A typed key, a scalar of dtype ``key<fry>``, from an integer seed.
+def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Any:
+    """A typed key, a scalar of dtype ``key<fry>`` or that of another generator, from an integer seed.
 
     Args:
       seed: an integer; 64-bit seeds are truncated to 32 bits unless 64-bit mode is on.
-      impl: the generator, 'threefry2x32' (default).
+      impl: the generator: 'threefry2x32' (default), whose numbers are the same everywhere and for each example under
+        ``vmap``; 'rbg', whose keys split as Threefry's do and whose bits come from Philox; 'unsafe_rbg', which splits
+        by Philox too.
+      dtype: the dtype of the key, instead of ``impl``.
+
+    Raises:
+      ValueError: there is no such generator, or both are given.
 
     >>> import cotan
     >>> cotan.random.key(0).dtype
     key<fry>
     """
-    name = _implementation(impl, "key")
-    return random_wrap(_seed_data(seed, "key"), impl=name)
+    if impl is not None and dtype is not None:
+        raise ValueError("key: give the generator by impl or by dtype, not by both")
+    name = _implementation(impl if dtype is None else dtype, "key")
+    return random_wrap(_seed_data(seed, "key", name), impl=name)
 
 
 def key_data(keys: Any) -> Any:
-    """The words of typed keys: uint32[..., 2]. Raw keys pass unchanged."""
+    """The words of typed keys: uint32[..., 2], or 4 words of other generators. Raw keys pass unchanged.
+
+    >>> import cotan
+    >>> cotan.random.key_data(cotan.random.key(7, impl="rbg"))
+    Array([0, 7, 0, 7], dtype=uint32)
+    """
     return random_unwrap(keys) if is_typed(keys) else cnp.asarray(keys)
 
 
 def wrap_key_data(data: Any, *, impl: Any = None) -> Any:
-    """Typed keys from words uint32[..., 2].
+    """Typed keys from words uint32[..., 2] (4 words for the generators 'rbg' and 'unsafe_rbg').
 
     Raises:
       TypeError: another dtype or trailing extent.
     """
     name = _implementation(impl, "wrap_key_data")
     data = cnp.asarray(data)
-    if data.dtype != np.uint32 or data.ndim == 0 or data.shape[-1] != 2:
+    count = _WORDS[name]
+    if data.dtype != np.uint32 or data.ndim == 0 or data.shape[-1] != count:
         raise TypeError(
-            f"wrap_key_data needs the words of keys, uint32[..., 2], and got {data.dtype} of shape {data.shape}"
+            f"wrap_key_data needs the words of keys, uint32[..., {count}], and got {data.dtype} of shape {data.shape}"
         )
     return random_wrap(data, impl=name)
 
@@ -154,37 +186,6 @@ def clone(keys: Any) -> Any:
     return keys
 
 
-def counters(shape: tuple[int, ...]) -> tuple[Any, Any]:
-    """For every element of ``shape`` its row-major number as (high, low) uint32 words."""
-    size = int(np.prod(shape, dtype=object)) if shape else 1
-    if size < 2**32:
-        low = lax.reshape(lax.iota(np.uint32, size), shape)
-        return lax.full(shape, 0, np.uint32), low
-    with config.override(enable_x64=True):
-        numbers = lax.reshape(lax.iota(np.uint64, size), shape)
-        high = lax.convert_element_type(lax.shift_right_logical(numbers, np.uint64(32)), np.uint32)
-        return high, lax.convert_element_type(numbers, np.uint32)
-
-
-def cipher(words: tuple[Any, Any], high: Any, low: Any) -> tuple[Any, Any]:
-    """Threefry-2x32 of the counters (high, low) under one key."""
-    shape = low.shape
-    k0, k1 = (lax.broadcast_in_dim(word, shape, ()) for word in words)
-    first, second = threefry2x32(k0, k1, high, low)
-    return first, second
-
-
-def cipher_of_halves(words: tuple[Any, Any], count: Any) -> Any:
-    """The original layout: a flat counter vector is cut in halves that are the two words (odd: padded with 0)."""
-    size = count.shape[0]
-    if size % 2:
-        count = lax.concatenate([count, lax.full((1,), 0, np.uint32)], 0)
-    half = count.shape[0] // 2
-    first, second = cipher(words, lax.slice(count, (0,), (half,)), lax.slice(count, (half,), (2 * half,)))
-    joined = lax.concatenate([first, second], 0)
-    return lax.slice(joined, (0,), (size,)) if size % 2 else joined
-
-
 def split(key: Any, num: int | tuple[int, ...] = 2) -> Any:
     """New, independent keys: shape ``num`` (an int or a tuple) of the same kind as ``key``.
 
@@ -193,14 +194,7 @@ def split(key: Any, num: int | tuple[int, ...] = 2) -> Any:
     """
     shape = tuple(map(operator.index, num)) if isinstance(num, tuple | list) else (operator.index(num),)
     words = key_words(key, "split")
-    if config.threefry_partitionable:
-        first, second = cipher(words, *counters(shape))
-        axis = len(shape)
-        data = lax.concatenate([lax.expand_dims(first, (axis,)), lax.expand_dims(second, (axis,))], axis)
-    else:
-        size = int(np.prod(shape))
-        data = lax.reshape(cipher_of_halves(words, lax.iota(np.uint32, 2 * size)), (*shape, 2))
-    return _like(key, data)
+    return _like(key, _SPLIT[generator(key)](words, shape))
 
 
 def fold_in(key: Any, data: Any) -> Any:
@@ -219,6 +213,4 @@ def fold_in(key: Any, data: Any) -> Any:
     data = cnp.asarray(data)
     if data.ndim or not dtypes.issubdtype(data.dtype, np.integer):
         raise TypeError(f"fold_in: data must be an integer scalar, got {data.dtype} of shape {data.shape}")
-    # The pair (0, data) seeds a counter whose hash is the new key, in either layout.
-    first, second = cipher(words, lax.full((), 0, np.uint32), lax.convert_element_type(data, np.uint32))
-    return _like(key, lax.concatenate([lax.reshape(first, (1,)), lax.reshape(second, (1,))], 0))
+    return _like(key, _FOLD[generator(key)](words, lax.convert_element_type(data, np.uint32)))
