@@ -25,6 +25,8 @@ from cotan_cpu.codegen.target import Target
 
 _INT32, _INT64, _FLOAT32 = np.dtype(np.int32), np.dtype(np.int64), np.dtype(np.float32)
 _serial = itertools.count()
+_WIDEST_STRIDE = 4
+"""Up to this stride, loading all between is cheaper than gathering."""
 
 
 def placeholder(dtype: Any) -> Expr:
@@ -245,23 +247,66 @@ class ExpressionPrinter(IndexPrinter):
 
     def _load_vector(self, slot: int, kind: str, form: Form) -> Val:
         b, lanes, mask = self.b, self.lanes, self._mask()
-        vector, align = type_name(kind, lanes), BITS[kind] // 8
         if form.stride == 1 and not form.extras:
             pointer = self._pointer(slot, kind, form)
             if mask is None:
-                return self._read(slot, f"load {vector}, ptr {pointer.text}, align {align}", kind, lanes, pointer.depth)
-            name = f"llvm.masked.load.{suffix(kind, lanes)}.p0"
-            b.declare(name, vector, ["ptr", "i32", mask.type, vector])
-            zero = f"{vector} zeroinitializer"
-            rhs = f"call {vector} @{name}(ptr {pointer.text}, i32 {align}, {mask.type} {mask.text}, {zero})"
-            return self._read(slot, rhs, kind, lanes, max(pointer.depth, mask.depth))
+                return self._load_whole(slot, kind, pointer)
+            return self._load_masked(slot, kind, pointer, mask)
         if form.stride == -1 and not form.extras and mask is None:
             form.const -= lanes - 1
-            pointer = self._pointer(slot, kind, form)
-            rhs = f"load {vector}, ptr {pointer.text}, align {align}"
-            forward = self._read(slot, rhs, kind, lanes, pointer.depth)
+            forward = self._load_whole(slot, kind, self._pointer(slot, kind, form))
             return b.shuffle(forward, None, range(lanes - 1, -1, -1))
+        if 2 <= abs(form.stride) <= _WIDEST_STRIDE and not form.extras and (mask is None or self.target.masked):
+            return self._load_strided(slot, kind, form, mask)
         return self._gather(slot, kind, form, mask)
+
+    def _load_whole(self, slot: int, kind: str, pointer: Val) -> Val:
+        vector, align = type_name(kind, self.lanes), BITS[kind] // 8
+        rhs = f"load {vector}, ptr {pointer.text}, align {align}"
+        return self._read(slot, rhs, kind, self.lanes, pointer.depth)
+
+    def _load_masked(self, slot: int, kind: str, pointer: Val, mask: Val) -> Val:
+        vector, align = type_name(kind, self.lanes), BITS[kind] // 8
+        name = f"llvm.masked.load.{suffix(kind, self.lanes)}.p0"
+        self.b.declare(name, vector, ["ptr", "i32", mask.type, vector])
+        where = f"ptr {pointer.text}, i32 {align}, {mask.type} {mask.text}, {vector} zeroinitializer"
+        rhs = f"call {vector} @{name}({where})"
+        return self._read(slot, rhs, kind, self.lanes, max(pointer.depth, mask.depth))
+
+    def _load_strided(self, slot: int, kind: str, form: Form, mask: Val | None) -> Val:
+        """Every second to fourth element: whole vectors, the last of which ends with the last lane, and shuffles.
+
+        Under a mask only what the lanes look at is loaded: what lies between may not be there.
+        """
+        b, lanes, step = self.b, self.lanes, abs(form.stride)
+        span = step * (lanes - 1) + 1
+        places = [step * lane for lane in range(lanes)]
+        if form.stride < 0:
+            form.const -= span - 1
+            places.reverse()
+        pointer = self._pointer(slot, kind, form)
+        result: Val | None = None
+        for start in [*range(0, span - lanes, lanes), span - lanes]:
+            where = b.gep(kind, pointer, literal(start, "i64"))
+            if mask is None:
+                piece = self._load_whole(slot, kind, where)
+            else:
+                owners = {place - start: lane for lane, place in enumerate(places)}
+                chosen = [owners.get(position, lanes) for position in range(lanes)]
+                piece = self._load_masked(
+                    slot, kind, where, b.shuffle(mask, b.splat(literal(False, "i1"), lanes), chosen)
+                )
+            if result is None:
+                result = b.shuffle(piece, None, [min(place, lanes - 1) for place in places])
+            else:
+                inside = [start <= place < start + lanes for place in places]
+                result = b.shuffle(
+                    result,
+                    piece,
+                    [lanes + p - start if here else lane for lane, (p, here) in enumerate(zip(places, inside))],
+                )
+        assert result is not None
+        return result
 
     def _gather(self, slot: int, kind: str, form: Form, mask: Val | None) -> Val:
         b, lanes = self.b, self.lanes
