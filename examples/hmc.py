@@ -157,7 +157,9 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     start = time.perf_counter()
     samples = sample(for_chains, columns, y, options.chains, options.samples, options.warm_up)
     weights = np.asarray(samples.weights)
-    print(f"{options.chains} chains of {options.samples} samples in {time.perf_counter() - start:.2f} s, compiled and run")
+    print(
+        f"{options.chains} chains of {options.samples} samples in {time.perf_counter() - start:.2f} s, compiled and run"
+    )
     print(f"accepted: {np.mean(samples.accepted):.1%}")
     mean, covariance = exact_posterior(columns, y)
     deviations = np.sqrt(np.diag(covariance))
