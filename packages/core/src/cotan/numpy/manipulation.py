@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, lax
+from cotan.ir.trace import Tracer
 from cotan.numpy import reductions
 from cotan.numpy.promotion import (
     Axis,
@@ -377,20 +378,49 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 
 
 def roll(a: Any, shift: Any, axis: Axis = None) -> Any:
-    """``a`` with elements moved round along axes (of the flat array if None); shifts are known integers."""
+    """``a`` with elements moved round along axes (of the flat array if None).
+
+    Args:
+      shift: how far, an integer or several, which may be traced; one of ``shift`` and ``axis`` serves all of the other.
+
+    Raises:
+      TypeError: a shift is no integer.
+      ValueError: there are several shifts and several axes, and not equally many.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.roll(cnp.arange(5), 2).tolist()
+    [3, 4, 0, 1, 2]
+    """
     a = as_array(a, "roll")
     if axis is None:
         return reshape(roll(ravel(a), shift, 0), a.shape)
-    axes = axis if isinstance(axis, Sequence) else (axis,)
-    shifts = shift if isinstance(shift, Sequence) else (shift,) * len(axes)
-    for amount, one in zip(shifts, axes, strict=True):
-        one = normalize_axis(one, a.ndim, "roll")
-        extent = a.shape[one]
-        offset = operator.index(amount) % extent if extent else 0
-        if offset:
-            tail = lax.slice_in_dim(a, extent - offset, extent, axis=one)
-            a = lax.concatenate([tail, lax.slice_in_dim(a, 0, extent - offset, axis=one)], one)
+    axes = tuple(axis) if isinstance(axis, Sequence) else (axis,)
+    shifts = tuple(shift) if isinstance(shift, Sequence) or np.ndim(shift) else (shift,)
+    if len(shifts) != len(axes) and 1 not in (len(shifts), len(axes)):
+        raise ValueError(f"roll: there are {len(shifts)} shifts and {len(axes)} axes; give one of either, or as many")
+    count = max(len(shifts), len(axes)) if shifts and axes else 0
+    for n in range(count):
+        one = normalize_axis(axes[n % len(axes)], a.ndim, "roll")
+        a = _roll_along(a, shifts[n % len(shifts)], one)
     return a
+
+
+def _roll_along(a: Any, amount: Any, axis: int) -> Any:
+    extent = a.shape[axis]
+    if extent == 0:
+        return a
+    if isinstance(amount, Tracer):
+        if not np.issubdtype(amount.dtype, np.integer):
+            raise TypeError(f"roll: a shift must be an integer, got {amount.dtype}")
+        if amount.dtype.itemsize < 4:  # in which the extent may not fit
+            amount = lax.convert_element_type(amount, np.int32)
+        twice = lax.concatenate([a, a], axis)
+        return lax.dynamic_slice_in_dim(twice, extent - amount % extent, extent, axis)
+    offset = operator.index(amount) % extent
+    if offset == 0:
+        return a
+    tail = lax.slice_in_dim(a, extent - offset, extent, axis=axis)
+    return lax.concatenate([tail, lax.slice_in_dim(a, 0, extent - offset, axis=axis)], axis)
 
 
 def tile(A: Any, reps: Any) -> Any:
