@@ -143,7 +143,7 @@ def plot(path: Path, weights, mean, covariance) -> None:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, float]:
-    """Returns the largest error of a mean in standard errors, of a deviation, the least sample size, the worst R-hat."""
+    """Returns the worst mean (in standard errors), deviation (relatively), effective sample size and R-hat."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chains", type=int, default=8)
     parser.add_argument("--samples", type=int, default=2000, help="of each chain")

@@ -154,9 +154,8 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         years = cnp.linspace(0.0, options.years, 40 * options.years + 1)
         numbers = solve(fitted, years)
         invariant = conserved(fitted, numbers)
-        print(
-            f"what the exact solution conserves changes by {np.ptp(invariant) / abs(np.mean(invariant)):.0e}, relatively"
-        )
+        drift = np.ptp(invariant) / abs(np.mean(invariant))
+        print(f"what the exact solution conserves changes by {drift:.0e}, relatively")
         options.out.mkdir(parents=True, exist_ok=True)
         path = options.out / "ode_fit.png"
         plot(path, times, counts, years, numbers, f"{len(times)} counts, {NOISE:.0%} noise")
