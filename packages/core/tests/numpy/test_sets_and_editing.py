@@ -311,3 +311,28 @@ def test_small_dtypes_have_names():
 def test_what_is_refused(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+@pytest.mark.parametrize("x64", [False, True])
+def test_sizes_of_what_is_picked_by_traced_conditions(x64):
+    with cotan.enable_x64(x64):
+        condition = np.array([True, False, True, False])
+        x = np.arange(12).reshape(4, 3)
+        found = cotan.jit(lambda c, x: cnp.compress(c, x, axis=0, size=3, fill_value=-1))(condition, x)
+        np.testing.assert_array_equal(found, [[0, 1, 2], [6, 7, 8], [-1, -1, -1]])
+        found = cotan.jit(lambda c, x: cnp.extract(c, x, size=4))(x % 5 == 0, x)
+        np.testing.assert_array_equal(found, [0, 5, 10, 0])
+        np.testing.assert_array_equal(cotan.jit(lambda x: cnp.nonzero(x, size=2)[0])(condition), [0, 2])
+        np.testing.assert_array_equal(cotan.jit(lambda x: cnp.compress(condition, x, axis=0))(x), x[[0, 2]])
+        np.testing.assert_array_equal(cnp.compress(condition, x), [0, 2])
+
+
+def test_conditions_of_compress_are_vectors():
+    with pytest.raises(ValueError, match="the condition must be a vector, got shape"):
+        cnp.compress(np.ones((2, 2), bool), np.ones((2, 2)))
+    with pytest.raises(NotImplementedError, match="leave `out` out"):
+        cnp.compress(np.ones(2, bool), np.ones(2), out=np.ones(2))
+
+
+def test_nothing_is_taken_of_nothing():
+    assert cnp.take(np.zeros((0, 3), np.int8), np.zeros((2, 0), np.int32), axis=0).shape == (2, 0, 3)

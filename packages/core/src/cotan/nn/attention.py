@@ -76,7 +76,7 @@ def dot_product_attention(
     seen = _visible(mask, is_causal, lengths, window, (b, t, s, k, n))
     if seen is not None:
         logits = cnp.where(seen, logits, -0.7 * float(dtypes.finfo(logits.dtype).max))
-    logits = logits.astype(np.float32)
+    logits = logits.astype(wide)
     weights = softmax(logits, -1).astype(key.dtype)
     out = cnp.reshape(cnp.einsum("bkgts,bskh->btkgh", weights, value), (b, t, n, h))
     if lengths[0] is not None:

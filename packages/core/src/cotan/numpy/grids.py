@@ -161,7 +161,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     if count < 0:
         raise ValueError(f"vander: the number of columns must not be negative, got {count}")
     exponents = np.arange(count, dtype=np.int32)
-    return ufuncs.power(x[:, None], exponents if increasing else exponents[::-1])
+    return ufuncs.power(x[:, None], exponents if increasing else exponents[::-1]).astype(x.dtype)
 
 
 def block(arrays: Any) -> Any:

@@ -72,16 +72,17 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
     Args:
       size: the number of indices to return, needed under jit; the rest is cut off or filled with ``fill_value`` (0).
     """
-    a = manipulation.atleast_1d(as_array(a, "nonzero"))
+    a = as_array(a, "nonzero")
     if size is None:
-        found = np.nonzero(
-            _concrete(a, "nonzero", "Give the number of results by size=..., or use where(condition, x, y).")
-        )
+        # What is known stays so under a transformation, where operations on it would be recorded.
+        known = _concrete(a, "nonzero", "Give the number of results by size=..., or use where(condition, x, y).")
+        found = np.nonzero(np.atleast_1d(known))
         return tuple(as_array(axis.astype(dtypes.default_int()), "nonzero") for axis in found)
+    a = manipulation.atleast_1d(a)
     mask = manipulation.ravel(a if a.dtype == np.bool_ else lax.ne(a, 0))
     flat = argsort(lax.bitwise_not(mask), stable=True)
     flat = flat[:size] if size <= mask.size else manipulation.pad(flat, (0, size - mask.size))
-    valid = lax.lt(lax.iota(np.int32, size), reductions.sum(mask))
+    valid = lax.lt(lax.iota(np.int32, size), reductions.sum(mask, dtype=np.int32))
     places = unravel_index(flat, a.shape)
     fills = fill_value if isinstance(fill_value, tuple) else (0 if fill_value is None else fill_value,) * a.ndim
     return tuple(where(valid, place, fill) for place, fill in zip(places, fills, strict=True))
@@ -89,7 +90,9 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
 
 def flatnonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
     """The indices of the elements of the flat array that are not 0."""
-    return nonzero(manipulation.ravel(a), size=size, fill_value=fill_value)[0]
+    if not isinstance(a, Tracer):
+        a = np.asarray(as_array(a, "flatnonzero"))  # known, and stays so
+    return nonzero(a.reshape(-1), size=size, fill_value=fill_value)[0]
 
 
 def argwhere(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
@@ -97,17 +100,61 @@ def argwhere(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
     return manipulation.stack(nonzero(a, size=size, fill_value=fill_value), axis=1)
 
 
-def extract(condition: Any, arr: Any) -> Any:
-    """The elements of ``arr`` where the condition holds; both known."""
-    return manipulation.ravel(arr)[flatnonzero(condition)]
+def extract(condition: Any, arr: Any, *, size: int | None = None, fill_value: Any = 0) -> Any:
+    """The elements of ``arr`` where the condition, of the same shape, holds.
+
+    Args:
+      size: the number of elements to return, needed where the condition is traced; the rest is ``fill_value``.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.extract(cnp.array([True, False, True]), cnp.arange(3), size=3, fill_value=9)
+    Array([0, 2, 9], dtype=int32)
+    """
+    return compress(
+        manipulation.ravel(condition) if isinstance(condition, Tracer) else np.ravel(condition),
+        arr,
+        size=size,
+        fill_value=fill_value,
+    )
 
 
-def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
-    """Slices of ``a`` along an axis where the condition, a known vector, holds."""
-    a = as_array(a, "compress")
+def compress(
+    condition: Any,
+    a: Any,
+    axis: int | None = None,
+    *,
+    size: int | None = None,
+    fill_value: Any = 0,
+    out: None = None,
+) -> Any:
+    """Slices of ``a`` along an axis (elements of the flat array if None) where the condition, a vector, holds.
+
+    Args:
+      size: the number of slices to return, needed where the condition is traced; the rest is ``fill_value``.
+
+    Raises:
+      ValueError: the condition is no vector.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.compress(cnp.array([False, True]), cnp.arange(4).reshape(2, 2), axis=0)
+    Array([[2, 3]], dtype=int32)
+    """
+    if out is not None:
+        raise NotImplementedError("compress: arrays are immutable; leave `out` out")
+    a, condition = as_array(a, "compress"), as_array(condition, "compress")
+    if condition.ndim != 1:
+        raise ValueError(
+            f"compress: the condition must be a vector, got shape {tuple(condition.shape)}; use extract for one of the "
+            "array's shape"
+        )
     if axis is None:
         a, axis = manipulation.ravel(a), 0
-    return take(a, flatnonzero(condition), axis=axis)
+    axis = normalize_axis(axis, a.ndim, "compress")
+    if size is None:
+        return take(a, flatnonzero(condition)[: a.shape[axis]], axis=axis)
+    # Places beyond the array are filled.
+    places = flatnonzero(condition, size=size, fill_value=a.shape[axis])
+    return take(a, places, axis=axis, mode="fill", fill_value=fill_value)
 
 
 def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Any, ...]:
@@ -171,6 +218,8 @@ def take(
         a, axis = manipulation.ravel(a), 0
     axis = normalize_axis(axis, a.ndim, "take")
     extent = a.shape[axis]
+    if extent == 0 and indices.size == 0:
+        return lax.full((*a.shape[:axis], *indices.shape, *a.shape[axis + 1 :]), 0, a.dtype)
     if mode == "wrap":
         indices = ufuncs.remainder(indices, max(extent, 1))
     elif mode not in (None, "fill", "clip"):
@@ -330,7 +379,7 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
         above = lax.bitwise_and(above, lax.lt(low, high))
         low = where_(above, lax.add(middle, np.int32(1)), low)
         high = where_(above, high, middle)
-    return low.astype(dtypes.default_int())
+    return low
 
 
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:

@@ -143,7 +143,7 @@ def cond(x: Any, p: Any = None) -> Any:
 
 
 def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False, tol: Any = None) -> Any:
-    """How many singular values of matrices are not zero, int32.
+    """How many singular values of matrices are not zero, of the default integer type.
 
     Args:
       M: matrices [.., m, n], or an array of fewer axes, whose rank is 1 unless all of it is zero.
@@ -157,13 +157,13 @@ def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False, tol: Any =
     """
     [x] = inexact("matrix_rank", M)
     if x.ndim < 2:
-        return reductions.any(x != 0).astype(np.int32)
+        return reductions.any(x != 0).astype(dtypes.default_int())
     s = ufuncs.abs(eigvalsh(x)) if hermitian else svdvals(x)
     if not s.size:
-        return reductions.sum(s, axis=-1).astype(np.int32)
+        return reductions.sum(s, axis=-1).astype(dtypes.default_int())
     if tol is not None:
         bound = as_array(tol, "matrix_rank")
     else:
         part = max(x.shape[-2:]) * float(dtypes.finfo(x.dtype).eps) if rtol is None else as_array(rtol, "matrix_rank")
         bound = part * reductions.max(s, axis=-1)
-    return reductions.sum((s > manipulation.expand_dims(bound, -1)).astype(np.int32), axis=-1, dtype=np.int32)
+    return reductions.sum(s > manipulation.expand_dims(bound, -1), axis=-1)
