@@ -1,6 +1,7 @@
 """LLVM's just-in-time compiler: IR text to addresses. The only module of the package that imports llvmlite.
 
-A loaded module lives as long as its ``Module`` object. Loading runs no optimisation passes, since the text is written
+Where a directory is configured for it, object code is kept in files and found there again. A loaded module lives as
+long as its ``Module`` object. Loading runs no optimisation passes, since the text is written
 as it should be; only functions marked to be inlined are, and then what they made of memory becomes registers.
 """
 
@@ -12,9 +13,13 @@ import re
 import sys
 import threading
 from collections.abc import Mapping
+from importlib.metadata import version
 
+import llvmlite
 import llvmlite.binding as llvm
 
+from cotan.config import config
+from cotan_cpu.codegen import object_cache
 from cotan_cpu.codegen.target import Target
 
 INLINED = "alwaysinline"
@@ -51,6 +56,13 @@ def _machine(cpu: str, features: str, level: int) -> llvm.TargetMachine:
     return llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=level, jit=True)
 
 
+@functools.cache
+def _versions() -> tuple[str, ...]:
+    """What code depends on besides its text and the processor."""
+    compiler = ".".join(map(str, llvm.llvm_version_info))
+    return llvm.get_default_triple(), compiler, llvmlite.__version__, version("cotan-cpu")
+
+
 class Module:
     """Native code of one IR module, of ``nbytes`` bytes. Keep it alive while its functions may be called."""
 
@@ -82,21 +94,47 @@ class Engine:
         """Compile IR text; ``symbols`` gives the addresses of functions that it declares."""
         with _lock:
             _initialise()
-            module = llvm.parse_assembly(unique_declarations(text))
-            machine = _machine(self.target.cpu, self.target.features, self.level)
-            if INLINED in text:
-                _inline(module, machine)
-            engine = llvm.create_mcjit_compiler(module, machine)
-            for name, address in (symbols or {}).items():
-                try:
-                    function = module.get_function(name)
-                except NameError:
-                    continue
-                engine.add_global_mapping(function, address)
-            objects: list[int] = []
-            engine.set_object_cache(lambda module, code: objects.append(len(code)))
-            engine.finalize_object()
-        return Module(engine, sum(objects))
+            directory = config.compilation_cache_dir
+            if directory is None:
+                return self._compile(text, symbols or {})[0]
+            key = object_cache.digest([text, self.target.cpu, self.target.features, str(self.level), *_versions()])
+            code = object_cache.read(directory, key)
+            if code is not None:
+                return self._link(code, symbols or {})
+            module, code = self._compile(text, symbols or {})
+            object_cache.write(directory, key, code)
+        return module
+
+    def _compile(self, text: str, symbols: Mapping[str, int]) -> tuple[Module, bytes]:
+        """The native code of ``text``, and the object file that it was in."""
+        module = llvm.parse_assembly(unique_declarations(text))
+        machine = _machine(self.target.cpu, self.target.features, self.level)
+        if INLINED in text:
+            _inline(module, machine)
+        engine = llvm.create_mcjit_compiler(module, machine)
+        for name, address in symbols.items():
+            try:
+                function = module.get_function(name)
+            except NameError:
+                continue
+            engine.add_global_mapping(function, address)
+        objects: list[bytes] = []
+        engine.set_object_cache(lambda module, code: objects.append(bytes(code)))
+        engine.finalize_object()
+        code = b"".join(objects)
+        return Module(engine, len(code)), code
+
+    def _link(self, code: bytes, symbols: Mapping[str, int]) -> Module:
+        """The native code in an object file, which looks symbols up by name: their declarations say nothing more."""
+        file = llvm.ObjectFileRef.from_data(code)
+        declarations = "\n".join(f'declare void @"{name}"()' for name in symbols)
+        module = llvm.parse_assembly(declarations)
+        engine = llvm.create_mcjit_compiler(module, _machine(self.target.cpu, self.target.features, self.level))
+        for name, address in symbols.items():
+            engine.add_global_mapping(module.get_function(name), address)
+        engine.add_object_file(file)
+        engine.finalize_object()
+        return Module(engine, len(code))
 
 
 def _inline(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:

@@ -6,6 +6,8 @@ import functools
 import math
 from typing import Any
 
+import numpy as np
+
 from cotan import lax, tracebacks
 from cotan import numpy as cnp
 from cotan.nn.functions import log_softmax as log_softmax
@@ -192,15 +194,27 @@ def ndtri(p: Any) -> Any:
 
 
 def log_ndtr(x: Any) -> Any:
-    """log(ndtr(x)), accurate in the lower tail by an asymptotic series (Abramowitz and Stegun 7.1.23)."""
+    """log(ndtr(x)), to the precision of the dtype everywhere.
+
+    Far in the lower tail an asymptotic series (Abramowitz and Stegun 7.1.23); for positive x what is missing from 1.
+
+    >>> from cotan.scipy.special import log_ndtr
+    >>> log_ndtr(-40.0)
+    Array(-804.60846, dtype=float32, weak_type=True)
+    """
     (x,) = promote_args_inexact("log_ndtr", x)
-    low, high = x < -6, x > 5
-    tail = cnp.where(low, x, -6.0)
+    # Where ndtr is a normal number yet, and so many terms of the series are enough.
+    edge, terms = {2: (-4.5, 3), 4: (-10.0, 6)}.get(np.dtype(x.dtype).itemsize, (-20.0, 9))
+    low, high = x < edge, x > 0
+    tail = cnp.where(low, x, edge)
     square = 1 / (tail * tail)
-    series = 1 - square * (1 - 3 * square * (1 - 5 * square * (1 - 7 * square)))
+    series = cnp.ones_like(tail)
+    for k in reversed(range(terms)):
+        series = 1 - (2 * k + 1) * square * series
     lower = -0.5 * tail * tail - cnp.log(-tail) - 0.5 * math.log(2 * math.pi) + cnp.log(series)
     middle = cnp.log(ndtr(cnp.where(cnp.logical_or(low, high), 0.0, x)))
-    return cnp.where(low, lower, cnp.where(high, -ndtr(-cnp.where(high, x, 5.0)), middle))
+    upper = cnp.log1p(-ndtr(-cnp.where(high, x, 0.0)))
+    return cnp.where(low, lower, cnp.where(high, upper, middle))
 
 
 def multigammaln(a: Any, d: int) -> Any:
