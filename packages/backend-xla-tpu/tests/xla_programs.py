@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,12 +48,3 @@ def by_reference(primitive: Primitive, arrays: Sequence[np.ndarray], params: dic
     """The results by the primitive's reference."""
     found = reference[primitive](*arrays, **params)
     return list(found) if primitive.multiple_results else [found]
-
-
-def expected_failures() -> dict[str, dict[str, str]]:
-    """primitive -> sample -> why it differs here."""
-    text = (Path(__file__).parent / "expected_failures.toml").read_text()
-    found: dict[str, dict[str, str]] = {}
-    for one in tomllib.loads(text)["failure"]:
-        found.setdefault(one["primitive"], {}).update(dict.fromkeys(one["samples"], one["reason"]))
-    return found

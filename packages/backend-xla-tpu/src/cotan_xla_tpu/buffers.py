@@ -109,6 +109,23 @@ class XlaBuffer(Buffer):
         return bool(self.value.is_ready())
 
 
+class NarrowBuffer(XlaBuffer):
+    """An array of elements of less than a byte, which the device holds as whole bytes."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, value: Any, device: XlaDevice, dtype: np.dtype) -> None:
+        super().__init__(value, device)
+        self.dtype = dtype
+
+    def to_host(self) -> np.ndarray:
+        return super().to_host().astype(self.dtype)
+
+    def copy_to(self, device: Device) -> Buffer:
+        found = super().copy_to(device)
+        return NarrowBuffer(found.value, found.device, self.dtype) if type(found) is XlaBuffer else found
+
+
 def _read_only(x: np.ndarray) -> np.ndarray:
     view = x.view()
     view.flags.writeable = False
@@ -146,7 +163,8 @@ class XlaDevice(Device):
         if not flags.c_contiguous:
             value = np.ascontiguousarray(value)
         kind = driver.aval(value.shape, value.dtype)
-        return XlaBuffer(self.placed(value, kind, driver.ZERO_COPY if shared else driver.DURING_CALL), self)
+        there = self.placed(value, kind, driver.ZERO_COPY if shared else driver.DURING_CALL)
+        return XlaBuffer(there, self) if wide is None else NarrowBuffer(there, self, dtype)
 
     def placed(self, value: Any, kind: Any, semantics: Any) -> Any:
         """jaxlib's array of ``value`` here."""
@@ -192,4 +210,4 @@ _accepted: set[np.dtype] = set()
 def _device(platform: str, number: int) -> Device:
     from cotan.backend import get_backend
 
-    return get_backend(platform).devices()[number]
+    return next(device for device in get_backend(platform).devices() if device.id == number)

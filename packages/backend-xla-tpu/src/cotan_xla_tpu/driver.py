@@ -7,8 +7,10 @@ the native code look for it (taking arrays apart, named shardings) is not called
 from __future__ import annotations
 
 import os
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -194,18 +196,21 @@ def replicated(devices: tuple[Any, ...]) -> Any:
     return xc.GSPMDSharding(device_list(devices), xc.HloSharding.replicate())
 
 
-def tiled(devices: tuple[Any, ...], tiles: tuple[int, ...]) -> Any:
-    """The placement of an array that is cut into ``tiles`` along its axes, in the order of ``devices``; where there are
-    fewer tiles than devices, consecutive ones hold the same."""
-    sharding = xc.OpSharding()
+def tiled(devices: tuple[Any, ...], tiles: tuple[int, ...], order: tuple[int, ...] = ()) -> Any:
+    """The placement of an array that is cut into ``tiles`` along its axes.
+
+    ``order`` gives the numbers of the devices as the tiles are counted, row by row; where there are fewer tiles than
+    devices, consecutive ones of them hold the same.
+    """
     count = int(np.prod(tiles, dtype=np.int64))
     if count == 1:
         return replicated(devices)
+    sharding = xc.OpSharding()
     sharding.type = xc.OpSharding.Type.OTHER
     copies = len(devices) // count
     sharding.tile_assignment_dimensions = [*tiles, copies] if copies > 1 else list(tiles)
     sharding.replicate_on_last_tile_dim = copies > 1
-    sharding.tile_assignment_devices = list(range(len(devices)))
+    sharding.tile_assignment_devices = list(order or range(len(devices)))
     return xc.GSPMDSharding(device_list(devices), sharding)
 
 
@@ -229,10 +234,31 @@ def address(array: Any) -> int:
     return int(array.unsafe_buffer_pointer())
 
 
+@contextmanager
+def _without_jax() -> Iterator[None]:
+    """A block in which native code that looks for ``jax`` finds none, as its own code for arrays' parts does."""
+    with _lock:
+        absent = "jax" not in sys.modules
+        if absent:
+            sys.modules["jax"] = None  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            if absent:
+                del sys.modules["jax"]
+
+
 def fetch(array: Any) -> np.ndarray:
     """A copy of an array of one device in host memory that is not the device's."""
-    value, _ = array._single_device_array_to_np_array_did_copy()
+    with _without_jax():
+        value, _ = array._single_device_array_to_np_array_did_copy()
     return np.asarray(value)
+
+
+def parts(array: Any) -> list[np.ndarray]:
+    """What each device of this process holds of an array."""
+    with _without_jax():
+        return [np.asarray(one._single_device_array_to_np_array_did_copy()[0]) for one in array._arrays]
 
 
 # ---- Programs
@@ -263,6 +289,24 @@ def compile_module(
     if callbacks:
         return client.compile_and_load(module, where, options, host_callbacks=list(callbacks))
     return client.compile_and_load(module, where, options)
+
+
+def annotate(module: Any, mesh: str, ins: Sequence[str], outs: Sequence[str], partitions: int) -> None:
+    """Say how arguments and results of ``main`` are cut along the axes of a mesh, in attributes' texts."""
+    with context(), ir.Location.unknown():
+        body = module.body
+        with ir.InsertionPoint.at_block_begin(body):
+            sdy.MeshOp("mesh", ir.Attribute.parse(mesh))
+        attributes = module.operation.attributes
+        i32 = ir.IntegerType.get_signless(32)
+        attributes["mhlo.num_partitions"] = ir.IntegerAttr.get(i32, partitions)
+        attributes["mhlo.num_replicas"] = ir.IntegerAttr.get(i32, 1)
+        main = next(op for op in body.operations if getattr(op, "name", None) == ir.StringAttr.get("main"))
+
+        def each(texts: Sequence[str]) -> Any:
+            return ir.ArrayAttr.get([ir.DictAttr.get({"sdy.sharding": ir.Attribute.parse(text)}) for text in texts])
+
+        main.arg_attrs, main.result_attrs = each(ins), each(outs)
 
 
 def compile_only(module: Any, devices: Sequence[Any], options: Any) -> Any:
@@ -312,6 +356,16 @@ def versions() -> str:
 
 
 # ---- What the CPU runtime calls
+
+
+@cache
+def _lapack_names() -> frozenset[str]:
+    return frozenset(name for name, _, _ in register_lapack().registrations()["cpu"])
+
+
+def has_lapack(routine: str) -> bool:
+    """Whether this jaxlib has a routine, as ``ormqr_ffi``."""
+    return any(name.removeprefix("lapack_")[1:] == routine for name in _lapack_names())
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cotan.compiler.keys import over_words, words_aval
+from cotan.compiler.keys import words_aval
 from cotan.compiler.passes import decompose_jaxpr, trace_decomposition
 from cotan.errors import UnsupportedError, format_frame, scope_of
 from cotan.ir.avals import ShapedArray
@@ -37,6 +37,7 @@ class Written:
       callbacks: the host functions that it calls, in the order of their numbers.
       ins, outs: the types of what is stored of its arguments and results.
       aliases: argument -> the result that takes over its memory.
+      narrow: the dtypes of results of less than a byte, None for the others.
       hidden: how many results at the end are nobody's: they only say that all effects have happened.
     """
 
@@ -44,6 +45,7 @@ class Written:
     callbacks: list[Callable[..., Any]]
     ins: tuple[tuple[tuple[int, ...], np.dtype], ...]
     outs: tuple[tuple[tuple[int, ...], np.dtype], ...]
+    narrow: tuple[np.dtype | None, ...]
     aliases: dict[int, int] = field(default_factory=dict)
     hidden: int = 0
 
@@ -59,7 +61,7 @@ def write_module(
     *,
     donated: Sequence[bool] = (),
     name: str = "",
-    axes: Mapping[Hashable, tuple[int, ...]] | None = None,
+    axes: Any = None,
 ) -> Written:
     """``closed`` as a module.
 
@@ -69,19 +71,19 @@ def write_module(
       platform: for rules that differ ('cpu', 'tpu', 'cuda', ...).
       donated: which arguments may give their memory to results.
       name: what the module is called.
-      axes: for programs that run on several devices: name of an axis -> what ``Writer.axes`` says of it.
+      axes: for programs that run on several devices, their ``spmd.Layout``.
 
     Raises:
       UnsupportedError: a primitive or dtype that cannot be lowered; the message begins with the user's place.
     """
     with set_current_trace(eval_trace), driver.context(), ir.Location.unknown():
-        return Writer(native, platform, axes or {}).program(closed, donated, name or closed.jaxpr.name or "program")
+        return Writer(native, platform, axes).program(closed, donated, name or closed.jaxpr.name or "program")
 
 
 class Writer:
     """One module under construction."""
 
-    def __init__(self, native: Mapping[Primitive, Rule], platform: str, axes: Mapping[Hashable, Any]) -> None:
+    def __init__(self, native: Mapping[Primitive, Rule], platform: str, axes: Any) -> None:
         self.native = native
         self.platform = platform
         self.axes = axes
@@ -120,7 +122,8 @@ class Writer:
             found = self.run(closed, arguments)
             found = [self.narrowed(x, aval) for x, aval in zip(found, closed.out_avals, strict=True)]
             func.ReturnOp([*found, *([self.chain] if hidden else [])])
-        return Written(self.module, self.callbacks, ins, outs, aliases, hidden)
+        narrow = tuple(aval.dtype if is_narrow(aval) else None for aval in closed.out_avals)
+        return Written(self.module, self.callbacks, ins, outs, narrow, aliases, hidden)
 
     def widened(self, x: Value, aval: ShapedArray) -> Value:
         """An argument as the program computes with it, of what buffers hold."""
@@ -150,9 +153,6 @@ class Writer:
     def equation(self, eqn: Eqn, operands: Sequence[Value]) -> list[Value]:
         """The results of one equation."""
         with location(eqn):
-            moved = over_words(eqn)
-            if moved is not None:
-                return self.run(moved, operands)
             try:
                 found = self.native[eqn.primitive](Site(self, eqn), *operands, **eqn.params)
             except UnsupportedError as error:
@@ -210,8 +210,9 @@ class Site:
     def __init__(self, writer: Writer, eqn: Eqn) -> None:
         self.writer = writer
         self.eqn = eqn
-        self.ins: list[ShapedArray] = [v.aval for v in eqn.invars]
-        self.outs: list[ShapedArray] = [v.aval for v in eqn.outvars]
+        # Keys are their words by now; variables may still say what they were.
+        self.ins: list[ShapedArray] = [words_aval(v.aval) for v in eqn.invars]
+        self.outs: list[ShapedArray] = [words_aval(v.aval) for v in eqn.outvars]
 
     @property
     def platform(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cotan.backend import Executable
 from cotan_xla_tpu import driver
-from cotan_xla_tpu.buffers import XlaBuffer, XlaDevice, explained
+from cotan_xla_tpu.buffers import NarrowBuffer, XlaBuffer, XlaDevice, explained
 from cotan_xla_tpu.emit import Written
 
 
@@ -26,8 +26,8 @@ class XlaExecutable(Executable):
         kinds = [*written.outs, *[((), _INT32)] * written.hidden]
         self._handlers = [driver.result_handler(driver.aval(*kind), placement) for kind in kinds]
         # What talks to the world has happened when the call returns.
-        waits = bool(written.callbacks)
-        self.fast_call = None if waits or written.aliases else _caller(loaded, self._handlers, device, name)
+        plain = not (written.callbacks or written.aliases or any(written.narrow))
+        self.fast_call = None if not plain else _caller(loaded, self._handlers, device, name)
         self.direct = None
         if self.fast_call is not None and len(kinds) == 1:
             self.direct = _caller_of_one(loaded, self._handlers, device, name)
@@ -49,7 +49,10 @@ class XlaExecutable(Executable):
         for x, given in zip(args, donated, strict=False):
             if given:
                 x.delete()
-        return [XlaBuffer(value, device) for value in results[:count]]
+        return [
+            XlaBuffer(value, device) if narrow is None else NarrowBuffer(value, device, narrow)
+            for value, narrow in zip(results[:count], self._written.narrow, strict=True)
+        ]
 
     def text(self) -> str:
         """StableHLO as it was given to the compiler, then the program as XLA has optimised it."""

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from cotan.backend import API_VERSION, Backend, BackendEntry, Probe, hookimpl
+from cotan.backend.processes import Processes
 from cotan.config import config
 
 OLDEST = (0, 8)
@@ -80,10 +81,24 @@ def open_tpu() -> Backend:
     return tpu_backend()
 
 
+def join(run: Processes) -> None:
+    """Join a run of several processes."""
+    from cotan_xla_tpu import distributed
+
+    distributed.initialize(run.address, run.count, run.index, timeout=run.timeout)
+
+
+def leave() -> None:
+    """Leave it."""
+    from cotan_xla_tpu import distributed
+
+    distributed.shutdown()
+
+
 @hookimpl
 def cotan_backends() -> list[BackendEntry]:
     """Both entries: ``xla`` is never the default beside the CPU backend, ``tpu`` always where there is one."""
     return [
-        BackendEntry("xla", API_VERSION, open_xla, probe_xla, priority=-10),
+        BackendEntry("xla", API_VERSION, open_xla, probe_xla, priority=-10, join=join, leave=leave),
         BackendEntry("tpu", API_VERSION, open_tpu, probe_tpu, priority=100),
     ]

@@ -116,6 +116,7 @@ _tracebacks.guard(globals())
 _LATER = frozenset(
     {
         "core",
+        "distributed",
         "dlpack",
         "example_libraries",
         "flatten_util",

@@ -8,7 +8,6 @@ _ONE_PROCESS = "programs run in one process here"
 _REASONS: dict[str, dict[str, str]] = {
     "cotan": {
         **dict.fromkeys(("pmap", "shard_map"), _ONE_DEVICE),
-        "distributed": _ONE_PROCESS,
         **dict.fromkeys(("ffi", "lib"), "there is no foreign compiler underneath; use pure_callback for other code"),
         "memory": "devices have one kind of memory here",
         "transfer_guard": "arrays on the CPU are not transferred; device_put says explicitly where they go",

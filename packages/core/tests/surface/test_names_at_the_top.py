@@ -516,7 +516,7 @@ def frozen():
         (lambda: monitoring.unregister_event_listener(print), ValueError, "is not registered"),
         (lambda: cotan.pmap, AttributeError, "programs run on one device here"),
         (lambda: cotan.shard_map, AttributeError, "programs run on one device here"),
-        (lambda: cotan.distributed, AttributeError, "in one process here"),
+        (lambda: cotan.distributed.initialize("nowhere", 2, 0), ValueError, "is host:port"),
         (lambda: cotan.ffi, AttributeError, "use pure_callback"),
         (lambda: cotan.extend, AttributeError, "not public"),
         (lambda: cotan.no_such_name, AttributeError, "has no attribute 'no_such_name'$"),

@@ -24,7 +24,7 @@ def _callback(c: Any, *operands: Any, callback: Any, **params: Any) -> list[Any]
     kinds = [stored(aval) for aval in c.outs]
     types = [tensor(*kind) for kind in kinds]
     number = len(writer.callbacks)
-    writer.callbacks.append(HostCall(callback, tuple(c.ins), tuple(c.outs), ordered))
+    writer.callbacks.append(HostCall(callback, tuple(c.ins), tuple(v.aval for v in c.eqn.outvars), ordered))
     attributes = ir.DictAttr.get({"index": ir.IntegerAttr.get(ir.IntegerType.get_unsigned(64), number)})
     op = hlo.CustomCallOp(
         [*types, *(x.type for x in extra)], [*given, *extra], ir.StringAttr.get("xla_ffi_python_cpu_callback"),

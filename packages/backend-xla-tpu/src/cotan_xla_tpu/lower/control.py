@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from cotan.compiler.keys import words_aval
 from cotan.ir.control import Branch, CountedLoop, WhileLoop
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.primitive import program
@@ -60,7 +59,7 @@ def _counted(c: Any, record: CountedLoop, operands: Sequence[Any]) -> list[Any]:
     consts = operands[: record.consts]
     carry = operands[record.consts : record.consts + record.carry]
     slices = operands[record.consts + record.carry :]
-    stacked = [words_aval(aval) for aval in c.outs[record.carry :]]
+    stacked = c.outs[record.carry :]
     chain = _chained(c, record.body.effects)
     extra = [] if chain is None else [chain]
     blank = [_zeros(aval) for aval in stacked]

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from cotan.ir.avals import ShapedArray, shaped
+from cotan.primitives.dot import Precision
 from cotan.primitives.operands import real_dtype
 from cotan_xla_tpu import driver
 from cotan_xla_tpu.driver import hlo, ir
 from cotan_xla_tpu.emit import broadcast, compare, constant, region, reshape, tensor
 from cotan_xla_tpu.lower.control import loop
+from cotan_xla_tpu.lower.dot import precision_attribute
 from cotan_xla_tpu.lower.table import rule
 
 INT32 = np.dtype(np.int32)
@@ -134,7 +136,7 @@ def _triangular_solve(
 ) -> Any:
     if empty(c):
         return blank(c.out)
-    if conjugate_a and not transpose_a:
+    if conjugate_a and not transpose_a and c.out.dtype.kind == "c":
         a = driver.chlo.conj(a)
     turn = "NO_TRANSPOSE" if not transpose_a else "ADJOINT" if conjugate_a else "TRANSPOSE"
     return hlo.triangular_solve(a, b, left_side, lower, unit_diagonal, hlo.TransposeAttr.get(turn))
@@ -250,8 +252,34 @@ def _ormqr(c: Any, a: Any, taus: Any, other: Any, left: bool, transpose: bool) -
         return other
     routine = "unmqr" if c.out.dtype.kind == "c" else "ormqr"
     given = list(zip((a, taus, other), c.ins, strict=True))
+    if c.platform != "cpu" or not driver.has_lapack(f"{routine}_ffi"):
+        return _by_product(c, a, taus, other, left, transpose)
     sides = {"left": ir.BoolAttr.get(left), "transpose": ir.BoolAttr.get(transpose)}
     return lapack(c, routine, given, [c.out], c.out.ndim - 2, c.out.dtype, **sides)[0]
+
+
+def _by_product(c: Any, a: Any, taus: Any, other: Any, left: bool, transpose: bool) -> Any:
+    """``ormqr`` by the matrix Q itself, for want of the routine."""
+    given, taus_aval, aval = c.ins
+    rank, (m, n) = given.ndim - 2, given.shape[-2:]
+    square = shaped((*given.shape[:-1], m), given.dtype)
+    none = [0] * given.ndim
+    if n > m:
+        a = hlo.slice(a, none, list(square.shape), [1] * given.ndim)
+    elif n < m:
+        a = hlo.pad(a, constant(np.zeros((), given.dtype)), none, [*none[:-1], m - n], none)
+    q = _product(c, a, square, taus, taus_aval)
+    if transpose and aval.dtype.kind == "c":
+        q = driver.chlo.conj(q)
+    inner = rank if transpose == left else rank + 1  # the axis of Q that is summed over
+    stack = list(range(rank))
+    numbers = hlo.DotDimensionNumbers.get(
+        lhs_batching_dimensions=stack, rhs_batching_dimensions=stack,
+        lhs_contracting_dimensions=[inner if left else rank + 1],
+        rhs_contracting_dimensions=[rank if left else inner],
+    )  # fmt: skip
+    x, y = (q, other) if left else (other, q)
+    return hlo.dot_general(c.type(), x, y, numbers, precision_config=precision_attribute(Precision.HIGHEST))
 
 
 @rule("qr")

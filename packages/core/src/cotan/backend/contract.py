@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cotan.backend.capabilities import Capabilities
 from cotan.backend.lowering import LoweringTable
+from cotan.backend.processes import Processes
 from cotan.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -220,6 +221,8 @@ class BackendEntry:
       probe: a cheap look that imports no driver if it can be avoided, and never raises for an absent device.
       aliases: other names that users may write.
       priority: of the usable backends the one with the highest becomes the default (cpu has 0).
+      join: how this process joins a run of several, before ``open``; None: the backend knows one process only.
+      leave: how it leaves that run.
     """
 
     name: str
@@ -228,3 +231,5 @@ class BackendEntry:
     probe: Callable[[], Probe]
     aliases: tuple[str, ...] = field(default=())
     priority: int = 0
+    join: Callable[[Processes], None] | None = None
+    leave: Callable[[], None] | None = None

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cotan.backend import Device, get_backend, registry
+from cotan.backend import Device, get_backend, processes, registry
 from cotan.backend import default_backend as _default_backend
 from cotan.config import config
 from cotan.errors import BackendUnavailableError, a_type, where
@@ -45,13 +45,16 @@ def _backend(name: Any, fun_name: str) -> Any:
 
 
 def local_devices(process_index: int | None = None, backend: str | None = None) -> list[Device]:
-    """The devices of this process: all of them, as there is one process.
+    """The devices of this process.
 
     Raises:
-      ValueError: ``process_index`` is not 0.
+      ValueError: ``process_index`` is another process, whose devices are not known here.
     """
-    if process_index not in (None, 0):
-        raise ValueError(f"{where()}: local_devices: there is one process, number 0; got {process_index!r}")
+    this = _this_process()
+    if process_index not in (None, this):
+        raise ValueError(
+            f"{where()}: local_devices knows the devices of this process, number {this}; got {process_index!r}"
+        )
     return devices(backend)
 
 
@@ -66,18 +69,24 @@ def local_device_count(backend: str | None = None) -> int:
 
 
 def process_index(backend: str | None = None) -> int:
-    """The number of this process among those that compute together: 0."""
-    return 0
+    """The number of this process among those that compute together (``cotan.distributed``); 0 where it is alone."""
+    return _this_process()
 
 
 def process_count(backend: str | None = None) -> int:
-    """How many processes compute together: 1."""
-    return 1
+    """How many processes compute together; 1 where this one is alone."""
+    run = processes.current()
+    return 1 if run is None else run.count
 
 
 def process_indices(backend: str | None = None) -> list[int]:
-    """The numbers of the processes that compute together: 0."""
-    return [0]
+    """The numbers of the processes that compute together."""
+    return list(range(process_count(backend)))
+
+
+def _this_process() -> int:
+    run = processes.current()
+    return 0 if run is None else run.index
 
 
 host_id, host_count, host_ids = process_index, process_count, process_indices
