@@ -139,7 +139,6 @@ from cotan.numpy.manipulation import hstack as hstack
 from cotan.numpy.manipulation import matrix_transpose as matrix_transpose
 from cotan.numpy.manipulation import moveaxis as moveaxis
 from cotan.numpy.manipulation import ndim as ndim
-from cotan.numpy.manipulation import pad as pad
 from cotan.numpy.manipulation import permute_dims as permute_dims
 from cotan.numpy.manipulation import ravel as ravel
 from cotan.numpy.manipulation import repeat as repeat
@@ -160,6 +159,7 @@ from cotan.numpy.manipulation import unstack as unstack
 from cotan.numpy.manipulation import vsplit as vsplit
 from cotan.numpy.manipulation import vstack as vstack
 from cotan.numpy.namespace_info import __array_namespace_info__ as __array_namespace_info__
+from cotan.numpy.padding import pad as pad
 from cotan.numpy.polynomials import poly as poly
 from cotan.numpy.polynomials import polyadd as polyadd
 from cotan.numpy.polynomials import polyder as polyder
@@ -252,6 +252,8 @@ from cotan.numpy.ufunc_objects import bitwise_and as bitwise_and
 from cotan.numpy.ufunc_objects import bitwise_or as bitwise_or
 from cotan.numpy.ufunc_objects import bitwise_xor as bitwise_xor
 from cotan.numpy.ufunc_objects import frompyfunc as frompyfunc
+from cotan.numpy.ufunc_objects import gcd as gcd
+from cotan.numpy.ufunc_objects import lcm as lcm
 from cotan.numpy.ufunc_objects import logaddexp as logaddexp
 from cotan.numpy.ufunc_objects import logaddexp2 as logaddexp2
 from cotan.numpy.ufunc_objects import logical_and as logical_and
@@ -310,7 +312,6 @@ from cotan.numpy.ufuncs import floor_divide as floor_divide
 from cotan.numpy.ufuncs import fmax as fmax
 from cotan.numpy.ufuncs import fmin as fmin
 from cotan.numpy.ufuncs import fmod as fmod
-from cotan.numpy.ufuncs import gcd as gcd
 from cotan.numpy.ufuncs import greater as greater
 from cotan.numpy.ufuncs import greater_equal as greater_equal
 from cotan.numpy.ufuncs import heaviside as heaviside
@@ -322,7 +323,6 @@ from cotan.numpy.ufuncs import isinf as isinf
 from cotan.numpy.ufuncs import isnan as isnan
 from cotan.numpy.ufuncs import isneginf as isneginf
 from cotan.numpy.ufuncs import isposinf as isposinf
-from cotan.numpy.ufuncs import lcm as lcm
 from cotan.numpy.ufuncs import left_shift as left_shift
 from cotan.numpy.ufuncs import less as less
 from cotan.numpy.ufuncs import less_equal as less_equal

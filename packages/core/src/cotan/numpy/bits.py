@@ -121,7 +121,7 @@ def packbits(a: Any, axis: int | None = None, bitorder: str = "big") -> Any:
         x, axis = manipulation.ravel(x), 0
     axis = normalize_axis(axis, x.ndim, "packbits")
     rows = manipulation.moveaxis(x, axis, -1)
-    padded = manipulation.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, -rows.shape[-1] % 8)])
+    padded = manipulation.pad_with_zeros(rows, [(0, 0)] * (rows.ndim - 1) + [(0, -rows.shape[-1] % 8)])
     groups = lax.reshape(padded, (*padded.shape[:-1], padded.shape[-1] // 8, 8)).astype(np.uint8)
     packed = reductions.sum(
         lax.shift_left(groups, manipulation.broadcast_to(order, groups.shape)), axis=-1, dtype=np.uint8
@@ -157,5 +157,5 @@ def unpackbits(a: Any, axis: int | None = None, count: int | None = None, bitord
         wanted = operator.index(count)
         wanted = wanted if wanted >= 0 else max(flat.shape[-1] + wanted, 0)
         flat = flat[..., :wanted]
-        flat = manipulation.pad(flat, [(0, 0)] * (flat.ndim - 1) + [(0, max(wanted - flat.shape[-1], 0))])
+        flat = manipulation.pad_with_zeros(flat, [(0, 0)] * (flat.ndim - 1) + [(0, max(wanted - flat.shape[-1], 0))])
     return manipulation.moveaxis(flat, -1, axis)

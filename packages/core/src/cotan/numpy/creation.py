@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -94,7 +95,7 @@ def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
         return device_put(_to_numpy(values, asked))
     if hasattr(obj, "__dlpack__"):
         return device_put(_to_numpy(np.from_dlpack(obj), asked))
-    if isinstance(obj, memoryview | bytearray):
+    if isinstance(obj, memoryview | bytearray | range):
         return device_put(_to_numpy(np.asarray(obj), asked))
     raise TypeError(
         f"{where()}: array: a value of type {type(obj).__name__} is not a number, an array or a nested list of them"
@@ -248,9 +249,9 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *,
     if isinstance(values[0], SCALARS) and values[0] == 0 and isinstance(values[2], SCALARS) and values[2] == 1:
         size = int(np.ceil(values[1]))
         return _placed(lax.iota(target, size if size > 0 else 0), device)
-    wide = np.float64 if dtypes.issubdtype(target, np.floating) else None
-    result = np.arange(*values) if wide is None else np.arange(*map(float, values), dtype=wide)
-    return _placed(asarray(result.astype(target)), device)
+    # Filled in the asked dtype, so that integers count by the difference of the first two, as NumPy's do.
+    exact = target if target.kind in "iuf" else np.float64 if dtypes.issubdtype(target, np.floating) else None
+    return _placed(asarray(np.arange(*values, dtype=exact).astype(target)), device)
 
 
 def linspace(
@@ -293,7 +294,16 @@ def linspace(
 def logspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
 ) -> Any:
-    """base ** linspace(start, stop)."""
+    """base ** linspace(start, stop); ``start``, ``stop`` and ``base`` may be arrays that broadcast.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.logspace(0, 2, 3, base=cnp.array([2.0, 3.0]), axis=-1)
+    Array([[1., 2., 4.],
+           [1., 3., 9.]], dtype=float32)
+    """
+    if manipulation.ndim(base):
+        start, stop, base = manipulation.broadcast_arrays(start, stop, base)
+        base = manipulation.expand_dims(base, axis)
     result = ufuncs.power(base, linspace(start, stop, num, endpoint, axis=axis))
     return result if dtype is None else result.astype(user_dtype(dtype, "logspace"))
 
@@ -306,10 +316,23 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
     (4,)
     """
     start, stop = promote_dtypes_inexact("geomspace", start, stop)
+    start, stop = manipulation.broadcast_arrays(as_array(start, "geomspace"), as_array(stop, "geomspace"))
     sign = ufuncs.sign(start)
-    exponents = linspace(ufuncs.log(start / sign), ufuncs.log(stop / sign), num, endpoint, axis=axis)
-    result = ufuncs.exp(exponents) * manipulation.expand_dims(sign, axis if exponents.ndim else 0)
+    exponents = linspace(_exponent(start / sign), _exponent(stop / sign), num, endpoint)
+    result = ufuncs.power(10.0, exponents) * sign
+    # The ends are what was asked for; rounding between them must not show in integers.
+    if num:
+        result = result.at[0].set(start)
+    if num > 1 and endpoint:
+        result = result.at[-1].set(stop)
+    result = manipulation.moveaxis(result, 0, normalize_axis(axis, result.ndim, "geomspace"))
     return result if dtype is None else result.astype(user_dtype(dtype, "geomspace"))
+
+
+def _exponent(x: Any) -> Any:
+    """log10(x), improved by one step of Newton's, so that powers of ten have whole logarithms."""
+    y = ufuncs.log10(x)
+    return y - (ufuncs.power(10.0, y) - x) / (x * math.log(10))
 
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, *, device: Any = None) -> Any:

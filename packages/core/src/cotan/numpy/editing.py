@@ -119,10 +119,9 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     index = ufuncs.where_(lax.lt(index, 0), index + extent, index)
     shape = [*x.shape]
     if scalar:
-        # As in NumPy, a single place takes all of the values along the axis.
-        news = manipulation.atleast_1d(news)
+        # As in NumPy, a single place takes all of the values; their first axis, after new ones, goes along `axis`.
         news = lax.expand_dims(news, tuple(range(x.ndim - news.ndim))) if news.ndim < x.ndim else news
-        news = manipulation.moveaxis(news, 0, axis) if manipulation.ndim(values) < x.ndim else news
+        news = manipulation.moveaxis(news, 0, axis)
         shape[axis] = news.shape[axis]
         index = manipulation.broadcast_to(index, (shape[axis],))
     else:
@@ -248,14 +247,18 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
 def _parts(a: Any, kth: Any, axis: int, name: str) -> tuple[Any, int]:
     x = as_array(a, name)
     axis = normalize_axis(axis, x.ndim, name)
-    position = operator.index(kth)
-    if not -x.shape[axis] <= position < x.shape[axis]:
-        raise ValueError(f"{place_of()}: {name}: kth={position} is out of range for an axis of extent {x.shape[axis]}")
+    for position in map(operator.index, kth if isinstance(kth, Sequence) else (kth,)):
+        if not -x.shape[axis] <= position < x.shape[axis]:
+            raise ValueError(
+                f"{place_of()}: {name}: kth={position} is out of range for an axis of extent {x.shape[axis]}"
+            )
     return x, axis
 
 
-def partition(a: Any, kth: int, axis: int = -1) -> Any:
+def partition(a: Any, kth: int | Sequence[int], axis: int = -1) -> Any:
     """``a`` with element ``kth`` along ``axis`` where sorting would put it, smaller ones before, others after it.
+
+    Several places may be asked for.
 
     Here all are sorted, which is one such order.
 
@@ -267,7 +270,7 @@ def partition(a: Any, kth: int, axis: int = -1) -> Any:
     return selection.sort(x, axis)
 
 
-def argpartition(a: Any, kth: int, axis: int = -1) -> Any:
+def argpartition(a: Any, kth: int | Sequence[int], axis: int = -1) -> Any:
     """The indices that order ``a`` as ``partition`` does.
 
     >>> import cotan.numpy as cnp

@@ -53,7 +53,7 @@ def vectorize(
     def function(*args: Any, **kwargs: Any) -> Any:
         names = [name for name in kwargs if name not in excluded]
         places = [place for place in range(len(args)) if place not in excluded]
-        arrays = [as_array(x, "vectorize") for x in [*(args[p] for p in places), *(kwargs[n] for n in names)]]
+        arrays = [creation.asarray(x) for x in [*(args[p] for p in places), *(kwargs[n] for n in names)]]
         inputs = [()] * len(arrays) if core is None else core[0]
         if len(inputs) != len(arrays):
             raise ValueError(

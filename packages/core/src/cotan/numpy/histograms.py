@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from cotan import lax
-from cotan.errors import where
+from cotan.errors import ConcretizationTypeError, where
+from cotan.ir.trace import Tracer
 from cotan.numpy import creation, manipulation, reductions, selection
 from cotan.numpy.promotion import as_array, promote_dtypes_inexact
 
@@ -19,8 +20,19 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     """The edges of ``bins`` equal bins from the least to the largest element, or over ``range``.
 
     Args:
-      bins: a number, or an array of edges, which is returned.
+      bins: a number, an array of edges, which is returned, or one of NumPy's rules that choose a number for known
+        values: 'auto', 'fd', 'doane', 'scott', 'stone', 'rice', 'sturges' or 'sqrt'.
+
+    Raises:
+      ValueError: an unknown rule, or one with weights.
+      ConcretizationTypeError: a rule for values that are traced.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.histogram_bin_edges(cnp.array([1.0, 1.0, 2.0, 3.0]), "sqrt")
+    Array([1., 2., 3.], dtype=float32)
     """
+    if isinstance(bins, str):
+        bins = _number_of_bins(a, bins, range, weights)
     if not isinstance(bins, int | np.integer):
         return as_array(bins, "histogram_bin_edges")
     (a,) = promote_dtypes_inexact("histogram_bin_edges", a)
@@ -36,6 +48,22 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     )
 
 
+def _number_of_bins(a: Any, rule: str, range: Any, weights: Any) -> int:
+    if rule not in _RULES:
+        raise ValueError(f"{where()}: histogram: unknown rule {rule!r}; use one of {', '.join(_RULES)}, or a number")
+    if weights is not None:
+        raise ValueError(f"{where()}: histogram: no rule chooses a number of weighted bins; give the number")
+    if isinstance(a, Tracer) and a.concrete() is None:
+        raise ConcretizationTypeError(
+            f"{where()}: histogram: the number of bins that {rule!r} chooses depends on the values of a traced array "
+            f"({a.aval.short()}), which are not known while the function is traced; give the number"
+        )
+    return len(np.histogram_bin_edges(np.asarray(a), rule, range)) - 1
+
+
+_RULES = ("auto", "fd", "doane", "scott", "stone", "rice", "sturges", "sqrt")
+
+
 def histogram(
     a: Any, bins: Any = 10, range: Any = None, weights: Any = None, density: bool | None = None
 ) -> tuple[Any, Any]:
@@ -46,7 +74,7 @@ def histogram(
     >>> counts
     Array([1., 2., 1.], dtype=float32)
     """
-    edges = histogram_bin_edges(a, bins, range)
+    edges = histogram_bin_edges(a, bins, range, weights)
     given = creation.ones_like(a) if weights is None else weights
     x, weighed = promote_dtypes_inexact("histogram", a, given)
     x, weighed = manipulation.ravel(x), manipulation.ravel(weighed)

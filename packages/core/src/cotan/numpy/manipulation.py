@@ -35,10 +35,15 @@ def ndim(a: Any) -> int:
     return len(shape(a))
 
 
-def size(a: Any, axis: int | None = None) -> int:
-    """The number of elements, or the extent of an axis."""
+def size(a: Any, axis: Axis = None) -> int:
+    """The number of elements, or of those along one or several axes.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.size(cnp.ones((2, 3, 4)), (0, 2))
+    8
+    """
     extents = shape(a)
-    return math.prod(extents) if axis is None else extents[normalize_axis(axis, len(extents), "size")]
+    return math.prod(extents[axis] for axis in normalize_axes(axis, len(extents), "size"))
 
 
 def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
@@ -318,7 +323,7 @@ def _split(name: str, ary: Any, indices_or_sections: Any, axis: int, equal: bool
     x = as_array(ary, name)
     axis = normalize_axis(axis, x.ndim, name)
     extent = x.shape[axis]
-    if isinstance(indices_or_sections, Sequence | np.ndarray):
+    if isinstance(indices_or_sections, Sequence) or getattr(indices_or_sections, "ndim", 0):
         clipped = [min(max(n + extent if n < 0 else n, 0), extent) for n in map(operator.index, indices_or_sections)]
         cuts = [0, *clipped, extent]
     else:
@@ -460,59 +465,9 @@ def repeat(a: Any, repeats: Any, axis: int | None = None, *, total_repeat_length
     return a[tuple(from_rows)]
 
 
-def _pad_pairs(pad_width: Any, rank: int) -> list[tuple[int, int]]:
-    if isinstance(pad_width, dict):
-        pairs = [(0, 0)] * rank
-        for one, width in pad_width.items():
-            pairs[normalize_axis(one, rank, "pad")] = (width, width) if isinstance(width, int) else tuple(width)
-        return pairs
-    widths = np.broadcast_to(np.asarray(pad_width, dtype=np.int64), (rank, 2)).tolist()
-    return [(before, after) for before, after in widths]
-
-
-def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
-    """``array`` with borders added.
-
-    Args:
-      pad_width: (before, after) per axis, or what broadcasts to it, or a dict by axis.
-      mode: 'constant' (``constant_values``), 'edge', 'reflect', 'symmetric', 'wrap' or 'empty'.
-
-    Raises:
-      ValueError: an unknown mode or a negative width.
-    """
-    x = as_array(array, "pad")
-    pairs = _pad_pairs(pad_width, x.ndim)
-    if any(width < 0 for pair in pairs for width in pair):
-        raise ValueError(f"pad: widths must not be negative, got {pairs}; cut with a slice")
-    if mode in ("constant", "empty"):
-        values = kwargs.pop("constant_values", 0)
-        _no_more("pad", kwargs)
-        flat = np.ndim(values) == 0 if not hasattr(values, "ndim") else values.ndim == 0
-        if flat:
-            fill = as_array(values, "pad").astype(x.dtype)
-            return lax.pad(x, fill, [(before, after, 0) for before, after in pairs])
-        fills = np.broadcast_to(np.asarray(values), (x.ndim, 2))
-        for axis, (before, after) in enumerate(pairs):
-            for side, width in enumerate((before, after)):
-                config = [(0, 0, 0)] * x.ndim
-                config[axis] = (width, 0, 0) if side == 0 else (0, width, 0)
-                x = lax.pad(x, np.asarray(fills[axis, side]).astype(x.dtype), config)
-        return x
-    if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise ValueError(f"pad: unknown mode {mode!r}")
-    _no_more("pad", kwargs)
-    for axis, (before, after) in enumerate(pairs):
-        if before or after:
-            source = np.pad(np.arange(x.shape[axis], dtype=np.int32), (before, after), mode=mode)
-            x = x[(slice(None),) * axis + (source,)]
-    return x
-
-
-def _no_more(name: str, kwargs: dict[str, Any]) -> None:
-    if kwargs:
-        raise TypeError(
-            f"{name}: unexpected keyword arguments {', '.join(sorted(kwargs))}; this mode does not take them"
-        )
+def pad_with_zeros(x: Any, widths: Sequence[tuple[int, int]]) -> Any:
+    """``x`` with zeros before and after each axis."""
+    return lax.pad(x, np.asarray(0, x.dtype), [(before, after, 0) for before, after in widths])
 
 
 def append(arr: Any, values: Any, axis: int | None = None) -> Any:

@@ -50,7 +50,7 @@ def _vectors(name: str, *given: Any) -> list[Any]:
 
 def _front(x: Any, length: int) -> Any:
     """``x`` with zeros before it."""
-    return manipulation.pad(x, (length - x.shape[0], 0))
+    return manipulation.pad_with_zeros(x, [(length - x.shape[0], 0)])
 
 
 def polyadd(a1: Any, a2: Any) -> Any:
@@ -148,8 +148,8 @@ def poly(seq_of_zeros: Any) -> Any:
         raise ValueError(f"{where()}: poly takes a vector of zeros or a square matrix, got shape {tuple(zeros.shape)}")
     result = lax.full((1,), 1, zeros.dtype)
     for k in range(zeros.shape[0]):
-        raised = manipulation.pad(result, (0, 1))
-        result = raised - manipulation.pad(result * zeros[k], (1, 0))
+        raised = manipulation.pad_with_zeros(result, [(0, 1)])
+        result = raised - manipulation.pad_with_zeros(result * zeros[k], [(1, 0)])
     return result
 
 

@@ -209,7 +209,10 @@ def canonical_shape(shape: Any, fun_name: str) -> tuple[int, ...]:
     Raises:
       TypeError: something in it is no such integer. ValueError: negative.
     """
-    items = tuple(shape) if isinstance(shape, Sequence | np.ndarray) else (shape,)
+    try:
+        items = tuple(shape) if isinstance(shape, Sequence) or getattr(shape, "ndim", 0) else (shape,)
+    except TypeError:
+        items = (shape,)
     try:
         found = tuple(operator.index(item) for item in items)
     except TypeError as error:

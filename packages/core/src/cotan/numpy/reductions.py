@@ -224,13 +224,16 @@ def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
     else:
         a, weights = promote_dtypes_inexact("average", a, weights)
         if weights.shape != a.shape:
-            (only,) = normalize_axes(axis, a.ndim, "average")
-            if weights.shape != (a.shape[only],):
+            along = normalize_axes(axis, a.ndim, "average")
+            if weights.shape != tuple(a.shape[d] for d in along):
                 raise ValueError(
                     f"average: weights of shape {weights.shape} for an array of shape {a.shape}, axis {axis}; give one "
-                    "for each element, or for each along the axis"
+                    "for each element, or for each along the axes"
                 )
-            weights = lax.broadcast_in_dim(weights, a.shape, (only,))
+            # Axes may be named in any order; those of a broadcast must rise.
+            order = sorted(range(len(along)), key=along.__getitem__)
+            rising = lax.transpose(weights, order)
+            weights = lax.broadcast_in_dim(rising, a.shape, tuple(along[k] for k in order))
         total = sum(weights, axis=axis, keepdims=keepdims)
         result = lax.div(sum(lax.mul(a, weights), axis=axis, keepdims=keepdims), total)
     return (result, total) if returned else result

@@ -81,7 +81,7 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
     a = manipulation.atleast_1d(a)
     mask = manipulation.ravel(a if a.dtype == np.bool_ else lax.ne(a, 0))
     flat = argsort(lax.bitwise_not(mask), stable=True)
-    flat = flat[:size] if size <= mask.size else manipulation.pad(flat, (0, size - mask.size))
+    flat = flat[:size] if size <= mask.size else manipulation.pad_with_zeros(flat, [(0, size - mask.size)])
     valid = lax.lt(lax.iota(np.int32, size), reductions.sum(mask, dtype=np.int32))
     places = unravel_index(flat, a.shape)
     fills = fill_value if isinstance(fill_value, tuple) else (0 if fill_value is None else fill_value,) * a.ndim
@@ -157,28 +157,61 @@ def compress(
     return take(a, places, axis=axis, mode="fill", fill_value=fill_value)
 
 
-def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Any, ...]:
+def unravel_index(indices: Any, shape: Sequence[int], order: str = "C") -> tuple[Any, ...]:
     """Indices of the flat array as one index per axis; negative ones count from the end, others are clipped.
+
+    Args:
+      order: 'C': the last axis is the fastest; 'F': the first.
+
+    Raises:
+      ValueError: another order.
 
     >>> import cotan.numpy as cnp
     >>> row, column = cnp.unravel_index(5, (2, 3))
     >>> int(row), int(column)
     (1, 2)
     """
+    if order not in ("C", "F"):
+        raise ValueError(f"{source_line()}: unravel_index: order must be 'C' or 'F', got {order!r}")
     size = math.prod(shape)
     rest = as_array(indices, "unravel_index")
     rest = ufuncs.clip(rest, None if ufuncs.is_unsigned(rest) else -size, size - 1)
     result = []
-    for extent in reversed(tuple(shape)):
+    for extent in reversed(tuple(shape)) if order == "C" else tuple(shape):
         result.append(ufuncs.remainder(rest, extent))
         rest = ufuncs.floor_divide(rest, extent)
-    return tuple(reversed(result))
+    return tuple(reversed(result)) if order == "C" else tuple(result)
 
 
-def ravel_multi_index(multi_index: Sequence[Any], dims: Sequence[int], mode: str = "raise") -> Any:
-    """One index per axis as indices of the flat array; mode 'clip' or 'wrap' (or 'raise', for known values)."""
+def ravel_multi_index(
+    multi_index: Sequence[Any],
+    dims: Sequence[int],
+    mode: str | Sequence[str] = "raise",
+    order: str = "C",
+    *,
+    dtype: Any = None,
+) -> Any:
+    """One index per axis as indices of the flat array.
+
+    Args:
+      mode: what to do with indices out of range: 'clip', 'wrap', 'ignore', or 'raise' (for known values); or one of
+        these for each axis.
+      order: 'C': the last axis is the fastest; 'F': the first.
+      dtype: of the result; by default the default int.
+
+    Raises:
+      ValueError: an index out of range under 'raise', or an unknown mode or order.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.ravel_multi_index((cnp.array([1, 2]), cnp.array([3, 0])), (3, 4))
+    Array([7, 8], dtype=int32)
+    """
+    if order not in ("C", "F"):
+        raise ValueError(f"{source_line()}: ravel_multi_index: order must be 'C' or 'F', got {order!r}")
+    modes = [mode] * len(dims) if isinstance(mode, str) else list(mode)
+    axes = list(zip(multi_index, dims, modes, strict=True))
     flat: Any = 0
-    for index, extent in zip(multi_index, dims, strict=True):
+    for index, extent, mode in axes if order == "C" else reversed(axes):
         index = as_array(index, "ravel_multi_index")
         if mode == "clip":
             index = ufuncs.clip(index, 0, extent - 1)
@@ -190,10 +223,12 @@ def ravel_multi_index(multi_index: Sequence[Any], dims: Sequence[int], mode: str
                 raise ValueError(
                     f"ravel_multi_index: an index is outside of an axis of extent {extent}; use mode 'clip' or 'wrap'"
                 )
-        else:
-            raise ValueError(f"ravel_multi_index: unknown mode {mode!r}; use 'raise', 'wrap' or 'clip'")
+        elif mode != "ignore":
+            raise ValueError(
+                f"{source_line()}: ravel_multi_index: unknown mode {mode!r}; use 'raise', 'wrap', 'clip' or 'ignore'"
+            )
         flat = ufuncs.add(ufuncs.multiply(flat, extent), index)
-    return flat
+    return flat if dtype is None else flat.astype(dtype)
 
 
 def take(
@@ -470,8 +505,16 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
-    """Piecewise linear interpolation of the points (xp, fp), xp rising, at x."""
-    x, xp, fp = (as_array(v, "interp") for v in promote_dtypes_inexact("interp", x, xp, fp))
+    """Piecewise linear interpolation of the points (xp, fp), xp rising, at x; ``fp`` may be complex.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.interp(0.5, cnp.array([0.0, 1.0]), cnp.array([2.0, 4.0j]))
+    Array(1.+2.j, dtype=complex64)
+    """
+    x, xp = (as_array(v, "interp") for v in promote_dtypes_inexact("interp", x, xp))
+    (fp,) = promote_dtypes_inexact("interp", as_array(fp, "interp"))
+    if not ufuncs.is_complex(fp):
+        x, xp, fp = (as_array(v, "interp") for v in promote_dtypes_inexact("interp", x, xp, fp))
     if xp.ndim != 1 or tuple(fp.shape) != tuple(xp.shape):
         raise ValueError(
             f"interp: xp and fp must be vectors of one length, got {tuple(xp.shape)} and {tuple(fp.shape)}"

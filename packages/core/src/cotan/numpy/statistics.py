@@ -130,8 +130,14 @@ def isscalar(element: Any) -> bool:
 
 
 def iscomplexobj(x: Any) -> bool:
-    """Whether the dtype is complex."""
-    return bool(dtypes.issubdtype(dtypes.dtype(as_array(x, "iscomplexobj")), np.complexfloating))
+    """Whether the dtype, or that of an array of lists of numbers, is complex.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.iscomplexobj([3, 1j]), cnp.iscomplexobj(cnp.ones(2))
+    (True, False)
+    """
+    dtype = getattr(x, "dtype", None)
+    return bool(np.iscomplexobj(x) if dtype is None else dtypes.issubdtype(dtype, np.complexfloating))
 
 
 def isrealobj(x: Any) -> bool:
