@@ -119,7 +119,7 @@ class Runner:
                 return case.wanted()
         device = ReferenceBackend().devices()[0]
         with cotan.config.override(enable_x64=case.x64, default_device=device):
-            return [_on_host(x) for x in tree_leaves(case.fun(*case.args))]
+            return [_on_host(x) for x in tree_leaves(case.fun(*map(cotan.device_put, case.args)))]
 
     # ---- Programs
 
