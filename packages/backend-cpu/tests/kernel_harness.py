@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,9 +34,11 @@ def operand(array: np.ndarray, written: bool = False, read: bool | None = None) 
     return KernelOperand(array.shape, array.dtype, written, (not written) if read is None else read)
 
 
-def run(kernel: Kernel, arrays: Sequence[np.ndarray], target: Target = HOST, parts: int = 2) -> Any:
+def run(
+    kernel: Kernel, arrays: Sequence[np.ndarray], target: Target = HOST, parts: int = 2, streamed: Collection[int] = ()
+) -> Any:
     """Run the kernel on the arrays in place, its units in ``parts`` calls; returns the printed code."""
-    code = emit_kernel(kernel, target, "kernel")
+    code = emit_kernel(kernel, target, "kernel", streamed)
     module = jit.Engine(target).load(code.text)
     function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(module.address("kernel"))
     table = (ctypes.c_void_p * max(len(arrays), 1))(*(array.ctypes.data for array in arrays))

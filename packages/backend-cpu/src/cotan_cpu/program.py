@@ -7,7 +7,8 @@ the same for CPython's vector call protocol. A non-zero status leaves the functi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from cotan.backend import LoweringTable
 from cotan.compiler import compile_to_program
 from cotan.ir.avals import ShapedArray
 from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
-from cotan.ir.program import BranchStep, CopyStep, HostStep, Kernel, KernelStep, LibraryStep, LoopStep, Program
+from cotan.ir.program import BranchStep, CopyStep, HostStep, Kernel, KernelStep, LibraryStep, LoopStep, Program, named
 from cotan_cpu import control
 from cotan_cpu.backend import LOCAL_BYTES
 from cotan_cpu.codegen import Target, emit_kernel, jit
@@ -144,6 +145,7 @@ class Writer:
         self._functions: dict[str, str] = {}
         self._count = 0
         self.frame = Frame(program)
+        self._uses = Counter(number for step in program.steps for number in named(step))
 
     # ---- For library rules
 
@@ -261,12 +263,12 @@ class Writer:
             self.emit(f"call void @{function}(ptr {table}, i64 0, i64 {units})")
         self.frame.costs.append((what, seconds))
 
-    def kernel(self, kernel: Kernel, pointers: Sequence[str]) -> None:
-        """Launch a kernel on these pointers."""
+    def kernel(self, kernel: Kernel, pointers: Sequence[str], streamed: Collection[int] = ()) -> None:
+        """Launch a kernel on these pointers; ``streamed``: see ``emit_kernel``."""
         known = self._kernels.get(id(kernel))
         if known is None:
             symbol = f"k{len(self._bodies)}"
-            code = emit_kernel(kernel, self.target, symbol)
+            code = emit_kernel(kernel, self.target, symbol, streamed)
             # Layers of one shape have kernels of one text: it is compiled once. How many units run is not in it.
             same = self._bodies.setdefault(code.text.replace(f"@{symbol}(", "@("), code)
             known = self._kernels[id(kernel)] = (kernel, replace(code, symbol=same.symbol))
@@ -425,7 +427,7 @@ class Writer:
         if isinstance(step, KernelStep):
             operands = zip(step.kernel.operands, step.buffers, strict=True)
             written.update(number for operand, number in operands if operand.written)
-            self.kernel(step.kernel, [self.pointer(number) for number in step.buffers])
+            self.kernel(step.kernel, [self.pointer(number) for number in step.buffers], self._streamed(step))
         elif isinstance(step, LibraryStep):
             written.update(step.results)
             rule = self._table.library.get(step.primitive, Writer.host)
@@ -444,6 +446,21 @@ class Writer:
             control.branch(self, step)
         else:
             raise TypeError(f"the CPU backend knows no step of type {type(step).__name__}")
+
+    def _streamed(self, step: KernelStep) -> list[int]:
+        """The operands that are results in memory of their own, and that no other step reads or writes."""
+        program = self.frame.program
+        if program is not self.program:
+            return []
+        return [
+            slot
+            for slot, (operand, number) in enumerate(zip(step.kernel.operands, step.buffers, strict=True))
+            if operand.written
+            and not operand.read
+            and program.buffers[number].kind == "output"
+            and program.buffers[number].donated is None
+            and self._uses[number] == 1
+        ]
 
     def _copy(self, step: CopyStep) -> None:
         nbytes = self.aval(step.source).nbytes

@@ -37,8 +37,11 @@ def placeholder(dtype: Any) -> Expr:
 class ExpressionPrinter(IndexPrinter):
     """Prints expressions. ``base_mask`` says which lanes exist (at least one does), ``guard`` which may load."""
 
-    def __init__(self, builder: Builder, target: Target, kernel: Kernel) -> None:
+    def __init__(
+        self, builder: Builder, target: Target, kernel: Kernel, streamed: frozenset[int] = frozenset()
+    ) -> None:
         super().__init__(builder, target)
+        self.streamed = streamed
         self.kernel = kernel
         self.slots = kernel.slots
         self.context = Context(builder, target)
@@ -345,7 +348,26 @@ class ExpressionPrinter(IndexPrinter):
         mask = self.base_mask
         if condition is not None:
             mask = b.splat(condition if mask is None else b.binary("and", mask, condition), self.lanes)
+        if slot in self.streamed and mask is None and form.stride == 1 and not form.extras:
+            align = min(64, self.lanes * BITS[kind] // 8)
+            if align >= self.target.vector_bytes and self._is_multiple(index, align * 8 // BITS[kind]):
+                self._store_streamed(kind, self._pointer(slot, kind, form), value, align)
+                return
         self._store_vector(slot, kind, form, value, mask)
+
+    def _is_multiple(self, index: Index, divisor: int) -> bool:
+        modulus, residue = self.congruence(index)
+        return modulus % divisor == 0 and residue % divisor == 0
+
+    def _store_streamed(self, kind: str, pointer: Val, value: Val, align: int) -> None:
+        self.b.declarations["!0"] = "!0 = !{i32 1}"
+        self.b.line(f"store {value.type} {value.text}, ptr {pointer.text}, align {align}, !nontemporal !0")
+
+    def finish_streams(self) -> None:
+        """Make what was written past the caches visible to other threads: such stores are not ordered with others."""
+        if "!0" in self.b.declarations:
+            self.b.declare("llvm.x86.sse.sfence", "void", ())
+            self.b.line("call void @llvm.x86.sse.sfence()")
 
     def _when(self, condition: Val, action: Callable[[], None]) -> None:
         def then() -> list[Val]:

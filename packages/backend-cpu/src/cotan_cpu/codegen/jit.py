@@ -24,7 +24,7 @@ from cotan_cpu.codegen.target import Target
 
 INLINED = "alwaysinline"
 """The attribute of functions that are put in the place of their calls."""
-_DECLARE = re.compile(r"^\s*declare [^@]*@([\w.$-]+|\"[^\"]*\")\(", re.MULTILINE)
+_DECLARE = re.compile(r"^\s*(?:declare [^@]*@([\w.$-]+|\"[^\"]*\")\(|(!\d+) = )", re.MULTILINE)
 _lock = threading.RLock()
 
 
@@ -147,15 +147,16 @@ def _inline(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
 
 
 def unique_declarations(text: str) -> str:
-    """``text`` with repeated declarations of a function left out, and those of functions that it defines."""
+    """``text`` with repeated declarations (of functions, of metadata) left out."""
     seen: set[str] = set()
     lines = []
     for line in text.split("\n"):
         found = _DECLARE.match(line)
         if found:
-            if found.group(1) in seen:
+            name = found.group(1) or found.group(2)
+            if name in seen:
                 continue
-            seen.add(found.group(1))
+            seen.add(name)
         lines.append(line)
     return "\n".join(lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from cotan.ir.program import Kernel
@@ -29,8 +30,11 @@ class KernelCode:
     unit_cost: float
 
 
-def emit_kernel(kernel: Kernel, target: Target, symbol: str) -> KernelCode:
+def emit_kernel(kernel: Kernel, target: Target, symbol: str, streamed: Collection[int] = ()) -> KernelCode:
     """Print ``kernel`` for ``target``.
+
+    ``streamed``: operands that nobody reads soon, at addresses that are multiples of 64: they are written past the
+    caches if the target says that so much should be.
 
     The function's table holds one data pointer per operand of the kernel. Raises UnsupportedError for dtypes or
     operations that have no native code.
@@ -49,8 +53,11 @@ def emit_kernel(kernel: Kernel, target: Target, symbol: str) -> KernelCode:
     tree = arrange(kernel.tree, target)
     cycles = planner.plan(tree)
     units = divide(tree, planner, kernel.in_place)
-    printer = TreePrinter(builder, target, kernel, planner)
+    moved = kernel.bytes or sum(operand.size * operand.dtype.itemsize for operand in kernel.operands)
+    past_caches = frozenset(streamed) if target.streaming and moved >= target.streaming else frozenset()
+    printer = TreePrinter(builder, target, kernel, planner, past_caches)
     printer.units(tree, units, Val("%begin", "i64", 1, 0), Val("%end", "i64", 1, 0))
+    printer.finish_streams()
     attributes = f'nounwind "prefer-vector-width"="{target.vector_bytes * 8}"'
     text = "\n".join(
         [
@@ -63,5 +70,4 @@ def emit_kernel(kernel: Kernel, target: Target, symbol: str) -> KernelCode:
             "",
         ]
     )
-    moved = kernel.bytes or sum(operand.size * operand.dtype.itemsize for operand in kernel.operands)
     return KernelCode(text, symbol, units.count, seconds(cycles, moved) / max(units.count, 1))

@@ -32,8 +32,15 @@ _ONE_LOOP_FROM = 30.0
 class TreePrinter(ExpressionPrinter):
     """Prints a kernel's tree by a plan."""
 
-    def __init__(self, builder: Builder, target: Target, kernel: Kernel, planner: Planner) -> None:
-        super().__init__(builder, target, kernel)
+    def __init__(
+        self,
+        builder: Builder,
+        target: Target,
+        kernel: Kernel,
+        planner: Planner,
+        streamed: frozenset[int] = frozenset(),
+    ) -> None:
+        super().__init__(builder, target, kernel, streamed)
         self.planner = planner
         self._copies = 1
         self._decided: set[int] = set()

@@ -5,9 +5,18 @@ Imports no LLVM: a ``Target`` is plain data, made for the host by ``jit.host_tar
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+
+def _last_cache_bytes() -> int:
+    try:
+        found = os.sysconf("SC_LEVEL3_CACHE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        found = 0
+    return found if found > 0 else 32 << 20
 
 
 @dataclass(frozen=True)
@@ -23,6 +32,8 @@ class Target:
       half: whether conversions between float16 and float32 are instructions.
       rounding: whether floor, ceil, trunc and round-to-even are instructions.
       registers: how many vector registers there are.
+      streaming: bytes moved by a kernel from which on what it writes goes past the caches, which could not hold it; 0
+        where stores that do so are not known.
 
     >>> Target.from_features("x86-64", ["sse2"], "x86_64").vector_bytes
     16
@@ -36,6 +47,7 @@ class Target:
     half: bool = False
     rounding: bool = False
     registers: int = 16
+    streaming: int = 0
 
     @staticmethod
     def from_features(cpu: str, enabled: Iterable[str], machine: str | None = None, features: str = "") -> Target:
@@ -54,4 +66,5 @@ class Target:
             half="f16c" in has,
             rounding="sse4.1" in has,
             registers=32 if wide else 16,
+            streaming=_last_cache_bytes(),
         )

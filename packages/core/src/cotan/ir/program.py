@@ -214,6 +214,20 @@ class BranchStep:
 Step = KernelStep | LibraryStep | HostStep | CopyStep | LoopStep | BranchStep
 
 
+def named(step: Step) -> set[int]:
+    """The numbers of the buffers that a step reads or writes, of its own program."""
+    if isinstance(step, KernelStep):
+        return {*step.buffers}
+    if isinstance(step, CopyStep):
+        return {step.source, step.target}
+    if isinstance(step, LibraryStep | HostStep):
+        return {*step.operands, *step.results}
+    if isinstance(step, LoopStep):
+        spares = {spare for spare in step.spares if spare is not None}
+        return {*step.cond_consts, *step.consts, *step.inits, *step.xs, *step.finals, *step.ys, *spares}
+    return {step.index, *step.operands, *step.results, *(spare for spare in step.spares if spare is not None)}
+
+
 @dataclass(frozen=True, eq=False)
 class Program:
     """Steps over planned buffers.

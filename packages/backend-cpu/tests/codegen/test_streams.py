@@ -1,0 +1,83 @@
+"""Stores past the caches: where they are taken, and that what they write is there."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from kernel_harness import HOST, operand, run
+
+import cotan
+import cotan.numpy as cnp
+from cotan.ir.index import Axis, axis_index
+from cotan.ir.program import Kernel, Loop, Store
+from cotan.ir.scalar import load, make
+
+ALWAYS = dataclasses.replace(HOST, streaming=1)
+pytestmark = pytest.mark.skipif(not HOST.streaming, reason="this processor has no such stores")
+
+
+def aligned(size: int, dtype: str, offset: int = 0) -> np.ndarray:
+    raw = np.zeros(size * np.dtype(dtype).itemsize + 128, np.uint8)
+    start = -raw.ctypes.data % 64 + offset
+    return raw[start : start + size * np.dtype(dtype).itemsize].view(dtype)
+
+
+def doubled(size: int, dtype: str, streamed: bool, offset: int = 0) -> tuple[str, np.ndarray, np.ndarray]:
+    """The kernel y = x + x on arrays of so many elements: its text, x and y."""
+    x, y = aligned(size, dtype), aligned(size, dtype, offset)
+    x[...] = np.arange(size) % 100
+    axis = Axis("i", size)
+    value = load(0, axis_index(axis), x.dtype)
+    tree = (Loop(axis, (Store(1, axis_index(axis), make("add", x.dtype, (value, value))),)),)
+    kernel = Kernel("double", (operand(x), operand(y, True)), tree)
+    return run(kernel, [x, y], ALWAYS, streamed=(1,) if streamed else ()).text, x, y
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32", "float64", "uint16"])
+@pytest.mark.parametrize("size", [64, 1000, 4096, 4099])
+def test_values(dtype, size):
+    text, x, y = doubled(size, dtype, streamed=True)
+    np.testing.assert_array_equal(y, x + x)
+    assert "!nontemporal" in text
+    assert text.index("sfence()") < text.rindex("ret void")
+
+
+def test_others_are_written_as_ever():
+    text, x, y = doubled(1000, "float32", streamed=False, offset=4)
+    np.testing.assert_array_equal(y, x + x)
+    assert "!nontemporal" not in text
+    assert "sfence" not in text
+
+
+def test_rows_that_begin_anywhere_are_not_streamed():
+    x, y = aligned(33 * 7, "float32"), aligned(33 * 14, "float32")
+    x[...] = np.arange(x.size)
+    rows, columns = Axis("i", 7), Axis("j", 33)
+    value = load(0, axis_index(rows) * 33 + axis_index(columns), x.dtype)
+    store = Store(1, axis_index(rows) * 66 + axis_index(columns), value)
+    kernel = Kernel("spread", (operand(x), operand(y, True)), (Loop(rows, (Loop(columns, (store,)),)),))
+    assert "!nontemporal" not in run(kernel, [x, y], ALWAYS, streamed=(1,)).text
+    np.testing.assert_array_equal(y.reshape(7, 66)[:, :33], x.reshape(7, 33))
+
+
+SHAPE = (3000, 3008)
+LARGE = np.float32(1) * np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("fun", "streams", "options"),
+    [
+        (lambda x: x * 2 + 1, True, {}),
+        (lambda x: (x * 2 + 1) @ cnp.ones((SHAPE[1], 2)), False, {}),
+        (lambda x: x * 2 + 1, False, {"donate_argnums": 0}),
+    ],
+    ids=["a result", "only between", "in place"],
+)
+def test_results_of_programs_that_no_cache_holds(fun, streams, options):
+    jitted = cotan.jit(fun, **options)
+    text = jitted.lower(LARGE).compile().as_text()
+    assert ("!nontemporal" in text) == (streams and LARGE.nbytes * 2 >= HOST.streaming)
+    if streams:
+        np.testing.assert_array_equal(jitted(LARGE), LARGE * 2 + 1)
