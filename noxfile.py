@@ -67,7 +67,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
-    session.install(*PACKAGES, *PLOTTING, "sphinx", "myst-nb", "furo")
+    session.install(*PACKAGES, *PLOTTING, "sphinx", "myst-nb", "furo", "scipy")
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
 
 

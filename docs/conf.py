@@ -1,5 +1,13 @@
 """Configuration of the documentation: MyST pages, the executed ones through myst-nb."""
 
+import importlib
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+sys.path[:0] = [str(DOCS), str(DOCS.parent / "packages" / "core" / "tests")]
+importlib.import_module("support").write()  # reference/support.md
+
 project = "cotan"
 author = "the cotan developers"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
