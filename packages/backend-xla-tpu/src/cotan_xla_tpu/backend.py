@@ -31,6 +31,7 @@ class XlaBackend(Backend):
         with the host and calls LAPACK and host functions.
     """
 
+    dialects = ("stablehlo",)
     capabilities = Capabilities(
         program=True, dtypes=driver.DTYPES, donation=True, control_flow=True, collectives="native"
     )
@@ -80,6 +81,12 @@ class XlaBackend(Backend):
         )
         loaded = compile_written(self.client, written, [device.native])
         return XlaExecutable(loaded, written, device, options.name or program.jaxpr.name or "program")
+
+    def text(self, program: Program | ClosedJaxpr, options: CompileOptions, dialect: str) -> str:
+        assert isinstance(program, ClosedJaxpr)
+        native = self.lowerings().native
+        written = write_module(program, native, self.client_kind, donated=options.donated, name=options.name)
+        return written.text(places=True)
 
     def copied(self, value: Any, device: XlaDevice) -> Any:
         """A copy of jaxlib's array ``value`` on its own device, made there."""

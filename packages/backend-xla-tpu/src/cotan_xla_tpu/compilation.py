@@ -72,7 +72,8 @@ def refused(written: Written, error: BaseException) -> CompileError:
 
 
 _PLACE = re.compile(r'"([^"]+\.py)":(\d+)|source_file="([^"]+)" source_line=(\d+)|([^\s"(]+\.py):(\d+)')
-_OPERATION = re.compile(r"(?:stablehlo|chlo|func)\.[a-z_0-9]+|custom[-_]call[^\n]*?target[^\n]*?\"([^\"]+)\"")
+_WORD = re.compile(r"[A-Za-z_][\w.]{4,}")
+_SHOWN = 4
 
 
 def near(written: Written, text: str) -> tuple[str, list[str]]:
@@ -86,13 +87,14 @@ def near(written: Written, text: str) -> tuple[str, list[str]]:
             m[1] for line in asm if (m := re.match(r"(#loc\d*) = ", line)) and any(f"({n})" in line for n in names)
         }
         lines = [line for line in asm if any(line.endswith(f"loc({name})") for name in names)]
-        return f"{os.path.basename(file)}:{number}", lines[:4]
-    named = _OPERATION.search(text)
-    if named is not None:
-        word = named[1] or named[0]
-        hits = [line for line in asm if word in line][:1]
-        return (_place_of(hits[0], asm) if hits else ""), hits
-    return "", []
+        return f"{os.path.basename(file)}:{number}", lines[:_SHOWN]
+    # Otherwise the operations that share with the text the word which the fewest operations have.
+    operations = [line for line in asm if re.match(r"\s*%[^=]* = ", line)]
+    found_by_word = [[line for line in operations if word in line] for word in set(_WORD.findall(text))]
+    lines = min(filter(None, found_by_word), key=len, default=[])
+    if not lines or len(lines) > _SHOWN:
+        return "", []
+    return _place_of(lines[0], asm), lines
 
 
 def _place_of(line: str, asm: Sequence[str]) -> str:

@@ -29,8 +29,9 @@ class XlaExecutable(Executable):
         plain = not (written.callbacks or written.aliases or any(written.narrow))
         self.fast_call = None if not plain else _caller(loaded, self._handlers, device, name)
         self.direct = None
-        if self.fast_call is not None and len(kinds) == 1:
-            self.direct = _caller_of_one(loaded, self._handlers, device, name)
+        if self.fast_call is not None:
+            make = _caller_of_one if len(kinds) == 1 else _caller_of_several
+            self.direct = make(loaded, self._handlers, device, name)
 
     def run(self, args: Sequence[Any], donated: Sequence[bool] = ()) -> list[Any]:
         values = [x.value for x in args]
@@ -54,13 +55,34 @@ class XlaExecutable(Executable):
             for value, narrow in zip(results[:count], self._written.narrow, strict=True)
         ]
 
+    def donating(self, donated: Sequence[bool]) -> Callable[..., Any] | None:
+        if self._written.callbacks or any(self._written.narrow):
+            return None
+        given = [number for number, gone in enumerate(donated) if gone]
+        if not self._aliases <= set(given):
+            return None
+        one, copied, device, aliases = len(self._handlers) == 1, self.device.backend.copied, self.device, self._aliases
+        execute, handlers, name = self.loaded.execute_sharded, self._handlers, self.name
+
+        def call(*buffers: Any) -> Any:
+            values = [x.value for x in buffers]
+            for number in given:
+                x = buffers[number]
+                if x.is_viewed() and number in aliases:
+                    values[number] = copied(x.value, device)
+                x.value = None
+            try:
+                results = execute(values).consume_with_handlers(handlers)
+            except driver.XlaError as error:
+                raise explained(error, f"`{name}` on {device}") from None
+            made = [XlaBuffer(value, device) for value in results]
+            return made[0] if one else tuple(made)
+
+        return call
+
     def text(self) -> str:
         """StableHLO as it was given to the compiler, then the program as XLA has optimised it."""
         return f"{self._written.text()}\n// As optimised by XLA:\n{self.optimised()}"
-
-    def stablehlo(self) -> str:
-        """The program in StableHLO."""
-        return self._written.text()
 
     def optimised(self) -> str:
         """The program in HLO, as XLA has optimised it."""
@@ -72,7 +94,7 @@ class XlaExecutable(Executable):
 
     def memory(self) -> dict[str, int]:
         found = driver.memory_analysis(self.loaded)
-        return {name: found[name] for name in ("workspace", "code")}
+        return {name: found[name] for name in ("workspace", "code", "donated")}
 
 
 _INT32 = driver.stored_dtype(driver.np.dtype(driver.np.int32))
@@ -102,3 +124,8 @@ def _caller_of_one(loaded: Any, handlers: list[Any], device: XlaDevice, name: st
         return XlaBuffer(value, device)
 
     return call
+
+
+def _caller_of_several(loaded: Any, handlers: list[Any], device: XlaDevice, name: str) -> Callable[..., Any]:
+    call = _caller(loaded, handlers, device, name)
+    return lambda *buffers: tuple(call(buffers))

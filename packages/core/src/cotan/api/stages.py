@@ -283,15 +283,20 @@ class Lowered(_Stage):
 
         Args:
           dialect: ``"program"``: the steps that the device's compiler is given (the default); ``"jaxpr"``: the program
-            as it was traced.
+            as it was traced; or a language of the device's backend, such as ``"stablehlo"``.
           debug_info: for a jaxpr, say also where in the user's program each equation was written.
 
         Raises:
           ValueError: there is no such dialect.
         """
         call = self._call
-        if self._dialect(dialect) == "program":
+        dialect = self._dialect(dialect)
+        if dialect == "program":
             return compiling.explain_closed(call.program.closed, call.name, self._device, call.program.donated)
+        if dialect not in _DIALECTS:
+            return compiling.text_of_closed(
+                call.program.closed, dialect, self._device, call.program.donated, call.name
+            )
         whole = call.program.whole()
         text = str(whole)
         if debug_info:
@@ -301,8 +306,9 @@ class Lowered(_Stage):
 
     def _dialect(self, dialect: str | None) -> str:
         dialect = _DIALECTS[0] if dialect is None else dialect
-        if dialect not in _DIALECTS:
-            raise ValueError(f"{where()}: there is no dialect {dialect!r}; known are {', '.join(map(repr, _DIALECTS))}")
+        known = (*_DIALECTS, *self._device.backend.dialects)
+        if dialect not in known:
+            raise ValueError(f"{where()}: there is no dialect {dialect!r}; known are {', '.join(map(repr, known))}")
         return dialect
 
     def compiler_ir(self, dialect: str | None = None) -> Any:
@@ -312,8 +318,11 @@ class Lowered(_Stage):
           dialect: as in ``as_text``. ``"program"`` gives None where the device runs operation by operation.
         """
         call = self._call
-        if self._dialect(dialect) == "jaxpr":
+        dialect = self._dialect(dialect)
+        if dialect == "jaxpr":
             return call.program.whole()
+        if dialect != "program":
+            return self.as_text(dialect)
         return compiling.lower_closed(call.program.closed, self._device, call.program.donated, call.name)
 
     def cost_analysis(self) -> dict[str, Any]:
@@ -421,7 +430,9 @@ class Compiled(_Stage):
         made = compiling.lower_closed(call.program.closed, self._device, call.program.donated, call.name)
         if not isinstance(made, Steps):
             work = work_of_jaxpr(call.program.closed)
-            return {"flops": float(work.flops), "bytes accessed": float(work.bytes), "steps": []}
+            found: dict[str, Any] = {"flops": float(work.flops), "bytes accessed": float(work.bytes), "steps": []}
+            executable = self.runtime_executable()
+            return found if executable is None else {**found, **executable.analysis()}
         executable = self.runtime_executable()
         timed = [] if executable is None else executable.cost()
         steps: list[dict[str, Any]] = [
@@ -453,6 +464,8 @@ class Compiled(_Stage):
         if isinstance(made, Steps):
             shared = sum(b.aval.nbytes for b in made.buffers if b.kind == "output" and b.donated is not None)
             workspace = made.workspace
+        else:
+            shared = told.get("donated", 0)
         workspace = max(workspace, told.get("workspace", 0))
         return CompiledMemoryStats(
             argument_size_in_bytes=arguments,

@@ -133,8 +133,12 @@ class Executable(ABC):
         return ""
 
     def memory(self) -> dict[str, int]:
-        """Bytes besides those of arguments and results: ``workspace`` while it runs, ``code``, ``constants``; those
-        that it knows."""
+        """Bytes besides those of arguments and results: ``workspace`` while it runs, ``code``, ``constants``; and
+        ``donated``, of results in the place of arguments; those that it knows."""
+        return {}
+
+    def analysis(self) -> dict[str, float]:
+        """What its compiler counts of the whole program: ``flops``, ``bytes accessed``; those that it knows."""
         return {}
 
 
@@ -159,6 +163,8 @@ class Backend(ABC):
     name: str
     platform_version: str = ""
     capabilities: Capabilities
+    dialects: tuple[str, ...] = ()
+    """The languages in which ``text`` shows programs."""
 
     @abstractmethod
     def devices(self) -> list[Device]:
@@ -175,6 +181,10 @@ class Backend(ABC):
     def compile(self, program: Program | ClosedJaxpr, options: CompileOptions) -> Executable:
         """An executable for what its door takes: a Program, or a ClosedJaxpr whose primitives are all ``native``."""
         raise UnsupportedError(self.name, "compiled programs")
+
+    def text(self, program: Program | ClosedJaxpr, options: CompileOptions, dialect: str) -> str:
+        """What ``compile`` would be given, in one of ``dialects``."""
+        raise UnsupportedError(self.name, f"programs as {dialect}")
 
     def eager(
         self,

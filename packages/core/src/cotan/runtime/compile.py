@@ -422,6 +422,16 @@ def lower_closed(
     return made
 
 
+def text_of_closed(
+    closed: ClosedJaxpr, dialect: str, device: Device, donated: tuple[bool, ...] = (), name: str = ""
+) -> str:
+    """What the device's backend is given to compile, in one of its own languages (``Backend.dialects``)."""
+    made = lower_closed(closed, device, donated, name)
+    if made is None:
+        return str(closed)
+    return device.backend.text(made, CompileOptions(device, donated, name), dialect)
+
+
 def explain_closed(closed: ClosedJaxpr, name: str, device: Device | None = None, donated: tuple[bool, ...] = ()) -> str:
     """What a device's backend makes of a program, in words: its kernels and steps, or its operations.
 
