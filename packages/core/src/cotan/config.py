@@ -152,6 +152,7 @@ flags: dict[str, Flag] = {
         _flag("check_tracer_leaks", False, _boolean, "Raise where a traced value is still held when its trace ends.",
               traced=True),
         _flag("check_jaxprs", False, _boolean, "Verify every jaxpr after each stage; for tests."),
+        _flag("no_tracing", False, _boolean, "Raise where a jitted function would have to be traced."),
         _flag("log_compiles", False, _boolean, "Log, as warnings of the logger `cotan`, what is traced and compiled, "
               "and how long it takes."),
         _flag("explain_cache_misses", False, _boolean, "Log, as warnings of the logger `cotan`, why a jitted "
@@ -242,6 +243,7 @@ class Config(threading.local):
     debug_infs: bool
     check_tracer_leaks: bool
     check_jaxprs: bool
+    no_tracing: bool
     log_compiles: bool
     explain_cache_misses: bool
     traceback_filtering: Literal["auto", "off", "tracebackhide", "remove_frames", "quiet_remove_frames"]
@@ -411,6 +413,11 @@ def numpy_rank_promotion(mode: str) -> _Override:
 def debug_nans(enable: bool = True) -> _Override:
     """A context manager under which every result is checked for NaN."""
     return config.override(debug_nans=enable)
+
+
+def no_tracing(new_val: bool = True) -> _Override:
+    """A context manager under which a jitted function that would have to be traced, or traced again, is an error."""
+    return config.override(no_tracing=new_val)
 
 
 def log_compiles(enable: bool = True) -> _Override:

@@ -8,7 +8,7 @@ _ONE_PROCESS = "programs run in one process here"
 _REASONS: dict[str, dict[str, str]] = {
     "cotan": {
         **dict.fromkeys(("pmap", "shard_map"), _ONE_DEVICE),
-        **dict.fromkeys(("ffi", "lib"), "there is no foreign compiler underneath; use pure_callback for other code"),
+        "lib": "there is no foreign compiler underneath; cotan.ffi calls other code",
         "memory": "devices have one kind of memory here",
         "transfer_guard": "arrays on the CPU are not transferred; device_put says explicitly where they go",
         **dict.fromkeys(("extend", "interpreters", "api_util"), "how programs are transformed inside is not public"),
@@ -16,13 +16,17 @@ _REASONS: dict[str, dict[str, str]] = {
     "cotan.lax": {
         **dict.fromkeys(("psend", "precv"), _ONE_DEVICE),
     },
+    "cotan.ffi": {
+        **dict.fromkeys(
+            ("build_ffi_lowering_function", "ffi_lowering", "register_ffi_type", "register_ffi_type_id"),
+            "XLA's typed interface needs XLA; register_ffi_target takes plain functions of C, with api_version=0",
+        ),
+        "register_ffi_target_as_batch_partitionable": _ONE_DEVICE,
+    },
     "cotan.profiler": {
         **dict.fromkeys(
             ("ProfileData", "ProfileEvent", "ProfilePlane"),
             "traces are Chrome traces here: JSON, compressed by gzip, which json.load reads",
-        ),
-        **dict.fromkeys(
-            ("device_memory_profile", "save_device_memory_profile"), "cotan.live_arrays() says which arrays hold memory"
         ),
         "register_subprocess": _ONE_PROCESS,
     },

@@ -21,6 +21,7 @@ from cotan.config import config as _config
 from cotan.errors import where as _where
 from cotan.left_out import missing as _missing
 from cotan.runtime import recorder as _recorder
+from cotan.runtime.memory_profile import memory_profile as _memory_profile
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _lock = threading.Lock()
@@ -211,6 +212,33 @@ def stop_server() -> NoReturn:
       RuntimeError: always.
     """
     raise RuntimeError(f"{_where()}: stop_server: no profiling server is running; there is none here")
+
+
+def device_memory_profile(backend: str | None = None) -> bytes:
+    """What arrays hold memory now, for the tool pprof: how many of each type there are, and their bytes.
+
+    Args:
+      backend: the platform; None: the default one.
+
+    >>> import cotan
+    >>> cotan.profiler.device_memory_profile()[:2] == bytes([0x1F, 0x8B])  # it is compressed by gzip
+    True
+    """
+    return _memory_profile(backend)
+
+
+def save_device_memory_profile(filename: os.PathLike[str] | str, backend: str | None = None) -> None:
+    """Write what ``device_memory_profile`` gives to a file; show it by ``pprof --web FILE``.
+
+    >>> import cotan, os, tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     path = os.path.join(directory, "memory.prof")
+    ...     cotan.profiler.save_device_memory_profile(path)
+    ...     os.path.getsize(path) > 0
+    True
+    """
+    with open(filename, "wb") as file:
+        file.write(_memory_profile(backend))
 
 
 def __getattr__(name: str) -> Any:

@@ -469,3 +469,18 @@ def test_flags_have_context_managers():
         assert config.jax_explain_cache_misses
         assert config.jax_log_compiles
     assert not config.explain_cache_misses
+
+
+def test_tracing_can_be_forbidden():
+    @cotan.jit
+    def plus(x):
+        return x + 1
+
+    assert float(plus(1.0)) == 2.0
+    with cotan.no_tracing():
+        assert float(plus(2.0)) == 3.0
+        with pytest.raises(RuntimeError, match=r"jit would have to trace `plus` \(.*test_caching.py:\d+\)"):
+            plus(1)
+        with cotan.no_tracing(False):
+            assert int(plus(1)) == 2
+        assert int(plus(5)) == 6

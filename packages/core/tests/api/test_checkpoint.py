@@ -7,6 +7,7 @@ import pytest
 
 import cotan
 import cotan.numpy as cnp
+from cotan import ad_checkpoint
 from cotan import checkpoint_policies as policies
 from cotan.ad_checkpoint import checkpoint_name, print_saved_residuals
 
@@ -158,3 +159,18 @@ def test_bad_arguments_of_print_saved_residuals():
         print_saved_residuals(net, "text", X)
     with pytest.raises(TypeError, match="print_saved_residuals takes a function"):
         print_saved_residuals(3)
+
+
+def test_policies_may_answer_by_decisions(capsys):
+    def by(answer):
+        return lambda primitive, *avals, **params: answer
+
+    kept_all = kept(capsys, cotan.checkpoint(net, policy=policies.everything_saveable), W, X)
+    kept_none = kept(capsys, cotan.checkpoint(net, policy=policies.nothing_saveable), W, X)
+    assert kept_all != kept_none
+    assert kept(capsys, cotan.checkpoint(net, policy=by(ad_checkpoint.Saveable)), W, X) == kept_all
+    assert kept(capsys, cotan.checkpoint(net, policy=by(ad_checkpoint.Recompute)), W, X) == kept_none
+    offloaded = ad_checkpoint.Offloadable("device", "pinned_host")
+    assert (offloaded.src, offloaded.dst) == ("device", "pinned_host")
+    assert kept(capsys, cotan.checkpoint(net, policy=by(offloaded)), W, X) == kept_all
+    assert repr([ad_checkpoint.Saveable, ad_checkpoint.Recompute]) == "[Saveable, Recompute]"

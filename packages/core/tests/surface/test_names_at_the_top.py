@@ -517,11 +517,10 @@ def frozen():
         (lambda: cotan.pmap, AttributeError, "programs run on one device here"),
         (lambda: cotan.shard_map, AttributeError, "programs run on one device here"),
         (lambda: cotan.distributed.initialize("nowhere", 2, 0), ValueError, "is host:port"),
-        (lambda: cotan.ffi, AttributeError, "use pure_callback"),
+        (lambda: cotan.lib, AttributeError, "no foreign compiler underneath"),
         (lambda: cotan.extend, AttributeError, "not public"),
         (lambda: cotan.no_such_name, AttributeError, "has no attribute 'no_such_name'$"),
         (lambda: profiler.ProfileData, AttributeError, "Chrome traces"),
-        (lambda: profiler.device_memory_profile, AttributeError, "live_arrays"),
     ],
 )
 def test_what_is_refused(call, error, text):

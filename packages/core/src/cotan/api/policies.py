@@ -1,20 +1,49 @@
 """Policies of ``checkpoint``: which values of the forward pass may be kept for the backward pass.
 
 A policy is called as ``policy(primitive, *operand avals, **params)`` and says whether the results of such an operation
-may be kept. Policies made twice with the same names are equal, so that programs transformed under one are found again.
+may be kept: by True or False, or by `Saveable`, `Recompute` or `Offloadable`. Policies made twice with the same names
+are equal, so that programs transformed under one are found again.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from cotan.errors import where
 from cotan.ir.primitive import Primitive
 from cotan.primitives.call import name_p
 from cotan.primitives.dot import dot_general_p
 from cotan.transforms.remat import Policy
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a policy may answer instead of True or False: `Saveable` or `Recompute`."""
+
+    keeps: bool
+
+    def __bool__(self) -> bool:
+        return self.keeps
+
+    def __repr__(self) -> str:
+        return "Saveable" if self.keeps else "Recompute"
+
+
+Saveable, Recompute = Decision(True), Decision(False)
+
+
+class Offloadable(NamedTuple):
+    """What a policy may answer: keep it, in another memory. Devices here have one, in which it is kept.
+
+    >>> from cotan.ad_checkpoint import Offloadable
+    >>> bool(Offloadable("device", "pinned_host"))
+    True
+    """
+
+    src: str
+    dst: str
 
 
 def _everything(primitive: Primitive, *avals: Any, **params: Any) -> bool:

@@ -24,6 +24,7 @@ from cotan.api.arguments import Bound, Options, bind_static, donated_leaves
 from cotan.api.flat import Function, check_argument_leaves, check_result_leaves, fun_place, lift_leaf
 from cotan.api.reports import log_miss, log_trace
 from cotan.config import config
+from cotan.errors import where
 from cotan.ir.avals import ShapedArray, get_aval
 from cotan.ir.jaxpr import ClosedJaxpr, Jaxpr
 from cotan.ir.structure import SMALL, intern
@@ -207,6 +208,11 @@ def program_for(
     program = programs.by_key.get(key)
     if program is not None:
         return program
+    if config.no_tracing:
+        raise RuntimeError(
+            f"{where()}: {api} would have to trace `{fun_name(fun)}` ({fun_place(fun)}) for these arguments, and "
+            "cotan.no_tracing forbids it; call it with arguments of these types before"
+        )
     if config.explain_cache_misses:
         _explain(api, fun, programs, key, bound)
     start = perf_counter()

@@ -7,6 +7,7 @@ Nodes are tuple, list, dict, None, namedtuples, OrderedDict, defaultdict and reg
 {'a': (2, None), 'b': [3]}
 """
 
+from cotan.tree.default_registry import default_registry as default_registry
 from cotan.tree.keys import DictKey, FlattenedIndexKey, GetAttrKey, KeyEntry, KeyPath, SequenceKey, keystr
 from cotan.tree.operations import (
     all_leaves,
