@@ -145,8 +145,9 @@ class ReferenceBackend(Backend):
     name = "reference"
 
     def __init__(self, door: str = "eager", devices: int = 1) -> None:
+        whole = door == "program"
         self.capabilities = Capabilities(
-            eager=door == "eager", program=door == "program", dtypes=DTYPES, donation=door == "program", host_steps=True
+            eager=not whole, program=whole, dtypes=DTYPES, donation=whole, host_steps=True, control_flow=whole
         )
         self._devices: list[Device] = [ReferenceDevice(number, self) for number in range(devices)]
 

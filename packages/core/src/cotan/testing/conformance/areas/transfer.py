@@ -65,6 +65,7 @@ def _there_and_back(name: str, shape: tuple[int, ...], subject: Subject) -> None
         assert x.devices() == {device}, f"it lies on {x.devices()}"
         assert x.shape == value.shape
         _same(x, value)
+        _same(device.put(value).to_host(), value)
         _same(cotan.device_get(x), value)
 
 

@@ -1,0 +1,128 @@
+"""The kit around its cases: expected failures, levels, the report, the command and the star import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from testing.faults import Changed
+
+from cotan.testing.conformance import run
+from cotan.testing.conformance.__main__ import main
+from cotan.testing.conformance.cases import Check, ProgramCase
+from cotan.testing.conformance.expected import Entry, read
+from cotan.testing.conformance.runner import Runner
+from cotan.testing.conformance.subject import subject
+from cotan.testing.reference import ReferenceBackend
+
+NEG = "literals/floats/negative zero*"
+
+
+def wrong() -> ReferenceBackend:
+    return Changed(["neg"], lambda results, arrays, params: results[0] + 1)
+
+
+def listed(folder: Path, text: str) -> Path:
+    file = folder / "expected_failures.toml"
+    file.write_text(text)
+    return file
+
+
+def test_an_expected_failure_is_none(tmp_path):
+    file = listed(tmp_path, f'[[expected]]\ncase = "{NEG}"\nreason = "it cannot negate"\n')
+    report = run(wrong(), only=NEG, expected=file)
+    assert report.passed
+    assert report.counts() == {"expected": 2}
+    assert "- it cannot negate" in report.table()
+
+
+def test_an_expected_failure_that_passes_is_a_failure(tmp_path):
+    file = listed(tmp_path, f'[[expected]]\ncase = "{NEG}"\nreason = "it cannot negate"\n')
+    report = run(ReferenceBackend(), only=NEG, expected=file)
+    assert not report.passed
+    assert set(report.failures.values()) == {
+        "it is expected to fail (it cannot negate) and passes: delete its entry",
+    }
+
+
+def test_an_entry_for_another_device_does_not_hold(tmp_path):
+    file = listed(tmp_path, f'[[expected]]\ncase = "{NEG}"\nreason = "r"\ndevice = "Mali*"\n')
+    assert read(file) == [Entry(NEG, "r", "Mali*")]
+    assert run(ReferenceBackend(), only=NEG, expected=file).passed
+    assert not run(wrong(), only=NEG, expected=file).passed
+
+
+@pytest.mark.parametrize(
+    "entry", ['case = "a"', 'reason = "r"', 'case = "a"\nreason = " "', 'case="a"\nreason="r"\nx=1']
+)
+def test_an_entry_needs_a_case_and_a_reason(tmp_path, entry):
+    with pytest.raises(ValueError, match=r"expected_failures.toml: entry 1 must have `case` and a `reason`"):
+        read(listed(tmp_path, f"[[expected]]\n{entry}\n"))
+
+
+def test_levels_are_the_doors_that_a_backend_claims():
+    assert subject(ReferenceBackend()).levels == {"eager"}
+    assert subject(ReferenceBackend("program")).levels == {"program"}
+    with pytest.raises(ValueError, match="the backend reference does not claim the level 'kernels'"):
+        subject(ReferenceBackend(), "kernels")
+
+
+def test_what_is_not_claimed_must_be_refused():
+    def negated(x):
+        return -x
+
+    args = (np.ones(2, np.float32),)
+    unclaimed = ProgramCase(
+        "a/b/c", dtypes=frozenset({"float8_e5m2"}), fun=negated, args=args, wanted=lambda: [-args[0]]
+    )
+    outcome = Runner(subject(ReferenceBackend()), [unclaimed]).outcome(unclaimed)
+    assert outcome.status == "failed"
+    assert outcome.message == "it does not claim float8_e5m2, and must raise UnsupportedError; it gave a result"
+
+
+def test_an_error_of_a_case_is_a_failure_with_its_traceback():
+    def broken(subject):
+        raise KeyError("from within")
+
+    case = Check("a/b/c", check=broken)
+    outcome = Runner(subject(ReferenceBackend()), [case]).outcome(case)
+    assert outcome.status == "failed"
+    assert "from within" in outcome.message
+
+
+def test_a_batch_that_cannot_be_built_falls_back_to_single_programs():
+    sound = [ProgramCase(f"a/b/{k}", fun=lambda x: x + 1, args=(np.ones(k, np.float32),), jit=True) for k in (1, 2)]
+
+    def raises(x):
+        raise RuntimeError("cannot be traced")
+
+    bad = ProgramCase("a/b/bad", fun=raises, args=(np.ones(3, np.float32),), jit=True)
+    runner = Runner(subject(ReferenceBackend("program")), [sound[0], bad, sound[1]])
+    assert [runner.outcome(case).status for case in runner.cases] == ["passed", "failed", "passed"]
+    assert "cannot be traced" in runner.outcome(bad).message
+
+
+def test_the_command(tmp_path, capsys):
+    table = tmp_path / "table.md"
+    assert main(["--backend", "cpu", "--only", "types/moved", "--report", str(table)]) == 0
+    assert "passed" in capsys.readouterr().out
+    assert "# What the backend `cpu` supports" in table.read_text()
+    assert "| moved | yes |" in table.read_text()
+    assert main(["--backend", "nonesuch"]) == 2
+    assert "there is no backend `nonesuch`" in capsys.readouterr().err
+    assert main(["--backend", "cpu", "--only", "nothing/like/this"]) == 1
+    assert "no case is named 'nothing/like/this'" in capsys.readouterr().out
+    assert main(["--backend", "cpu", "--level", "program"]) == 2
+
+
+def test_the_star_import(tmp_path):
+    file = tmp_path / "test_conformance.py"
+    file.write_text('from cotan.testing.conformance.suite import *\n\nBACKEND = "cpu"\nLEVEL = "eager"\n')
+    listed(tmp_path, '[[expected]]\ncase = "layouts/backwards/put"\nreason = "it passes, in truth"\n')
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file), "-k", "layouts or missing"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert "1 failed, 10 passed" in done.stdout, done.stdout + done.stderr
+    assert "layouts/backwards/put\nit is expected to fail (it passes, in truth) and passes" in done.stdout
