@@ -157,7 +157,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         )
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "black_scholes.png"
-    plot(path, spots, curves, times, strike)
+    plot(path, spots, {name: curves[name] for name in expected}, times, strike)
     print(f"wrote {path}")
     return errors | {"implied": abs(float(volatility) - 0.2), "slope": abs(float(slope) - one_over_vega)}
 

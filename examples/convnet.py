@@ -1,4 +1,4 @@
-"""A convolutional network on MNIST, of layers in ``stax``, by Adam: 99.2 % in about a minute on two cores.
+"""A convolutional network on MNIST, of layers in ``stax``, by Adam: 99.2 % in a minute or two on two cores.
 
 python examples/convnet.py
 """

@@ -162,7 +162,7 @@ def plot(path: Path, losses: list[float], unigram: float, tested: float) -> None
 def main(arguments: list[str] | None = None) -> dict[str, float]:
     """Returns bits per byte of text that was not trained on: by how often bytes occur, before and after training."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--write", type=int, default=400, help="how many bytes to write in the end")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("out"))
