@@ -167,6 +167,11 @@ flags: dict[str, Flag] = {
         _flag("backends", None, _names, "The only backends to look at; separated by commas in the environment."),
         _flag("num_cpu_devices", 1, _count(1, optional=False), "How many devices the CPU is divided into.",
               parse=_parse_count),
+        _flag("num_opencl_devices", 0, _count(0, optional=False), "How many devices the first OpenCL device is divided "
+              "into; 0: all devices as they are.", parse=_parse_count),
+        _flag("opencl_platform", None, _text, "Part of the name of the only OpenCL platforms to look at."),
+        _flag("opencl_partition", False, _boolean, "Whether several OpenCL devices are asked for as sub-devices with "
+              "units of their own, where these suffice, rather than as queues of one device."),
         _flag("num_threads", None, _count(1, optional=True), "The most threads that a CPU program uses; None for as "
               "many as there are CPUs.", parse=_parse_count),
         _flag("compilation_cache_dir", None, _text, "A directory in which compiled programs are kept."),
@@ -250,6 +255,9 @@ class Config(threading.local):
     platform: str | None
     backends: tuple[str, ...] | None
     num_cpu_devices: int
+    num_opencl_devices: int
+    opencl_platform: str | None
+    opencl_partition: bool
     num_threads: int | None
     compilation_cache_dir: str | None
     host_fallback: bool

@@ -150,11 +150,14 @@ class CompileOptions:
       device: where the executable will run.
       donated: per argument, whether it may be donated (a Program has used this in its plan already).
       name: for messages and profiles.
+      any_size: whether the same operation is likely to come with other shapes, as eager code has it: a backend to which
+        building code is dear may build such that it serves them too.
     """
 
     device: Device
     donated: tuple[bool, ...] = ()
     name: str = ""
+    any_size: bool = False
 
 
 class Backend(ABC):

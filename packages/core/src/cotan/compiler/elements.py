@@ -189,7 +189,7 @@ def make_op(eqn: Eqn, position: int, supports_library: Any) -> Op | None:
     if isinstance(answer, Scatter):
         return Op(name, "scatter", outs, None, eqn, answer, space, position)
     if isinstance(answer, Library):
-        if eqn.primitive in supports_library:
+        if _by_library(eqn, supports_library):
             return Op(name, "library", outs, None, eqn, answer, space, position)
         if answer.fallback is None:
             return None
@@ -203,6 +203,14 @@ def make_op(eqn: Eqn, position: int, supports_library: Any) -> Op | None:
     op = Op(name, "map", outs, lambda idx: as_expressions(_call(rule, eqn, idx)), eqn, None, space, position)
     op.preset(space[1], as_expressions(answer))
     return op
+
+
+def _by_library(eqn: Eqn, supports_library: Any) -> bool:
+    """Whether the backend's library is to do ``eqn``: a rule's ``wants(eqn)`` may leave small ones to loops."""
+    if eqn.primitive not in supports_library:
+        return False
+    wants = getattr(supports_library[eqn.primitive], "wants", None) if isinstance(supports_library, dict) else None
+    return wants is None or bool(wants(eqn))
 
 
 def index_values(index: Index) -> Iterator[Expr]:

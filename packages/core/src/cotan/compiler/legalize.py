@@ -16,7 +16,7 @@ from cotan.dtypes import bfloat16
 from cotan.ir.scalar import Expr, bitcast, cast, const, make
 
 FLOAT32 = np.dtype(np.float32)
-HALF = frozenset({np.dtype(np.float16), bfloat16})
+HALF = frozenset({np.dtype(np.float16), np.dtype(bfloat16)})
 _AS_IS = frozenset({"load", "bitcast", "reduce", "project"})
 
 

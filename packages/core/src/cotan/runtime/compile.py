@@ -106,9 +106,21 @@ class Compiled:
     list. It compiles when it first meets a device; keep the jaxpr alive as long as that may happen.
     """
 
-    __slots__ = ("_closed", "_fast", "_lock", "_on", "donated", "donates", "in_avals", "name", "out_aval", "out_avals")
+    __slots__ = (
+        "_closed",
+        "_fast",
+        "_lock",
+        "_on",
+        "any_size",
+        "donated",
+        "donates",
+        "in_avals",
+        "name",
+        "out_aval",
+        "out_avals",
+    )
 
-    def __init__(self, closed: ClosedJaxpr, donated: tuple[bool, ...], name: str) -> None:
+    def __init__(self, closed: ClosedJaxpr, donated: tuple[bool, ...], name: str, any_size: bool = False) -> None:
         self._closed = ref(closed)
         self._lock = threading.Lock()
         self._on: dict[Device, _OnDevice] = {}
@@ -120,6 +132,7 @@ class Compiled:
         self.donated = donated or (False,) * len(self.in_avals)
         self.donates = any(self.donated)
         self.name = name
+        self.any_size = any_size
 
     def __call__(self, args: Sequence[Any]) -> list[Array]:
         if self.donates:
@@ -240,7 +253,7 @@ class Compiled:
                     closed = self._closed()
                     if closed is None:
                         raise RuntimeError(f"the program `{self.name}` is gone; keep its jaxpr while it is used")
-                    found = self._on[device] = _shared(closed, device, self.donated, self.name)
+                    found = self._on[device] = _shared(closed, device, self.donated, self.name, self.any_size)
         return found
 
     def executable(self, device: Device) -> Executable | None:
@@ -334,17 +347,19 @@ OPTIONS = ("num_threads", "host_fallback")
 """The flags that compilation reads: those that ``compiler_options`` may set for one program."""
 
 
-def _shared(closed: ClosedJaxpr, device: Device, donated: tuple[bool, ...], name: str) -> _OnDevice:
+def _shared(
+    closed: ClosedJaxpr, device: Device, donated: tuple[bool, ...], name: str, any_size: bool = False
+) -> _OnDevice:
     """``closed`` on ``device``: compiled now, or earlier for another program of the same text."""
     known = meaning(closed) if device.backend.capabilities.door != "eager" else None
     if known is None:
-        return _compile(closed, device, donated, name)
+        return _compile(closed, device, donated, name, any_size)
     text, held = known
-    key = (text, device, donated, name, *(config.read(flag) for flag in OPTIONS))
+    key = (text, device, donated, name, any_size, *(config.read(flag) for flag in OPTIONS))
     found = _by_text.get(key)
     if found is None:
         start = perf_counter()
-        made = _compile(closed, device, donated, name)
+        made = _compile(closed, device, donated, name, any_size)
         made.held = held
         record_event_duration_secs("/cotan/compile", perf_counter() - start, name=name)
         if config.record_runs:
@@ -364,12 +379,14 @@ def _shared(closed: ClosedJaxpr, device: Device, donated: tuple[bool, ...], name
     return found
 
 
-def _compile(closed: ClosedJaxpr, device: Device, donated: tuple[bool, ...], name: str) -> _OnDevice:
+def _compile(
+    closed: ClosedJaxpr, device: Device, donated: tuple[bool, ...], name: str, any_size: bool = False
+) -> _OnDevice:
     backend = device.backend
     door = backend.capabilities.door
     if _runs_by_operation(closed, backend):
         return _OnDevice(device, None, _one_by_one(closed, device))
-    options = CompileOptions(device, donated if backend.capabilities.donation else (), name)
+    options = CompileOptions(device, donated if backend.capabilities.donation else (), name, any_size)
     executable = backend.compile(_for_door(closed, backend, door, options), options)
     call = executable.fast_call if executable.fast_call is not None else executable.run
     return _OnDevice(device, executable, call)
@@ -473,7 +490,11 @@ _lock = threading.RLock()
 
 
 def compile_closed(
-    closed: ClosedJaxpr, args: Sequence[Any] = (), donated: Sequence[bool] = (), name: str = ""
+    closed: ClosedJaxpr,
+    args: Sequence[Any] = (),
+    donated: Sequence[bool] = (),
+    name: str = "",
+    any_size: bool = False,
 ) -> Compiled:
     """The compiled form of ``closed``, made once for each choice of ``donated``, and kept with it.
 
@@ -482,6 +503,7 @@ def compile_closed(
       args: arguments it is about to be called with; it is compiled for their device now. Without any, when called.
       donated: for each argument, whether a call gives up its memory.
       name: what messages call it.
+      any_size: whether it is likely to come with other shapes (``CompileOptions.any_size``).
 
     Raises:
       BackendUnavailableError: no backend is installed.
@@ -490,13 +512,15 @@ def compile_closed(
     known = closed.kept(compile_closed)
     compiled: Compiled | None = known.get(mask)
     if compiled is None:
-        compiled = known.setdefault(mask, Compiled(closed, mask, name or closed.jaxpr.name))
+        compiled = known.setdefault(mask, Compiled(closed, mask, name or closed.jaxpr.name, any_size))
     return compiled
 
 
-def run_closed(closed: ClosedJaxpr, args: Sequence[Any], *, donated: Sequence[bool] = (), name: str = "") -> list[Any]:
+def run_closed(
+    closed: ClosedJaxpr, args: Sequence[Any], *, donated: Sequence[bool] = (), name: str = "", any_size: bool = False
+) -> list[Any]:
     """Compile ``closed``, or find it compiled, and run it; a list of Arrays."""
-    return compile_closed(closed, args, donated, name)(args)
+    return compile_closed(closed, args, donated, name, any_size)(args)
 
 
 def clear_cache() -> None:

@@ -289,7 +289,7 @@ def _without_rule(
         held = entry.programs.get(key)
         if held is None:
             held = entry.programs[key] = _one_equation(primitive, params, entry)
-        results: list[Any] = run_closed(held, args, name=primitive.name)
+        results: list[Any] = run_closed(held, args, name=primitive.name, any_size=True)
         if not params and not capabilities.eager:
             _add_compiled(primitive, entry, held, device)
         return results
