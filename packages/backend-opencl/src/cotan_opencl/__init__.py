@@ -1,0 +1,1 @@
+"""The OpenCL backend of cotan. Importing it imports no driver."""

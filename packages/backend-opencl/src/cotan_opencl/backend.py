@@ -1,0 +1,156 @@
+"""The OpenCL backend: its devices, and how programs and values get there."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+import numpy as np
+
+from cotan.backend import Backend, Capabilities, CompileOptions, Device, Executable, LoweringTable
+from cotan.compiler.c import CPU_VECTOR, GPU_TILE, Schedule
+from cotan.errors import UnsupportedError, hide_frames
+from cotan.ir.jaxpr import ClosedJaxpr
+from cotan.ir.program import Program
+from cotan_opencl import driver
+from cotan_opencl.memory import OpenclBuffer, Pool
+
+hide_frames(os.path.dirname(__file__))
+
+LOCAL_BYTES = 1 << 14
+"""Scratch of one row: on the stack of a CPU, in the local memory of a group elsewhere."""
+_IN_KERNELS = frozenset(
+    {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
+    | {"float16", "float32", "float64", "bfloat16"}
+)
+_ON_HOST = frozenset(
+    {"complex64", "complex128", "int4", "uint4", "int2", "uint2", "float8_e3m4", "float8_e4m3", "float8_e4m3b11fnuz"}
+    | {"float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn"}
+    | {"float6_e2m3fn", "float6_e3m2fn"}
+)
+"""Stored on devices; arithmetic on them is a step on the host."""
+_BORROWED_FROM = 1 << 16
+"""Bytes from which the host's own array serves as memory of a device that shares it."""
+
+
+class OpenclDevice(Device):
+    """One OpenCL device, with a context and a queue of its own.
+
+    Attributes:
+      schedule: how kernels are divided there: cpu-vector on CPUs, gpu-tile elsewhere.
+    """
+
+    __slots__ = ("backend", "device_kind", "id", "pool", "queue", "schedule")
+    platform = "opencl"
+
+    def __init__(self, number: int, found: driver.Found, backend: OpenclBackend) -> None:
+        self.id = number
+        self.backend = backend
+        self.device_kind = found.handle.name.strip()
+        self.queue = driver.Queue(found)
+        self.pool = Pool(self.queue)
+        # 64 bytes would suit some CPUs better, and make PoCL's compiler abort on others.
+        self.schedule: Schedule = CPU_VECTOR if found.is_cpu else GPU_TILE
+
+    def check(self, dtype: Any) -> None:
+        """Refuse dtypes that this device cannot hold or compute with."""
+        name = dtype.name
+        if name not in _IN_KERNELS and name not in _ON_HOST:
+            raise UnsupportedError("opencl", "arrays", dtype)
+        if name in ("float64", "complex128") and not self.queue.found.doubles:
+            hint = "It has no cl_khr_fp64: use float32 (config.enable_x64 = False), or another device"
+            raise UnsupportedError("opencl", f"arrays on {self.device_kind}", dtype, hint=hint)
+
+    def put(self, value: np.ndarray, *, copy: bool = True) -> OpenclBuffer:
+        if type(value) is not np.ndarray:
+            value = np.asarray(value)
+        dtype = value.dtype if value.dtype.isnative else value.dtype.newbyteorder("=")
+        self.check(dtype)
+        queue, shared = self.queue, self.queue.found.shared
+        straight = value.flags.c_contiguous and value.dtype.isnative
+        if shared and not copy and straight and value.nbytes >= _BORROWED_FROM and value.ctypes.data % 128 == 0:
+            block = self.pool.lend(queue.over(value.reshape(-1).view(np.uint8)), comes_back=False)
+            return OpenclBuffer(block, value.shape, dtype, self, None)
+        block = self.pool.take(value.nbytes, idle=shared)
+        if shared:
+            np.copyto(np.ndarray(value.shape, dtype, block), value)
+        elif value.nbytes:
+            plain = np.ascontiguousarray(value, dtype).reshape(-1).view(np.uint8)
+            try:
+                queue.write(block.memory, 0, plain)
+            except queue.cl.Error as error:
+                raise queue.translated(error, "writing an array") from error
+        return OpenclBuffer(block, value.shape, dtype, self, None)
+
+    def synchronize(self) -> None:
+        self.queue.wait(self.queue.last, "waiting for it")
+
+    def memory_stats(self) -> dict[str, int]:
+        unused = self.pool.unused()
+        limit = int(self.queue.found.handle.global_mem_size)
+        return {"bytes_in_use": self.pool.held - unused, "bytes_pooled": unused, "bytes_limit": limit}
+
+    def __repr__(self) -> str:
+        return f"OpenclDevice(id={self.id})"
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_device, (self.id,))
+
+
+class OpenclBackend(Backend):
+    """See ``cotan.backend.Backend``."""
+
+    name = "opencl"
+    capabilities = Capabilities(
+        kernels=True,
+        dtypes=_IN_KERNELS | _ON_HOST,
+        donation=True,
+        host_steps=True,
+        control_flow=True,
+        local_bytes=LOCAL_BYTES,
+    )
+
+    def __init__(self) -> None:
+        configured = driver.configured_devices()
+        self.platform_version = configured.version
+        self._devices = [OpenclDevice(number, found, self) for number, found in enumerate(configured.devices)]
+        self._table: LoweringTable | None = None
+
+    def devices(self) -> list[Device]:
+        return list(self._devices)
+
+    def lowerings(self) -> LoweringTable:
+        if self._table is None:
+            # Filled at first use: the primitives' modules must be complete by then.
+            from cotan_opencl.lower import fill
+
+            table = LoweringTable(self.name)
+            fill(table)
+            self._table = table
+        return self._table
+
+    def extend(self, table: LoweringTable) -> None:
+        self._table = self.lowerings().merged([table])
+
+    def compile(self, program: Program | ClosedJaxpr, options: CompileOptions) -> Executable:
+        if not isinstance(program, Program):
+            raise UnsupportedError(self.name, "jaxprs that are not compiled to a Program first")
+        from cotan_opencl.executable import OpenclExecutable
+
+        device = options.device
+        assert isinstance(device, OpenclDevice)
+        return OpenclExecutable(program, device, self.lowerings(), any_size=options.any_size)
+
+
+@functools.cache
+def _device(number: int) -> Device:
+    from cotan.backend import get_backend
+
+    return get_backend("opencl").devices()[number]

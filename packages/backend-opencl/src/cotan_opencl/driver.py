@@ -1,0 +1,298 @@
+"""The only module that imports pyopencl: platforms, devices, contexts, queues, programs, memory, and their errors.
+
+Knows no arrays and no programs of cotan's.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from cotan.config import config
+from cotan.errors import BackendUnavailableError, JaxRuntimeError, log
+
+_ALIGNMENT = 4096
+_PROGRAMS = 256
+"""Built programs that a device keeps for others of the same text."""
+_LOST = ("DEVICE_NOT_AVAILABLE", "INVALID_COMMAND_QUEUE", "INVALID_CONTEXT", "DEVICE_NOT_FOUND")
+_NO_MEMORY = ("MEM_OBJECT_ALLOCATION_FAILURE", "OUT_OF_RESOURCES", "OUT_OF_HOST_MEMORY", "INVALID_BUFFER_SIZE")
+
+
+def _module() -> Any:
+    os.environ.setdefault("PYOPENCL_NO_CACHE", "1")  # runtimes have caches of their own
+    os.environ.setdefault("PYOPENCL_COMPILER_OUTPUT", "0")
+    try:
+        import pyopencl
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f'pyopencl cannot be imported ({error}); pip install "cotan-opencl[pocl]" brings it with a runtime for CPUs'
+        ) from error
+    return pyopencl
+
+
+def describe(error: BaseException) -> str:
+    """An error of the driver on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:400]
+
+
+# ---- Devices
+
+
+@dataclass(frozen=True)
+class Found:
+    """A device as OpenCL shows it.
+
+    Attributes:
+      words: name, platform and kind, for people.
+      shared: whether its memory is the host's.
+    """
+
+    handle: Any
+    words: str
+    platform: str
+    is_cpu: bool
+    shared: bool
+    doubles: bool
+    units: int
+
+
+@dataclass(frozen=True)
+class Configured:
+    """The devices that configuration asks for."""
+
+    devices: tuple[Found, ...]
+    version: str
+    notes: tuple[str, ...] = field(default=())
+
+
+def _found(handle: Any, kind: str = "") -> Found:
+    cl = _module()
+    is_cpu = bool(handle.type & cl.device_type.CPU)
+    names = {cl.device_type.CPU: "CPU", cl.device_type.GPU: "GPU", cl.device_type.ACCELERATOR: "accelerator"}
+    kinds = "/".join(name for bit, name in names.items() if handle.type & bit) or "device"
+    doubles = "cl_khr_fp64" in handle.extensions or bool(getattr(handle, "double_fp_config", 0))
+    platform = handle.platform.name.strip()
+    words = (
+        f"{handle.name.strip()} on {platform}, {kinds}, {handle.max_compute_units} units, "
+        f"{handle.global_mem_size >> 20} MiB, {'fp64' if doubles else 'no fp64'}{kind}"
+    )
+    shared = is_cpu and bool(handle.host_unified_memory)
+    return Found(handle, words, platform, is_cpu, shared, doubles, handle.max_compute_units)
+
+
+def _all_devices() -> tuple[list[Found], str, list[str]]:
+    """(devices, versions of their platforms, what went wrong with others)."""
+    cl = _module()
+    try:
+        platforms = cl.get_platforms()
+    except cl.Error as error:
+        raise BackendUnavailableError(
+            f'no OpenCL runtime was found ({describe(error)}); pip install "cotan-opencl[pocl]" brings one for CPUs'
+        ) from error
+    devices: list[Found] = []
+    versions: list[str] = []
+    notes: list[str] = []
+    wanted = (config.opencl_platform or "").lower()
+    for platform in platforms:
+        name = "a platform"
+        try:
+            name = platform.name.strip()
+            if wanted not in name.lower():
+                continue
+            devices.extend(map(_found, platform.get_devices()))
+            versions.append(platform.version.strip())
+        except cl.Error as error:
+            notes.append(f"{name} shows no devices: {describe(error)}")
+    if not devices:
+        limit = f" of a platform named {config.opencl_platform!r}" if wanted else ""
+        names = ", ".join(platform.name.strip() for platform in platforms) or "none"
+        raise BackendUnavailableError(
+            f"OpenCL shows no device{limit}; platforms: {names}{''.join(f'; {note}' for note in notes)}. "
+            'pip install "cotan-opencl[pocl]" brings a runtime for CPUs'
+        )
+    # Accelerators first; platforms keep their order.
+    devices.sort(key=lambda device: device.is_cpu)
+    return devices, "; ".join(versions), notes
+
+
+def configured_devices() -> Configured:
+    """All devices, or ``config.num_opencl_devices`` parts of the first one.
+
+    Raises:
+      BackendUnavailableError: there is no runtime, or no device; the message says what to install.
+    """
+    devices, version, notes = _all_devices()
+    count = config.num_opencl_devices
+    if count:
+        devices = _parts(devices[0], count, notes)
+    return Configured(tuple(devices), version, tuple(notes))
+
+
+def _parts(root: Found, count: int, notes: list[str]) -> list[Found]:
+    """Sub-devices of equal size where the units suffice and configuration wants them, else the same device again."""
+    cl = _module()
+    if config.opencl_partition and root.units >= count:
+        try:
+            property_ = cl.device_partition_property.EQUALLY
+            parts = root.handle.create_sub_devices([property_, root.units // count])[:count]
+            if len(parts) == count:
+                return [_found(part, f", sub-device {n}") for n, part in enumerate(parts)]
+        except cl.Error as error:
+            notes.append(f"no sub-devices: {describe(error)}")
+    return [_found(root.handle, f", virtual device {n}") for n in range(count)]
+
+
+# ---- Memory
+
+
+class Memory:
+    """A piece of device memory: ``cl``, the driver's object, and ``host``, the same bytes here if memory is shared.
+
+    ``event``: the last command that may still use it.
+    """
+
+    __slots__ = ("cl", "event", "host", "nbytes")
+
+    def __init__(self, cl: Any, host: np.ndarray | None, nbytes: int) -> None:
+        self.cl = cl
+        self.host = host
+        self.nbytes = nbytes
+        self.event: Any = None
+
+
+# ---- Queues
+
+
+class Queue:
+    """A device with its context and its one in-order queue.
+
+    ``lock`` is held while a program's commands are given to the queue: they are not mixed with another thread's.
+    """
+
+    def __init__(self, found: Found) -> None:
+        self.cl = cl = _module()
+        self.found = found
+        self.lock = threading.RLock()
+        self.last: Any = None
+        self._programs: OrderedDict[str, Any] = OrderedDict()
+        try:
+            self.context = cl.Context([found.handle])
+            self.queue = cl.CommandQueue(self.context)
+        except cl.Error as error:
+            raise self.translated(error, "opening it") from error
+
+    def translated(self, error: BaseException, what: str) -> Exception:
+        """The driver's error in the user's terms."""
+        text = describe(error)
+        name = self.found.words.split(",")[0]
+        if isinstance(error, MemoryError) or any(word in text for word in _NO_MEMORY):
+            return JaxRuntimeError(
+                f"the OpenCL device {name} is out of memory ({what}): {text}. Delete arrays (x.delete()), donate "
+                "arguments that are not needed any more, or work on smaller pieces"
+            )
+        if any(word in text for word in _LOST):
+            return JaxRuntimeError(
+                f"the OpenCL device {name} is lost ({what}): {text}. Its arrays are gone; start the process anew, or "
+                "go on with another backend, for which COTAN_PLATFORM or cotan.devices() ask"
+            )
+        return JaxRuntimeError(f"the OpenCL device {name} failed ({what}): {text}")
+
+    def allocate(self, nbytes: int) -> Memory:
+        """Fresh memory.
+
+        Raises:
+          MemoryError: there is not enough; also what the driver raises then.
+        """
+        cl, flags = self.cl, self.cl.mem_flags
+        if not self.found.shared:
+            return Memory(cl.Buffer(self.context, flags.READ_WRITE, nbytes), None, nbytes)
+        alignment = _ALIGNMENT if nbytes >= _ALIGNMENT else 128
+        raw = np.empty(nbytes + alignment, np.uint8)
+        start = -raw.ctypes.data % alignment
+        return self.over(raw[start : start + nbytes])
+
+    def over(self, host: np.ndarray) -> Memory:
+        """Memory of the host as memory of a device that shares it."""
+        flags = self.cl.mem_flags
+        return Memory(
+            self.cl.Buffer(self.context, flags.READ_WRITE | flags.USE_HOST_PTR, hostbuf=host), host, host.nbytes
+        )
+
+    def read(self, memory: Memory, offset: int, target: np.ndarray) -> None:
+        """Copy to the host; waits."""
+        self.cl.enqueue_copy(self.queue, target, memory.cl, src_offset=offset, is_blocking=True)
+
+    def write(self, memory: Memory, offset: int, source: np.ndarray) -> None:
+        """Copy from the host; ``source`` may be changed afterwards."""
+        self.last = self.cl.enqueue_copy(self.queue, memory.cl, source, dst_offset=offset, is_blocking=True)
+
+    def copy(self, source: Memory, at: int, target: Memory, to: int, nbytes: int) -> None:
+        self.last = self.cl.enqueue_copy(
+            self.queue, target.cl, source.cl, src_offset=at, dst_offset=to, byte_count=nbytes
+        )
+
+    def done(self, event: Any) -> bool:
+        """Whether the command is over, well or badly."""
+        return event is None or event.command_execution_status <= 0
+
+    def wait(self, event: Any, what: str = "running a program") -> None:
+        """Wait for a command; raises what went wrong in it."""
+        if event is None:
+            return
+        try:
+            event.wait()
+        except self.cl.Error as error:
+            raise self.translated(error, what) from error
+
+    # ---- Programs
+
+    def build(self, text: str, name: str) -> Any:
+        """The built program, which others of the same text share.
+
+        Raises:
+          JaxRuntimeError: it does not build; the message has the log and the lines it is about.
+        """
+        found = self._programs.get(text)
+        if found is None:
+            found = self._build(text, name)
+            self._programs[text] = found
+            if len(self._programs) > _PROGRAMS:
+                self._programs.popitem(last=False)
+        return found
+
+    def _build(self, text: str, name: str) -> Any:
+        import warnings
+
+        cl = self.cl
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return cl.Program(self.context, text).build(options=["-cl-std=CL1.2"])
+        except cl.Error as error:
+            raise self._not_built(text, name, str(error)) from error
+
+    def _not_built(self, text: str, name: str, message: str) -> Exception:
+        numbered = "\n".join(f"{n:5d}  {line}" for n, line in enumerate(text.splitlines(), 1))
+        return JaxRuntimeError(
+            f"a kernel of `{name}` does not build on the OpenCL device {self.found.words}. This is a fault of "
+            f"cotan-opencl or of the driver; please report it with what follows.\nlog:\n{message}\nsource:\n{numbered}"
+        )
+
+    def kernel(self, text: str, program: str, name: str) -> Any:
+        """A kernel object of its own, of a program of that text."""
+        cl = self.cl
+        try:
+            return cl.Kernel(self.build(text, program), name)
+        except cl.LogicError as error:
+            if "INVALID_KERNEL_NAME" not in str(error):
+                raise
+            # A process that was killed can leave a damaged entry in the runtime's cache: another text avoids it.
+            log(f"the OpenCL runtime's cached code of `{program}` is damaged; it is built again")
+            again = f"typedef int cotan_again_{os.getpid()}_{len(self._programs)};"
+            self._programs[text] = self._build(f"{again}\n{text}", program)
+            return cl.Kernel(self._programs[text], name)

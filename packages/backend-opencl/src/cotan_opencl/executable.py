@@ -1,0 +1,300 @@
+"""Executables of OpenCL devices: kernels of a built program, and the commands that give them to the queue.
+
+Calls are asynchronous: they return as soon as everything is in the queue. Only steps on the host, and the choice of a
+branch or the end of a loop, wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cotan.backend import Executable, LoweringTable
+from cotan.ir.avals import ShapedArray
+from cotan.ir.program import Program
+from cotan_opencl import control
+from cotan_opencl.driver import Memory, Queue
+from cotan_opencl.memory import Block, OpenclBuffer, is_exclusive
+from cotan_opencl.program import Branch, Copy, Frame, HostCall, Launch, Loop, Target, write
+
+
+class State:
+    """Where the buffers of a frame lie just now: the memory of each, and the byte in it."""
+
+    __slots__ = ("memories", "offsets")
+
+    def __init__(self, count: int) -> None:
+        self.memories: list[Any] = [None] * count
+        self.offsets: list[int] = [0] * count
+
+
+Action = Callable[[State, Memory | None], None]
+
+
+class Loaded:
+    """A frame, ready to run: its commands as functions of a state and the workspace."""
+
+    def __init__(self, frame: Frame, load: Loader) -> None:
+        self.frame = frame
+        self.places = tuple(frame.places.items())
+        self.consts = tuple((n, load.constant(frame.program, n)) for n in frame.program.consts)
+        self.actions: list[Action] = [load.action(command, frame) for command in frame.commands]
+        self.count = len(frame.avals)
+
+    def state(self, workspace: Memory | None) -> State:
+        """A state with constants and temporaries in their places."""
+        state = State(self.count)
+        memories, offsets = state.memories, state.offsets
+        for number, block in self.consts:
+            memories[number] = block.memory
+        for number, place in self.places:
+            memories[number] = workspace
+            offsets[number] = place
+        return state
+
+    def run(self, state: State, workspace: Memory | None) -> None:
+        """Give all commands to the queue."""
+        for action in self.actions:
+            action(state, workspace)
+
+
+class Loader:
+    """Makes actions of commands: holds the device and the text."""
+
+    def __init__(self, device: Any, text: str, name: str) -> None:
+        self.device = device
+        self.queue: Queue = device.queue
+        self.text = text
+        self.name = name
+
+    def constant(self, program: Program, number: int) -> Block:
+        aval = program.buffers[number].aval
+        value = np.asarray(program.consts[number])
+        block: Block = self.device.put(
+            value.astype(aval.dtype, copy=False) if value.dtype != aval.dtype else value
+        ).block
+        return block
+
+    def action(self, command: Any, frame: Frame) -> Action:
+        if isinstance(command, Launch):
+            return self._launch(command)
+        if isinstance(command, Copy):
+            return self._copy(command)
+        if isinstance(command, HostCall):
+            return self._host(command, [frame.avals[n] for n in (*command.operands, *command.results)])
+        if isinstance(command, Loop):
+            cond = None if command.cond is None else Loaded(command.cond, self)
+            return control.loop(self, command.step, frame, Loaded(command.body, self), cond)
+        assert isinstance(command, Branch)
+        return control.branch(self, command.step, frame, [Loaded(part, self) for part in command.frames])
+
+    def _launch(self, command: Launch) -> Action:
+        queue = self.queue
+        kernel = queue.kernel(self.text, self.name, command.kernel)
+        set_buffer, set_bytes = kernel.set_arg, kernel._set_arg_buf
+        slots = [(2 * k, number, size) for k, (number, size) in enumerate(command.operands)]
+        last: list[Any] = [None] * len(slots)
+        places: list[int] = [0] * len(slots)
+        zero = bytes(8)
+        for position, _, _ in slots:
+            set_bytes(position + 1, zero)
+        for position, value in enumerate(command.scalars, 2 * len(slots)):
+            set_bytes(position, value)
+        enqueue, items, group, handle = queue.cl.enqueue_nd_range_kernel, command.items, command.group, queue.queue
+
+        def launch(state: State, workspace: Memory | None) -> None:
+            memories, offsets = state.memories, state.offsets
+            for position, number, size in slots:
+                k = position >> 1
+                memory = memories[number]
+                if memory is not last[k]:
+                    set_buffer(position, memory.cl)
+                    last[k] = memory
+                offset = offsets[number]
+                if offset != places[k]:
+                    set_bytes(position + 1, (offset // size).to_bytes(8, "little"))
+                    places[k] = offset
+            queue.last = enqueue(handle, kernel, items, group)
+
+        return launch
+
+    def _copy(self, command: Copy) -> Action:
+        queue, source, target, nbytes = self.queue, command.source, command.target, command.nbytes
+
+        def copy(state: State, workspace: Memory | None) -> None:
+            self.move(
+                state.memories[source], state.offsets[source], state.memories[target], state.offsets[target], nbytes
+            )
+
+        del queue
+        return copy
+
+    def move(self, source: Memory, at: int, target: Memory, to: int, nbytes: int) -> None:
+        """Copy bytes that may already be where they belong."""
+        if nbytes and (source is not target or at != to):
+            self.queue.copy(source, at, target, to, nbytes)
+
+    # ---- The host
+
+    def view(self, memory: Memory | None, offset: int, aval: ShapedArray, wanted: bool = True) -> np.ndarray:
+        """The array at that place: the very memory where it is shared, else a copy (of nothing, if not ``wanted``)."""
+        dtype = np.dtype(aval.dtype)
+        if memory is not None and memory.host is not None:
+            return np.ndarray(aval.shape, dtype, memory.host, offset)
+        array = np.empty(aval.shape, dtype)
+        if memory is not None and wanted and array.size:
+            self.queue.read(memory, offset, array.reshape(-1).view(np.uint8))
+        return array
+
+    def _host(self, command: HostCall, avals: Sequence[ShapedArray]) -> Action:
+        queue, count = self.queue, len(command.operands)
+        operands = list(zip(command.operands, avals[:count], strict=True))
+        results = list(zip(command.results, avals[count:], strict=True))
+
+        def host(state: State, workspace: Memory | None) -> None:
+            queue.wait(queue.last)
+            arrays = []
+            for number, aval in operands:
+                array = self.view(state.memories[number], state.offsets[number], aval)
+                array.flags.writeable = False
+                arrays.append(array)
+            found = command.function(*arrays, **command.params)
+            for (number, aval), value in zip(results, found if command.multiple else [found], strict=True):
+                value = np.asarray(value)
+                if value.shape != aval.shape or value.dtype != aval.dtype:
+                    raise TypeError(
+                        f"the reference of `{command.name}` gave {value.dtype}{list(value.shape)} where its abstract "
+                        f"rule says {aval.dtype}{list(aval.shape)}"
+                    )
+                memory, offset = state.memories[number], state.offsets[number]
+                target = self.view(memory, offset, aval, wanted=False)
+                target[...] = value
+                if memory is not None and memory.host is None and target.size:
+                    queue.write(memory, offset, target.reshape(-1).view(np.uint8))
+
+        return host
+
+
+class OpenclExecutable(Executable):
+    """A compiled Program on one device."""
+
+    __slots__ = (
+        "_inputs",
+        "_loaded",
+        "_new",
+        "_outputs",
+        "_overwrites",
+        "_results",
+        "_text",
+        "_workspace",
+        "device",
+        "fast_call",
+        "name",
+    )
+
+    def __init__(self, program: Program, device: Any, table: LoweringTable, *, any_size: bool = False) -> None:
+        found = device.queue.found
+        for buffer in program.buffers:
+            if isinstance(buffer.aval.dtype, np.dtype):
+                device.check(buffer.aval.dtype)
+        target = Target(device.schedule, found.doubles, found.shared, found.units, any_size)
+        frame, text = write(program, table, target)
+        self.name, self.device, self._text = program.name, device, text
+        self._workspace = frame.peak
+        self._inputs = program.inputs
+        outputs = self._outputs = frame.outputs
+        avals = [frame.avals[n] for n in outputs]
+        donated = [program.buffers[n].donated for n in outputs]
+        self._new = [
+            (n, aval.shape, np.dtype(aval.dtype), aval.nbytes, None if d is None else program.inputs.index(d))
+            for n, aval, d in zip(outputs, avals, donated, strict=True)
+        ]
+        taken = {place for *_, place in self._new if place is not None}
+        self._overwrites = tuple(sorted(taken | {program.inputs.index(n) for n in frame.written & {*program.inputs}}))
+        self._results = [self._result(program, n) for n in program.outputs]
+        with device.queue.lock:
+            self._loaded = Loaded(frame, Loader(device, text, program.name))
+        self.fast_call = None if self._overwrites else self._call
+
+    def _result(self, program: Program, number: int) -> tuple[str, int]:
+        """Where a result is found: ('new', which), ('input', which) or ('const', buffer)."""
+        if number in self._outputs:
+            return ("new", self._outputs.index(number))
+        return ("input", program.inputs.index(number)) if number in program.inputs else ("const", number)
+
+    def _call(self, args: Sequence[OpenclBuffer]) -> list[OpenclBuffer]:
+        return self._run(args, [buffer.block for buffer in args])
+
+    def _run(self, args: Sequence[OpenclBuffer], blocks: list[Block]) -> list[OpenclBuffer]:
+        device, loaded = self.device, self._loaded
+        queue, take = device.queue, device.pool.take
+        made = []
+        for _, _, _, nbytes, place in self._new:
+            made.append(take(nbytes) if place is None else blocks[place])
+        scratch = take(self._workspace) if self._workspace else None
+        workspace = None if scratch is None else scratch.memory
+        try:
+            with queue.lock:
+                state = loaded.state(workspace)
+                memories = state.memories
+                for number, block in zip(self._inputs, blocks):
+                    memories[number] = block.memory
+                for new, block in zip(self._new, made):
+                    memories[new[0]] = block.memory
+                loaded.run(state, workspace)
+                queue.queue.flush()
+                event = queue.last
+        except queue.cl.Error as error:
+            raise queue.translated(error, f"running `{self.name}`") from error
+        return self._pick(args, blocks, made, event)
+
+    def _pick(
+        self, args: Sequence[OpenclBuffer], blocks: Sequence[Block], made: Sequence[Block], event: Any
+    ) -> list[OpenclBuffer]:
+        device, found = self.device, {}
+        for place in self._results:
+            if place in found:
+                continue
+            kind, which = place
+            if kind == "new":
+                _, shape, dtype, _, _ = self._new[which]
+                found[place] = OpenclBuffer(made[which], shape, dtype, device, event)
+            elif kind == "input":
+                given = args[which]
+                found[place] = OpenclBuffer(blocks[which], given.shape, given.dtype, device, given.event)
+            else:
+                aval = self._loaded.frame.avals[which]
+                block = dict(self._loaded.consts)[which]
+                found[place] = OpenclBuffer(block, aval.shape, np.dtype(aval.dtype), device, None)
+        return [found[place] for place in self._results]
+
+    def run(self, args: Sequence[Any], donated: Sequence[bool] = ()) -> list[Any]:
+        device = self.device
+        mine = {number for number in self._overwrites if self._may_take(args, number, donated)}
+        blocks = [buffer.block for buffer in args]
+        for number in self._overwrites:
+            if number not in mine:
+                # The code works in place: give it a copy of what it may not overwrite.
+                blocks[number] = args[number].copy_to(device).block
+        results = self._run(args, blocks)
+        for buffer, gone in zip(args, donated, strict=False):
+            if gone:
+                buffer.delete()
+        return results
+
+    @staticmethod
+    def _may_take(args: Sequence[Any], number: int, donated: Sequence[bool]) -> bool:
+        """Whether an argument is donated and nothing else can see its memory."""
+        if number >= len(donated) or not donated[number]:
+            return False
+        buffer = args[number]
+        return is_exclusive(buffer) and sum(other is buffer for other in args) == 1
+
+    def text(self) -> str:
+        return self._text
+
+    def memory(self) -> dict[str, int]:
+        constants = sum(block.memory.nbytes for _, block in self._loaded.consts)
+        return {"workspace": self._workspace, "code": len(self._text), "constants": constants}

@@ -1,0 +1,81 @@
+"""OpenCL C as a language of core's printer. Text only: it imports no driver.
+
+Half precision is converted by integer arithmetic, in scalars and vectors alike: not all runtimes have ``cl_khr_fp16``,
+and some fail on the vector forms of ``vload_half``.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from cotan.compiler.c import Language
+from cotan.compiler.c.language import digamma_text, integer_power_text
+
+_TYPES = {
+    "bool": "uchar", "int8": "char", "int16": "short", "int32": "int", "int64": "long",
+    "uint8": "uchar", "uint16": "ushort", "uint32": "uint", "uint64": "ulong", "float32": "float", "float64": "double",
+}  # fmt: skip
+_HALVES = """
+static inline floatN cotan_float_of_halfN(ushortN h) {
+  uintN w = convert_uintN(h), rest = w & 0x7fffu;
+  uintN small = as_uintN(convert_floatN(rest) * 5.9604644775390625e-8f);
+  uintN bits = select((rest << 13) + 0x38000000u, small, rest < 0x400u);
+  bits = select(bits, (rest & 0x3ffu) << 13 | 0x7f800000u, rest >= 0x7c00u);
+  return as_floatN(bits | (w & 0x8000u) << 16);
+}
+static inline ushortN cotan_half_of_floatN(floatN x) {
+  uintN bits = as_uintN(x), rest = bits & 0x7fffffffu;
+  uintN near = (rest - 0x38000000u + 0xfffu + (rest >> 13 & 1u)) >> 13;
+  near = select(near, as_uintN(as_floatN(rest) + 0.5f) - 0x3f000000u, rest < 0x38800000u);
+  near = select(near, (uintN)(0x7c00u), rest >= 0x477ff000u);
+  near = select(near, 0x7e00u | (rest >> 13 & 0x1ffu), rest > 0x7f800000u);
+  return convert_ushortN(bits >> 16 & 0x8000u | near);
+}
+static inline floatN cotan_float_of_bfloatN(ushortN h) { return as_floatN(convert_uintN(h) << 16); }
+static inline ushortN cotan_bfloat_of_floatN(floatN x) {
+  uintN bits = as_uintN(x);
+  uintN near = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+  return convert_ushortN(select(near, bits >> 16 | 0x40u, (bits & 0x7fffffffu) > 0x7f800000u));
+}
+"""
+_INTEGERS = (("char", "uint"), ("short", "uint"), ("int", "uint"), ("long", "ulong"))
+
+
+@functools.cache
+def opencl(doubles: bool) -> Language:
+    """OpenCL C 1.2, with or without ``double``."""
+    parts = ["#pragma OPENCL EXTENSION cl_khr_fp64 : enable"] if doubles else []
+    parts.append("#pragma OPENCL FP_CONTRACT OFF")
+    for kind, unsigned in _INTEGERS:
+        parts.append(integer_power_text("static inline", kind, unsigned))
+        parts.append(integer_power_text("static inline", f"u{kind}", unsigned))
+    parts.append(digamma_text("static inline __attribute__((overloadable))", "float", ""))
+    if doubles:
+        parts.append(digamma_text("static inline __attribute__((overloadable))", "double", ""))
+    return Language(
+        "OpenCL C",
+        "\n".join(parts) + "\n",
+        types=_TYPES,
+        vectors=True,
+        kernel="__kernel void",
+        memory="__global",
+        local="__local",
+        item="get_global_id(0)",
+        group="get_group_id(0)",
+        local_item="(int)get_local_id(0)",
+        barrier="barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);",
+        suffixed=False,
+        bits="as_{to}({x})",
+        saturated="convert_{to}_sat({x})",
+        names={"popcount": "popcount", "clz": "clz"},
+        lanewise=frozenset({"digamma"}),
+    )
+
+
+def prelude(text: str, doubles: bool) -> str:
+    """What stands in front of a program's ``text``: of the conversions of half precision those that it calls."""
+    parts = [opencl(doubles).prelude]
+    names = ("_of_half", "half_of_float", "_of_bfloat", "bfloat_of_float")
+    wanted = [n for n in ("", "2", "4", "8", "16") if any(f"{name}{n}(" in text for name in names)]
+    parts.extend(_HALVES.replace("N", lanes) for lanes in wanted)
+    return "".join(parts)

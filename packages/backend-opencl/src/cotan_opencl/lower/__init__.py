@@ -1,0 +1,17 @@
+"""What OpenCL devices do otherwise than by kernels of core: one module per family, with the stem of core's file.
+
+A rule of kind ``library`` is ``rule(writer, step)`` and adds commands to a program (``program.Writer``); its attribute
+``wants(eqn)``, if it has one, leaves small problems to loops.
+"""
+
+from __future__ import annotations
+
+from cotan.backend import LoweringTable
+
+
+def fill(table: LoweringTable) -> None:
+    """Register all rules; imports the primitives' modules."""
+    from cotan_opencl.lower import host
+
+    for module in (host,):
+        module.register(table)

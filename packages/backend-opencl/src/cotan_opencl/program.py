@@ -1,0 +1,311 @@
+"""A Program as commands for a queue and one text with all kernels. Imports no driver, loads nothing.
+
+An operand of a kernel is a pointer and an offset in elements, so that temporaries are parts of one workspace, and loops
+walk over slices, without a sub-buffer for each. Parts of loops and branches are frames of their own.
+
+A rule of kind ``library`` is ``rule(writer, step)``: it calls ``Writer.launch`` for kernels of its own, ``host`` for a
+step on the host, and ``workspace`` for memory in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from cotan.backend import LoweringTable
+from cotan.compiler.c import KernelText, Schedule, print_kernel
+from cotan.config import config
+from cotan.errors import UnsupportedError
+from cotan.ir.avals import ShapedArray
+from cotan.ir.primitive import effects
+from cotan.ir.program import BranchStep, CopyStep, HostStep, KernelStep, LibraryStep, LoopStep, Program
+from cotan_opencl.language import opencl, prelude
+
+_ALIGNMENT = 128
+_ITEM_SECONDS = 15e-6
+"""Work that makes one item of a kernel worth it on a CPU."""
+_ITEMS_PER_UNIT = 8
+"""Items for each compute unit of a CPU, so that a slow one does not hold up the others."""
+_GROUP = 128
+"""Items of a group, where items work alone on a GPU."""
+_SECONDS_PER_FLOP, _SECONDS_PER_BYTE = 0.2e-9, 1 / 8e9
+
+
+@dataclass(frozen=True)
+class Target:
+    """What code is made for."""
+
+    schedule: Schedule
+    doubles: bool
+    shared: bool
+    units: int
+    any_size: bool = False
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One launch: ``operands`` are (buffer number, bytes of an element), each a pointer and an offset for the kernel;
+    ``scalars`` follow them, as bytes."""
+
+    kernel: str
+    operands: tuple[tuple[int, int], ...]
+    scalars: tuple[bytes, ...]
+    items: tuple[int, ...]
+    group: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Copy so many bytes from one buffer to another."""
+
+    source: int
+    target: int
+    nbytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class HostCall:
+    """A function of ndarrays on the host: ``results = function(*operands, **params)``."""
+
+    name: str
+    function: Callable[..., Any]
+    params: dict[str, Any]
+    operands: tuple[int, ...]
+    results: tuple[int, ...]
+    multiple: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """A loop: its step, and the frames of its parts. ``flag`` is the buffer that the condition writes."""
+
+    step: LoopStep
+    body: Frame
+    cond: Frame | None
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """A branch: its step, and a frame for each choice."""
+
+    step: BranchStep
+    frames: tuple[Frame, ...]
+
+
+Command = Launch | Copy | HostCall | Loop | Branch
+
+
+@dataclass(eq=False)
+class Frame:
+    """The commands of a program, or of a part of a loop or branch.
+
+    Attributes:
+      avals: the types of its buffers, those that library rules asked for included.
+      places: buffer -> its byte in the workspace, for those that lie there.
+      end: the first byte of the workspace behind its own; parts lie behind it. ``peak``: behind theirs too.
+    """
+
+    program: Program
+    avals: list[ShapedArray]
+    places: dict[int, int]
+    end: int
+    peak: int = 0
+    commands: list[Command] = field(default_factory=list)
+    written: set[int] = field(default_factory=set)
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The buffers that the caller brings for results."""
+        return tuple(dict.fromkeys(n for n in self.program.outputs if self.program.buffers[n].kind == "output"))
+
+
+def _aligned(nbytes: int) -> int:
+    return -(-nbytes // _ALIGNMENT) * _ALIGNMENT
+
+
+class Writer:
+    """Collects the commands and the text of one program.
+
+    Attributes:
+      target: the device's kind.
+      frame: the part that is being written.
+    """
+
+    def __init__(self, program: Program, table: LoweringTable, target: Target) -> None:
+        self.program = program
+        self.target = target
+        self.language = opencl(target.doubles)
+        self._table = table
+        self._functions: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self.frame = self._frame(program, 0)
+
+    # ---- For library rules
+
+    def aval(self, number: int) -> ShapedArray:
+        """The type of a buffer."""
+        return self.frame.avals[number]
+
+    def define(self, text: str) -> None:
+        """Add functions to the text, once."""
+        self._functions.setdefault(text, text)
+
+    def launch(
+        self, kernel: str, operands: Sequence[int], scalars: Sequence[int], items: Sequence[int], group: Sequence[int]
+    ) -> None:
+        """Launch a kernel that ``define`` has brought: ``operands`` are buffers, ``scalars`` become ``int``."""
+        sizes = tuple((n, max(np.dtype(self.aval(n).dtype).itemsize, 1)) for n in operands)
+        packed = tuple(np.int32(value).tobytes() for value in scalars)
+        self.frame.commands.append(Launch(kernel, sizes, packed, tuple(items), tuple(group)))
+
+    def workspace(self, aval: ShapedArray) -> int:
+        """A buffer for this step alone."""
+        frame = self.frame
+        frame.places[len(frame.avals)] = frame.end
+        frame.avals.append(aval)
+        frame.end = _aligned(frame.end + aval.nbytes)
+        frame.peak = max(frame.peak, frame.end)
+        return len(frame.avals) - 1
+
+    def host(self, step: LibraryStep | HostStep, function: Callable[..., Any] | None = None) -> None:
+        """Do the step on the host, by ``function`` of ndarrays, or the primitive's reference.
+
+        Raises:
+          UnsupportedError: the device's memory is not the host's, and nobody asked for such steps.
+        """
+        primitive = step.primitive
+        rule = effects.get(primitive)
+        if not self.target.shared and not config.host_fallback and (rule is None or not rule(**step.params)):
+            raise UnsupportedError(
+                "opencl",
+                f"`{primitive}` on this device, whose memory is not the host's",
+                hint="Set config.host_fallback to do it on the host, with copies there and back",
+            )
+        if function is None:
+            function = self._table.eager.get(primitive) or _reference(primitive)
+        call = HostCall(primitive.name, function, step.params, step.operands, step.results, primitive.multiple_results)
+        self.frame.commands.append(call)
+
+    # ---- Frames and steps
+
+    def _frame(self, program: Program, start: int) -> Frame:
+        places = {n: start + b.offset for n, b in enumerate(program.buffers) if b.kind == "temp"}
+        end = _aligned(start + program.arena)
+        return Frame(program, [b.aval for b in program.buffers], places, end, end)
+
+    def write(self) -> tuple[Frame, str]:
+        """The commands and the text."""
+        self._steps(self.program)
+        text = "\n".join(self._functions.values())
+        return self.frame, f"{prelude(text, self.target.doubles)}\n{text}" if text else ""
+
+    def _steps(self, program: Program) -> None:
+        for step in program.steps:
+            end = self.frame.end
+            if isinstance(step, KernelStep):
+                self._kernel(step)
+                outs = tuple(n for n, o in zip(step.buffers, step.kernel.operands, strict=True) if o.written)
+            elif isinstance(step, CopyStep):
+                self.copy(step.source, step.target)
+                outs = (step.target,)
+            elif isinstance(step, LoopStep):
+                cond = None if step.cond is None else self._part(step.cond)
+                self.frame.commands.append(Loop(step, self._part(step.body), cond))
+                outs = (*step.finals, *step.ys, *(n for n in step.spares if n is not None))
+            elif isinstance(step, BranchStep):
+                self.frame.commands.append(Branch(step, tuple(map(self._part, step.branches))))
+                outs = (*step.results, *(n for n in step.spares if n is not None))
+            else:
+                if isinstance(step, LibraryStep):
+                    self._table.library[step.primitive](self, step)
+                else:
+                    self.host(step)
+                outs = step.results
+            self.frame.written.update(outs)
+            self.frame.end = end
+
+    def copy(self, source: int, target: int) -> None:
+        """Copy a whole buffer."""
+        nbytes = self.aval(source).nbytes
+        if nbytes:
+            self.frame.commands.append(Copy(source, target, nbytes))
+
+    def _part(self, program: Program) -> Frame:
+        outer = self.frame
+        self.frame = self._frame(program, outer.end)
+        # The condition of a loop writes here.
+        self._steps(program)
+        part, self.frame = self.frame, outer
+        outer.peak = max(outer.peak, part.peak)
+        return part
+
+    def _kernel(self, step: KernelStep) -> None:
+        kernel, target = step.kernel, self.target
+        printed = print_kernel(kernel, self.language, target.schedule, any_size=target.any_size)
+        if printed.units == 0:
+            return
+        name = self._named(printed)
+        index = np.int64 if printed.index == "long" else np.int32
+        scalars = [index(value).tobytes() for value in printed.sizes]
+        if printed.group:
+            items, group = printed.units * printed.group, printed.group
+        elif target.schedule.group:
+            items, group = -(-printed.units // _GROUP) * _GROUP, _GROUP
+            scalars += [index(printed.units).tobytes(), index(1).tobytes()]
+        else:
+            seconds = max(kernel.flops * _SECONDS_PER_FLOP, kernel.bytes * _SECONDS_PER_BYTE)
+            most = max(min(printed.units, int(seconds / _ITEM_SECONDS), target.units * _ITEMS_PER_UNIT), 1)
+            chunk = -(-printed.units // most)
+            items, group = -(-printed.units // chunk), 1
+            scalars += [index(printed.units).tobytes(), index(chunk).tobytes()]
+        operands = tuple(
+            (n, 1 if o.dtype.kind == "b" else o.dtype.itemsize)
+            for n, o in zip(step.buffers, kernel.operands, strict=True)
+        )
+        self.frame.commands.append(Launch(name, operands, tuple(scalars), (items,), (group,)))
+
+    def _named(self, printed: KernelText) -> str:
+        """The name of the kernel with that code; equal ones are one."""
+        body = printed.function("", "")
+        name = self._names.get(body)
+        if name is not None:
+            return name
+        name = self._names[body] = f"k{len(self._names)}"
+        bases = [
+            f"{pointer.rsplit(' ', 1)[0].removesuffix(' restrict')} b{k}, const long o{k}"
+            for k, pointer in enumerate(printed.pointers)
+        ]
+        sizes = [f"const {printed.index} n{k}" for k in range(len(printed.sizes))]
+        places = [f"b{k} + o{k}" for k in range(len(bases))]
+        if printed.group:
+            head = f"__kernel __attribute__((reqd_work_group_size({printed.group}, 1, 1))) void {name}"
+            lines = "".join(f"  {p} = {place};\n" for p, place in zip(printed.pointers, places, strict=True))
+            self.define(f"{head}({', '.join([*bases, *sizes])}) {{\n{lines}{printed.body}}}\n")
+            return name
+        self.define(printed.function(self.language.function, f"{name}_part"))
+        size = _GROUP if self.target.schedule.group else 1
+        kind = printed.index
+        arguments = ", ".join([*places, *(f"n{k}" for k in range(len(sizes))), "begin", "end"])
+        self.define(
+            f"__kernel __attribute__((reqd_work_group_size({size}, 1, 1))) void {name}"
+            f"({', '.join([*bases, *sizes, f'const {kind} units', f'const {kind} chunk'])}) {{\n"
+            f"  const {kind} begin = ({kind})get_global_id(0) * chunk;\n"
+            f"  const {kind} end = begin + chunk < units ? begin + chunk : units;\n"
+            f"  if (begin < end) {name}_part({arguments});\n}}\n"
+        )
+        return name
+
+
+def _reference(primitive: Any) -> Callable[..., Any]:
+    from cotan.ir.primitive import reference
+
+    found: Callable[..., Any] = reference[primitive]
+    return found
+
+
+def write(program: Program, table: LoweringTable, target: Target) -> tuple[Frame, str]:
+    """The commands and the text of ``program`` for a kind of device."""
+    return Writer(program, table, target).write()

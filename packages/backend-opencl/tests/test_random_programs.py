@@ -1,0 +1,39 @@
+"""Random programs: a device gives what the references give, and what it gave the first time, by either schedule."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from opencl_programs import by_reference, compiled, run, staged
+
+from cotan.compiler.c import CPU_VECTOR, GPU_TILE
+from cotan.config import config
+from cotan.testing.random_programs import random_program
+
+
+@pytest.mark.parametrize("any_size", [False, True], ids=["sizes", "any size"])
+@pytest.mark.parametrize("schedule", [CPU_VECTOR, GPU_TILE], ids=lambda schedule: schedule.name)
+def test_random_programs(schedule: Any, any_size: bool, device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "schedule", schedule)
+
+    @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+    @given(st.randoms(use_true_random=False), st.integers(3, 20))
+    def check(random: Random, count: int) -> None:
+        drawn = random_program(random, count)
+        with config.override(enable_x64=True):
+            closed = staged(drawn.fun, drawn.args)
+            executable = compiled(closed, device, drawn.donated, any_size)
+            expected = by_reference(closed, drawn.args)
+            for _ in range(2):
+                for actual, value in zip(run(executable, drawn.args, drawn.donated), expected, strict=True):
+                    assert (actual.shape, actual.dtype) == (value.shape, value.dtype)
+                    np.testing.assert_allclose(
+                        actual.astype(np.float64), value.astype(np.float64), rtol=1e-7, atol=1e-9
+                    )
+
+    check()
