@@ -7,7 +7,7 @@ from typing import Any
 from cotan import tracebacks as _tracebacks
 from cotan.api.callbacks import io_callback as io_callback
 
-_MODULES = ("checkify", "compilation_cache", "jet", "ode")
+_MODULES = ("checkify", "compilation_cache", "jet", "ode", "sparse")
 
 
 def __getattr__(name: str) -> Any:

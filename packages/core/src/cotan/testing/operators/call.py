@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cotan.experimental.sparse import todense_p
 from cotan.primitives import call
 from cotan.testing.operators.table import grads, operator, unary_samples, values
 
@@ -18,3 +19,4 @@ operator(
     tolerance=0,
     grads=[grads(X, name="x")],
 )
+operator(todense_p, unary_samples((np.float32, np.int32)), oracle=np.array, tolerance=0, grads=[grads(X)])
