@@ -84,7 +84,11 @@ def _convert(x: Any, new_dtype: Any) -> Any:
         x = x != 0 if new_dtype == BOOLEAN else x.real
     if new_dtype in INTEGER and x.dtype in FLOAT:
         return _to_integer(x, new_dtype)
-    return x.astype(new_dtype)
+    try:
+        return x.astype(new_dtype)
+    except TypeError:
+        # Some pairs of narrow kinds are known to NumPy only by way of a wider one, which holds all values of both.
+        return x.astype(np.float32 if new_dtype in FLOAT else np.int16).astype(new_dtype)
 
 
 @tables.reference(convert_element_type_p)

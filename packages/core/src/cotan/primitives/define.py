@@ -21,7 +21,18 @@ from cotan.ir.avals import ShapedArray, get_aval, shaped, tangent_aval
 from cotan.ir.primitive import Primitive
 from cotan.ir.rules import none
 from cotan.primitives import taylor
-from cotan.primitives.operands import ANY, BOOLEAN, FLOAT, PYTHON_SCALARS, Dtypes, align, lift, quiet, shape_of
+from cotan.primitives.operands import (
+    ANY,
+    BOOLEAN,
+    FLOAT,
+    PYTHON_SCALARS,
+    Dtypes,
+    align,
+    lift,
+    of_own_dtype,
+    quiet,
+    shape_of,
+)
 from cotan.structural import UndefinedPrimal, Zero, add_tangents, broadcast_in_dim, instantiate, reduce_sum
 from cotan.tracebacks import trim, trims
 from cotan.transforms.jvp import jvp_flat
@@ -246,7 +257,9 @@ def _quiet(function: Function) -> Function:
     return rule
 
 
-def elementwise_reference(primitive: Primitive, function: Function, *, exact: bool = False) -> None:
+def elementwise_reference(
+    primitive: Primitive, function: Function, *, exact: bool = False, same_dtype: bool = False
+) -> None:
     """Register a NumPy function of arrays. It runs without floating-point warnings unless ``exact`` says it has none.
 
     The rule has an attribute ``ufunc``: the NumPy ufunc that it is, or None; backends may call that with ``out=``.
@@ -254,6 +267,8 @@ def elementwise_reference(primitive: Primitive, function: Function, *, exact: bo
     rule: Any = _plain(function) if exact else _quiet(function)
     if isinstance(function, np.ufunc):
         rule = _unary_ufunc(function) if function.nin == 1 else _binary_ufunc(function)
+    if same_dtype:
+        rule = of_own_dtype(rule)
     rule.ufunc = function if isinstance(function, np.ufunc) else None
     tables.reference[primitive] = rule
 
@@ -304,7 +319,7 @@ def nary(
     if transpose is not None:
         elementwise_transpose(primitive, transpose)
     elementwise_batch(primitive)
-    elementwise_reference(primitive, reference, exact=exact)
+    elementwise_reference(primitive, reference, exact=exact, same_dtype=result is None)
     if kernel is None:
         tables.kernel[primitive] = none("the kernel language has no complex numbers")
     else:

@@ -205,6 +205,16 @@ def quiet(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             return function(*args, **kwargs)
 
 
+def of_own_dtype(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` of arrays, whose result has their dtype: NumPy gives int8 for some operations of narrower ones."""
+
+    def kept(x: Any, *args: Any, **kwargs: Any) -> Any:
+        out = function(x, *args, **kwargs)
+        return out if out.dtype == x.dtype else out.astype(x.dtype)
+
+    return kept
+
+
 # ---- The mapped axis
 
 
