@@ -135,6 +135,14 @@ def test_nothing_is_left_behind_where_writing_fails(directory, monkeypatch):
     assert _entries(directory) == []
 
 
+@pytest.mark.parametrize("flag", [{"enable_compilation_cache": False}, {"persistent_cache_min_compile_time_secs": 100}])
+def test_flags_keep_code_out_of_the_directory(directory, compiled, flag):
+    with config.override(**flag):
+        assert _call(jit.load(_TEXT), "answer") == _call(jit.load(_TEXT), "answer") == 41
+    assert len(compiled) == 2
+    assert _entries(directory) == []
+
+
 def test_without_a_directory_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with config.override(compilation_cache_dir=None):

@@ -65,6 +65,7 @@ from cotan.config import (
     debug_nans,
     default_device,
     default_matmul_precision,
+    default_prng_impl,
     disable_jit,
     enable_checks,
     enable_x64,
@@ -84,6 +85,7 @@ from cotan.runtime.array import Array
 from cotan.runtime.current_mesh import make_mesh, set_mesh
 from cotan.runtime.devices import (
     block_until_ready,
+    copy_to_host_async,
     default_backend,
     device_count,
     device_get,
@@ -141,6 +143,10 @@ def __getattr__(name: str) -> object:
         from cotan.sharding import reshard
 
         return reshard
+    if name == "Ref":
+        from cotan.ref import Ref
+
+        return Ref
     raise AttributeError(_missing(__name__, name))
 
 
@@ -163,6 +169,7 @@ __all__ = [
     "clear_caches",
     "closure_convert",
     "config",
+    "copy_to_host_async",
     "core",
     "custom_batching",
     "custom_derivatives",
@@ -175,6 +182,7 @@ __all__ = [
     "default_backend",
     "default_device",
     "default_matmul_precision",
+    "default_prng_impl",
     "device_count",
     "device_get",
     "device_put",

@@ -119,6 +119,19 @@ def _parse_count(text: str) -> int | None:
         raise ValueError("it must be an integer") from None
 
 
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise ValueError("allowed are numbers from 0 up")
+    return float(value)
+
+
+def _parse_seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("it must be a number") from None
+
+
 def _flag(name: str, default: Any, check: Check, doc: str, *, traced: bool = False, parse: Any = _optional) -> Flag:
     return Flag(name, default, check, _parse_boolean if check is _boolean else parse, doc, traced)
 
@@ -175,6 +188,9 @@ flags: dict[str, Flag] = {
         _flag("num_threads", None, _count(1, optional=True), "The most threads that a CPU program uses; None for as "
               "many as there are CPUs.", parse=_parse_count),
         _flag("compilation_cache_dir", None, _text, "A directory in which compiled programs are kept."),
+        _flag("enable_compilation_cache", True, _boolean, "Whether that directory is used."),
+        _flag("persistent_cache_min_compile_time_secs", 0.0, _seconds, "What compiles faster than this is not kept "
+              "there.", parse=_parse_seconds),
         _flag("host_fallback", False, _boolean, "Run primitives that a backend lacks on the host, by NumPy."),
     )
 }  # fmt: skip
@@ -260,6 +276,8 @@ class Config(threading.local):
     opencl_partition: bool
     num_threads: int | None
     compilation_cache_dir: str | None
+    enable_compilation_cache: bool
+    persistent_cache_min_compile_time_secs: float
     host_fallback: bool
     plain_dispatch: bool
     """Whether nothing asks operations for more than to run where their operands are (see ``_DISPATCH``). Derived."""
@@ -451,6 +469,11 @@ def checking_leaks(enable: bool = True) -> _Override:
 def threefry_partitionable(enable: bool = True) -> _Override:
     """A context manager that chooses how Threefry numbers the elements of an array."""
     return config.override(threefry_partitionable=enable)
+
+
+def default_prng_impl(impl: str) -> _Override:
+    """A context manager that chooses the generator of keys for which none is named."""
+    return config.override(default_prng_impl=impl)
 
 
 def enable_checks(enable: bool = True) -> _Override:

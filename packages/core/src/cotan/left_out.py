@@ -16,6 +16,36 @@ _REASONS: dict[str, dict[str, str]] = {
     "cotan.lax": {
         **dict.fromkeys(("psend", "precv"), _ONE_DEVICE),
     },
+    "cotan.random": {
+        "random_gamma_p": "gamma numbers are drawn by a loop of other primitives, under a custom_jvp rule",
+    },
+    "cotan.custom_derivatives": {
+        "remat_opt_p": "the forward function of a custom_vjp is not rematerialised by a primitive of its own; put "
+        "cotan.checkpoint around it",
+    },
+    "cotan.experimental": {
+        **dict.fromkeys(
+            ("EArray", "primal_tangent_dtype", "cur_qdd", "hijax"),
+            "how programs are transformed inside is not public; register classes as pytrees, and give rules by "
+            "custom_jvp and custom_vjp",
+        ),
+        **dict.fromkeys(
+            ("pallas", "buffer_callback", "fused"),
+            "kernels are made from the primitives' rules; cotan.ffi calls others",
+        ),
+        **dict.fromkeys(("jax2tf", "host_callback"), "cotan.export writes programs, and pure_callback calls the host"),
+        **dict.fromkeys(
+            ("custom_partitioning", "shard_alike", "topologies", "colocated_python", "transfer", "compute_on"),
+            "where programs run is chosen by device_put and by jit",
+        ),
+        **dict.fromkeys(
+            ("xla_metadata", "scheduling_groups", "control_deps", "layout", "profiler", "roofline"),
+            "there is no foreign compiler underneath to give orders to; cotan.explain shows what a program does",
+        ),
+        "rnn": "write the cell as a function and the recurrence as cotan.lax.scan",
+        "serialize_executable": "cotan.export writes programs, and compilation_cache keeps what they compile to",
+        "shard_map": _ONE_DEVICE,
+    },
     "cotan.ffi": {
         **dict.fromkeys(
             ("build_ffi_lowering_function", "ffi_lowering", "register_ffi_type", "register_ffi_type_id"),

@@ -12,6 +12,7 @@ import functools
 import re
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from importlib.metadata import version
 
@@ -95,14 +96,16 @@ class Engine:
         with _lock:
             _initialise()
             directory = config.compilation_cache_dir
-            if directory is None:
+            if directory is None or not config.enable_compilation_cache:
                 return self._compile(text, symbols or {})[0]
             key = object_cache.digest([text, self.target.cpu, self.target.features, str(self.level), *_versions()])
             code = object_cache.read(directory, key)
             if code is not None:
                 return self._link(code, symbols or {})
+            start = time.perf_counter()
             module, code = self._compile(text, symbols or {})
-            object_cache.write(directory, key, code)
+            if time.perf_counter() - start >= config.persistent_cache_min_compile_time_secs:
+                object_cache.write(directory, key, code)
         return module
 
     def _compile(self, text: str, symbols: Mapping[str, int]) -> tuple[Module, bytes]:

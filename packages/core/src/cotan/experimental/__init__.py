@@ -6,8 +6,9 @@ from typing import Any
 
 from cotan import tracebacks as _tracebacks
 from cotan.api.callbacks import io_callback as io_callback
+from cotan.left_out import missing as _missing
 
-_MODULES = ("checkify", "compilation_cache", "jet", "ode", "sparse")
+_MODULES = ("checkify", "compilation_cache", "jet", "ode", "pjit", "sparse")
 
 
 def __getattr__(name: str) -> Any:
@@ -15,7 +16,7 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(_missing(__name__, name))
 
 
 def __dir__() -> list[str]:

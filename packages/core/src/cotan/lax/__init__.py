@@ -84,6 +84,8 @@ from cotan.lax.parallel import psum_scatter as psum_scatter
 from cotan.lax.parallel import pswapaxes as pswapaxes
 from cotan.lax.parallel_ragged import ragged_all_to_all as ragged_all_to_all
 from cotan.lax.pooling import reduce_window as reduce_window
+from cotan.lax.primitive_names import LAX as _LAX
+from cotan.lax.primitive_names import primitive as _primitive
 from cotan.lax.ragged import RaggedDotDimensionNumbers as RaggedDotDimensionNumbers
 from cotan.lax.ragged import ragged_dot as ragged_dot
 from cotan.lax.ragged import ragged_dot_general as ragged_dot_general
@@ -242,4 +244,6 @@ _tracebacks.guard(globals())
 
 
 def __getattr__(name: str) -> _Any:
+    if (found := _primitive(_LAX, name)) is not None:
+        return found
     raise AttributeError(_missing(__name__, name))

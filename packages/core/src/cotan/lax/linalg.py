@@ -11,6 +11,8 @@ from cotan import tracebacks as _tracebacks
 from cotan.ir.avals import get_aval
 from cotan.lax.composites import broadcasted_iota, dynamic_index_in_dim, full
 from cotan.lax.control_flow import cond, fori_loop, while_loop
+from cotan.lax.primitive_names import LINALG as _LINALG
+from cotan.lax.primitive_names import primitive as _primitive
 from cotan.primitives import arithmetic, compare
 from cotan.primitives.linalg import common
 from cotan.primitives.linalg.condensed import hessenberg as hessenberg
@@ -260,3 +262,9 @@ def _by_cholesky(u: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 _tracebacks.guard(globals())
+
+
+def __getattr__(name: str) -> Any:
+    if (found := _primitive(_LINALG, name)) is not None:
+        return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

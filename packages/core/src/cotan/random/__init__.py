@@ -1,6 +1,9 @@
 """Random numbers as functions of explicit keys. Splittable, and the same bits on every backend."""
 
+from typing import Any as _Any
+
 from cotan import tracebacks as _tracebacks
+from cotan.left_out import missing as _missing
 from cotan.random.continuous import lognormal as lognormal
 from cotan.random.continuous import pareto as pareto
 from cotan.random.continuous import rayleigh as rayleigh
@@ -48,5 +51,10 @@ from cotan.random.sampling import rademacher as rademacher
 from cotan.random.sampling import randint as randint
 from cotan.random.sampling import truncated_normal as truncated_normal
 from cotan.random.sampling import uniform as uniform
+
+
+def __getattr__(name: str) -> _Any:
+    raise AttributeError(_missing(__name__, name))
+
 
 _tracebacks.guard(globals())
