@@ -91,7 +91,11 @@ def test_an_unusable_backend_is_passed_over_and_says_why(site):
         ),
         (
             good("acme-broken", version=99),
-            "written for version 99 of the backend interface",
+            "written for version 99 of the backend interface and this cotan has version 1: install a matching cotan",
+        ),
+        (
+            good("acme-broken", version=0),
+            "written for version 0 of the backend interface and this cotan has version 1: install a matching release",
         ),
     ],
 )
@@ -127,6 +131,18 @@ def test_two_backends_of_one_name_are_an_error_that_names_both(site):
     with pytest.raises(BackendUnavailableError, match=r"acme-one 1.0 .*acme-two 1.0|acme-two 1.0 .*acme-one 1.0"):
         get_backend("same")
     assert default_backend().name == "slow"
+    shown = info()
+    assert shown.count("because two backends are named `same`: from acme-") == 2
+    assert "uninstall one of them" in shown
+
+
+def test_a_name_that_is_another_ones_alias_is_taken_too(site):
+    site.install("acme-one", good("one", aliases=["fast"]))
+    site.install("acme-two", good("fast"))
+    for name in ("one", "fast"):
+        with pytest.raises(BackendUnavailableError, match=r"two backends are named `fast`: from acme-"):
+            get_backend(name)
+    assert info().count("two backends are named `fast`") >= 2
 
 
 def test_rules_from_another_package(site):
