@@ -41,6 +41,37 @@ def threads(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-q", "packages/core/tests/runtime/test_threads.py", env=env)
 
 
+# What each session of the conformance kit needs: (its backend's name, package, extra arguments, environment).
+CONFORMANCE = {
+    "cpu": ("cpu", "./packages/backend-cpu", [], {}),
+    "cpu-4": ("cpu", "./packages/backend-cpu", ["--device", "3"], {"COTAN_NUM_CPU_DEVICES": "4"}),
+    "cpu-8": ("cpu", "./packages/backend-cpu", ["--device", "7"], {"COTAN_NUM_CPU_DEVICES": "8"}),
+}
+
+
+@nox.session
+@nox.parametrize("backend", list(CONFORMANCE), ids=list(CONFORMANCE))
+def conformance(session: nox.Session, backend: str) -> None:
+    """The conformance kit on a backend, as third parties run it on theirs: ``nox -s "conformance(cpu-4)"``.
+
+    Further arguments go to the kit: ``nox -s "conformance(cpu)" -- --only primitives/sort --report table.md``.
+    """
+    name, package, arguments, env = CONFORMANCE[backend]
+    session.install("./packages/core[testing]", package)
+    command = ["python", "-m", "cotan.testing.conformance", "--backend", name, *arguments, *session.posargs]
+    session.run(*command, env={"OPENBLAS_NUM_THREADS": "1", **env})
+
+
+@nox.session
+def example(session: nox.Session) -> None:
+    """Install the backend of ``docs/howto/write-a-backend.md``, and hold it to the conformance kit."""
+    session.install("./packages/core[testing]", "./packages/backend-cpu")
+    session.install("./docs/example-backend", "./docs/example-backend/lowerings")
+    session.run("python", "-m", "cotan", "info")
+    for folder in ("docs/example-backend/tests", "docs/example-backend/lowerings/tests"):
+        session.run("python", "-m", "pytest", "-q", "-c", "pyproject.toml", folder, *session.posargs)
+
+
 @nox.session
 def surface(session: nox.Session) -> None:
     """The figures of the public surface: which names are here, and which of them the tests call (the whole suite)."""

@@ -17,6 +17,6 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
 myst_enable_extensions = ["colon_fence", "deflist"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "example-backend"]
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"

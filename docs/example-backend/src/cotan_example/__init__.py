@@ -1,0 +1,1 @@
+"""A backend of cotan in 150 lines."""
