@@ -138,7 +138,6 @@ row(
     order=0,
     oracle=lambda x, d: x.astype(d),
 )
-elsewhere("lax", "of bits: tests/primitives and tests/lax/test_composites.py", "bitcast_convert_type reduce_precision")
 elsewhere(
     "lax",
     "derivatives of the incomplete gamma function: tests/primitives/test_incomplete.py",
@@ -435,11 +434,6 @@ elsewhere(
     "collectives, over named axes: tests/lax/test_parallel.py",
     "all_gather all_to_all axis_index axis_size pbroadcast pcast pmax pmean pmin ppermute pshuffle psum psum_scatter "
     "pswapaxes",
-)
-elsewhere(
-    "lax",
-    "indexing: tests/numpy/test_indexing.py and tests/primitives",
-    "gather scatter scatter_add scatter_apply scatter_max scatter_min scatter_mul scatter_sub",
 )
 elsewhere(
     "lax",

@@ -23,6 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from library.table import load
 from surface.names import FLAGS, LATER, METHODS, UPDATES, Missing, Name, find, here, table
 from surface.recorder import watched
 
@@ -41,6 +42,12 @@ class Reads(ast.NodeVisitor):
         self.aliases: dict[str, str] = {}
         self.dotted: set[str] = set()
         self.words: set[str] = set()
+        self.by_name: set[str] = set()  # modules whose names are looked up by strings
+
+    def visit_Call(self, node: ast.Call) -> None:
+        if isinstance(node.func, ast.Name) and node.func.id == "getattr" and isinstance(node.args[0], ast.Name):
+            self.by_name.add(self.aliases.get(node.args[0].id, ""))
+        self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> None:
         for name in node.names:
@@ -70,7 +77,7 @@ class Reads(ast.NodeVisitor):
 
     def visit_Constant(self, node: ast.Constant) -> None:
         if isinstance(node.value, str):
-            self.words.add(node.value)
+            self.words.update(node.value.split())
 
     def visit_keyword(self, node: ast.keyword) -> None:
         self.words.add(node.arg or "")
@@ -88,6 +95,7 @@ def reads() -> tuple[set[str], set[str]]:
             visitor = Reads()
             visitor.visit(ast.parse(path.read_text()))
             dotted |= visitor.dotted
+            dotted |= {f"{module}.{word}" for module in visitor.by_name - {""} for word in visitor.words}
             words |= visitor.words
     return dotted, words
 
@@ -125,6 +133,7 @@ class Figures:
 
     def __init__(self, calls: set[str]) -> None:
         dotted, words = reads()
+        dotted |= {f"cotan.{row.module}.{row.name}" for row in load()}
         identities = objects(dotted)
         self.state: dict[Name, str] = {}
         for name in table():
@@ -139,7 +148,9 @@ class Figures:
                 used = bool({name.name, name.name.removeprefix("jax_")} & words)
             elif inspect.ismodule(value):
                 path = f"{here(name.module)}.{name.name}"
+                inside = str(name) + "."
                 used = id(value) in identities or any(d.startswith(f"{path}.") for d in dotted)
+                used = used or any(call.startswith(inside) for call in calls)
             else:
                 used = f"{here(name.module)}.{name.name}" in dotted or id(value) in identities
             self.state[name] = "used" if used else "unused"

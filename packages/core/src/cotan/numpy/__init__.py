@@ -2,7 +2,6 @@
 
 from typing import Any as _Any
 
-import ml_dtypes as _ml_dtypes
 import numpy as _np
 
 from cotan import tracebacks as _tracebacks
@@ -201,6 +200,36 @@ from cotan.numpy.reductions import ptp as ptp
 from cotan.numpy.reductions import std as std
 from cotan.numpy.reductions import sum as sum
 from cotan.numpy.reductions import var as var
+from cotan.numpy.scalar_types import bfloat16 as bfloat16
+from cotan.numpy.scalar_types import bool_ as bool_
+from cotan.numpy.scalar_types import complex64 as complex64
+from cotan.numpy.scalar_types import complex128 as complex128
+from cotan.numpy.scalar_types import float4_e2m1fn as float4_e2m1fn
+from cotan.numpy.scalar_types import float6_e2m3fn as float6_e2m3fn
+from cotan.numpy.scalar_types import float6_e3m2fn as float6_e3m2fn
+from cotan.numpy.scalar_types import float8_e3m4 as float8_e3m4
+from cotan.numpy.scalar_types import float8_e4m3 as float8_e4m3
+from cotan.numpy.scalar_types import float8_e4m3b11fnuz as float8_e4m3b11fnuz
+from cotan.numpy.scalar_types import float8_e4m3fn as float8_e4m3fn
+from cotan.numpy.scalar_types import float8_e4m3fnuz as float8_e4m3fnuz
+from cotan.numpy.scalar_types import float8_e5m2 as float8_e5m2
+from cotan.numpy.scalar_types import float8_e5m2fnuz as float8_e5m2fnuz
+from cotan.numpy.scalar_types import float8_e8m0fnu as float8_e8m0fnu
+from cotan.numpy.scalar_types import float16 as float16
+from cotan.numpy.scalar_types import float32 as float32
+from cotan.numpy.scalar_types import float64 as float64
+from cotan.numpy.scalar_types import int2 as int2
+from cotan.numpy.scalar_types import int4 as int4
+from cotan.numpy.scalar_types import int8 as int8
+from cotan.numpy.scalar_types import int16 as int16
+from cotan.numpy.scalar_types import int32 as int32
+from cotan.numpy.scalar_types import int64 as int64
+from cotan.numpy.scalar_types import uint2 as uint2
+from cotan.numpy.scalar_types import uint4 as uint4
+from cotan.numpy.scalar_types import uint8 as uint8
+from cotan.numpy.scalar_types import uint16 as uint16
+from cotan.numpy.scalar_types import uint32 as uint32
+from cotan.numpy.scalar_types import uint64 as uint64
 from cotan.numpy.selection import allclose as allclose
 from cotan.numpy.selection import argsort as argsort
 from cotan.numpy.selection import argwhere as argwhere
@@ -366,12 +395,7 @@ from cotan.numpy.windows import kaiser as kaiser
 from cotan.numpy.windows import unwrap as unwrap
 from cotan.runtime.array import Array as _Array
 
-# Dtypes are NumPy's own scalar types; `dtype` objects compare equal to them.
-bool_, int8, int16, int32, int64 = _np.bool_, _np.int8, _np.int16, _np.int32, _np.int64
-uint8, uint16, uint32, uint64 = _np.uint8, _np.uint16, _np.uint32, _np.uint64
-float16, float32, float64, bfloat16 = _np.float16, _np.float32, _np.float64, _ml_dtypes.bfloat16
-complex64, complex128 = _np.complex64, _np.complex128
-int_, uint, float_, double, single = _np.int64, _np.uint64, _np.float64, _np.float64, _np.float32
+int_, uint, float_, double, single = int64, uint64, float64, float64, float32
 floating, integer, inexact, number = _np.floating, _np.integer, _np.inexact, _np.number
 signedinteger, unsignedinteger, complexfloating, generic = (
     _np.signedinteger,
@@ -381,17 +405,11 @@ signedinteger, unsignedinteger, complexfloating, generic = (
 )
 dtype = _np.dtype
 ndarray = _Array
-bool = _np.bool_
+bool = bool_
 
 pi, e, euler_gamma, inf, nan, newaxis = _np.pi, _np.e, _np.euler_gamma, _np.inf, _np.nan, None
 
-int2, int4, uint2, uint4 = _ml_dtypes.int2, _ml_dtypes.int4, _ml_dtypes.uint2, _ml_dtypes.uint4
-float8_e3m4, float8_e4m3, float8_e5m2 = _ml_dtypes.float8_e3m4, _ml_dtypes.float8_e4m3, _ml_dtypes.float8_e5m2
-float8_e4m3fn, float8_e4m3fnuz = _ml_dtypes.float8_e4m3fn, _ml_dtypes.float8_e4m3fnuz
-float8_e5m2fnuz, float8_e4m3b11fnuz = _ml_dtypes.float8_e5m2fnuz, _ml_dtypes.float8_e4m3b11fnuz
-float8_e8m0fnu, float4_e2m1fn = _ml_dtypes.float8_e8m0fnu, _ml_dtypes.float4_e2m1fn
-float6_e2m3fn, float6_e3m2fn = _ml_dtypes.float6_e2m3fn, _ml_dtypes.float6_e3m2fn
-complex_, csingle, cdouble = _np.complex128, _np.complex64, _np.complex128
+complex_, csingle, cdouble = complex128, complex64, complex128
 generic, flexible, character, object_ = _np.generic, _np.flexible, _np.character, _np.object_
 can_cast = _np.can_cast
 ComplexWarning = _np.exceptions.ComplexWarning

@@ -35,6 +35,10 @@ class Precision(enum.Enum):
     HIGH = 1
     HIGHEST = 2
 
+    @classmethod
+    def _missing_(cls, value: Any) -> Precision | None:
+        return cls.DEFAULT if value is None else _PRECISIONS.get(value)
+
 
 PrecisionPair = tuple[Precision, Precision]
 _PRECISIONS = {
