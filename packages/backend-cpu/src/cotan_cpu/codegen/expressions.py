@@ -361,7 +361,19 @@ class ExpressionPrinter(IndexPrinter):
 
     def _store_streamed(self, kind: str, pointer: Val, value: Val, align: int) -> None:
         self.b.declarations["!0"] = "!0 = !{i32 1}"
-        self.b.line(f"store {value.type} {value.text}, ptr {pointer.text}, align {align}, !nontemporal !0")
+        self._store_pieces(kind, pointer, value, f"align {align}, !nontemporal !0")
+
+    def _store_pieces(self, kind: str, pointer: Val, value: Val, attributes: str) -> None:
+        """Store register by register, upwards: caches know lines that are overwritten as a whole in this order only."""
+        b, lanes = self.b, value.lanes
+        size = max(1, self.target.vector_bytes * 8 // BITS[kind])
+        for start in range(0, lanes, size):
+            piece = value
+            if lanes > size:
+                same = value.text.startswith("splat ")
+                piece = value._replace(lanes=size) if same else b.shuffle(value, None, range(start, start + size))
+            where = b.gep(kind, pointer, literal(start, "i64"))
+            b.line(f"store {piece.type} {piece.text}, ptr {where.text}, {attributes}")
 
     def finish_streams(self) -> None:
         """Make what was written past the caches visible to other threads: such stores are not ordered with others."""
@@ -381,7 +393,7 @@ class ExpressionPrinter(IndexPrinter):
         if form.stride == 1 and not form.extras:
             pointer = self._pointer(slot, kind, form)
             if mask is None:
-                b.line(f"store {value.type} {value.text}, ptr {pointer.text}, align {align}")
+                self._store_pieces(kind, pointer, value, f"align {align}")
                 return
             name = f"llvm.masked.store.{suffix(kind, value.lanes)}.p0"
             b.declare(name, "void", [value.type, "ptr", "i32", mask.type])
