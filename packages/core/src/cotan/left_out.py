@@ -31,7 +31,7 @@ _REASONS: dict[str, dict[str, str]] = {
         ),
         **dict.fromkeys(
             ("pallas", "buffer_callback", "fused"),
-            "kernels are made from the primitives' rules; cotan.ffi calls others",
+            "kernels are written with cotan.experimental.kernel; cotan.ffi calls others",
         ),
         **dict.fromkeys(("jax2tf", "host_callback"), "cotan.export writes programs, and pure_callback calls the host"),
         **dict.fromkeys(

@@ -102,7 +102,7 @@ def test_names_at_the_top():
         (cotan.random, "random_gamma_p", "under a custom_jvp rule"),
         (cotan.custom_derivatives, "remat_opt_p", "put cotan.checkpoint around it"),
         (cotan.experimental, "EArray", "register classes as pytrees"),
-        (cotan.experimental, "pallas", "cotan.ffi calls others"),
+        (cotan.experimental, "pallas", "cotan.experimental.kernel"),
         (cotan.experimental, "rnn", "cotan.lax.scan"),
         (cotan.experimental, "layout", "no foreign compiler underneath"),
         (cotan.lax, "psend", "one device"),
