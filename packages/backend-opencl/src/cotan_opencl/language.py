@@ -38,6 +38,9 @@ static inline ushortN cotan_bfloat_of_floatN(floatN x) {
   return convert_ushortN(select(near, bits >> 16 | 0x40u, (bits & 0x7fffffffu) > 0x7f800000u));
 }
 """
+_SIZES = {
+    "char": 1, "uchar": 1, "short": 2, "ushort": 2, "int": 4, "uint": 4, "long": 8, "ulong": 8, "float": 4, "double": 8,
+}  # fmt: skip
 _INTEGERS = (("char", "uint"), ("short", "uint"), ("int", "uint"), ("long", "ulong"))
 
 
@@ -46,6 +49,11 @@ def opencl(doubles: bool) -> Language:
     """OpenCL C 1.2, with or without ``double``."""
     parts = ["#pragma OPENCL EXTENSION cl_khr_fp64 : enable"] if doubles else []
     parts.append("#pragma OPENCL FP_CONTRACT OFF")
+    for name, size in _SIZES.items():
+        if name != "double" or doubles:
+            parts.extend(
+                f"typedef {name}{lanes} __attribute__((aligned({size}))) any_{name}{lanes};" for lanes in (2, 4, 8, 16)
+            )
     for kind, unsigned in _INTEGERS:
         parts.append(integer_power_text("static inline", kind, unsigned))
         parts.append(integer_power_text("static inline", f"u{kind}", unsigned))
@@ -67,6 +75,9 @@ def opencl(doubles: bool) -> Language:
         suffixed=False,
         bits="as_{to}({x})",
         saturated="convert_{to}_sat({x})",
+        # Of PoCL's own vload the compiler makes loads and stores on the stack.
+        vector_load="(*({memory} const any_{type}{lanes} *){pointer})",
+        vector_store="*({memory} any_{type}{lanes} *){pointer} = {x}",
         names={"popcount": "popcount", "clz": "clz"},
         lanewise=frozenset({"digamma"}),
     )

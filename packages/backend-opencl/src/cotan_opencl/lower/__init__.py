@@ -11,7 +11,7 @@ from cotan.backend import LoweringTable
 
 def fill(table: LoweringTable) -> None:
     """Register all rules; imports the primitives' modules."""
-    from cotan_opencl.lower import host
+    from cotan_opencl.lower import dot, host
 
-    for module in (host,):
+    for module in (dot, host):
         module.register(table)

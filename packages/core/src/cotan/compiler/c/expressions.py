@@ -348,7 +348,8 @@ class Expressions:
         if straight:
             back = "" if form.stride == 1 else f" - {lanes - 1}"
             turned = "" if form.stride == 1 else ".s" + "0123456789abcdef"[lanes - 1 :: -1]
-            self.line(f"{name} = vload{lanes}(0, {self.pointer(slot)} + ({form.base}{back})){turned};")
+            place = self._vector_place(slot, f"{form.base}{back}")
+            self.line(f"{name} = {self.language.vector_load.format(**place)}{turned};")
         if straight and self.mask is not None:
             self.close()
             self.open("else")
@@ -359,6 +360,16 @@ class Expressions:
         if dtype.kind != "b":
             return Val(name, lanes)
         return self.variable(f"(convert_int{lanes}({name}) != 0)", dtype, lanes)
+
+    def _vector_place(self, slot: int, at: str) -> dict[str, Any]:
+        """What the templates for vectors in memory are told."""
+        outside = slot < len(self.kernel.operands)
+        return {
+            "pointer": f"({self.pointer(slot)} + ({at}))",
+            "type": self.scalars.memory_type(self.slots[slot].dtype),
+            "lanes": self.lanes,
+            "memory": self.language.memory if outside else "",
+        }
 
     def _gather(self, name: str, slot: int, form: Form) -> None:
         memory, lanes = self.scalars.memory_type(self.slots[slot].dtype), self.lanes
@@ -394,7 +405,8 @@ class Expressions:
         if dtype.kind == "b":
             text = f"convert_{memory}{lanes}({text} & 1)"
         if form.stride == 1 and not form.extra and condition is None:
-            self.line(f"vstore{lanes}({text}, 0, {self.pointer(slot)} + ({form.base}));")
+            where = self._vector_place(slot, form.base)
+            self.line(f"{self.language.vector_store.format(x=text, **where)};")
             return
         elements = self.fresh()
         self.line(f"const {memory}{lanes} {elements} = {text};")

@@ -35,6 +35,8 @@ class Language:
       suffixed: whether functions on ``float`` have C's suffix ``f``.
       bits: the bits of ``x`` as the type ``to``; ``saturated``: a floating ``x``, no NaN, as the integer type ``to``;
         both are templates, with ``{of}`` for the type of ``x``.
+      vector_load, vector_store: templates that read a vector at a ``pointer`` to elements of a ``type``, in a
+        ``memory``, and write ``x`` there.
       names: operation -> function, where that is not C's name for it.
       lanewise: operations whose function exists for scalars only.
     """
@@ -56,6 +58,8 @@ class Language:
     suffixed: bool = True
     bits: str = "cotan_{to}_bits_of_{of}({x})"
     saturated: str = "cotan_{to}_of_{of}({x})"
+    vector_load: str = "vload{lanes}(0, {pointer})"
+    vector_store: str = "vstore{lanes}({x}, 0, {pointer})"
     names: Mapping[str, str] = field(default_factory=dict)
     lanewise: frozenset[str] = frozenset()
 

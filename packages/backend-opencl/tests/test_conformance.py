@@ -1,0 +1,3 @@
+from cotan.testing.conformance.suite import *  # noqa: F403
+
+BACKEND = "opencl"
