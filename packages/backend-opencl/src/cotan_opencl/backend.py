@@ -14,7 +14,7 @@ from cotan.errors import UnsupportedError, hide_frames
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.program import Program
 from cotan_opencl import driver
-from cotan_opencl.memory import OpenclBuffer, Pool
+from cotan_opencl.memory import Loan, OpenclBuffer, Pool
 
 hide_frames(os.path.dirname(__file__))
 
@@ -70,18 +70,18 @@ class OpenclDevice(Device):
         queue, shared = self.queue, self.queue.found.shared
         straight = value.flags.c_contiguous and value.dtype.isnative
         if shared and not copy and straight and value.nbytes >= _BORROWED_FROM and value.ctypes.data % 128 == 0:
-            block = self.pool.lend(queue.over(value.reshape(-1).view(np.uint8)), comes_back=False)
-            return OpenclBuffer(block, value.shape, dtype, self, None)
-        block = self.pool.take(value.nbytes, idle=shared)
+            loan = Loan(queue.over(value.reshape(-1).view(np.uint8)), None)
+            return OpenclBuffer(loan, value.shape, dtype, self, None)
+        loan = self.pool.take(value.nbytes, idle=shared)
         if shared:
-            np.copyto(np.ndarray(value.shape, dtype, block), value)
+            np.copyto(np.ndarray(value.shape, dtype, loan.memory.host), value)
         elif value.nbytes:
             plain = np.ascontiguousarray(value, dtype).reshape(-1).view(np.uint8)
             try:
-                queue.write(block.memory, 0, plain)
+                queue.write(loan.memory, 0, plain)
             except queue.cl.Error as error:
                 raise queue.translated(error, "writing an array") from error
-        return OpenclBuffer(block, value.shape, dtype, self, None)
+        return OpenclBuffer(loan, value.shape, dtype, self, None)
 
     def synchronize(self) -> None:
         self.queue.wait(self.queue.last, "waiting for it")

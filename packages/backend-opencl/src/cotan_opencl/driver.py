@@ -150,6 +150,10 @@ def _parts(root: Found, count: int, notes: list[str]) -> list[Found]:
 # ---- Memory
 
 
+class HostBytes(np.ndarray):
+    """Memory of the host. Not a plain ndarray, so that NumPy does not shorten a view's chain of bases to it."""
+
+
 class Memory:
     """A piece of device memory: ``cl``, the driver's object, and ``host``, the same bytes here if memory is shared.
 
@@ -218,6 +222,7 @@ class Queue:
 
     def over(self, host: np.ndarray) -> Memory:
         """Memory of the host as memory of a device that shares it."""
+        host = host.view(HostBytes)
         flags = self.cl.mem_flags
         return Memory(
             self.cl.Buffer(self.context, flags.READ_WRITE | flags.USE_HOST_PTR, hostbuf=host), host, host.nbytes

@@ -6,6 +6,7 @@ branch or the end of a loop, wait.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from cotan.ir.avals import ShapedArray
 from cotan.ir.program import Program
 from cotan_opencl import control
 from cotan_opencl.driver import Memory, Queue
-from cotan_opencl.memory import Block, OpenclBuffer, is_exclusive
+from cotan_opencl.memory import Loan, OpenclBuffer, is_exclusive
 from cotan_opencl.program import Branch, Copy, Frame, HostCall, Launch, Loop, Target, write
 
 
@@ -47,8 +48,8 @@ class Loaded:
         """A state with constants and temporaries in their places."""
         state = State(self.count)
         memories, offsets = state.memories, state.offsets
-        for number, block in self.consts:
-            memories[number] = block.memory
+        for number, loan in self.consts:
+            memories[number] = loan.memory
         for number, place in self.places:
             memories[number] = workspace
             offsets[number] = place
@@ -69,13 +70,11 @@ class Loader:
         self.text = text
         self.name = name
 
-    def constant(self, program: Program, number: int) -> Block:
+    def constant(self, program: Program, number: int) -> Loan:
         aval = program.buffers[number].aval
         value = np.asarray(program.consts[number])
-        block: Block = self.device.put(
-            value.astype(aval.dtype, copy=False) if value.dtype != aval.dtype else value
-        ).block
-        return block
+        loan: Loan = self.device.put(value.astype(aval.dtype, copy=False)).loan
+        return loan
 
     def action(self, command: Any, frame: Frame) -> Action:
         if isinstance(command, Launch):
@@ -92,16 +91,11 @@ class Loader:
 
     def _launch(self, command: Launch) -> Action:
         queue = self.queue
-        kernel = queue.kernel(self.text, self.name, command.kernel)
+        kernel = self.prepared(command)
         set_buffer, set_bytes = kernel.set_arg, kernel._set_arg_buf
         slots = [(2 * k, number, size) for k, (number, size) in enumerate(command.operands)]
         last: list[Any] = [None] * len(slots)
         places: list[int] = [0] * len(slots)
-        zero = bytes(8)
-        for position, _, _ in slots:
-            set_bytes(position + 1, zero)
-        for position, value in enumerate(command.scalars, 2 * len(slots)):
-            set_bytes(position, value)
         enqueue, items, group, handle = queue.cl.enqueue_nd_range_kernel, command.items, command.group, queue.queue
 
         def launch(state: State, workspace: Memory | None) -> None:
@@ -120,15 +114,24 @@ class Loader:
 
         return launch
 
+    def prepared(self, command: Launch) -> Any:
+        """A kernel object of its own, with all arguments but the pointers; offsets are 0."""
+        kernel = self.queue.kernel(self.text, self.name, command.kernel)
+        count = len(command.operands)
+        for position in range(count):
+            kernel._set_arg_buf(2 * position + 1, bytes(8))
+        for position, value in enumerate(command.scalars, 2 * count):
+            kernel._set_arg_buf(position, value)
+        return kernel
+
     def _copy(self, command: Copy) -> Action:
-        queue, source, target, nbytes = self.queue, command.source, command.target, command.nbytes
+        source, target, nbytes = command.source, command.target, command.nbytes
 
         def copy(state: State, workspace: Memory | None) -> None:
             self.move(
                 state.memories[source], state.offsets[source], state.memories[target], state.offsets[target], nbytes
             )
 
-        del queue
         return copy
 
     def move(self, source: Memory, at: int, target: Memory, to: int, nbytes: int) -> None:
@@ -177,6 +180,45 @@ class Loader:
         return host
 
 
+_MOST_DIRECT = 8
+
+
+@functools.cache
+def _direct_maker(count: int, places: tuple[tuple[int, int], ...]) -> Callable[..., Callable[..., OpenclBuffer]]:
+    """Makes functions of ``count`` buffers that launch one kernel: straight-line code. ``places`` are (position of an
+    argument of the kernel, number of the buffer; -1 for the result)."""
+    names = [f"b{k}" for k in range(count)]
+    lines = [
+        "def make(queue, take, flush, set_arg, enqueue, nbytes, shape, dtype, device, Buffer, failed):",
+        "    lock, Error = queue.lock, queue.cl.Error",
+        *(f"    last{position} = None" for position, _ in places),
+        f"    def direct({', '.join(names)}):",
+        *(f"        nonlocal last{position}" for position, _ in places),
+        "        loan = take(nbytes)",
+        "        with lock:",
+        "            try:",
+    ]
+    for position, number in places:
+        memory = "loan.memory" if number < 0 else f"b{number}.loan.memory"
+        lines += [
+            f"                memory = {memory}",
+            f"                if memory is not last{position}:",
+            f"                    set_arg({position}, memory.cl)",
+            f"                    last{position} = memory",
+        ]
+    lines += [
+        "                event = queue.last = enqueue()",
+        "                flush()",
+        "            except Error as error:",
+        "                raise failed(error) from error",
+        "        return Buffer(loan, shape, dtype, device, event)",
+        "    return direct",
+    ]
+    found: dict[str, Any] = {}
+    exec(compile("\n".join(lines), __file__, "exec"), found)
+    return found["make"]  # type: ignore[no-any-return]
+
+
 class OpenclExecutable(Executable):
     """A compiled Program on one device."""
 
@@ -190,6 +232,7 @@ class OpenclExecutable(Executable):
         "_text",
         "_workspace",
         "device",
+        "direct",
         "fast_call",
         "name",
     )
@@ -215,7 +258,9 @@ class OpenclExecutable(Executable):
         self._overwrites = tuple(sorted(taken | {program.inputs.index(n) for n in frame.written & {*program.inputs}}))
         self._results = [self._result(program, n) for n in program.outputs]
         with device.queue.lock:
-            self._loaded = Loaded(frame, Loader(device, text, program.name))
+            loader = Loader(device, text, program.name)
+            self._loaded = Loaded(frame, loader)
+            self.direct = self._straight(loader)
         self.fast_call = None if self._overwrites else self._call
 
     def _result(self, program: Program, number: int) -> tuple[str, int]:
@@ -224,34 +269,64 @@ class OpenclExecutable(Executable):
             return ("new", self._outputs.index(number))
         return ("input", program.inputs.index(number)) if number in program.inputs else ("const", number)
 
-    def _call(self, args: Sequence[OpenclBuffer]) -> list[OpenclBuffer]:
-        return self._run(args, [buffer.block for buffer in args])
+    def _straight(self, loader: Loader) -> Callable[..., OpenclBuffer] | None:
+        """The shortest way, for programs that are one launch with one new result."""
+        commands = self._loaded.frame.commands
+        if self._overwrites or self._workspace or self._results != [("new", 0)] or len(self._inputs) > _MOST_DIRECT:
+            return None
+        if len(commands) != 1 or not isinstance(commands[0], Launch):
+            return None
+        [launch] = commands
+        kernel = loader.prepared(launch)
+        places = []
+        for position, (number, _) in enumerate(launch.operands):
+            if number in self._inputs:
+                places.append((2 * position, self._inputs.index(number)))
+            elif number in self._outputs:
+                places.append((2 * position, -1))
+            else:
+                kernel.set_arg(2 * position, dict(self._loaded.consts)[number].memory.cl)
+        [(_, shape, dtype, nbytes, _)] = self._new
+        queue = self.device.queue
+        enqueue = functools.partial(queue.cl.enqueue_nd_range_kernel, queue.queue, kernel, launch.items, launch.group)
+        maker = _direct_maker(len(self._inputs), tuple(places))
+        take, flush = self.device.pool.take, queue.queue.flush
+        made: Callable[..., OpenclBuffer] = maker(
+            queue, take, flush, kernel.set_arg, enqueue, nbytes, shape, dtype, self.device, OpenclBuffer, self._failed
+        )
+        return made
 
-    def _run(self, args: Sequence[OpenclBuffer], blocks: list[Block]) -> list[OpenclBuffer]:
+    def _failed(self, error: Exception) -> Exception:
+        return self.device.queue.translated(error, f"running `{self.name}`")  # type: ignore[no-any-return]
+
+    def _call(self, args: Sequence[OpenclBuffer]) -> list[OpenclBuffer]:
+        return self._run(args, [buffer.loan for buffer in args])
+
+    def _run(self, args: Sequence[OpenclBuffer], loans: list[Loan]) -> list[OpenclBuffer]:
         device, loaded = self.device, self._loaded
         queue, take = device.queue, device.pool.take
         made = []
         for _, _, _, nbytes, place in self._new:
-            made.append(take(nbytes) if place is None else blocks[place])
+            made.append(take(nbytes) if place is None else loans[place])
         scratch = take(self._workspace) if self._workspace else None
         workspace = None if scratch is None else scratch.memory
         try:
             with queue.lock:
                 state = loaded.state(workspace)
                 memories = state.memories
-                for number, block in zip(self._inputs, blocks):
-                    memories[number] = block.memory
-                for new, block in zip(self._new, made):
-                    memories[new[0]] = block.memory
+                for number, loan in zip(self._inputs, loans):
+                    memories[number] = loan.memory
+                for new, loan in zip(self._new, made):
+                    memories[new[0]] = loan.memory
                 loaded.run(state, workspace)
                 queue.queue.flush()
                 event = queue.last
         except queue.cl.Error as error:
-            raise queue.translated(error, f"running `{self.name}`") from error
-        return self._pick(args, blocks, made, event)
+            raise self._failed(error) from error
+        return self._pick(args, loans, made, event)
 
     def _pick(
-        self, args: Sequence[OpenclBuffer], blocks: Sequence[Block], made: Sequence[Block], event: Any
+        self, args: Sequence[OpenclBuffer], loans: Sequence[Loan], made: Sequence[Loan], event: Any
     ) -> list[OpenclBuffer]:
         device, found = self.device, {}
         for place in self._results:
@@ -263,22 +338,22 @@ class OpenclExecutable(Executable):
                 found[place] = OpenclBuffer(made[which], shape, dtype, device, event)
             elif kind == "input":
                 given = args[which]
-                found[place] = OpenclBuffer(blocks[which], given.shape, given.dtype, device, given.event)
+                found[place] = OpenclBuffer(loans[which], given.shape, given.dtype, device, given.event)
             else:
                 aval = self._loaded.frame.avals[which]
-                block = dict(self._loaded.consts)[which]
-                found[place] = OpenclBuffer(block, aval.shape, np.dtype(aval.dtype), device, None)
+                loan = dict(self._loaded.consts)[which]
+                found[place] = OpenclBuffer(loan, aval.shape, np.dtype(aval.dtype), device, None)
         return [found[place] for place in self._results]
 
     def run(self, args: Sequence[Any], donated: Sequence[bool] = ()) -> list[Any]:
         device = self.device
         mine = {number for number in self._overwrites if self._may_take(args, number, donated)}
-        blocks = [buffer.block for buffer in args]
+        loans = [buffer.loan for buffer in args]
         for number in self._overwrites:
             if number not in mine:
                 # The code works in place: give it a copy of what it may not overwrite.
-                blocks[number] = args[number].copy_to(device).block
-        results = self._run(args, blocks)
+                loans[number] = args[number].copy_to(device).loan
+        results = self._run(args, loans)
         for buffer, gone in zip(args, donated, strict=False):
             if gone:
                 buffer.delete()
@@ -296,5 +371,5 @@ class OpenclExecutable(Executable):
         return self._text
 
     def memory(self) -> dict[str, int]:
-        constants = sum(block.memory.nbytes for _, block in self._loaded.consts)
+        constants = sum(loan.memory.nbytes for _, loan in self._loaded.consts)
         return {"workspace": self._workspace, "code": len(self._text), "constants": constants}

@@ -7,6 +7,7 @@ and some fail on the vector forms of ``vload_half``.
 from __future__ import annotations
 
 import functools
+import re
 
 from cotan.compiler.c import Language
 from cotan.compiler.c.language import digamma_text, integer_power_text
@@ -41,28 +42,24 @@ static inline ushortN cotan_bfloat_of_floatN(floatN x) {
 _SIZES = {
     "char": 1, "uchar": 1, "short": 2, "ushort": 2, "int": 4, "uint": 4, "long": 8, "ulong": 8, "float": 4, "double": 8,
 }  # fmt: skip
+_TANH = """
+static inline TYPE __attribute__((overloadable)) cotan_tanh(TYPE x) {
+  return fabs(x) > (TYPE)LIMIT ? copysign((TYPE)1, x) : tanh(x);
+}
+"""
+"""Some runtimes' tanh never reaches 1."""
 _INTEGERS = (("char", "uint"), ("short", "uint"), ("int", "uint"), ("long", "ulong"))
+
+
+_WIDTHS = ("", "2", "4", "8", "16")
 
 
 @functools.cache
 def opencl(doubles: bool) -> Language:
-    """OpenCL C 1.2, with or without ``double``."""
-    parts = ["#pragma OPENCL EXTENSION cl_khr_fp64 : enable"] if doubles else []
-    parts.append("#pragma OPENCL FP_CONTRACT OFF")
-    for name, size in _SIZES.items():
-        if name != "double" or doubles:
-            parts.extend(
-                f"typedef {name}{lanes} __attribute__((aligned({size}))) any_{name}{lanes};" for lanes in (2, 4, 8, 16)
-            )
-    for kind, unsigned in _INTEGERS:
-        parts.append(integer_power_text("static inline", kind, unsigned))
-        parts.append(integer_power_text("static inline", f"u{kind}", unsigned))
-    parts.append(digamma_text("static inline __attribute__((overloadable))", "float", ""))
-    if doubles:
-        parts.append(digamma_text("static inline __attribute__((overloadable))", "double", ""))
+    """OpenCL C 1.2, with or without ``double``; ``prelude`` gives its prelude."""
     return Language(
         "OpenCL C",
-        "\n".join(parts) + "\n",
+        "",
         types=_TYPES,
         vectors=True,
         kernel="__kernel void",
@@ -78,15 +75,29 @@ def opencl(doubles: bool) -> Language:
         # Of PoCL's own vload the compiler makes loads and stores on the stack.
         vector_load="(*({memory} const any_{type}{lanes} *){pointer})",
         vector_store="*({memory} any_{type}{lanes} *){pointer} = {x}",
-        names={"popcount": "popcount", "clz": "clz"},
+        names={"popcount": "popcount", "clz": "clz", "tanh": "cotan_tanh"},
         lanewise=frozenset({"digamma"}),
     )
 
 
 def prelude(text: str, doubles: bool) -> str:
-    """What stands in front of a program's ``text``: of the conversions of half precision those that it calls."""
-    parts = [opencl(doubles).prelude]
-    names = ("_of_half", "half_of_float", "_of_bfloat", "bfloat_of_float")
-    wanted = [n for n in ("", "2", "4", "8", "16") if any(f"{name}{n}(" in text for name in names)]
+    """What stands in front of a program's ``text``: of our types and functions those that it names."""
+    reals = ("float", "double") if doubles else ("float",)
+    parts = ["#pragma OPENCL EXTENSION cl_khr_fp64 : enable"] if doubles else []
+    parts.append("#pragma OPENCL FP_CONTRACT OFF")
+    for vector in sorted(set(re.findall(r"\bany_([a-z]+[0-9]+)\b", text))):
+        size = _SIZES[vector.rstrip("0123456789")]
+        parts.append(f"typedef {vector} __attribute__((aligned({size}))) any_{vector};")
+    for kind, unsigned in _INTEGERS:
+        for name in (kind, f"u{kind}"):
+            if f"cotan_power_{name}(" in text:
+                parts.append(integer_power_text("static inline", name, unsigned))
+    if "cotan_digamma(" in text:
+        parts.extend(digamma_text("static inline __attribute__((overloadable))", real, "") for real in reals)
+    if "cotan_tanh(" in text:
+        for real, limit in zip(reals, ("9.1f", "19.1"), strict=False):
+            parts.extend(_TANH.replace("TYPE", real + lanes).replace("LIMIT", limit) for lanes in _WIDTHS)
+    halves = ("_of_half", "half_of_float", "_of_bfloat", "bfloat_of_float")
+    wanted = [lanes for lanes in _WIDTHS if any(f"{name}{lanes}(" in text for name in halves)]
     parts.extend(_HALVES.replace("N", lanes) for lanes in wanted)
-    return "".join(parts)
+    return "\n".join(parts)

@@ -18,19 +18,27 @@ if TYPE_CHECKING:
     from cotan_opencl.backend import OpenclDevice
 
 
-class Block(np.ndarray):
-    """A loan of memory, which it gives back when it dies: the base of every view of a buffer on the host."""
+class Loan:
+    """Memory in use, which goes back to the pool when the loan dies. ``pool`` is None where it belongs to others."""
 
-    memory: Memory
-    pool: Pool | None
+    __slots__ = ("memory", "pool")
+
+    def __init__(self, memory: Memory, pool: Pool | None) -> None:
+        self.memory = memory
+        self.pool = pool
 
     def __del__(self) -> None:
-        pool = getattr(self, "pool", None)
-        if pool is not None:
-            pool.take_back(self.memory)
+        if self.pool is not None:
+            self.pool.take_back(self.memory)
 
 
-_NOTHING = np.empty(0, np.uint8)
+class View(np.ndarray):
+    """The base of views on the host: it holds the loan."""
+
+    loan: Loan
+
+
+_SIZES_KNOWN = 4096
 
 
 def size_class(nbytes: int) -> int:
@@ -53,27 +61,28 @@ class Pool:
         self.limit = max(int(queue.found.handle.global_mem_size) // 8, 1 << 26)
         self.held = 0
         self._shelves: dict[int, list[Memory]] = {}
+        self._for_bytes: dict[int, list[Memory]] = {}
 
-    def take(self, nbytes: int, idle: bool = False) -> Block:
+    def take(self, nbytes: int, idle: bool = False) -> Loan:
         """Memory of at least so many bytes; ``idle``: such as no command can still use."""
-        size = size_class(nbytes)
-        shelf = self._shelves.get(size)
+        shelf = self._for_bytes.get(nbytes)
         if shelf is None:
-            shelf = self._shelves.setdefault(size, [])
+            shelf = self._shelf(nbytes)
         try:
             memory = shelf.pop(0) if idle else shelf.pop()
         except IndexError:
-            memory = None
-        if memory is not None and idle and not self.queue.done(memory.event):
+            return Loan(self._fresh(size_class(nbytes)), self)
+        if idle and not self.queue.done(memory.event):
             shelf.append(memory)
-            memory = None
-        return self.lend(self._fresh(size) if memory is None else memory)
+            memory = self._fresh(memory.nbytes)
+        return Loan(memory, self)
 
-    def lend(self, memory: Memory, comes_back: bool = True) -> Block:
-        block = (_NOTHING if memory.host is None else memory.host).view(Block)
-        block.memory = memory
-        block.pool = self if comes_back else None
-        return block
+    def _shelf(self, nbytes: int) -> list[Memory]:
+        shelf = self._shelves.setdefault(size_class(nbytes), [])
+        if len(self._for_bytes) >= _SIZES_KNOWN:
+            self._for_bytes.clear()
+        self._for_bytes[nbytes] = shelf
+        return shelf
 
     def _fresh(self, size: int) -> Memory:
         if self.unused() + size > self.limit:
@@ -91,9 +100,7 @@ class Pool:
 
     def take_back(self, memory: Memory) -> None:
         memory.event = self.queue.last
-        shelf = self._shelves.get(memory.nbytes)
-        if shelf is not None:
-            shelf.append(memory)
+        self._shelves[memory.nbytes].append(memory)
 
     def unused(self) -> int:
         """Bytes that lie on the shelves."""
@@ -107,13 +114,13 @@ class Pool:
 
 
 class OpenclBuffer(Buffer):
-    """``block``: the memory; ``event``: the command after which the value is there. ``block`` is None once deleted."""
+    """``loan``: the memory, which a deleted buffer has not; ``event``: the command after which the value is there."""
 
-    __slots__ = ("__weakref__", "block", "device", "dtype", "event", "shape")
-    block: Block
+    __slots__ = ("__weakref__", "device", "dtype", "event", "loan", "shape")
+    loan: Loan
 
-    def __init__(self, block: Block, shape: tuple[int, ...], dtype: np.dtype, device: OpenclDevice, event: Any) -> None:
-        self.block = block
+    def __init__(self, loan: Loan, shape: tuple[int, ...], dtype: np.dtype, device: OpenclDevice, event: Any) -> None:
+        self.loan = loan
         self.shape = shape
         self.dtype = dtype
         self.device = device
@@ -136,15 +143,17 @@ class OpenclBuffer(Buffer):
 
     def to_host(self) -> np.ndarray:
         self.wait()
-        block, shape, dtype = self.block, self.shape, self.dtype
-        if block.memory.host is not None:
-            view = np.ndarray(shape, dtype, block)
+        loan, shape, dtype = self.loan, self.shape, self.dtype
+        if loan.memory.host is not None:
+            base = loan.memory.host.view(View)
+            base.loan = loan
+            view = np.ndarray(shape, dtype, base)
         else:
             view = np.empty(shape, dtype)
             if view.size:
                 queue = self.device.queue
                 try:
-                    queue.read(block.memory, 0, view.reshape(-1).view(np.uint8))
+                    queue.read(loan.memory, 0, view.reshape(-1).view(np.uint8))
                 except queue.cl.Error as error:
                     raise queue.translated(error, "reading an array") from error
         view.flags.writeable = False
@@ -157,15 +166,15 @@ class OpenclBuffer(Buffer):
         target = self.device.pool.take(self.nbytes)
         with queue.lock:
             if self.nbytes:
-                queue.copy(self.block.memory, 0, target.memory, 0, self.nbytes)
+                queue.copy(self.loan.memory, 0, target.memory, 0, self.nbytes)
             return OpenclBuffer(target, self.shape, self.dtype, self.device, queue.last)
 
     def delete(self) -> None:
-        if hasattr(self, "block"):
-            del self.block
+        if hasattr(self, "loan"):
+            del self.loan
 
     def is_deleted(self) -> bool:
-        return not hasattr(self, "block")
+        return not hasattr(self, "loan")
 
     def __repr__(self) -> str:
         state = ", deleted" if self.is_deleted() else ""
@@ -173,12 +182,12 @@ class OpenclBuffer(Buffer):
 
 
 def _references(buffer: OpenclBuffer) -> int:
-    return sys.getrefcount(buffer.block)
+    return sys.getrefcount(buffer.loan)
 
 
 def _references_of_an_exclusive_one() -> int:
     sample: Any = OpenclBuffer.__new__(OpenclBuffer)
-    sample.block = _NOTHING.view(Block)
+    sample.loan = Loan(Memory(None, None, 0), None)
     return _references(sample)
 
 
@@ -187,4 +196,4 @@ _ALONE = _references_of_an_exclusive_one()
 
 def is_exclusive(buffer: OpenclBuffer) -> bool:
     """Whether nothing but ``buffer`` can see its memory, so that it may be overwritten."""
-    return _references(buffer) <= _ALONE and buffer.block.pool is not None
+    return _references(buffer) <= _ALONE and buffer.loan.pool is not None

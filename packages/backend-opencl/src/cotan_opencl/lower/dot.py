@@ -221,13 +221,17 @@ def _filled(text: str, name: str, dtypes: Sequence[Any], lanes: int) -> str:
     x, y, z = dtypes
     real = "double" if z.name == "float64" else "float"
     sums = [f"s{r}{c}" for r in range(_ROWS) for c in "uv"]
-    pointers = "\n    ".join(f"__global const MEMX *x{r} = x + (long)min(i + {r}, rows - 1) * x_free;" for r in range(_ROWS))
+    pointers = "\n    ".join(
+        f"__global const MEMX *x{r} = x + (long)min(i + {r}, rows - 1) * x_free;" for r in range(_ROWS)
+    )
     steps = "\n      ".join(
         f"{{ const REAL w = LOADX(x{r}, (long)k * x_inner); s{r}u = u * w + s{r}u; s{r}v = v * w + s{r}v; }}"
         for r in range(_ROWS)
     )
     plain = z.name in ("float32", "float64")
-    straight = "*(__global any_VECTOR *)to = s{r}u; *(__global any_VECTOR *)(to + LANES) = s{r}v;" if plain else "if (0) ;"
+    straight = (
+        "*(__global any_VECTOR *)to = s{r}u; *(__global any_VECTOR *)(to + LANES) = s{r}v;" if plain else "if (0) ;"
+    )
     stores = "\n    ".join(
         f"if (i + {r} < end) {{ if (whole && {int(plain)}) {{ {straight.format(r=r)} }} else {{ *(any_VECTOR *)row = s{r}u; "
         f"*(any_VECTOR *)(row + LANES) = s{r}v; for (int j = 0; j < WIDTH && first + j < columns; j++) to[j] = STOREZ(row[j]); }} "
