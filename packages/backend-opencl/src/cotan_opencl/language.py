@@ -89,9 +89,8 @@ def prelude(text: str, doubles: bool) -> str:
         size = _SIZES[vector.rstrip("0123456789")]
         parts.append(f"typedef {vector} __attribute__((aligned({size}))) any_{vector};")
     for kind, unsigned in _INTEGERS:
-        for name in (kind, f"u{kind}"):
-            if f"cotan_power_{name}(" in text:
-                parts.append(integer_power_text("static inline", name, unsigned))
+        named = [name for name in (kind, f"u{kind}") if f"cotan_power_{name}(" in text]
+        parts.extend(integer_power_text("static inline", name, unsigned) for name in named)
     if "cotan_digamma(" in text:
         parts.extend(digamma_text("static inline __attribute__((overloadable))", real, "") for real in reals)
     if "cotan_tanh(" in text:

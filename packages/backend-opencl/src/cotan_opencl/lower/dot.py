@@ -6,6 +6,7 @@ Small products, and those whose dimensions are not rows and columns of one strid
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ def _joined(shape: Sequence[int], dims: Sequence[int]) -> int | None:
     """The stride of ``dims`` taken as one dimension; None if they are none."""
     strides = _strides(shape)
     dims = [d for d in dims if shape[d] != 1]
-    for outer, inner in zip(dims, dims[1:], strict=False):
+    for outer, inner in itertools.pairwise(dims):
         if strides[outer] != strides[inner] * shape[inner]:
             return None
     return strides[dims[-1]] if dims else 0
@@ -229,15 +230,7 @@ def _filled(text: str, name: str, dtypes: Sequence[Any], lanes: int) -> str:
         for r in range(_ROWS)
     )
     plain = z.name in ("float32", "float64")
-    straight = (
-        "*(__global any_VECTOR *)to = s{r}u; *(__global any_VECTOR *)(to + LANES) = s{r}v;" if plain else "if (0) ;"
-    )
-    stores = "\n    ".join(
-        f"if (i + {r} < end) {{ if (whole && {int(plain)}) {{ {straight.format(r=r)} }} else {{ *(any_VECTOR *)row = s{r}u; "
-        f"*(any_VECTOR *)(row + LANES) = s{r}v; for (int j = 0; j < WIDTH && first + j < columns; j++) to[j] = STOREZ(row[j]); }} "
-        f"to += columns; }}"
-        for r in range(_ROWS)
-    )
+    stores = "\n    ".join(_stored_row(r, plain) for r in range(_ROWS))
     for old, new in (
         ("NAME", name), ("INTS", ", ".join(f"const int {n}" for n in _INTS)), ("POINTERS", pointers), ("STEPS", steps),
         ("STORES", stores), ("SUMS", ", ".join(f"{s} = 0" for s in sums)), ("ROWS", str(_ROWS)),
@@ -249,6 +242,15 @@ def _filled(text: str, name: str, dtypes: Sequence[Any], lanes: int) -> str:
         text = _call(text, old, _load(dtype))
     half = _NAMES[z.name]
     return text.replace("STOREZ", "" if plain else f"cotan_{half}_of_float")
+
+
+def _stored_row(r: int, plain: bool) -> str:
+    """The statement that writes one row of a block, whole or the columns that there are."""
+    whole = f"*(__global any_VECTOR *)to = s{r}u; *(__global any_VECTOR *)(to + LANES) = s{r}v;" if plain else ""
+    rest = f"*(any_VECTOR *)row = s{r}u; *(any_VECTOR *)(row + LANES) = s{r}v;"
+    each = "for (int j = 0; j < WIDTH && first + j < columns; j++) to[j] = STOREZ(row[j]);"
+    choice = f"if ({'whole' if plain else '0'}) {{ {whole} }} else {{ {rest} {each} }}"
+    return f"if (i + {r} < end) {{ {choice} to += columns; }}"
 
 
 def _memory(dtype: Any) -> str:

@@ -178,7 +178,7 @@ def make_op(eqn: Eqn, position: int, supports_library: Any) -> Op | None:
     if rule is None or not all(has_scalars(v.aval) for v in (*eqn.invars, *outs)):
         # Libraries know complex numbers, which kernels do not.
         plain = all(isinstance(v.aval.dtype, np.dtype) for v in (*eqn.invars, *outs))
-        known = rule is not None and plain and eqn.primitive in supports_library
+        known = rule is not None and plain and _by_library(eqn, supports_library)
         return Op(eqn.primitive.name, "library", outs, None, eqn, position=position) if known else None
     space = iteration(physical(outs[0].aval).shape)
     answer = _call(rule, eqn, space[1])
