@@ -23,7 +23,8 @@ from cotan.numpy.promotion import (
     promote_dtypes_inexact,
     user_dtype,
 )
-from cotan.runtime.devices import device_put
+from cotan.runtime.array import Array
+from cotan.runtime.devices import as_device, device_put
 
 
 def _leaves(obj: Any) -> list[Any]:
@@ -132,7 +133,19 @@ def _to_numpy(values: Any, asked: Any) -> np.ndarray:
 def asarray(
     a: Any, dtype: Any = None, order: str | None = None, *, copy: bool | None = None, device: Any = None
 ) -> Any:
-    """``a`` as an array, without a copy where it is one already."""
+    """``a`` as an array, without a copy where it is one already.
+
+    Raises:
+      ValueError: ``copy=False``, and ``a`` is no array of that dtype on that device.
+    """
+    if copy is False:
+        asked = user_dtype(dtype, "asarray")
+        ours = isinstance(a, Array | Tracer)
+        if not ours or asked not in (None, a.dtype) or (device is not None and a.device != as_device(device)):
+            raise ValueError(
+                f"{where()}: asarray: copy=False, but an array of a value of type {type(a).__name__} can only be had "
+                "by a copy; leave `copy` out"
+            )
     return array(a, dtype=dtype, copy=bool(copy), device=device)
 
 
@@ -153,7 +166,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
 
     Raises:
       TypeError: ``x`` has no ``__dlpack__``.
-      ValueError: ``copy=False`` was asked for.
+      BufferError: ``copy=False`` was asked for, and ``x`` is another library's or on another device.
 
     >>> import numpy as np, cotan.numpy as cnp
     >>> cnp.from_dlpack(np.arange(3.0, dtype=np.float32))
@@ -165,7 +178,9 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
             "cotan.numpy.asarray"
         )
     if copy is False:
-        raise ValueError(f"{where()}: from_dlpack: values of other libraries are always copied; leave out copy=False")
+        if isinstance(x, Array) and (device is None or x.device == as_device(device)):
+            return x
+        raise BufferError(f"{where()}: from_dlpack: values of other libraries are always copied; leave out copy=False")
     return device_put(_to_numpy(np.from_dlpack(x), None), device)
 
 

@@ -263,6 +263,9 @@ def _cumulative(
     if x.ndim == 0 or (axis is None and x.ndim > 1):
         raise ValueError(f"{name}: an array of {x.ndim} dimensions needs an axis, got {axis}")
     axis = 0 if axis is None else axis
+    if dtype is None and x.dtype.kind in "biu":
+        # As sums do, and unlike `cumsum`, narrow integers widen.
+        dtype = reductions.accumulator(x.dtype)
     result = running(x, axis=axis, dtype=dtype)
     if not include_initial:
         return result

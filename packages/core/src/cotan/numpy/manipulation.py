@@ -150,7 +150,7 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     return moveaxis(a, axis, start - 1 if start > axis else start)
 
 
-def expand_dims(a: Any, axis: int | Sequence[int]) -> Any:
+def expand_dims(a: Any, axis: int | Sequence[int] = 0) -> Any:
     """``a`` with new axes of extent 1 at the given positions of the result."""
     a = as_array(a, "expand_dims")
     count = len(axis) if isinstance(axis, Sequence) else 1

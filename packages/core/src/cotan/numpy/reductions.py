@@ -25,7 +25,7 @@ from cotan.numpy.ufuncs import is_bool, is_complex, is_inexact, where_
 Primitive = Callable[..., Any]
 
 
-def _accumulator(dtype: Any) -> Any:
+def accumulator(dtype: Any) -> Any:
     """The dtype in which sums and products of ``dtype`` are made: narrow integers widen."""
     if dtype == np.bool_:
         return dtypes.default_int()
@@ -55,8 +55,8 @@ def _reduce(
     asked = user_dtype(dtype, name)
     if asked is not None:
         x = x.astype(asked)
-    elif widen and _accumulator(x.dtype) != x.dtype:
-        x = x.astype(_accumulator(x.dtype))
+    elif widen and accumulator(x.dtype) != x.dtype:
+        x = x.astype(accumulator(x.dtype))
     axes = normalize_axes(axis, x.ndim, name)
     neutral = identity(x.dtype) if callable(identity) else identity
     if where is not None:

@@ -71,14 +71,20 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
 
     Args:
       size: the number of indices to return, needed under jit; the rest is cut off or filled with ``fill_value`` (0).
+
+    Raises:
+      ValueError: an array of no dimensions.
     """
     a = as_array(a, "nonzero")
+    if not a.ndim:
+        raise ValueError(
+            f"{source_line()}: nonzero: an array of no dimensions has no axis to index; make it a vector by atleast_1d"
+        )
     if size is None:
         # What is known stays so under a transformation, where operations on it would be recorded.
         known = _concrete(a, "nonzero", "Give the number of results by size=..., or use where(condition, x, y).")
-        found = np.nonzero(np.atleast_1d(known))
+        found = np.nonzero(known)
         return tuple(as_array(axis.astype(dtypes.default_int()), "nonzero") for axis in found)
-    a = manipulation.atleast_1d(a)
     mask = manipulation.ravel(a if a.dtype == np.bool_ else lax.ne(a, 0))
     flat = argsort(lax.bitwise_not(mask), stable=True)
     flat = flat[:size] if size <= mask.size else manipulation.pad_with_zeros(flat, [(0, size - mask.size)])
@@ -97,6 +103,8 @@ def flatnonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> A
 
 def argwhere(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
     """The indices of the elements that are not 0, one row each."""
+    if not manipulation.ndim(a):  # rows without an index, as many as there are such elements
+        return argwhere(manipulation.atleast_1d(a), size=size, fill_value=fill_value)[:, :0]
     return manipulation.stack(nonzero(a, size=size, fill_value=fill_value), axis=1)
 
 
@@ -414,7 +422,7 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
         above = lax.bitwise_and(above, lax.lt(low, high))
         low = where_(above, lax.add(middle, np.int32(1)), low)
         high = where_(above, high, middle)
-    return low
+    return low.astype(dtypes.default_int())
 
 
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
@@ -423,11 +431,11 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     if bins.ndim != 1:
         raise ValueError(f"digitize: bins must be one-dimensional, got shape {tuple(bins.shape)}")
     if bins.size == 0:
-        return lax.full(manipulation.shape(x), 0, dtypes.default_int())
+        return lax.full(manipulation.shape(x), 0, np.int32)
     side = "left" if right else "right"
     rising = searchsorted(bins, x, side)
     falling = ufuncs.subtract(bins.size, searchsorted(lax.rev(bins, (0,)), x, side))
-    return where(ufuncs.greater_equal(bins[-1], bins[0]), rising, falling)
+    return where(ufuncs.greater_equal(bins[-1], bins[0]), rising, falling).astype(np.int32)
 
 
 def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | None = None) -> Any:

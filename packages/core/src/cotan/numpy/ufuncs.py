@@ -54,7 +54,22 @@ negative = unary("negative", lax.neg, "-x")
 sign = unary("sign", lax.sign, "-1, 0 or 1")
 exp = unary("exp", lax.exp, "e ** x", inexact=True)
 exp2 = unary("exp2", lax.exp2, "2 ** x", inexact=True)
-expm1 = unary("expm1", lax.expm1, "exp(x) - 1, accurate near 0", inexact=True)
+
+
+def _expm1(x: Any) -> Any:
+    value = lax.expm1(x)
+    if not is_complex(x):
+        return value
+    # Where the real part is infinite or NaN, a factor of 0 prevails, which in products would make NaN.
+    re, im = lax.real(x), lax.imag(x)
+    infinite, unknown = isinf(re), lax.bitwise_not(isfinite(im))
+    real = where_(lax.bitwise_and(infinite, unknown), lax.max(re, lax.full_like(re, -1)), lax.real(value))
+    imag = where_(lax.bitwise_and(lax.bitwise_not(isfinite(re)), lax.eq(im, 0)), im, lax.imag(value))
+    imag = where_(lax.bitwise_and(lax.eq(re, -math.inf), unknown), 0, imag)
+    return lax.complex(real, imag)
+
+
+expm1 = unary("expm1", _expm1, "exp(x) - 1, accurate near 0", inexact=True)
 log = unary("log", lax.log, "Natural logarithm", inexact=True)
 log1p = unary("log1p", lax.log1p, "log(1 + x), accurate near 0", inexact=True)
 sqrt = unary("sqrt", lax.sqrt, "Square root", inexact=True)
@@ -191,7 +206,15 @@ def _float_divmod(a: Any, b: Any) -> tuple[Any, Any]:
     modulo = where_(wrong, lax.add(modulo, b), modulo)
     quotient = where_(wrong, lax.sub(quotient, 1), quotient)
     quotient = lax.round(quotient, lax.RoundingMethod.TO_NEAREST_EVEN)
-    return where_(lax.eq(b, 0), lax.div(a, b), quotient), modulo
+    # A quotient of 0 has the sign of a / b.
+    quotient = where_(lax.eq(quotient, 0), lax.mul(copysign(0.0, a), copysign(1.0, b)), quotient)
+    return where_(lax.eq(b, 0), lax.div(a, b), quotient), _like_divisor(modulo, b)
+
+
+def _like_divisor(modulo: Any, b: Any) -> Any:
+    """``modulo``, of floats, where a 0 gets the sign of ``b``: a sum with 0 is 0 of the positive sign."""
+    sign = lax.convert_element_type(copysign(1.0, b), modulo.dtype)
+    return lax.mul(sign, lax.add(lax.mul(sign, modulo), 0))
 
 
 def _rem(a: Any, b: Any) -> Any:
@@ -206,7 +229,8 @@ def remainder(x1: Any, x2: Any, /) -> Any:
     if is_unsigned(a):
         return modulo
     wrong = lax.bitwise_and(lax.ne(modulo, 0), lax.ne(lax.lt(modulo, 0), lax.lt(b, 0)))
-    return where_(wrong, lax.add(modulo, b), modulo)
+    modulo = where_(wrong, lax.add(modulo, b), modulo)
+    return _like_divisor(modulo, b) if is_inexact(a) else modulo
 
 
 mod = remainder

@@ -305,10 +305,17 @@ class Array(metaclass=_ArrayType):
         return bool(value.reshape(())[()])
 
     def __int__(self) -> int:
-        return int(self._scalar("int()")[()])
+        return int(self._real_scalar("int()")[()])
 
     def __float__(self) -> float:
-        return float(self._scalar("float()")[()])
+        return float(self._real_scalar("float()")[()])
+
+    def _real_scalar(self, what: str) -> np.ndarray[Any, Any]:
+        if dtypes.issubdtype(self.aval.dtype, np.complexfloating):
+            raise TypeError(
+                f"{where()}: {what} of a complex array ({self.aval.short()}); take its .real, or complex() of it"
+            )
+        return self._scalar(what)
 
     def __complex__(self) -> complex:
         return complex(self._scalar("complex()")[()])

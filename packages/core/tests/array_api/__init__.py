@@ -1,0 +1,1 @@
+"""The Python array API standard as tables, and what cotan.numpy does by them."""
