@@ -22,9 +22,9 @@ def compilations(monkeypatch):
     names = []
     original = compiling._compile
 
-    def counted(closed, device, donated, name):
+    def counted(closed, device, donated, name, *options):
         names.append(name)
-        return original(closed, device, donated, name)
+        return original(closed, device, donated, name, *options)
 
     cotan.clear_caches()
     monkeypatch.setattr(compiling, "_compile", counted)
