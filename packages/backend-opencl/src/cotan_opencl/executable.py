@@ -40,7 +40,7 @@ class Loaded:
     def __init__(self, frame: Frame, load: Loader) -> None:
         self.frame = frame
         self.places = tuple(frame.places.items())
-        self.consts = tuple((n, load.constant(frame.program, n)) for n in frame.program.consts)
+        self.consts = tuple((n, load.constant(frame, n)) for n in frame.consts)
         self.actions: list[Action] = [load.action(command, frame) for command in frame.commands]
         self.count = len(frame.avals)
 
@@ -70,9 +70,8 @@ class Loader:
         self.text = text
         self.name = name
 
-    def constant(self, program: Program, number: int) -> Loan:
-        aval = program.buffers[number].aval
-        value = np.asarray(program.consts[number])
+    def constant(self, frame: Frame, number: int) -> Loan:
+        aval, value = frame.avals[number], np.asarray(frame.consts[number])
         loan: Loan = self.device.put(value.astype(aval.dtype, copy=False)).loan
         return loan
 

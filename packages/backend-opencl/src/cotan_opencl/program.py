@@ -10,7 +10,7 @@ step on the host, and ``workspace`` for memory in between.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from cotan.errors import UnsupportedError
 from cotan.ir.avals import ShapedArray
 from cotan.ir.primitive import effects
 from cotan.ir.program import BranchStep, CopyStep, HostStep, KernelStep, LibraryStep, LoopStep, Program
+from cotan_opencl import loops
 from cotan_opencl.language import opencl, prelude
 
 _ALIGNMENT = 128
@@ -105,6 +106,7 @@ class Frame:
     Attributes:
       avals: the types of its buffers, those that library rules asked for included.
       places: buffer -> its byte in the workspace, for those that lie there.
+      consts: buffer -> value of the constants.
       end: the first byte of the workspace behind its own; parts lie behind it. ``peak``: behind theirs too.
     """
 
@@ -114,6 +116,7 @@ class Frame:
     end: int
     peak: int = 0
     commands: list[Command] = field(default_factory=list)
+    consts: dict[int, Any] = field(default_factory=dict)
     written: set[int] = field(default_factory=set)
 
     @property
@@ -132,6 +135,7 @@ class Writer:
     Attributes:
       target: the device's kind.
       frame: the part that is being written.
+      alone: the schedule by which one item does a whole kernel.
     """
 
     def __init__(self, program: Program, table: LoweringTable, target: Target) -> None:
@@ -141,6 +145,8 @@ class Writer:
         self._table = table
         self._functions: dict[str, str] = {}
         self._names: dict[str, str] = {}
+        self.alone = replace(target.schedule, group=0)
+        self._count = 0
         self.frame = self._frame(program, 0)
 
     # ---- For library rules
@@ -154,10 +160,17 @@ class Writer:
         self._functions.setdefault(text, text)
 
     def launch(
-        self, kernel: str, operands: Sequence[int], scalars: Sequence[int], items: Sequence[int], group: Sequence[int]
+        self,
+        kernel: str,
+        operands: Sequence[int],
+        scalars: Sequence[int],
+        items: Sequence[int],
+        group: Sequence[int],
+        bytewise: bool = False,
     ) -> None:
-        """Launch a kernel that ``define`` has brought: ``operands`` are buffers, ``scalars`` become ``int``."""
-        sizes = tuple((n, max(np.dtype(self.aval(n).dtype).itemsize, 1)) for n in operands)
+        """Launch a kernel that ``define`` has brought: ``operands`` are buffers, whose offsets count elements (or
+        bytes), ``scalars`` become ``int``."""
+        sizes = tuple((n, 1 if bytewise else np.dtype(self.aval(n).dtype).itemsize) for n in operands)
         packed = tuple(np.int32(value).tobytes() for value in scalars)
         self.frame.commands.append(Launch(kernel, sizes, packed, tuple(items), tuple(group)))
 
@@ -169,6 +182,17 @@ class Writer:
         frame.end = _aligned(frame.end + aval.nbytes)
         frame.peak = max(frame.peak, frame.end)
         return len(frame.avals) - 1
+
+    def constant(self, aval: ShapedArray, value: Any) -> int:
+        """A buffer that holds a constant."""
+        self.frame.avals.append(aval)
+        self.frame.consts[len(self.frame.avals) - 1] = value
+        return len(self.frame.avals) - 1
+
+    def fresh_name(self, prefix: str) -> str:
+        """A name for a function."""
+        self._count += 1
+        return f"{prefix}{self._count}"
 
     def host(self, step: LibraryStep | HostStep, function: Callable[..., Any] | None = None) -> None:
         """Do the step on the host, by ``function`` of ndarrays, or the primitive's reference.
@@ -194,7 +218,7 @@ class Writer:
     def _frame(self, program: Program, start: int) -> Frame:
         places = {n: start + b.offset for n, b in enumerate(program.buffers) if b.kind == "temp"}
         end = _aligned(start + program.arena)
-        return Frame(program, [b.aval for b in program.buffers], places, end, end)
+        return Frame(program, [b.aval for b in program.buffers], places, end, end, consts=dict(program.consts))
 
     def write(self) -> tuple[Frame, str]:
         """The commands and the text."""
@@ -212,11 +236,13 @@ class Writer:
                 self.copy(step.source, step.target)
                 outs = (step.target,)
             elif isinstance(step, LoopStep):
-                cond = None if step.cond is None else self._part(step.cond)
-                self.frame.commands.append(Loop(step, self._part(step.body), cond))
+                if not loops.fuse(self, step):
+                    cond = None if step.cond is None else self._part(step.cond)
+                    self.frame.commands.append(Loop(step, self._part(step.body), cond))
                 outs = (*step.finals, *step.ys, *(n for n in step.spares if n is not None))
             elif isinstance(step, BranchStep):
-                self.frame.commands.append(Branch(step, tuple(map(self._part, step.branches))))
+                if not loops.fuse(self, step):
+                    self.frame.commands.append(Branch(step, tuple(map(self._part, step.branches))))
                 outs = (*step.results, *(n for n in step.spares if n is not None))
             else:
                 if isinstance(step, LibraryStep):
@@ -236,7 +262,6 @@ class Writer:
     def _part(self, program: Program) -> Frame:
         outer = self.frame
         self.frame = self._frame(program, outer.end)
-        # The condition of a loop writes here.
         self._steps(program)
         part, self.frame = self.frame, outer
         outer.peak = max(outer.peak, part.peak)
@@ -267,6 +292,15 @@ class Writer:
         )
         self.frame.commands.append(Launch(name, operands, tuple(scalars), (items,), (group,)))
 
+    def function(self, printed: KernelText) -> str:
+        """The name of a function that does any run of the units of a kernel which needs no group."""
+        body = printed.function("", "part")
+        name = self._names.get(body)
+        if name is None:
+            name = self._names[body] = f"part{len(self._names)}"
+            self.define(printed.function(self.language.function, name))
+        return name
+
     def _named(self, printed: KernelText) -> str:
         """The name of the kernel with that code; equal ones are one."""
         body = printed.function("", "")
@@ -285,7 +319,7 @@ class Writer:
             lines = "".join(f"  {p} = {place};\n" for p, place in zip(printed.pointers, places, strict=True))
             self.define(f"{head}({', '.join([*bases, *sizes])}) {{\n{lines}{printed.body}}}\n")
             return name
-        self.define(printed.function(self.language.function, f"{name}_part"))
+        part = self.function(printed)
         size = _GROUP if self.target.schedule.group else 1
         kind = printed.index
         arguments = ", ".join([*places, *(f"n{k}" for k in range(len(sizes))), "begin", "end"])
@@ -294,7 +328,7 @@ class Writer:
             f"({', '.join([*bases, *sizes, f'const {kind} units', f'const {kind} chunk'])}) {{\n"
             f"  const {kind} begin = ({kind})get_global_id(0) * chunk;\n"
             f"  const {kind} end = begin + chunk < units ? begin + chunk : units;\n"
-            f"  if (begin < end) {name}_part({arguments});\n}}\n"
+            f"  if (begin < end) {part}({arguments});\n}}\n"
         )
         return name
 

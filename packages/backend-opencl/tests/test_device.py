@@ -1,0 +1,276 @@
+"""A device as users meet it: placement, time, memory, loops, several devices, and what goes wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import cotan
+import cotan.numpy as cnp
+from cotan.backend import get_backend, registry
+from cotan.config import config
+from cotan.errors import BackendUnavailableError, JaxRuntimeError, UnsupportedError
+from cotan_opencl import driver
+
+X = np.linspace(-1, 1, 1000, dtype=np.float32)
+
+
+@pytest.fixture(autouse=True)
+def on_opencl(request):
+    with config.override(platform="opencl"):
+        yield
+
+
+def test_values_go_there_and_back_without_copies(device):
+    x = cotan.device_put(X, device)
+    assert (x.device, x.committed) == (device, True)
+    host = np.asarray(x)
+    np.testing.assert_array_equal(host, X)
+    assert not host.flags.writeable
+    assert np.shares_memory(host, np.asarray(x)) == device.queue.found.shared
+    y = x + 1
+    np.testing.assert_allclose(np.asarray(y), X + 1)
+    np.testing.assert_array_equal(host, X)
+
+
+def test_calls_return_before_they_are_done(device):
+    f = cotan.jit(lambda x: cotan.lax.fori_loop(0, 200, lambda i, x: cnp.sin(x) + 0.1, x))
+    x = cotan.device_put(np.ones(200_000, np.float32), device)
+    f(x).block_until_ready()
+    y = f(x)
+    ready = y.is_ready()
+    assert y.block_until_ready().is_ready()
+    assert not ready, "the call waited for its kernels"
+
+
+def test_donated_memory_is_taken_unless_it_is_seen(device):
+    f = cotan.jit(lambda x: x * 2, donate_argnums=0)
+    x = cotan.device_put(X, device)
+    view = np.asarray(cotan.device_put(X, device))
+    f(x)
+    assert x.is_deleted()
+    seen = cotan.device_put(X, device)
+    view = np.asarray(seen)
+    f(seen)
+    np.testing.assert_array_equal(view, X)
+
+
+def test_loops_of_little_work_are_one_kernel(device):
+    step = cotan.jit(lambda x: cotan.lax.scan(lambda c, a: (0.5 * c + a, c), cnp.float32(0), x))
+    carry, wanted = 0.0, []
+    for value in X:
+        wanted.append(carry)
+        carry = 0.5 * carry + value
+    last, found = step(X)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(last, carry, rtol=1e-5)
+    code = step.lower(X).compile().as_text()
+    assert "loop1(" in code
+    count = cotan.jit(lambda n: cotan.lax.while_loop(lambda c: c[0] > 1, lambda c: (c[0] // 2, c[1] + 1), (n, 0)))
+    assert count(1000)[1] == 9
+    choose = cotan.jit(lambda k: cotan.lax.switch(k, [lambda: 1.0, lambda: 2.0, lambda: 3.0]))
+    assert [float(choose(k)) for k in (-1, 0, 1, 2, 7)] == [1, 1, 2, 3, 3]
+
+
+def test_large_loops_are_run_by_the_host(device):
+    x = np.eye(64, dtype=np.float32) * 0.5 + 0.01
+    f = cotan.jit(lambda x: cotan.lax.while_loop(lambda c: c[0] < 5, lambda c: (c[0] + 1, c[1] @ x), (0, x)))
+    np.testing.assert_allclose(f(x)[1], np.linalg.matrix_power(x, 6), rtol=1e-4)
+    assert "loop1(" not in f.lower(x).compile().as_text()
+
+
+def test_eager_code_of_other_shapes_builds_nothing(device, monkeypatch):
+    def run(n):
+        x = cotan.device_put(np.arange(n * (n + 1), dtype=np.float32).reshape(n, n + 1), device)
+        wanted = np.asarray(x).T * 3 - np.asarray(x)[::-1].T
+        np.testing.assert_allclose(np.asarray(x.T * 3 - x[::-1].T), wanted)
+        np.testing.assert_allclose(x.sum(0), np.asarray(x).sum(0))
+
+    run(5)
+    run(40)
+
+    def refuse(self, text, name):
+        raise AssertionError(f"built again: {name}\n{text}")
+
+    monkeypatch.setattr(driver.Queue, "_build", refuse)
+    run(41)
+    run(300)
+
+
+def test_threads_share_a_device(device):
+    f = cotan.jit(lambda x, k: cnp.sum(cnp.sin(x) * k) + cnp.sort(x)[0])
+    f(X, 1.0)
+    wanted = {k: float(np.sum(np.sin(X, dtype=np.float64) * k) + X.min()) for k in range(4)}
+    failures = []
+
+    def work(k):
+        for _ in range(50):
+            found = float(f(X, float(k)))
+            if abs(found - wanted[k]) > 1e-3:
+                failures.append((k, found))
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+_SEVERAL = """
+import numpy as np, cotan, cotan.numpy as cnp
+devices = cotan.devices("opencl")
+assert [d.id for d in devices] == [0, 1, 2], devices
+parts = [cotan.device_put(np.full(3, d.id, np.float32), d) for d in devices]
+moved = [cotan.device_put(x, devices[0]) for x in parts]
+assert np.asarray(sum(moved)).tolist() == [3, 3, 3]
+assert cotan.jit(lambda x: x + 1)(parts[2]).device is devices[2]
+try:
+    parts[0] + parts[1]
+except ValueError as error:
+    assert "different devices" in str(error)
+else:
+    raise SystemExit("arrays of two devices were added")
+"""
+
+
+@pytest.mark.parametrize("partition", ["0", "1"])
+def test_several_devices(device, partition):
+    import os
+
+    env = {**os.environ, "COTAN_NUM_OPENCL_DEVICES": "3", "COTAN_OPENCL_PARTITION": partition}
+    subprocess.run([sys.executable, "-c", _SEVERAL], check=True, env=env)
+
+
+# ---- What goes wrong
+
+
+class Broken:
+    """pyopencl as it is where something is wrong: everything else is the real thing."""
+
+    def __init__(self, **replaced):
+        import pyopencl
+
+        self.__dict__.update(vars(pyopencl) | replaced)
+
+
+def unavailable(monkeypatch, **replaced):
+    monkeypatch.setattr(driver, "_module", lambda: Broken(**replaced))
+    with pytest.raises(BackendUnavailableError) as info:
+        driver.configured_devices()
+    found = registry.Found("opencl", "here", next(iter(__import__("cotan_opencl.plugin").plugin.cotan_backends())))
+    assert not found.probe().usable
+    assert found.probe().reason == str(info.value)
+    return str(info.value)
+
+
+def test_no_runtime(monkeypatch, device):
+    import pyopencl
+
+    def none():
+        raise pyopencl.LogicError("clGetPlatformIDs failed: PLATFORM_NOT_FOUND_KHR")
+
+    text = unavailable(monkeypatch, get_platforms=none)
+    assert "no OpenCL runtime was found" in text
+    assert 'pip install "cotan-opencl[pocl]"' in text
+
+
+def test_a_platform_that_fails(monkeypatch, device):
+    import pyopencl
+
+    class Platform:
+        name = "Acme"
+
+        def get_devices(self):
+            raise pyopencl.LogicError("clGetDeviceIDs failed: OUT_OF_HOST_MEMORY")
+
+    text = unavailable(monkeypatch, get_platforms=lambda: [Platform()])
+    assert "Acme shows no devices" in text
+    real = pyopencl.get_platforms()
+    monkeypatch.setattr(driver, "_module", lambda: Broken(get_platforms=lambda: [Platform(), *real]))
+    configured = driver.configured_devices()
+    assert configured.devices
+    assert "Acme" in configured.notes[0]
+
+
+def test_no_float64(device, monkeypatch):
+    from dataclasses import replace
+
+    monkeypatch.setattr(device.queue, "found", replace(device.queue.found, doubles=False))
+    with config.override(enable_x64=True):
+        with pytest.raises(UnsupportedError, match="cl_khr_fp64: use float32"):
+            cotan.device_put(np.ones(3), device)
+        with pytest.raises(UnsupportedError, match="float64"):
+            cotan.jit(lambda x: cnp.sum(x.astype(np.float64)))(cotan.device_put(X, device))
+    np.testing.assert_allclose(cotan.jit(lambda x: x + 2)(cotan.device_put(X, device)), X + 2)
+
+
+def test_steps_on_the_host_are_refused_where_memory_is_apart(device, monkeypatch):
+    from dataclasses import replace
+
+    monkeypatch.setattr(device.queue, "found", replace(device.queue.found, shared=False))
+    monkeypatch.setattr(device, "pool", type(device.pool)(device.queue))
+    x = cotan.device_put(X[:7], device)
+    with pytest.raises(UnsupportedError, match="host_fallback"):
+        cotan.jit(lambda x: cnp.sort(-x))(x)
+    with config.override(host_fallback=True):
+        np.testing.assert_array_equal(cotan.jit(lambda x: cnp.sort(-x) * 2)(x), np.sort(-X[:7]) * 2)
+
+
+def test_out_of_memory(device, monkeypatch):
+    def full(self, nbytes):
+        raise self.cl.MemoryError("clCreateBuffer failed: MEM_OBJECT_ALLOCATION_FAILURE")
+
+    monkeypatch.setattr(driver.Queue, "allocate", full)
+    with pytest.raises(JaxRuntimeError, match=r"out of memory .*Delete arrays"):
+        cotan.device_put(np.ones(1_234_567, np.float32), device)
+
+
+def test_a_lost_device(device, monkeypatch):
+    f = cotan.jit(lambda x: x * 3)
+    x = cotan.device_put(X, device)
+    y = f(x)
+
+    class Lost:
+        command_execution_status = -1
+
+        def wait(self):
+            raise device.queue.cl.RuntimeError("clWaitForEvents failed: DEVICE_NOT_AVAILABLE")
+
+    y._buffer.event = Lost()
+    with pytest.raises(JaxRuntimeError, match=r"is lost .*another backend"):
+        y.block_until_ready()
+
+
+def test_a_kernel_that_does_not_build(device):
+    with pytest.raises(JaxRuntimeError, match="of `mine` does not build") as info:
+        device.queue.build("__kernel void k(__global int *x) { x[0] = nonsense; }", "mine")
+    assert "nonsense" in str(info.value)
+    assert "log:" in str(info.value)
+    assert "    1  __kernel void k" in str(info.value)
+
+
+def test_a_damaged_entry_of_the_runtimes_cache_is_avoided(device, monkeypatch):
+    cl = device.queue.cl
+    real, calls = cl.Kernel, []
+
+    def kernel(program, name):
+        calls.append(name)
+        if len(calls) == 1:
+            raise cl.LogicError("clCreateKernel failed: INVALID_KERNEL_NAME")
+        return real(program, name)
+
+    monkeypatch.setattr(cl, "Kernel", kernel)
+    assert device.queue.kernel("__kernel void damaged(__global int *x) { x[0] = 1; }", "mine", "damaged")
+    assert calls == ["damaged", "damaged"]
+
+
+def test_the_backend_is_listed(device):
+    [found] = [item for item in registry.backends_found() if item.name == "opencl"]
+    assert found.probe().devices[0].startswith("OpenclDevice(id=0): ")
+    assert get_backend("opencl").platform_version
+    assert "fp64" in found.probe().devices[0]
