@@ -104,7 +104,7 @@ def _modes(row: Row, arrays: list[np.ndarray]) -> set[str]:
             out, pull = cotan.vjp(function, *point)
             pull([np.ones(x.shape, x.dtype) for x in out])
             found.add("reverse")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, NotImplementedError):
         pass
     return found
 
