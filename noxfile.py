@@ -12,6 +12,7 @@ nox.options.error_on_missing_interpreters = True
 
 HERE = Path(__file__).parent
 PACKAGES = ["./packages/core", "./packages/backend-cpu"]
+XLA = "./packages/backend-xla-tpu"
 TESTING = ["pytest>=8", "pytest-xdist", "hypothesis", "mpmath", "scipy"]
 PLOTTING = ["matplotlib", "tqdm"]
 
@@ -33,6 +34,32 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize("version", ["newest", "0.8.3"])
+def xla(session: nox.Session, version: str) -> None:
+    """The StableHLO backend on XLA's CPU client, with the newest jaxlib and the oldest; jax lies beside, untouched."""
+    beside = ["jax", "jaxlib"] if version == "newest" else [f"jax=={version}", f"jaxlib=={version}"]
+    session.install(*PACKAGES, XLA, *TESTING, *PLOTTING, *beside)
+    where = session.posargs or ["packages/backend-xla-tpu/tests"]
+    env = {"OPENBLAS_NUM_THREADS": "1"}
+    session.run("python", "-m", "pytest", "-n", "2", "--dist", "worksteal", *where, env=env)
+
+
+@nox.session(name="tpu-aot")
+def tpu_aot(session: nox.Session) -> None:
+    """Compile every lowering rule for TPUs, on a machine without one. Fetches libtpu (140 MB)."""
+    session.install(*PACKAGES, f"{XLA}[tpu]", *TESTING, *PLOTTING)
+    session.run("python", "-m", "pytest", "packages/backend-xla-tpu/opt_in/test_tpu_ahead_of_time.py", *session.posargs)
+
+
+@nox.session(name="pjrt-plugin")
+def pjrt_plugin(session: nox.Session) -> None:
+    """Load a PJRT plugin of another distribution and run the smallest samples on it. Fetches it (60 MB)."""
+    session.install(*PACKAGES, XLA, *TESTING)
+    session.install("--no-deps", "lammps-jax-pjrt-cpu")
+    session.run("python", "-m", "pytest", "packages/backend-xla-tpu/opt_in/test_pjrt_plugin.py", *session.posargs)
+
+
+@nox.session
 def threads(session: nox.Session) -> None:
     """A minute of threads that trace, transform and run at once; an argument says how many seconds instead."""
     session.install(*PACKAGES, *TESTING)
@@ -46,6 +73,12 @@ CONFORMANCE = {
     "cpu": ("cpu", "./packages/backend-cpu", [], {}),
     "cpu-4": ("cpu", "./packages/backend-cpu", ["--device", "3"], {"COTAN_NUM_CPU_DEVICES": "4"}),
     "cpu-8": ("cpu", "./packages/backend-cpu", ["--device", "7"], {"COTAN_NUM_CPU_DEVICES": "8"}),
+    "xla": (
+        "xla",
+        "./packages/backend-xla-tpu",
+        ["--expected", "packages/backend-xla-tpu/tests/expected_failures.toml"],
+        {"COTAN_XLA_OPTIONS": "xla_backend_optimization_level=0,xla_cpu_use_fusion_emitters=false"},
+    ),
 }
 
 
@@ -93,6 +126,9 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     session.run("lint-imports")
+    # Its own contracts, for they need its package, though not jaxlib.
+    session.install("--no-deps", "-e", XLA)
+    session.run("lint-imports", "--config", "packages/backend-xla-tpu/.importlinter")
 
 
 @nox.session
@@ -115,6 +151,6 @@ def wheels(session: nox.Session) -> None:
     """Build the wheels, install them into a fresh environment, run; then core alone."""
     session.install("build", "virtualenv")
     out = Path(session.create_tmp()).resolve() / "wheels"
-    for package in PACKAGES:
+    for package in (*PACKAGES, XLA):
         session.run("python", "-m", "build", "--wheel", "--outdir", str(out), package, silent=True)
     session.run("python", "packages/core/tests/wheels.py", str(out))

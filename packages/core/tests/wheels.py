@@ -1,4 +1,4 @@
-"""Check built wheels in fresh environments: core + cpu run a program; core alone traces and says what is missing.
+"""Check built wheels in fresh environments: core + cpu and core + xla run a program; core alone traces, and says why.
 
 python wheels.py FOLDER_OF_WHEELS
 """
@@ -20,6 +20,17 @@ assert [d.platform for d in cotan.devices()] == ["cpu"]
 drivers = {"cupy", "pyopencl", "jaxlib", "jax"} & set(sys.modules)
 assert not drivers, f"imported other backends' drivers: {drivers}"
 print("core + cpu: runs")
+"""
+
+WITH_XLA = """
+import sys
+import cotan, cotan.numpy as cnp
+step = cotan.jit(cotan.grad(lambda w: cnp.sum(cnp.tanh(w @ w) ** 2)))
+assert step(cnp.eye(3)).shape == (3, 3)
+assert [d.platform for d in cotan.devices()] == ["xla"]
+drivers = {"cupy", "pyopencl", "llvmlite", "jax"} & set(sys.modules)
+assert not drivers, f"imported other backends' drivers: {drivers}"
+print("core + xla: runs")
 """
 
 CORE_ALONE = """
@@ -49,9 +60,13 @@ def environment(folder: Path, wheels: list[Path], index: Path) -> str:
 
 
 def main(wheels: Path) -> None:
-    core, cpu = next(wheels.glob("cotan-*.whl")), next(wheels.glob("cotan_cpu-*.whl"))
+    core, cpu, xla = (next(wheels.glob(f"{name}-*.whl")) for name in ("cotan", "cotan_cpu", "cotan_xla_tpu"))
     with tempfile.TemporaryDirectory() as folder:
-        for name, chosen, code in (("both", [core, cpu], RUNS), ("core", [core], CORE_ALONE)):
+        for name, chosen, code in (
+            ("both", [core, cpu], RUNS),
+            ("xla", [core, xla], WITH_XLA),
+            ("core", [core], CORE_ALONE),
+        ):
             python = environment(Path(folder) / name, chosen, wheels)
             subprocess.run([python, "-W", "error", "-c", textwrap.dedent(code)], check=True, cwd=folder)
 

@@ -32,18 +32,25 @@ class XlaBackend(Backend):
     """
 
     dialects = ("stablehlo",)
-    capabilities = Capabilities(
-        program=True, dtypes=driver.DTYPES, donation=True, control_flow=True, collectives="native"
-    )
 
     def __init__(self, name: str, client: Any, client_kind: str) -> None:
         self.name = name
         self.client = client
         self.client_kind = client_kind
+        self.capabilities = Capabilities(
+            program=True,
+            dtypes=driver.DTYPES,
+            donation=True,
+            control_flow=True,
+            host_steps=client_kind == "cpu",
+            collectives="native",
+        )
         self.platform_version = f"{driver.versions()}, {client.platform_version}".replace("\n", " ")
         self._all = [XlaDevice(device, number, self) for number, device in enumerate(client.devices())]
         here = {id(device) for device in client.local_devices()}
         self._devices = [device for device in self._all if id(device.native) in here] or self._all
+        if client_kind == "cpu":
+            driver.settle(self._devices[0].native)
         self._table: LoweringTable | None = None
         self._extensions: list[LoweringTable] = []
         self._copiers: dict[Any, Executable] = {}

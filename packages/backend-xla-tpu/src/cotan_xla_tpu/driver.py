@@ -229,6 +229,13 @@ def result_handler(kind: _Aval, placement: Any) -> Any:
         return xc.array_result_handler(kind, placement, True)
 
 
+def settle(device: Any) -> None:
+    """Ask for an array's address once while ``jax`` cannot be found: older jaxlibs look for it then, and not again."""
+    with _without_jax():
+        array = put([np.zeros(())], aval((), np.dtype(np.float64)), on_device(device), [device], DURING_CALL)
+        array.unsafe_buffer_pointer()
+
+
 def address(array: Any) -> int:
     """Where the elements of an array of one device lie."""
     return int(array.unsafe_buffer_pointer())

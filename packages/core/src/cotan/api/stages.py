@@ -294,9 +294,7 @@ class Lowered(_Stage):
         if dialect == "program":
             return compiling.explain_closed(call.program.closed, call.name, self._device, call.program.donated)
         if dialect not in _DIALECTS:
-            return compiling.text_of_closed(
-                call.program.closed, dialect, self._device, call.program.donated, call.name
-            )
+            return compiling.text_of_closed(call.program.closed, dialect, self._device, call.program.donated, call.name)
         whole = call.program.whole()
         text = str(whole)
         if debug_info:

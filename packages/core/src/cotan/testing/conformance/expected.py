@@ -3,6 +3,7 @@
     [[expected]]
     case = "primitives/div/float64*"
     device = "*Mali*"                       # optional: only on devices whose kind is like this
+    version = "acme 2.*"                    # optional: only where the backend's platform_version is like this
     reason = "the device flushes denormals"
 
 A case that is expected to fail and passes is a failure, and so is an entry that no case is like.
@@ -28,14 +29,17 @@ class Entry:
     case: str
     reason: str
     device: str = "*"
+    version: str = "*"
 
 
 class Expected:
     """The entries that hold for the device of ``subject``."""
 
     def __init__(self, entries: Iterable[Entry], subject: Subject) -> None:
-        kind = subject.device.device_kind
-        self.entries = [entry for entry in entries if fnmatchcase(kind, entry.device)]
+        kind, version = subject.device.device_kind, subject.device.backend.platform_version
+        self.entries = [
+            entry for entry in entries if fnmatchcase(kind, entry.device) and fnmatchcase(version, entry.version)
+        ]
 
     def reason(self, case: Case) -> str | None:
         """Why ``case`` is expected to fail; None if it is not."""
@@ -66,10 +70,11 @@ def read(path: Path | None) -> list[Entry]:
         return []
     found = []
     for number, entry in enumerate(tomllib.loads(path.read_text(encoding="utf-8")).get("expected", [])):
-        wrong = set(entry) - {"case", "reason", "device"}
+        wrong = set(entry) - {"case", "reason", "device", "version"}
         if wrong or not entry.get("case") or not str(entry.get("reason", "")).strip():
             raise ValueError(
-                f"{path}: entry {number + 1} must have `case` and a `reason`, and may have `device`; it is {entry}"
+                f"{path}: entry {number + 1} must have `case` and a `reason`, and may have `device` and `version`; it "
+                f"is {entry}"
             )
         found.append(Entry(**entry))
     return found
