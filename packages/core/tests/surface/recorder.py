@@ -36,6 +36,7 @@ BELOW = frozenset(
         *("tracebacks.py", "config.py", "errors.py"),
     ]
 )
+CHECKS = ("@pytest_ar", "assert_", "check_grads", "check_jvp", "check_vjp")  # pytest rewrites assertions
 ENOUGH = 3  # tests of one function
 
 
@@ -50,8 +51,8 @@ def watched(value: Any) -> tuple[CodeType, tuple[int, ...]] | None:
         value = value.__func__
     if isinstance(value, FunctionType):
         return value.__code__, tuple(id(cell.cell_contents) for cell in value.__closure__ or ())
-    if isinstance(value, type) or value is None:
-        return None
+    if isinstance(value, type) or value is None or type(value).__module__ in ("typing", "types", "collections.abc"):
+        return None  # classes, and what annotations are written with
     call = inspect.getattr_static(type(value), "__call__", None)
     if isinstance(call, FunctionType):
         return call.__code__, (id(value),)
@@ -139,7 +140,9 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def _asserts(code: CodeType) -> bool:
-    if any(name.startswith(("@pytest_ar", "assert_", "check_grads")) for name in code.co_names):
+    if any(
+        name.startswith(("@pytest_ar", "assert_", "check_grads", "check_jvp", "check_vjp")) for name in code.co_names
+    ):
         return True
     return any(step.opname == "LOAD_ASSERTION_ERROR" for step in dis.get_instructions(code))
 

@@ -15,6 +15,7 @@ import cotan.lax as lax
 import cotan.numpy as cnp
 from cotan import custom_batching, custom_derivatives, debug, dtypes, nn, random, sharding, stages, test_util, tree_util
 from cotan.ad_checkpoint import checkpoint_name
+from cotan.example_libraries import optimizers, stax
 from cotan.experimental import ode
 from cotan.flatten_util import ravel_pytree
 from cotan.typing import ArrayLike, DTypeLike
@@ -269,3 +270,75 @@ def test_types_convert_traced_values():
     assert repr(cnp.int4) == "<class 'cotan.numpy.int4'>"
     with pytest.raises(TypeError, match="a value of type str is not a number"):
         cnp.float32("1.5x")
+
+
+# ---- What arrays say of themselves
+
+
+def test_arrays_are_whole_and_at_hand():
+    x = cnp.asarray([[1.0, 5.0], [2.0, 3.0]])
+    assert x.is_fully_addressable is True
+    assert x.is_fully_replicated is True
+    assert x.copy_to_host_async() is None
+    assert x.to_device(x.device).tolist() == [[1, 5], [2, 3]]
+    assert x.ptp(axis=1).tolist() == [4, 1]
+    assert (np.ones((2, 2)) + x).tolist() == [[2, 6], [3, 4]]
+    assert x.__array_priority__ > np.ones(1).__array_priority__
+    assert ".at[" in refusal(lambda: x.__setitem__(0, 1))
+    assert "not hashable" in refusal(lambda: x.__hash__())
+
+
+def refusal(call):
+    """What a call is refused with."""
+    try:
+        call()
+    except TypeError as error:
+        return str(error)
+    return ""
+
+
+def test_axes_over_which_values_vary():
+    kind = sharding.ManualAxisType(varying=frozenset({"i"}))
+    assert (kind.varying, kind.reduced, kind.unreduced) == (frozenset({"i"}), frozenset(), frozenset())
+    assert kind == sharding.ManualAxisType(varying=frozenset({"i"})) != sharding.ManualAxisType()
+
+
+def test_layers_that_grow():
+    layer = stax.GeneralConvTranspose(("NHWC", "HWIO", "NHWC"), 1, (2, 2), (2, 2))
+    shape, (w, b) = layer[0](random.key(0), (1, 2, 2, 1))
+    image = np.float32([[[[1], [2]], [[3], [4]]]])
+    assert shape == (1, 4, 4, 1)
+    # Strides as wide as windows: every pixel becomes a block, the kernel turned.
+    expected = np.kron(image[0, :, :, 0], np.asarray(w)[::-1, ::-1, 0, 0]) + np.asarray(b).ravel()
+    np.testing.assert_allclose(np.asarray(layer[1]((w, b), image))[0, :, :, 0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_optimisers_of_single_arrays_become_those_of_trees():
+    @optimizers.optimizer
+    def descent(rate):
+        return lambda x: x, lambda i, g, x: x - rate * g, lambda x: x
+
+    init, update, get = found = descent(0.5)
+    assert isinstance(found, optimizers.Optimizer)
+    state = init({"w": 3.0, "b": (1.0,)})
+    assert isinstance(state, optimizers.OptimizerState)
+    assert get(update(0, {"w": 1.0, "b": (2.0,)}, state)) == {"w": 2.5, "b": (0.0,)}
+
+
+def test_paths_of_registered_nodes():
+    @tree_util.register_pytree_with_keys_class
+    class Box:
+        def __init__(self, value):
+            self.value = value
+
+        def tree_flatten_with_keys(self):
+            return ((tree_util.GetAttrKey("value"), self.value),), None
+
+        @classmethod
+        def tree_unflatten(cls, aux, parts):
+            return cls(*parts)
+
+    ((path, leaf),), _ = tree_util.tree_flatten_with_path(Box(7))
+    assert (tree_util.keystr(path), leaf) == (".value", 7)
+    assert typing.get_origin(tree_util.KeyPath) is tuple
+    assert tree_util.KeyEntry is typing.get_args(tree_util.KeyPath)[0]
