@@ -19,6 +19,7 @@ from cotan.primitives.compare import select
 from cotan.primitives.define import first_order
 from cotan.primitives.operands import FLOAT, NUMBER, PLAIN, Dtypes, dtype_of, quiet, shape_of
 from cotan.primitives.reduce import full, highest, lowest, one, zero
+from cotan.primitives.reducer import reduced_shape, wide_dtype
 from cotan.primitives.shape import concatenate
 from cotan.primitives.slice import slice_along
 from cotan.primitives.transcendental import exp, log1p
@@ -31,7 +32,7 @@ def _scan(combine: Callable[[Any, Any], Any], identity: Callable[[Any], Any], wi
 
     def decompose(x: Any, *, axis: int, reverse: bool) -> Any:
         dtype = dtype_of(x)
-        inner = define.wide_dtype(dtype) if wide else dtype
+        inner = wide_dtype(dtype) if wide else dtype
         x = convert_element_type(x, inner) if inner != dtype else x
         shape = shape_of(x)
         extent, shift = shape[axis], 1
@@ -74,7 +75,7 @@ def _cumulative(
     @tables.abstract(primitive)
     def _(x: ShapedArray, *, axis: int, reverse: bool) -> ShapedArray:
         dtype = define.elementwise_dtype(name, accepts, (x,))
-        define.reduced_shape(name, x.shape, (axis,))
+        reduced_shape(name, x.shape, (axis,))
         return shaped(x.shape, dtype, x.weak_type)
 
     if is_linear:
@@ -88,7 +89,7 @@ def _cumulative(
 
     @tables.reference(primitive)
     def _(x: Any, *, axis: int, reverse: bool) -> Any:
-        inner = define.wide_dtype(x.dtype) if wide else x.dtype
+        inner = wide_dtype(x.dtype) if wide else x.dtype
         turn = (slice(None),) * axis + (slice(None, None, -1),)
         y = x[turn] if reverse else x
         y = quiet(ufunc.accumulate, y if inner == x.dtype else y.astype(inner), axis=axis)

@@ -1,6 +1,6 @@
 """Definers: the kinds of primitive that need no rules of their own.
 
-``unary``, ``binary`` and ``nary`` (elementwise), ``compare``, ``reducer``, ``linear`` and ``bilinear`` fill every rule
+``unary``, ``binary`` and ``nary`` (elementwise), ``compare``, ``linear`` and ``bilinear`` fill every rule
 table from a few functions, so that a usual primitive takes 1-5 lines. Knows the tables, the few structural operations,
 and no operation by name.
 
@@ -24,7 +24,6 @@ from cotan.primitives import taylor
 from cotan.primitives.operands import (
     ANY,
     BOOLEAN,
-    FLOAT,
     PYTHON_SCALARS,
     Dtypes,
     align,
@@ -61,7 +60,7 @@ def close(primitive: Primitive) -> Primitive:
     return primitive
 
 
-def _primitive(name: str | Primitive, required: bool) -> Primitive:
+def new_primitive(name: str | Primitive, required: bool) -> Primitive:
     return close(name) if isinstance(name, Primitive) else first_order(name, required=required)
 
 
@@ -299,7 +298,7 @@ def nary(
 
     ``transpose`` without ``jvp`` says that the primitive is linear in all operands together.
     """
-    primitive = _primitive(name, required=decompose is None)
+    primitive = new_primitive(name, required=decompose is None)
     if primitive not in tables.abstract:
         elementwise_abstract(primitive, accepts, result)
     if jvp is not None and jvp[0] is BY_DECOMPOSITION and decompose is not None:
@@ -384,7 +383,7 @@ def unary(
             trim(error)
             raise
 
-    return primitive, _describe(function, primitive, f"{does} Elementwise.\n\n  Takes {accepts.words}.", public)
+    return primitive, describe(function, primitive, f"{does} Elementwise.\n\n  Takes {accepts.words}.", public)
 
 
 def binary(
@@ -428,7 +427,7 @@ def binary(
             raise
 
     takes = f"Takes two arrays of equal shapes and dtypes ({accepts.words}); either may be a scalar."
-    return primitive, _describe(function, primitive, f"{does} Elementwise.\n\n  {takes}", public)
+    return primitive, describe(function, primitive, f"{does} Elementwise.\n\n  {takes}", public)
 
 
 def compare(
@@ -438,7 +437,7 @@ def compare(
     return binary(name, accepts, reference=reference, kernel=kernel, result=BOOLEAN, does=does)
 
 
-def _describe(function: Function, primitive: Primitive, words: str, public: str = "") -> Function:
+def describe(function: Function, primitive: Primitive, words: str, public: str = "") -> Function:
     function.__name__ = function.__qualname__ = public or primitive.name
     function.__doc__ = words.strip()
     return trims(function)
@@ -500,123 +499,3 @@ def bilinear(primitive: Primitive, lhs: Function, rhs: Function) -> None:
         if type(x) is UndefinedPrimal:
             return [lhs(ct, x, y, **params), None]
         return [None, rhs(ct, x, y, **params)]
-
-
-# ---- Reductions
-
-
-def reduced_shape(name: str, shape: tuple[int, ...], axes: Sequence[int]) -> tuple[int, ...]:
-    """``shape`` without ``axes``.
-
-    Raises:
-      ValueError: an axis is out of range or stands twice.
-    """
-    if len(set(axes)) != len(axes):
-        raise ValueError(f"{name} got an axis twice: axes {tuple(axes)}; name each axis once")
-    for axis in axes:
-        if not 0 <= axis < len(shape):
-            raise ValueError(
-                f"{name} got axis {axis}, which is out of range for an array of shape {shape}; axes count from 0"
-            )
-    return tuple(extent for axis, extent in enumerate(shape) if axis not in axes)
-
-
-def reducer(
-    name: str | Primitive,
-    accepts: Dtypes,
-    *,
-    reference: Function,
-    combiner: str,
-    identity: Callable[[Any], Any],
-    decompose: Function,
-    jvp: Function | None = None,
-    transpose: Function | None = None,
-    wide: bool = False,
-    does: str = "",
-) -> tuple[Primitive, Function]:
-    """A reduction over ``axes`` (a sorted tuple of axes) by an associative, commutative operation.
-
-    Args:
-      reference: ``(array, axes) -> array`` of the same dtype.
-      combiner: the name of the operation, as in ``ir.scalar``.
-      identity: dtype -> its neutral element.
-      jvp: ``(tangent, x, out, axes) -> tangent``; None: zero derivative, or linear where ``transpose`` is given;
-        BY_DECOMPOSITION: that of ``decompose``. It is piecewise linear.
-      transpose: ``(cotangent, x, axes) -> cotangent``, of a linear reduction.
-      wide: whether 8- and 16-bit floats are combined in float32 and rounded once.
-    """
-    primitive = _primitive(name, required=False)
-    if primitive not in tables.abstract:
-        _reducer_abstract(primitive, accepts)
-    if transpose is not None:
-        linear(primitive)(transpose)
-    elif jvp is BY_DECOMPOSITION:
-        jvp_by_decomposition(primitive, decompose)
-    elif jvp is not None:
-        tables.transpose[primitive] = NOT_LINEAR
-        elementwise_jvp(primitive, (jvp,))
-        taylor.piecewise_linear(primitive)
-    else:
-        zero_derivative(primitive)
-    reducer_batch(primitive)
-    _reducer_reference(primitive, reference)
-    _reducer_kernel(primitive, combiner, identity, wide)
-    tables.decompose[primitive] = decompose
-    tables.cost[primitive] = lambda ins, outs, **params: (ins[0].size, ins[0].nbytes + outs[0].nbytes)
-
-    def function(operand: Any, axes: Sequence[int]) -> Any:
-        try:
-            return primitive.bind(operand, axes=tuple(sorted(axes)))
-        except Exception as error:
-            trim(error)
-            raise
-
-    return primitive, _describe(function, primitive, f"{does}\n\n  Takes {accepts.words}; ``axes`` are not negative.")
-
-
-def _reducer_abstract(primitive: Primitive, accepts: Dtypes) -> None:
-    @tables.abstract(primitive)
-    def rule(x: ShapedArray, *, axes: tuple[int, ...]) -> ShapedArray:
-        dtype = elementwise_dtype(primitive.name, accepts, (x,))
-        return shaped(reduced_shape(primitive.name, x.shape, axes), dtype, x.weak_type)
-
-
-def reducer_batch(primitive: Primitive) -> None:
-    """The mapped axis steps aside for the ``axes``."""
-
-    @tables.batch(primitive)
-    def rule(axis: Any, args: Sequence[Any], dims: Sequence[int], *, axes: tuple[int, ...], **params: Any) -> Any:
-        (x,), (dim,) = args, dims
-        moved = tuple(a + (a >= dim) for a in axes)
-        return primitive.bind(x, axes=moved, **params), dim - sum(a < dim for a in moved)
-
-
-def _reducer_reference(primitive: Primitive, function: Function) -> None:
-    @tables.reference(primitive)
-    def rule(x: Any, *, axes: tuple[int, ...]) -> Any:
-        out = quiet(function, x, axes)
-        return out if type(out) is np.ndarray and out.dtype == x.dtype else np.asarray(out, x.dtype)
-
-
-def merge(i: Sequence[Any], r: Sequence[Any], axes: Sequence[int]) -> tuple[Any, ...]:
-    """The indices of an operand from those of the result, ``i``, and those reduced over, ``r``."""
-    kept, gone = iter(i), dict(zip(axes, r, strict=True))
-    return tuple(gone[axis] if axis in gone else next(kept) for axis in range(len(i) + len(axes)))
-
-
-def _reducer_kernel(primitive: Primitive, combiner: str, identity: Function, wide: bool) -> None:
-    @tables.kernel(primitive)
-    def rule(i: Any, x: scalar.Operand, *, axes: tuple[int, ...]) -> Any:
-        dtype = wide_dtype(x.dtype) if wide else x.dtype
-        init = scalar.const(identity(dtype), dtype)
-        extents = [x.shape[axis] for axis in axes]
-        [out] = scalar.reduce(combiner, extents, [init], lambda *r: [scalar.cast(x[merge(i, r, axes)], dtype)])
-        return scalar.cast(out, x.dtype)
-
-
-_FLOAT32 = np.dtype(np.float32)
-
-
-def wide_dtype(dtype: Any) -> Any:
-    """The dtype in which sums of ``dtype`` are formed: float32 for narrower floats."""
-    return _FLOAT32 if dtype.itemsize < 4 and dtype in FLOAT else dtype

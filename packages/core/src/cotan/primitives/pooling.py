@@ -21,9 +21,10 @@ from cotan.ir.primitive import Primitive
 from cotan.primitives import define, sliding, taylor
 from cotan.primitives.arithmetic import add, max, min, mul, sub
 from cotan.primitives.compare import bitwise_and, bitwise_or, eq, ge_p, gt, le_p, lt, ne, select
-from cotan.primitives.define import NOT_LINEAR, first_order, linear, wide_dtype
+from cotan.primitives.define import NOT_LINEAR, first_order, linear
 from cotan.primitives.operands import FLOAT, NUMBER, ORDERED, Dtypes, dtype_of, quiet, shape_of
 from cotan.primitives.reduce import fold, full, highest, lowest, zero
+from cotan.primitives.reducer import wide_dtype
 from cotan.primitives.shape import broadcasted_iota, ints, to_front
 from cotan.primitives.sliding import Slide
 from cotan.structural import (

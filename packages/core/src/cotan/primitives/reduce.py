@@ -17,7 +17,7 @@ from cotan.ir.avals import ShapedArray, shaped
 from cotan.primitives import define
 from cotan.primitives.arithmetic import add, div, max, min, mul
 from cotan.primitives.compare import bitwise_and, bitwise_or, bitwise_xor, eq, gt, lt, ne, select
-from cotan.primitives.define import BY_DECOMPOSITION, first_order, merge, reducer, wide_dtype
+from cotan.primitives.define import BY_DECOMPOSITION, first_order
 from cotan.primitives.operands import (
     BITS,
     BOOLEAN,
@@ -30,6 +30,7 @@ from cotan.primitives.operands import (
     is_complex,
     shape_of,
 )
+from cotan.primitives.reducer import merge, reduced_shape, reducer, reducer_batch, wide_dtype
 from cotan.primitives.shape import broadcasted_iota, concatenate, reshape
 from cotan.primitives.slice import slice_along
 from cotan.structural import broadcast_in_dim, convert_element_type, reduce_sum_p
@@ -229,7 +230,7 @@ def _arg_abstract(primitive: Any) -> None:
             raise ValueError(f"{name} takes one axis, got axes {axes}")
         if index_dtype not in INTEGER:
             raise TypeError(f"{name}: index_dtype must be an integer dtype, got {index_dtype}")
-        shape = define.reduced_shape(name, x.shape, axes)
+        shape = reduced_shape(name, x.shape, axes)
         if x.shape[axes[0]] == 0:
             raise ValueError(
                 f"{name} of an empty axis: axis {axes[0]} of an array of shape {x.shape} has no elements; check its "
@@ -252,7 +253,7 @@ def _arg(
     combiner = scalar.Combiner(name, _better_element(better_element))
     _arg_abstract(primitive)
     define.zero_derivative(primitive)
-    define.reducer_batch(primitive)
+    reducer_batch(primitive)
 
     @tables.reference(primitive)
     def _(x: Any, *, axes: tuple[int, ...], index_dtype: Any) -> Any:
