@@ -19,4 +19,6 @@ nb_merge_streams = True
 myst_enable_extensions = ["colon_fence", "deflist"]
 exclude_patterns = ["_build", "example-backend"]
 autodoc_typehints = "none"
+autodoc_default_options = {"exclude-members": "Any"}  # of modules whose imported names are documented
+napoleon_use_ivar = True  # attributes of a class's docstring beside its properties
 autodoc_member_order = "bysource"

@@ -133,7 +133,7 @@ def both(f, *args):
         lax.bessel_i1e, lambda x: x**3, lambda x: x**2.5, lambda x: x.astype(int), lambda x: lax.stop_gradient(x),
         lambda x: lax.reduce_precision(x, 8, 10), cnp.imag, cnp.conj, lax.erf_inv, cnp.arctanh,
     ],
-    ids=str,
+    ids=lambda f: f.__name__.strip("<>"),
 )  # fmt: skip
 def test_elementwise_functions(f):
     x = random((3, 4)) / 16
