@@ -19,17 +19,17 @@ from weakref import WeakValueDictionary, ref
 from cotan import dtypes
 from cotan.backend import Backend, CompileOptions, Device, Executable
 from cotan.config import config
-from cotan.errors import DeletedArrayError, log, where
+from cotan.errors import DeletedArrayError, UnsupportedError, log, where
 from cotan.ir.control import Control
 from cotan.ir.evaluate import eval_closed
 from cotan.ir.jaxpr import ClosedJaxpr, forget_kept
 from cotan.ir.primitive import program as program_rules
-from cotan.ir.program import Program
+from cotan.ir.program import HostStep, Program
 from cotan.ir.structure import RECENT, meaning
 from cotan.ir.trace import eval_trace, set_current_trace
 from cotan.monitoring import record_event_duration_secs
 from cotan.runtime.array import Array
-from cotan.runtime.devices import chosen_device, move, new_array_device
+from cotan.runtime.devices import check_claimed, chosen_device, move, new_array_device
 from cotan.runtime.host import lift_to
 from cotan.runtime.nans import check_results
 from cotan.runtime.recorder import record
@@ -386,6 +386,8 @@ def _compile(
     door = backend.capabilities.door
     if _runs_by_operation(closed, backend):
         return _OnDevice(device, None, _one_by_one(closed, device))
+    for aval in (*closed.in_avals, *closed.out_avals):
+        check_claimed(backend, aval.dtype)
     options = CompileOptions(device, donated if backend.capabilities.donation else (), name, any_size)
     executable = backend.compile(_for_door(closed, backend, door, options), options)
     call = executable.fast_call if executable.fast_call is not None else executable.run
@@ -421,9 +423,24 @@ def _for_door(closed: ClosedJaxpr, backend: Backend, door: str, options: Compile
             name=options.name,
             local_bytes=backend.capabilities.local_bytes,
         )
+        if not backend.capabilities.host_steps:
+            _refuse_host_steps(program, backend)
         if any(type(value) is Array for value in program.consts.values()):
             program = replace(program, consts={number: _stored(value) for number, value in program.consts.items()})
         return program
+
+
+def _refuse_host_steps(program: Program, backend: Backend) -> None:
+    """Raise UnsupportedError if a part of ``program`` runs on the host, where ``backend`` does not stop."""
+    for step in program.steps:
+        if isinstance(step, HostStep):
+            raise UnsupportedError(
+                backend.name,
+                f"`{step.primitive}` in a compiled program",
+                hint="It would run on the host, and the backend does not claim host_steps",
+            )
+    for part in program.parts():
+        _refuse_host_steps(part, backend)
 
 
 def lower_closed(

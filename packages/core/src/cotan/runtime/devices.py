@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from cotan.backend import Device, get_backend, processes, registry
+from cotan import dtypes
+from cotan.backend import Backend, Device, get_backend, processes, registry
 from cotan.backend import default_backend as _default_backend
 from cotan.config import config
-from cotan.errors import BackendUnavailableError, a_type, where
+from cotan.errors import BackendUnavailableError, UnsupportedError, a_type, where
 from cotan.ir.trace import Tracer, trace_state_clean
 from cotan.runtime.array import Array
 from cotan.runtime.host import from_words, holding_device, lift_to
@@ -170,6 +171,12 @@ def committed_device(arrays: Iterable[Array], what: str) -> Device | None:
                 )
             found = x._device
     return found
+
+
+def check_claimed(backend: Backend, dtype: Any) -> None:
+    """Raise UnsupportedError if ``backend`` does not claim arrays of ``dtype``; keys are arrays of their words."""
+    if isinstance(dtype, np.dtype) and dtype != dtypes.float0 and not backend.capabilities.supports(dtype):
+        raise UnsupportedError(backend.name, "arrays", dtype)
 
 
 def chosen_device(arrays: Sequence[Any], what: str = "the operation") -> Device:

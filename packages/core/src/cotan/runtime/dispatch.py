@@ -24,7 +24,7 @@ from cotan.ir.rules import MissingRuleError
 from cotan.ir.trace import Tracer, escaped, eval_trace, set_current_trace, slots
 from cotan.runtime.array import Array
 from cotan.runtime.compile import compile_closed, run_closed
-from cotan.runtime.devices import chosen_device, committed_device, move, new_array_device
+from cotan.runtime.devices import check_claimed, chosen_device, committed_device, move, new_array_device
 from cotan.runtime.host import lift_to
 from cotan.runtime.nans import check_results
 from cotan.transforms.batch import AxisData
@@ -39,15 +39,17 @@ class _Entry:
       operands: the abstract operands; held so that their ids, which are part of the key, stay theirs.
       outs: the abstract results.
       out: the only one, or None.
+      claimed: the backend met last, which claims the results' dtypes.
       keys: whether whole random keys are moved, which is done word by word.
       programs: exact parameters -> this one equation as a program, for backends without eager rules.
     """
 
-    __slots__ = ("keys", "operands", "out", "outs", "programs")
+    __slots__ = ("claimed", "keys", "operands", "out", "outs", "programs")
 
     def __init__(self, operands: tuple[ShapedArray, ...], outs: tuple[ShapedArray, ...], single: bool) -> None:
         self.operands = operands
         self.outs = outs
+        self.claimed: Any = None
         self.out = outs[0] if single else None
         self.keys = any(map(_is_keys, operands)) and any(map(_is_keys, outs))
         self.programs: dict[tuple[Any, ...], ClosedJaxpr] = {}
@@ -149,6 +151,10 @@ def _eager(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
         _add_direct(primitive, params, entry, key, device)
     out = entry.out
     backend = device.backend
+    if backend is not entry.claimed:
+        for aval in entry.outs:
+            check_claimed(backend, aval.dtype)
+        entry.claimed = backend
     if entry.keys or not backend.capabilities.eager or not plain or _decomposed:
         results = _by_other_ways(primitive, args, buffers, params, entry, device, committed)
         return results if out is None else results[0]
