@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,19 @@ def test_what_is_not_claimed_must_be_refused():
     outcome = Runner(subject(ReferenceBackend()), [unclaimed]).outcome(unclaimed)
     assert outcome.status == "failed"
     assert outcome.message == "it does not claim float8_e5m2, and must raise UnsupportedError; it gave a result"
+
+
+@pytest.mark.parametrize("door", ["eager", "program"])
+def test_a_backend_that_claims_little_conforms(door):
+    """No double precision, no halves, no complex numbers, no donation: core refuses for it what it does not claim."""
+    backend = ReferenceBackend(door)
+    wide = {"float64", "float16", "complex64", "complex128", "int64", "uint64"}
+    dtypes = backend.capabilities.dtypes - wide
+    backend.capabilities = replace(backend.capabilities, dtypes=dtypes, donation=False, host_steps=False)
+    report = run(backend)
+    assert report.passed, report.failures
+    assert report.counts()["refused"] > 1000
+    assert report.counts()["passed"] > 2500
 
 
 def test_an_error_of_a_case_is_a_failure_with_its_traceback():

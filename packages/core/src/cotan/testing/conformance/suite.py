@@ -59,10 +59,12 @@ def test_conformance(conformance_group: str, request: Any) -> None:
 
 def test_no_case_is_missing() -> None:
     """The kit has all the cases that it once had."""
-    assert not missing()
+    found = missing()
+    assert not found, "\n".join(found)
 
 
 def test_no_expected_failure_is_idle(request: Any) -> None:
     """Every expected failure names a case."""
     runner, expected = _prepared(request.module)
-    assert not expected.idle(runner.cases)
+    found = expected.idle(runner.cases)
+    assert not found, f"no case is like {', '.join(found)}"

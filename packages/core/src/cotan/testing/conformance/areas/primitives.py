@@ -19,6 +19,9 @@ from cotan.ir.primitive import Primitive, abstract, reference
 from cotan.testing.conformance.cases import ALL, AT_ONCE, COMPILED, Case, ProgramCase, names
 from cotan.testing.operators.table import Operator, Sample, load
 
+SINGLES = {"float64": "float32", "complex128": "complex64", "int64": "int32", "uint64": "uint32"}
+SINGLE = 1e4
+"""In eps: what slopes in single precision may be off, on backends that have no double precision too."""
 WIDE = frozenset({"int64", "uint64", "float64", "complex128"})
 
 
@@ -58,12 +61,17 @@ def typed(sample: Sample) -> tuple[tuple[np.ndarray[Any, Any], ...], list[Any]]:
         return args, [get_aval(x) for x in args]
 
 
+def _results(primitive: Primitive, avals: list[Any], params: dict[str, Any]) -> list[Any]:
+    """The types of what a call gives."""
+    with config.override(enable_x64=True):
+        out = abstract[primitive](*avals, **params)
+    return list(out) if primitive.multiple_results else [out]
+
+
 def _values(operator: Operator, number: int, sample: Sample) -> Iterator[Case]:
     primitive = operator.primitive
     args, avals = typed(sample)
-    with config.override(enable_x64=True):
-        out = abstract[primitive](*avals, **sample.params)
-    needed = names([*avals, *(out if primitive.multiple_results else [out])])
+    needed = names([*avals, *_results(primitive, avals, sample.params)])
 
     def wanted() -> list[Any]:
         results = reference[primitive](*args, **sample.params)
@@ -93,24 +101,28 @@ def _values(operator: Operator, number: int, sample: Sample) -> Iterator[Case]:
 def _transformed(operator: Operator) -> Iterator[Case]:
     primitive = operator.primitive
     for sample in operator.grads[:1] if operator.unique is None else ():
-        args, avals = typed(sample)
+        wide, avals = typed(sample)
+        results = names(_results(primitive, avals, sample.params))
+        asked = {np.dtype(v).name for v in sample.params.values() if isinstance(v, np.dtype)}
         function = call(primitive, sample.params)
         for what, fun in (("jvp", partial(_forward, function)), ("vjp", partial(_backward, function))):
-            yield ProgramCase(
-                f"derivatives/{primitive}/{what}",
-                ALL,
-                names(avals),
-                primitive,
-                fun=fun,
-                args=args,
-                tolerance=max(256.0, 4 * (operator.kernel_tolerance or 8.0)),
-                x64=True,
-                jit=True,
-            )
+            for double in (True,) if asked & WIDE else (True, False):
+                args = wide if double else tuple(map(_single, wide))
+                yield ProgramCase(
+                    f"derivatives/{primitive}/{what}{'' if double else ' in single precision'}",
+                    ALL,
+                    names(args) | ({SINGLES.get(name, name) for name in results} if not double else results),
+                    primitive,
+                    fun=fun,
+                    args=args,
+                    tolerance=max(256.0, 4 * (operator.kernel_tolerance or 8.0)) if double else SINGLE,
+                    x64=double,
+                    jit=True,
+                )
     mapped = next((s for s in operator.samples if s.args and all(0 not in np.shape(x) for x in s.args)), None)
     if mapped is not None and operator.unique is None:
         args, avals = typed(mapped)
-        needed = names(avals)
+        needed = names(avals) | names(_results(primitive, avals, mapped.params))
         yield ProgramCase(
             f"maps/{primitive}/vmap",
             ALL,
@@ -120,7 +132,7 @@ def _transformed(operator: Operator) -> Iterator[Case]:
             args=tuple(np.stack([x, x, x], 0) for x in args),
             wanted=partial(_stacked, primitive, args, mapped.params),
             tolerance=allowed(operator),
-            x64=bool(needed & WIDE) or primitive.name in ("argmax", "argmin", "convert_element_type"),
+            x64=bool(needed & WIDE),
             jit=True,
         )
 
@@ -128,6 +140,11 @@ def _transformed(operator: Operator) -> Iterator[Case]:
 def _stacked(primitive: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> list[Any]:
     results = reference[primitive](*args, **params)
     return [np.stack([x, x, x]) for x in (results if primitive.multiple_results else [results])]
+
+
+def _single(x: Any) -> Any:
+    """An operand in single precision."""
+    return x.astype(SINGLES.get(x.dtype.name, x.dtype))
 
 
 def _inexact(x: Any) -> bool:
