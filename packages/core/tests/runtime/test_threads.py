@@ -49,10 +49,10 @@ def compilations(monkeypatch):
     names = []
     original = compiling._compile
 
-    def counted(closed, device, donated, name):
+    def counted(closed, device, donated, name, *options):
         names.append(name)
         time.sleep(0.02)  # so that others come while it compiles
-        return original(closed, device, donated, name)
+        return original(closed, device, donated, name, *options)
 
     monkeypatch.setattr(compiling, "_compile", counted)
     return names
