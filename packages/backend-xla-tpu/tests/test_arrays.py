@@ -11,7 +11,12 @@ import pytest
 import cotan
 import cotan.numpy as cnp
 from cotan.config import config
-from cotan.errors import DeletedArrayError, UnsupportedError
+from cotan.errors import DeletedArrayError, JaxRuntimeError, UnsupportedError
+from cotan.ir.primitive import Primitive
+from cotan_xla_tpu import driver
+from cotan_xla_tpu.buffers import XlaBuffer
+from cotan_xla_tpu.compilation import compile_written
+from cotan_xla_tpu.emit import write_module
 
 
 def aligned(count, dtype=np.float32):
@@ -132,6 +137,42 @@ def test_many_donations():
     np.testing.assert_array_equal([x[0] for x in state], np.arange(5) * 8.0)
 
 
+# ---- What goes wrong later
+
+
+def failed(device):
+    """A buffer of a program that nobody waits for, with enough to do to be queued, in which LAPACK refuses its call."""
+
+    def misused(c, x):
+        driver.register_lapack()
+        version = driver.ir.IntegerAttr.get(driver.ir.IntegerType.get_signless(32), 4)
+        target = driver.ir.StringAttr.get("lapack_spotrf_ffi")
+        return driver.hlo.CustomCallOp([x.type], [x], target, api_version=version).results[0]
+
+    backend = device.backend
+    x = device.put(np.zeros((64, 64), np.float32))
+    closed = cotan.make_jaxpr(lambda x: cnp.sin(x @ x) @ x)(x.to_host())
+    native = {**backend.lowerings().native, Primitive.catalogue["sin"]: misused}
+    loaded = compile_written(backend.client, write_module(closed, native, "cpu"), [device.native])
+    handler = driver.result_handler(driver.aval((64, 64), np.dtype(np.float32)), driver.on_device(device.native))
+    [value] = loaded.execute_sharded([x.value]).consume_with_handlers([handler])
+    return XlaBuffer(value, device)
+
+
+def test_errors_surface_at_the_read(device, cpu):
+    for read in (XlaBuffer.wait, XlaBuffer.to_host, lambda x: x.copy_to(cpu)):
+        with pytest.raises(JaxRuntimeError, match=r"a computation on XlaDevice\(id=0\) failed: .*Wrong number"):
+            read(failed(device))
+    assert cnp.ones(3).sum() == 3
+
+
+def test_errors_go_on_through_programs(device):
+    x = cotan.device_put(np.zeros((64, 64), np.float32), device)
+    x._buffer = failed(device)
+    with pytest.raises(JaxRuntimeError, match="Wrong number"):
+        np.asarray(cotan.jit(lambda x: x + 1)(x))
+
+
 # ---- What is refused
 
 
@@ -141,6 +182,6 @@ def test_dtypes_that_xla_has_not(device):
 
 
 def test_the_device_has_not_enough_memory():
-    with config.override(enable_x64=True), pytest.raises(cotan.errors.JaxRuntimeError, match="not enough memory"):
+    with config.override(enable_x64=True), pytest.raises(JaxRuntimeError, match="not enough memory"):
         cotan.jit(lambda x: cnp.zeros((1 << 45,)) + x)(np.float64(1)).block_until_ready()
     assert cnp.ones(3).sum() == 3

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
 import pytest
 
@@ -105,13 +106,24 @@ assert "jax" not in sys.modules, [name for name in sys.modules if name.startswit
 """
 
 
-def test_jax_is_not_imported_where_it_is_installed(tmp_path):
-    path = []
+EXAMPLE = """
+import sys
+import mnist
+assert mnist.main(["--backend", "xla", "--epochs", "1", "--limit", "1280", "--out", sys.argv[1]]) > 0.3
+assert "jaxlib" in sys.modules
+assert "jax" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize("program", [WITHOUT_JAX, EXAMPLE], ids=["operations", "example"])
+def test_jax_is_not_imported_where_it_is_installed(tmp_path, program):
+    path = [str(Path(__file__).parents[3] / "examples")]
     if importlib.util.find_spec("jax") is None:
         (tmp_path / "jax").mkdir()
         (tmp_path / "jax" / "__init__.py").write_text("")
-        path = [str(tmp_path)]
+        path.append(str(tmp_path))
     path += filter(None, [os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "COTAN_PLATFORM": "xla", "COTAN_NUM_CPU_DEVICES": "2"}
-    done = subprocess.run([sys.executable, "-c", WITHOUT_JAX], env=env, capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-c", program, str(tmp_path / "out")]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

@@ -58,7 +58,7 @@ def probe_xla() -> Probe:
         words = "TPU"
     else:
         words = f"XLA on the CPU, {config.num_cpu_devices} device{'s' if config.num_cpu_devices > 1 else ''}"
-    return Probe(True, (words,), version=f"jaxlib {version('jaxlib')}")
+    return Probe(True, (words,))
 
 
 def probe_tpu() -> Probe:
