@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 
 from cotan.backend import LoweringTable
-from cotan.compiler.c import KernelText, Schedule, print_kernel
+from cotan.compiler.c import KernelText, Schedule, loops, print_kernel
 from cotan.config import config
 from cotan.errors import UnsupportedError
-from cotan.ir.avals import ShapedArray
+from cotan.ir.avals import ShapedArray, shaped
 from cotan.ir.primitive import effects
 from cotan.ir.program import BranchStep, CopyStep, HostStep, KernelStep, LibraryStep, LoopStep, Program
-from cotan_opencl import loops
 from cotan_opencl.language import opencl, prelude
 
 _ALIGNMENT = 128
@@ -32,6 +31,11 @@ _ITEMS_PER_UNIT = 8
 """Items for each compute unit of a CPU, so that a slow one does not hold up the others."""
 _GROUP = 128
 """Items of a group, where items work alone on a GPU."""
+_ALONE = "__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void"
+_COPY = """static inline void cotan_copy(__global uchar *to, __global const uchar *from, const long bytes) {
+  if (to != from) for (long i = 0; i < bytes; i++) to[i] = from[i];
+}
+"""
 _SECONDS_PER_FLOP, _SECONDS_PER_BYTE = 0.2e-9, 1 / 8e9
 
 
@@ -146,7 +150,7 @@ class Writer:
         self._functions: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self.alone = replace(target.schedule, group=0)
-        self._count = 0
+        self._loops = 0
         self.frame = self._frame(program, 0)
 
     # ---- For library rules
@@ -189,10 +193,15 @@ class Writer:
         self.frame.consts[len(self.frame.avals) - 1] = value
         return len(self.frame.avals) - 1
 
-    def fresh_name(self, prefix: str) -> str:
-        """A name for a function."""
-        self._count += 1
-        return f"{prefix}{self._count}"
+    def launch_alone(self, operands: Sequence[int], names: Sequence[str], nbytes: int, body: Sequence[str]) -> None:
+        """Launch one item of a kernel with that body (see ``cotan.compiler.c.loops.Host``)."""
+        operands = (*operands, self.workspace(shaped((nbytes,), np.dtype(np.uint8))))
+        self._loops += 1
+        parameters = ", ".join(f"__global uchar *b{k}, const long o{k}" for k in range(len(operands)))
+        pointers = [f"  __global uchar *{name} = b{k} + o{k};" for k, name in enumerate((*names, "w"))]
+        self.define(_COPY)
+        self.define(f"{_ALONE} loop{self._loops}({parameters}) {{\n" + "\n".join([*pointers, *body]) + "\n}\n")
+        self.launch(f"loop{self._loops}", operands, (), (1,), (1,), bytewise=True)
 
     def host(self, step: LibraryStep | HostStep, function: Callable[..., Any] | None = None) -> None:
         """Do the step on the host, by ``function`` of ndarrays, or the primitive's reference.
@@ -236,12 +245,12 @@ class Writer:
                 self.copy(step.source, step.target)
                 outs = (step.target,)
             elif isinstance(step, LoopStep):
-                if not loops.fuse(self, step):
+                if not self._fused(step):
                     cond = None if step.cond is None else self._part(step.cond)
                     self.frame.commands.append(Loop(step, self._part(step.body), cond))
                 outs = (*step.finals, *step.ys, *(n for n in step.spares if n is not None))
             elif isinstance(step, BranchStep):
-                if not loops.fuse(self, step):
+                if not self._fused(step):
                     self.frame.commands.append(Branch(step, tuple(map(self._part, step.branches))))
                 outs = (*step.results, *(n for n in step.spares if n is not None))
             else:
@@ -258,6 +267,10 @@ class Writer:
         nbytes = self.aval(source).nbytes
         if nbytes:
             self.frame.commands.append(Copy(source, target, nbytes))
+
+    def _fused(self, step: LoopStep | BranchStep) -> bool:
+        sizes = [aval.nbytes for aval in self.frame.avals]
+        return not self.target.any_size and loops.fuse(self, step, sizes, slow=self.target.schedule.group > 0)
 
     def _part(self, program: Program) -> Frame:
         outer = self.frame

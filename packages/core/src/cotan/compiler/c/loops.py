@@ -1,33 +1,47 @@
 """Loops and branches of little work as one kernel: a single item runs all kernels of their parts, one after the other.
 
 That is sound whatever the kernels are, since one item sees its own writes in order; it is worth it where an iteration
-takes less than launching its kernels does. Adds to the text of a program, like ``program``.
+takes less than launching its kernels does. What a backend does with the text is its own affair (``Host``).
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-import numpy as np
-
-from cotan.compiler.c import print_kernel
-from cotan.ir.avals import shaped
+from cotan.compiler.c.language import Language
+from cotan.compiler.c.printer import KernelText, print_kernel
+from cotan.compiler.c.schedule import Schedule
+from cotan.ir.avals import ShapedArray
 from cotan.ir.program import BranchStep, CopyStep, KernelStep, LoopStep, Program
-
-if TYPE_CHECKING:
-    from cotan_opencl.program import Writer
 
 _LAUNCH_SECONDS = 10e-6
 _SLOWER = 50
 """How many times slower one item of a GPU is than a thread of a CPU."""
 _SECONDS_PER_FLOP, _SECONDS_PER_BYTE, _CALL_SECONDS = 0.5e-9, 1 / 8e9, 20e-9
 _GUESSED_ITERATIONS = 100
-_COPY = """static inline void cotan_copy(__global uchar *to, __global const uchar *from, const long bytes) {
-  if (to != from) for (long i = 0; i < bytes; i++) to[i] = from[i];
-}
-"""
+
+
+class Host(Protocol):
+    """A backend's writer of programs, as it is needed here.
+
+    Attributes:
+      language: in which it writes; ``alone``: the schedule by which one item does a whole kernel.
+    """
+
+    language: Language
+    alone: Schedule
+
+    def function(self, printed: KernelText) -> str:
+        """The name of a function with that body, which the text has or gets."""
+
+    def constant(self, aval: ShapedArray, value: Any) -> int:
+        """A buffer, of those around the step, that holds a constant."""
+
+    def launch_alone(self, operands: Sequence[int], names: Sequence[str], nbytes: int, body: Sequence[str]) -> None:
+        """Launch one item of a kernel with that body: ``names`` point to the bytes of ``operands``, ``w`` to ``nbytes``
+        of workspace. ``cotan_copy(to, from, bytes)`` copies, unless both are the same place."""
 
 
 def _launches(program: Program) -> int | None:
@@ -56,23 +70,28 @@ def _seconds(program: Program) -> float:
     return total
 
 
-def fuse(writer: Writer, step: LoopStep | BranchStep) -> bool:
-    """Write ``step`` as one launch, if that is possible and worth it."""
+def fuse(writer: Host, step: LoopStep | BranchStep, sizes: Sequence[int], *, slow: bool = False) -> bool:
+    """Write ``step`` as one launch, if that is possible and worth it.
+
+    Args:
+      sizes: the bytes of the buffers around the step, by number.
+      slow: whether one item is much slower than a thread of a CPU.
+    """
     parts = list(step.branches) if isinstance(step, BranchStep) else [step.body, *([step.cond] if step.cond else [])]
     launches = [_launches(part) for part in parts]
-    if None in launches or writer.target.any_size:
+    if None in launches:
         return False
-    slower = _SLOWER if writer.target.schedule.group else 1
+    slower = _SLOWER if slow else 1
     if slower * sum(map(_seconds, parts)) > _LAUNCH_SECONDS * max(sum(n or 0 for n in launches), 1):
         return False
-    _Text(writer).launch(step)
+    _Text(writer).launch(step, sizes)
     return True
 
 
 class _Text:
     """The kernel of one step. Buffers are expressions that point to bytes."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Host) -> None:
         self.writer = writer
         self.lines: list[str] = []
         self.operands: dict[int, str] = {}
@@ -91,26 +110,14 @@ class _Text:
         start, self.bytes = self.bytes, -(-(self.bytes + nbytes) // 64) * 64
         return f"(w + {start})"
 
-    def launch(self, step: LoopStep | BranchStep) -> None:
-        writer = self.writer
+    def launch(self, step: LoopStep | BranchStep, sizes: Sequence[int]) -> None:
         numbers = (
             (*step.cond_consts, *step.consts, *step.inits, *step.xs, *step.finals, *step.ys, *step.spares)
             if isinstance(step, LoopStep)
             else (step.index, *step.operands, *step.results, *step.spares)
         )
-        self._control(step, {n: self.outer(n) for n in numbers if n is not None}, writer.frame.program)
-        workspace = writer.workspace(shaped((max(self.bytes, 1),), np.dtype(np.uint8)))
-        operands = [*self.operands, workspace]
-        names = [*self.operands.values(), "w"]
-        parameters = ", ".join(f"__global uchar *b{k}, const long o{k}" for k in range(len(operands)))
-        pointers = [f"__global uchar *{name} = b{k} + o{k};" for k, name in enumerate(names)]
-        body = "\n".join(f"  {line}" for line in (*pointers, *self.lines))
-        name = writer.fresh_name("loop")
-        writer.define(_COPY)
-        writer.define(
-            f"__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void {name}({parameters}) {{\n{body}\n}}\n"
-        )
-        writer.launch(name, operands, (), (1,), (1,), bytewise=True)
+        self._control(step, {n: self.outer(n) for n in numbers if n is not None}, sizes)
+        self.writer.launch_alone(tuple(self.operands), tuple(self.operands.values()), max(self.bytes, 1), self.lines)
 
     def program(self, program: Program, given: dict[int, str]) -> None:
         """Run a part, whose inputs and results are ``given``."""
@@ -128,7 +135,7 @@ class _Text:
                 self._copy(env[step.target], env[step.source], program.buffers[step.source].aval.nbytes)
             else:
                 assert isinstance(step, LoopStep | BranchStep)
-                self._control(step, env, program)
+                self._control(step, env, [buffer.aval.nbytes for buffer in program.buffers])
 
     def _copy(self, target: str, source: str, nbytes: int) -> None:
         if nbytes and target != source:
@@ -141,20 +148,24 @@ class _Text:
         pointers = [f"({p.split('*')[0]}*){env[n]}" for p, n in zip(printed.pointers, step.buffers, strict=True)]
         self.lines.append(f"{name}({', '.join([*pointers, '0', str(printed.units)])});")
 
-    def _control(self, step: LoopStep | BranchStep, env: dict[int, str], around: Program) -> None:
-        sizes = [buffer.aval.nbytes for buffer in around.buffers] if around is not self.writer.frame.program else None
-        nbytes = [aval.nbytes for aval in self.writer.frame.avals] if sizes is None else sizes
+    def _control(self, step: LoopStep | BranchStep, env: dict[int, str], sizes: Sequence[int]) -> None:
         self.lines.append("{")
-        (self._loop if isinstance(step, LoopStep) else self._branch)(step, env, nbytes)  # type: ignore[operator]
+        if isinstance(step, LoopStep):
+            self._loop(step, env, sizes)
+        else:
+            self._branch(step, env, sizes)
         self.lines.append("}")
 
     def _pointer(self, value: str) -> str:
         name = self.fresh("c")
-        self.lines.append(f"__global uchar *{name} = {value};")
+        language = self.writer.language
+        self.lines.append(f"{language.memory} {language.types['uint8']} *{name} = {value};")
         return name
 
     def _loop(self, step: LoopStep, env: dict[int, str], nbytes: Sequence[int]) -> None:
-        carry, targets, others = [], [], []
+        carry: list[str] = []
+        targets: list[str] = []
+        others: list[str] = []
         for init, final, spare in zip(step.inits, step.finals, step.spares, strict=True):
             if spare is None:
                 self._copy(env[final], env[init], nbytes[init])
@@ -163,7 +174,8 @@ class _Text:
                 row.append(place if spare is None else self._pointer(place))
         count = self.fresh("i")
         limit = "1" if step.length is None else f"{count} < {step.length}"
-        self.lines.append(f"for (long {count} = 0; {limit}; {count}++) {{")
+        kind = self.writer.language.types["int64"]
+        self.lines.append(f"for ({kind} {count} = 0; {limit}; {count}++) {{")
         if step.cond is not None:
             consts = [env[n] for n in step.cond_consts]
             self._until(step.cond, [*consts, *carry])
@@ -193,7 +205,7 @@ class _Text:
 
     def _branch(self, step: BranchStep, env: dict[int, str], nbytes: Sequence[int]) -> None:
         index = self.fresh("i")
-        self.lines.append(f"const int {index} = *(__global const int *){env[step.index]};")
+        self.lines.append(f"const int {index} = *({self.writer.language.memory} const int *){env[step.index]};")
         for k, program in enumerate(step.branches):
             last = k == len(step.branches) - 1
             test = "" if last else f"if ({index} <= {k}) "
