@@ -48,6 +48,20 @@ static inline TYPE __attribute__((overloadable)) cotan_tanh(TYPE x) {
 }
 """
 """Some runtimes' tanh never reaches 1."""
+_EXP = """
+static inline floatN __attribute__((overloadable)) cotan_exp(floatN x) {
+#pragma OPENCL FP_CONTRACT ON
+  const floatN near = x > 89.0f ? (floatN)89.0f : x < -104.0f ? (floatN)-104.0f : x;
+  // Adding 1.5 * 2**23 rounds, and leaves the number in the lowest bits; rint is slow where it is a call.
+  const floatN shifted = near * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;
+  const floatN r = (near - n * 0.693359375f) + n * 2.12194440e-4f;
+  const floatN q = 0.5f + r * (0.166665733f + r * (0.0416664556f + r * (0.00836377684f + r * 0.00139345450f)));
+  const floatN y = 1.0f + (r + r * r * q);
+  const intN whole = as_intN(shifted) - 0x4b400000, half_way = whole >> 1;
+  return y * as_floatN((half_way + 127) << 23) * as_floatN((whole - half_way + 127) << 23);
+}
+"""
+"""e**x for float: 2**n * e**r, where |r| <= log(2) / 2 and e**r = 1 + r + r**2 q(r)."""
 _INTEGERS = (("char", "uint"), ("short", "uint"), ("int", "uint"), ("long", "ulong"))
 
 
@@ -75,7 +89,7 @@ def opencl(doubles: bool) -> Language:
         # Of PoCL's own vload the compiler makes loads and stores on the stack.
         vector_load="(*({memory} const any_{type}{lanes} *){pointer})",
         vector_store="*({memory} any_{type}{lanes} *){pointer} = {x}",
-        names={"popcount": "popcount", "clz": "clz", "tanh": "cotan_tanh"},
+        names={"popcount": "popcount", "clz": "clz", "tanh": "cotan_tanh", "exp": "cotan_exp"},
         lanewise=frozenset({"digamma"}),
     )
 
@@ -96,6 +110,11 @@ def prelude(text: str, doubles: bool) -> str:
     if "cotan_tanh(" in text:
         for real, limit in zip(reals, ("9.1f", "19.1"), strict=False):
             parts.extend(_TANH.replace("TYPE", real + lanes).replace("LIMIT", limit) for lanes in _WIDTHS)
+    if "cotan_exp(" in text:
+        parts.extend(_EXP.replace("N", lanes) for lanes in _WIDTHS)
+        for lanes in _WIDTHS if doubles else ():
+            own = f"double{lanes}"
+            parts.append(f"static inline {own} __attribute__((overloadable)) cotan_exp({own} x) {{ return exp(x); }}")
     halves = ("_of_half", "half_of_float", "_of_bfloat", "bfloat_of_float")
     wanted = [lanes for lanes in _WIDTHS if any(f"{name}{lanes}(" in text for name in halves)]
     parts.extend(_HALVES.replace("N", lanes) for lanes in wanted)

@@ -15,7 +15,7 @@ import numpy as np
 
 from cotan.compiler.c.language import Language
 from cotan.compiler.c.scalars import Scalars, lane
-from cotan.compiler.c.schedule import splits_evenly
+from cotan.compiler.c.schedule import splits_evenly, walk
 from cotan.compiler.elements import inner_values
 from cotan.ir.index import Axis, FloorDiv, Index, Mod
 from cotan.ir.program import Kernel
@@ -282,7 +282,7 @@ class Expressions:
         then, otherwise = node.args
         inside = self.conditions(node.attr)
         if inside.lanes > 1:
-            return self._guarded_lanes(inside, then, otherwise)
+            return self._guarded_lanes(node, inside)
         varies = self.lanes > 1 and (self.lane_axis in node.free_axes or self._has_vectors(node))
         lanes = self.lanes if varies else 1
         name = self.fresh()
@@ -309,8 +309,32 @@ class Expressions:
             pending.extend(inner_values(expr))
         return False
 
-    def _guarded_lanes(self, inside: Val, then: Expr, otherwise: Expr) -> Val:
-        """Both branches, each with its loads kept in bounds, and the choice lane by lane."""
+    def _guarded_lanes(self, node: Expr, inside: Val) -> Val:
+        """One branch where all lanes agree, else both, each with its loads kept in bounds, and the choice by lane."""
+        then, otherwise = node.args
+        if self.mask is not None or self._guards_within(node) > 2:
+            return self._chosen_by_lane(then, otherwise, inside)
+        name, dtype = self.fresh(), node.dtype
+        self.line(f"{self.scalars.type(dtype, inside.lanes)} {name};")
+        for head, branch in (
+            (f"if (all({inside.text}))", then),
+            (f"else if (!any({inside.text}))", otherwise),
+            ("else", None),
+        ):
+            self.open(head)
+            value = self._chosen_by_lane(then, otherwise, inside) if branch is None else self.emit(branch)
+            self.line(f"{name} = {self._in_lanes(value, dtype, inside.lanes)};")
+            self.close()
+        return Val(name, inside.lanes)
+
+    def _guards_within(self, node: Expr) -> int:
+        """How many guards are nested in one another, itself included."""
+        depth: dict[Expr, int] = {}
+        for each in reversed(list(walk([node], set()))):
+            depth[each] = max((depth.get(arg, 0) for arg in each.args), default=0) + (each.op == "guard")
+        return depth[node]
+
+    def _chosen_by_lane(self, then: Expr, otherwise: Expr, inside: Val) -> Val:
         outer = self.mask
         values = []
         for condition, expr in ((inside.text, then), (f"~{inside.text}", otherwise)):
@@ -373,6 +397,14 @@ class Expressions:
 
     def _gather(self, name: str, slot: int, form: Form) -> None:
         memory, lanes = self.scalars.memory_type(self.slots[slot].dtype), self.lanes
+        if self.mask is None and not form.extra:
+            # A constant apart: compilers make one address of it.
+            base = self.variable(f"({form.base})", self.index_dtype, 1).text
+            step = self.number(form.stride)
+            places = (f"{base} + {k} * {step}" for k in range(lanes))
+            elements = ", ".join(f"{self.pointer(slot)}[{place}]" for place in places)
+            self.line(f"{name} = ({memory}{lanes})({elements});")
+            return
         at = self.vector(form)
         if self.mask is not None:
             last = self.number(self.slots[slot].size - 1)

@@ -5,17 +5,22 @@ Reads nothing but the kernel, a schedule and a language. What a tree may look li
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cotan.compiler.c.expressions import Expressions, Val, parts_of
 from cotan.compiler.c.language import Language
-from cotan.compiler.c.schedule import Schedule, Work, divide
+from cotan.compiler.c.schedule import TILE, Schedule, Work, divide, walk
 from cotan.ir.index import Axis
 from cotan.ir.program import Kernel, Let, Loop, Node, ReduceLoop, ScanLoop, Store
 from cotan.ir.scalar import Combiner, Expr
 
+_CHEAP = 8
+"""Nodes of a reduction's body up to which its rounds are of several vectors."""
+_COPIES = 4
+_COLUMNS = 256
+"""Columns that are reduced side by side, their states in an array."""
 _BLOCK = 512
 """Vectors that are summed up before they are added to the sum, so that long sums stay accurate."""
 
@@ -111,8 +116,11 @@ class _Printer(Expressions):
         extents: list[tuple[Axis | None, int]] = [(axis, axis.extent) for axis in work.axes]
         if work.blocked is not None:
             extents.append((None, -(-work.blocked.extent // work.block)))
+        tile = None
         for position in range(len(extents) - 1, -1, -1):
             axis, extent = extents[position]
+            if axis is not None and axis is work.tiled:
+                extent = -(-extent // TILE)
             name = self.fresh("i")
             size = self.number(extent) if position else ""
             self.line(f"const {index} {name} = {rest}{f' % {size}' if size else ''};")
@@ -120,11 +128,21 @@ class _Printer(Expressions):
                 following = self.fresh("u")
                 self.line(f"const {index} {following} = {rest} / {size};")
                 rest = following
-            if axis is not None:
-                self.axes[axis] = name
-            else:
+            if axis is None:
                 self._block(name)
+            elif axis is work.tiled:
+                tile = (axis, name)
+            else:
+                self.axes[axis] = name
+        if tile is not None:
+            axis, name = tile
+            row, end = self.fresh("i"), self.number(axis.extent)
+            self.line(f"const {index} {name}_end = ({name} + 1) * {TILE} < {end} ? ({name} + 1) * {TILE} : {end};")
+            self.open(f"for ({index} {row} = {name} * {TILE}; {row} < {name}_end; {row}++)")
+            self.axes[axis] = row
         self._top(self.kernel.tree)
+        if tile is not None:
+            self.close()
 
     def _block(self, number: str) -> None:
         work, index = self.work, self.index_type
@@ -186,19 +204,101 @@ class _Printer(Expressions):
             self._shared_loop(node, name)
             return
         lo, hi = self.block if self.block is not None and axis is self.work.blocked else ("0", self.number(axis.extent))
-        exact = not self.any_size and axis.extent % lanes == 0
+        reductions = [n for n in node.body if isinstance(n, ReduceLoop)]
+        if lanes > 1 and len(reductions) == 1 and not self.kernel.scratch and not any(map(any, reductions[0].levels)):
+            self._columns(node, reductions[0], lo, hi, lanes)
+            return
         self.line(f"{index} {name} = {lo};")
+        self._rounds(axis, name, hi, lanes, name, lambda: self.nodes(node.body))
+
+    def _rounds(self, axis: Axis, name: str, hi: str, lanes: int, at: str, action: Callable[[], None]) -> None:
+        """``action`` for all of an axis from the variable ``name`` up to ``hi``, by vectors and then what is left."""
         if lanes > 1:
             self.open(f"for (; {name} + {lanes} <= {hi}; {name} += {lanes})")
-            self.axes[axis], self.lane_axis, self.lanes = name, axis, lanes
-            self.nodes(node.body)
+            self.axes[axis], self.lane_axis, self.lanes = at, axis, lanes
+            action()
             self.lane_axis, self.lanes = None, 1
             self.close()
-        if lanes == 1 or not exact:
+        if lanes == 1 or self.any_size or axis.extent % lanes:
             self.open(f"for (; {name} < {hi}; {name}++)")
-            self.axes[axis] = name
-            self.nodes(node.body)
+            self.axes[axis] = at
+            action()
             self.close()
+
+    def _columns(self, node: Loop, reduction: ReduceLoop, lo: str, hi: str, lanes: int) -> None:
+        """Reduce columns row by row, as they lie in memory, with the states of a block of columns in arrays."""
+        index, axis = self.index_type, node.axis
+        split = node.body.index(reduction)
+        reductions = [reduction.value, *reduction.siblings]
+        inits = [init for reduce in reductions for init in parts_of(reduce)[1]]
+        start, count, column = self.fresh("i"), self.fresh("n"), self.fresh("j")
+        self.open(f"for ({index} {start} = {lo}; {start} < {hi}; {start} += {_COLUMNS})")
+        self.line(f"const {index} {count} = {hi} - {start} < {_COLUMNS} ? {hi} - {start} : {_COLUMNS};")
+        self.line(f"{index} {column};")
+        arrays = [self.fresh("a") for _ in inits]
+        for array, init in zip(arrays, inits, strict=True):
+            self.line(f"{self.scalars.type(init.dtype)} {array}[{_COLUMNS}];")
+
+        def each(action: Callable[[], None]) -> None:
+            self.line(f"{column} = 0;")
+            self._rounds(axis, column, count, lanes, f"({start} + {column})", action)
+
+        def states() -> list[Val]:
+            return [self._kept(array, column, init.dtype) for array, init in zip(arrays, inits, strict=True)]
+
+        def put(values: Sequence[Val]) -> None:
+            for array, init, value in zip(arrays, inits, values, strict=True):
+                self._keep(array, column, init.dtype, self.in_lanes(value, init.dtype))
+
+        def begin() -> None:
+            self.nodes(node.body[:split])
+            put([self.emit(init) for init in inits])
+
+        def step() -> None:
+            self.nodes(node.body[:split])
+            old, made = states(), []
+            for reduce in reductions:
+                combiner, own, bodies = parts_of(reduce)
+                mine, old = old[: len(own)], old[len(own) :]
+                made += self.combine(combiner, [i.dtype for i in own], mine, [self.emit(body) for body in bodies])
+            put(made)
+
+        def end() -> None:
+            self.nodes(node.body[:split])
+            found = states()
+            for reduce in reductions:
+                size = len(parts_of(reduce)[1])
+                self.bind(reduce, tuple(found[:size]))
+                found = found[size:]
+            self.nodes(node.body[split + 1 :])
+
+        each(begin)
+        for row in reduction.axes:
+            self.axes[row] = self.fresh("r")
+            name = self.axes[row]
+            self.open(f"for ({index} {name} = 0; {name} < {self.number(row.extent)}; {name}++)")
+        each(step)
+        for _ in reduction.axes:
+            self.close()
+        each(end)
+        self.close()
+
+    def _kept(self, array: str, column: str, dtype: Any) -> Val:
+        """The states of the present columns, from an array."""
+        text = f"{array}[{column}]"
+        if self.lanes > 1:
+            text = self.language.vector_load.format(**self._in_array(array, column, dtype))
+        return self.variable(text, dtype, self.lanes)
+
+    def _keep(self, array: str, column: str, dtype: Any, value: str) -> None:
+        text = f"{array}[{column}] = {value}"
+        if self.lanes > 1:
+            text = self.language.vector_store.format(x=value, **self._in_array(array, column, dtype))
+        self.line(f"{text};")
+
+    def _in_array(self, array: str, column: str, dtype: Any) -> dict[str, Any]:
+        place = f"({array} + {column})"
+        return {"pointer": place, "type": self.scalars.type(dtype), "lanes": self.lanes, "memory": ""}
 
     def _shared_loop(self, node: Loop, name: str) -> None:
         """A loop whose iterations the items of a group share."""
@@ -298,6 +398,8 @@ class _Printer(Expressions):
             self.line(f"const {self.index_type} {end} = {extent} - {name} > {block} ? {name} + {block} : {extent};")
             parts = self._states([reductions[k] for k in sums])
             inner = [parts[sums.index(k)] if k in sums else states for k, states in enumerate(wide)]
+        if depth == len(node.axes) - 1 and self._is_cheap(node, reductions):
+            self._unrolled(node, reductions, inner, name, end)
         self.open(f"for (; {name} + {lanes} <= {end}; {name} += {lanes})")
         self.nodes(node.levels[depth])
         self._nest(node, reductions, depth + 1, None, inner, axis, lanes)
@@ -306,6 +408,32 @@ class _Printer(Expressions):
             for k in sums:
                 self.line(f"{wide[k][0].text} += {inner[k][0].text};")
             self.close()
+
+    def _is_cheap(self, node: ReduceLoop, reductions: Sequence[Expr]) -> bool:
+        """Whether combining takes so long beside the rest that several states at once are worth their code."""
+        roots = [body for reduce in reductions for body in parts_of(reduce)[2]]
+        plain = all(isinstance(r.attr[0], str) for r in reductions) and not any(node.levels)
+        return plain and sum(1 for _ in walk(roots, set())) <= _CHEAP
+
+    def _unrolled(
+        self, node: ReduceLoop, reductions: Sequence[Expr], states: list[list[Val]], name: str, end: str
+    ) -> None:
+        """Rounds of several vectors, each with a state of its own: they do not wait for one another."""
+        axis, lanes = self.lane_axis, self.lanes
+        assert axis is not None
+        sets = [states, *(self._states(reductions) for _ in range(_COPIES - 1))]
+        self.open(f"for (; {name} + {_COPIES * lanes} <= {end}; {name} += {_COPIES * lanes})")
+        for copy, own in enumerate(sets):
+            self.axes[axis] = f"({name} + {copy * lanes})"
+            self.scopes.append({})
+            self._step(reductions, own)
+            self.scopes.pop()
+        self.close()
+        self.axes[axis] = name
+        for own in sets[1:]:
+            for old, made in zip(states, self._merged(reductions, states, own), strict=True):
+                for state, value in zip(old, made, strict=True):
+                    self.line(f"{state.text} = {value.text};")
 
     def _step(self, reductions: Sequence[Expr], states: list[list[Val]] | None) -> None:
         """Combine the states with what this iteration computes."""

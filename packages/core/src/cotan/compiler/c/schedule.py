@@ -36,6 +36,10 @@ class Schedule:
 CPU_VECTOR = Schedule("cpu-vector", vector_bytes=32)
 GPU_TILE = Schedule("gpu-tile", group=256)
 SERIAL = Schedule("serial")
+TILE = 16
+"""Rows and columns of one unit that go together, where columns of memory become rows."""
+_COLUMNS = 128
+"""Columns that a unit reduces at least: their rows should fill lines of the cache."""
 _ROW = 128
 """Elements of a row from which a group of items reduces it."""
 _MANY_ROWS = 1 << 17
@@ -49,6 +53,7 @@ class Work:
     Attributes:
       axes: the parallel loops that units count, outermost first.
       blocked: the loop of which a unit does ``block`` iterations, or None.
+      tiled: the one of ``axes`` of which a unit does ``TILE`` iterations, or None.
       lanes: id of a Loop or ReduceLoop -> (axis, lanes) of those done by vectors.
       cooperative: whether a group of items does each unit.
     """
@@ -56,13 +61,15 @@ class Work:
     axes: tuple[Axis, ...] = ()
     blocked: Axis | None = None
     block: int = 0
+    tiled: Axis | None = None
     lanes: dict[int, tuple[Axis, int]] = field(default_factory=dict)
     cooperative: bool = False
 
     @property
     def units(self) -> int:
         blocks = -(-self.blocked.extent // self.block) if self.blocked is not None else 1
-        return math.prod(axis.extent for axis in self.axes) * blocks
+        rows = (-(-axis.extent // TILE) if axis is self.tiled else axis.extent for axis in self.axes)
+        return math.prod(rows) * blocks
 
 
 def divide(kernel: Kernel, schedule: Schedule, *, any_size: bool = False) -> Work:
@@ -79,6 +86,7 @@ def divide(kernel: Kernel, schedule: Schedule, *, any_size: bool = False) -> Wor
         return work
     node: Node = loops[0]
     axes: list[Axis] = []
+    lanes = 1
     while isinstance(node, Loop) and node.axis.kind == "parallel":
         inner = node.body[0] if len(node.body) == 1 else None
         perfect = isinstance(inner, Loop) and inner.axis.kind == "parallel"
@@ -94,13 +102,34 @@ def divide(kernel: Kernel, schedule: Schedule, *, any_size: bool = False) -> Wor
             rows = math.prod(axis.extent for axis in axes)
             wanted = math.ceil(schedule.units / max(rows, 1))
             work.blocked = node.axis
-            work.block = max(math.ceil(math.ceil(node.axis.extent / wanted) / lanes) * lanes, lanes)
+            least = _COLUMNS if any(isinstance(n, ReduceLoop) for n in node.body) and lanes > 1 else lanes
+            work.block = max(math.ceil(math.ceil(node.axis.extent / wanted) / lanes) * lanes, least)
         if not perfect:
             break
         assert inner is not None
         node = inner
     work.axes = tuple(axes)
+    if schedule.vector_bytes and work.blocked is not None and not any_size:
+        work.tiled = _column_axis(kernel, work)
+        if work.tiled is not None:
+            # No more: lines that are a power of two apart crowd into few places of the cache.
+            work.block = lanes
     return work
+
+
+def _column_axis(kernel: Kernel, work: Work) -> Axis | None:
+    """The outer loop along which a load of the innermost one's far-apart elements is contiguous."""
+    inner = work.blocked
+    assert inner is not None
+    nodes = [*kernel.tree, *_bodies(kernel.tree)]
+    if any(isinstance(node, ReduceLoop | ScanLoop) for node in nodes):
+        return None
+    for expr in _expressions(kernel.tree):
+        if expr.op == "load" and abs(stride_along(expr.attr[1], inner, 1) or 0) >= TILE:
+            for axis in work.axes:
+                if axis.extent >= TILE and abs(stride_along(expr.attr[1], axis, 1) or 0) == 1:
+                    return axis
+    return None
 
 
 def _wants_groups(kernel: Kernel) -> bool:
@@ -222,7 +251,7 @@ class _Vectors:
                 times = float(math.prod(a.extent for a in node.axes[: depth + 1]))
                 if axis in node.axes[: depth + 1]:
                     times /= lanes
-                for expr in _walk(roots, seen):
+                for expr in walk(roots, seen):
                     if expr.op == "load":
                         stride = stride_along(expr.attr[1], axis, lanes)
                         total += times * (0.3 if stride == 0 else 1.0 if stride in (1, -1) else 1.0 + lanes)
@@ -275,15 +304,16 @@ def _expressions(nodes: Sequence[Node]) -> Iterator[Expr]:
     seen: set[Expr] = set()
     for node in (*nodes, *_bodies(nodes)):
         if isinstance(node, Let | Store):
-            yield from _walk([node.value], seen)
+            yield from walk([node.value], seen)
         elif isinstance(node, ReduceLoop):
             for reduce in (node.value, *node.siblings):
-                yield from _walk(reduce.args, seen)
+                yield from walk(reduce.args, seen)
         elif isinstance(node, ScanLoop):
-            yield from _walk((*node.inits, *node.bodies), seen)
+            yield from walk((*node.inits, *node.bodies), seen)
 
 
-def _walk(roots: Sequence[Expr], seen: set[Expr]) -> Iterator[Expr]:
+def walk(roots: Sequence[Expr], seen: set[Expr]) -> Iterator[Expr]:
+    """The nodes under ``roots`` that are not in ``seen``, where they are noted."""
     pending = list(roots)
     while pending:
         node = pending.pop()
