@@ -1,0 +1,168 @@
+"""The OpenCL backend beside backend-cpu, NumPy and pyopencl itself: ratios of the shortest of interleaved times.
+
+``python -m benchmarks.opencl [PART ...] [--rounds N]``; parts are loops, matmul, enqueue and mnist. MNIST is trained
+on the data of ``examples/mnist.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import cotan
+import cotan.numpy as cnp
+
+CALLS = 200
+STEPS = 20
+
+
+def layer_norm(x: Any) -> Any:
+    centred = x - cnp.mean(x, 1, keepdims=True)
+    return centred / cnp.sqrt(cnp.mean(centred**2, 1, keepdims=True) + 1e-5)
+
+
+LOOPS: dict[str, Callable[[Any], Any]] = {
+    "x * 2 + 1": lambda x: x * 2 + 1,
+    "selu": cotan.nn.selu,
+    "gelu": cotan.nn.gelu,
+    "tanh(x) * x + exp(-x)": lambda x: cnp.tanh(x) * x + cnp.exp(-x),
+    "sin(x) * log1p(x * x)": lambda x: cnp.sin(x) * cnp.log1p(x * x),
+    "where, clip, roots": lambda x: cnp.where(x > 0, cnp.sqrt(cnp.abs(x)), cnp.clip(x, -1, 0) ** 3),
+    "x.T + x": lambda x: x.T + x,
+    "x[::-1, 1:] - x[:, :-1]": lambda x: x[::-1, 1:] - x[:, :-1],
+    "sum": cnp.sum,
+    "sum of rows": lambda x: cnp.sum(x, 1),
+    "sum of columns": lambda x: cnp.sum(x, 0),
+    "max": cnp.max,
+    "argmax of rows": lambda x: cnp.argmax(x, 1),
+    "variance of columns": lambda x: cnp.var(x, 0),
+    "softmax": lambda x: cotan.nn.softmax(x, axis=1),
+    "logsumexp": lambda x: cotan.nn.logsumexp(x, axis=1),
+    "layer norm": layer_norm,
+    "gradient of sum(tanh(x)**2)": cotan.grad(lambda x: cnp.sum(cnp.tanh(x) ** 2)),
+}
+"""Elementwise fusions and reductions of one matrix."""
+
+
+def shortest(runs: Sequence[Callable[[], Any]], rounds: int) -> list[float]:
+    """Seconds of the shortest turn of each; they take turns."""
+    best = [float("inf")] * len(runs)
+    for _ in range(rounds):
+        for k, run in enumerate(runs):
+            start = time.perf_counter()
+            run()
+            best[k] = min(best[k], time.perf_counter() - start)
+    return best
+
+
+def show(name: str, found: float, wanted: float, limit: float) -> float:
+    """Print and return the ratio."""
+    ratio = found / wanted
+    mark = " " if ratio <= limit else "!"
+    print(f"{mark} {name:32} {found * 1e6:10.1f} us {wanted * 1e6:10.1f} us {ratio:7.2f} of {limit}", flush=True)
+    return ratio
+
+
+def loops(rounds: int) -> None:
+    """Programs of 1e6 to 4e6 elements beside backend-cpu's."""
+    value = np.random.default_rng(0).standard_normal((1024, 1024), np.float32)
+    for name, function in LOOPS.items():
+        runs = []
+        for platform in ("opencl", "cpu"):
+            x, f = cotan.device_put(value, cotan.devices(platform)[0]), cotan.jit(function)
+            runs.append(lambda f=f, x=x: f(x).block_until_ready())
+            runs[-1]()
+        show(name, *shortest(runs, rounds), 1.5)
+
+
+def matmul(rounds: int) -> None:
+    """A product of 1024 x 1024 beside NumPy's."""
+    value = np.random.default_rng(0).standard_normal((1024, 1024), np.float32)
+    x, f = cotan.device_put(value, cotan.devices("opencl")[0]), cotan.jit(cnp.matmul)
+    f(x, x)
+    show("matmul 1024", *shortest([lambda: f(x, x).block_until_ready(), lambda: value @ value], rounds), 1.5)
+
+
+def enqueue(rounds: int) -> None:
+    """Calls of a jitted function that return, beside pyopencl's own calls for the same kernel."""
+    import pyopencl as cl
+
+    device = cotan.devices("opencl")[0]
+    f = cotan.jit(lambda x, y: x * 2 + y)
+    x, y = (cotan.device_put(np.ones(1000, np.float32), device) for _ in range(2))
+    f(x, y)
+    queue = device.queue.queue
+    text = f.lower(x, y).compile().as_text()
+    kernel = cl.Kernel(cl.Program(queue.context, text[text.index("#pragma") :]).build(), "k0")
+    buffers = [cl.Buffer(queue.context, cl.mem_flags.READ_WRITE, 4096) for _ in range(3)]
+    kernel.set_scalar_arg_dtypes([None, np.int64] * 3 + [np.int32] * 2)
+    arguments = [part for buffer in buffers for part in (buffer, 0)]
+
+    def raw() -> None:
+        for _ in range(CALLS):
+            kernel.set_args(*arguments, 125, 125)
+            cl.enqueue_nd_range_kernel(queue, kernel, (1,), (1,))
+
+    def jitted() -> None:
+        for _ in range(CALLS):
+            f(x, y)
+
+    def timed(calls: Callable[[], None]) -> float:
+        queue.finish()
+        start = time.perf_counter()
+        calls()
+        return time.perf_counter() - start
+
+    pairs = [(timed(jitted), timed(raw)) for _ in range(rounds)]
+    show("enqueue", *(min(pair[k] for pair in pairs) / CALLS for k in (0, 1)), 2)
+
+
+def mnist(rounds: int) -> None:
+    """Steps of training beside backend-cpu's."""
+    sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
+    import mnist as example
+    import mnist_data
+
+    images, labels, *_ = mnist_data.load()
+    batches = [slice(n * example.BATCH, (n + 1) * example.BATCH) for n in range(STEPS)]
+    runs = []
+    for platform in ("opencl", "cpu"):
+
+        def run(platform: str = platform) -> None:
+            with cotan.config.override(platform=platform):
+                state = states[platform]
+                for batch in batches:
+                    state = example.jitted_update(state, images[batch], labels[batch])
+                states[platform] = cotan.block_until_ready(state)
+
+        runs.append(run)
+    states: dict[str, Any] = {}
+    for platform in ("opencl", "cpu"):
+        with cotan.config.override(platform=platform):
+            states[platform] = example.init_params(cotan.random.key(0))
+    for run in runs:
+        run()
+    show("mnist, one step", *(seconds / STEPS for seconds in shortest(runs, rounds)), 3)
+
+
+PARTS = {"loops": loops, "matmul": matmul, "enqueue": enqueue, "mnist": mnist}
+
+
+def main(words: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART")
+    parser.add_argument("--rounds", type=int, default=30)
+    options = parser.parse_args(words)
+    print(f"  {'':32} {'opencl':>13} {'other':>13} {'ratio':>7}")
+    for part in options.parts or PARTS:
+        PARTS[part](options.rounds)
+
+
+if __name__ == "__main__":
+    main()
