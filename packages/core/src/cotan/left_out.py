@@ -60,15 +60,6 @@ _REASONS: dict[str, dict[str, str]] = {
         ),
         "register_subprocess": _ONE_PROCESS,
     },
-    "cotan.experimental.sparse": dict.fromkeys(
-        (
-            *(f"bcoo_{n}_p" for n in ("dot_general", "dot_general_sampled", "extract", "fromdense", "sort_indices")),
-            *(f"bcoo_{n}_p" for n in ("spdot_general", "sum_duplicates", "todense", "transpose")),
-            *(f"bcsr_{n}_p" for n in ("dot_general", "extract", "fromdense", "todense")),
-            *(f"{kind}_{n}_p" for kind in ("coo", "csr") for n in ("fromdense", "matmat", "matvec", "todense")),
-        ),
-        "operations of sparse arrays are made of those of dense ones; call the function of this name without _p",
-    ),
     "cotan.experimental.sparse.linalg": {"spsolve_p": "it is made of other operations; call spsolve"},
     "cotan.numpy": {
         **dict.fromkeys(("int1", "uint1"), "one-bit integers have no dtype here; use bool, or int2 and uint2"),

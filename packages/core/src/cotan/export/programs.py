@@ -14,11 +14,12 @@ import numpy as np
 
 from cotan import dtypes
 from cotan.api.policies import MAKERS, checkpoint_policies
+from cotan.compiler.passes import trace_decomposition
 from cotan.errors import a_type, format_frame
 from cotan.export.encoding import NotData, Reader, Writer, register_param_object
 from cotan.ir.check import check_jaxpr
 from cotan.ir.effects import no_effects
-from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
+from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var, sub_jaxprs
 from cotan.ir.primitive import Primitive, effects, program
 from cotan.primitives.call import jit_p, remat_p
 from cotan.runtime.array import Array
@@ -66,6 +67,11 @@ class Plain:
         return found
 
     def _equation(self, eqn: Eqn, simpler: bool = False) -> Eqn:
+        if eqn.primitive.higher_order and not sub_jaxprs(eqn.params):
+            # It stands for a program, which says the same to readers who do not know the primitive.
+            inner = trace_decomposition(eqn)
+            if inner is not None:
+                return self._call(eqn, inner)
         try:
             params = {name: self._value(value) for name, value in eqn.params.items()}
         except NotData as error:
@@ -87,7 +93,10 @@ class Plain:
                 "written into a file. Take it out of the exported function, or do that part outside of it"
             )
         self.dropped.add(eqn.primitive.name)
-        inner = self.closed(stands_for)
+        return self._call(eqn, stands_for)
+
+    def _call(self, eqn: Eqn, closed: ClosedJaxpr) -> Eqn:
+        inner = self.closed(closed)
         params = {
             "jaxpr": inner,
             "name": inner.jaxpr.name or eqn.primitive.name,

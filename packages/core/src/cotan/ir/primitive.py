@@ -21,7 +21,8 @@ class Primitive:
       name: what the printer writes; unique.
       multiple_results: whether ``bind`` and the rules deal in lists of results.
       required: whether every backend must know it. All others are decomposed where a backend has no rule for them.
-      higher_order: whether a parameter holds a jaxpr (jit, remat, loops).
+      higher_order: whether it stands for a program: a parameter holds a jaxpr (jit, remat, loops), or its ``decompose``
+        rule gives one, as which it runs at once.
     """
 
     __slots__ = ("name", "multiple_results", "required", "higher_order", "__weakref__")

@@ -11,15 +11,17 @@ from cotan import numpy as cnp
 from cotan.errors import where
 from cotan.experimental.sparse.array import BCOO, shape_after_mapping
 from cotan.experimental.sparse.base import JAXSparse
+from cotan.experimental.sparse.composed import composed
 from cotan.experimental.sparse.conversion import (
     bcoo_eliminate_zeros,
     bcoo_extract,
     bcoo_fromdense,
     bcoo_sort_indices,
     bcoo_sum_duplicates,
+    counted,
 )
 from cotan.experimental.sparse.layout import batch_places, columns, inside, pushed_out, stacked
-from cotan.experimental.sparse.products import bcoo_dot_general
+from cotan.experimental.sparse.products import bcoo_dot_general, checked_numbers
 from cotan.experimental.sparse.shaping import bcoo_broadcast_in_dim, bcoo_concatenate
 from cotan.experimental.sparse.util import SparseInfo, check_integers, checked_shape
 from cotan.numpy.promotion import as_array
@@ -220,7 +222,7 @@ class BCSR(JAXSparse):
 
     def todense(self) -> Any:
         """The dense array."""
-        return self.to_bcoo().todense()
+        return bcsr_todense(self)
 
     def sum_duplicates(self, nse: int | None = None, remove_zeros: bool = True) -> BCSR:
         """The array with one element for each index; arguments as of BCOO's method."""
@@ -290,7 +292,22 @@ def bcsr_fromdense(
     >>> sparse.bcsr_fromdense(cnp.eye(3)).indptr
     Array([0, 1, 2, 3], dtype=int32)
     """
-    return BCSR.from_bcoo(bcoo_fromdense(mat, nse=nse, n_batch=n_batch, n_dense=n_dense, index_dtype=index_dtype))
+    mat, nse = counted("bcsr_fromdense", mat, nse, n_batch, n_dense)
+    n_sparse = mat.ndim - n_batch - n_dense
+    if n_sparse != 2:
+        raise ValueError(
+            f"{where()}: bcsr_fromdense: two sparse axes are needed, got n_sparse={n_sparse} for an array of shape "
+            f"{mat.shape} with n_batch={n_batch} and n_dense={n_dense}"
+        )
+    bufs = bcsr_fromdense_p.bind(mat, nse=nse, n_batch=n_batch, n_dense=n_dense, index_dtype=np.dtype(index_dtype))
+    return BCSR(bufs, shape=mat.shape, indices_sorted=True, unique_indices=True)
+
+
+def _fromdense(mat: Any, **options: Any) -> tuple[Any, Any, Any]:
+    return BCSR.from_bcoo(bcoo_fromdense(mat, **options))._bufs
+
+
+bcsr_fromdense_p = composed("bcsr_fromdense", _fromdense, multiple_results=True)
 
 
 def bcsr_todense(mat: BCSR) -> Any:
@@ -303,7 +320,14 @@ def bcsr_todense(mat: BCSR) -> Any:
            [0., 1.]], dtype=float32)
     """
     check(mat, "bcsr_todense")
-    return mat.todense()
+    return bcsr_todense_p.bind(*mat._bufs, spinfo=mat._info)
+
+
+def _todense(data: Any, indices: Any, indptr: Any, *, spinfo: SparseInfo) -> Any:
+    return BCSR((data, indices, indptr), **spinfo._asdict()).to_bcoo().todense()
+
+
+bcsr_todense_p = composed("bcsr_todense", _todense)
 
 
 def bcsr_extract(indices: Any, indptr: Any, mat: Any) -> Any:
@@ -321,10 +345,17 @@ def bcsr_extract(indices: Any, indptr: Any, mat: Any) -> Any:
     Array([1., 2.], dtype=float32)
     """
     mat, indices, indptr = (as_array(x, "bcsr_extract") for x in (mat, indices, indptr))
+    return bcsr_extract_p.bind(indices, indptr, mat)
+
+
+def _extract(indices: Any, indptr: Any, mat: Any) -> Any:
     lead = indices.shape[: indptr.ndim - 1]
     dense = mat.shape[indptr.ndim + 1 :]
     pattern = BCSR((cnp.zeros((*lead, indices.shape[-1], *dense), mat.dtype), indices, indptr), shape=mat.shape)
     return bcoo_extract(pattern.to_bcoo(), mat, assume_unique=True).data
+
+
+bcsr_extract_p = composed("bcsr_extract", _extract)
 
 
 def bcsr_dot_general(
@@ -347,11 +378,28 @@ def bcsr_dot_general(
     >>> sparse.bcsr_dot_general(sparse.BCSR.fromdense(cnp.eye(2)), cnp.arange(2.0), dimension_numbers=numbers)
     Array([0., 1.], dtype=float32)
     """
+    if isinstance(lhs, BCSR) and not isinstance(rhs, JAXSparse):
+        check(lhs, "bcsr_dot_general")
+        rhs = as_array(rhs, "bcsr_dot_general")
+        return bcsr_dot_general_p.bind(
+            *lhs._bufs, rhs, lhs_spinfo=lhs._info, preferred_element_type=preferred_element_type,
+            dimension_numbers=checked_numbers("bcsr_dot_general", dimension_numbers, lhs.shape, rhs.shape),
+        )  # fmt: skip
     operands = [x.to_bcoo() if isinstance(x, BCSR) else x for x in (lhs, rhs)]
     out = bcoo_dot_general(
         *operands, dimension_numbers=dimension_numbers, preferred_element_type=preferred_element_type
     )
     return BCSR.from_bcoo(out) if isinstance(out, BCOO) and out.n_sparse == 2 else out
+
+
+def _dot_general(
+    lhs_data: Any, lhs_indices: Any, lhs_indptr: Any, rhs: Any, *, lhs_spinfo: SparseInfo, **how: Any
+) -> Any:
+    lhs = BCSR((lhs_data, lhs_indices, lhs_indptr), **lhs_spinfo._asdict())
+    return bcoo_dot_general(lhs.to_bcoo(), rhs, **how)
+
+
+bcsr_dot_general_p = composed("bcsr_dot_general", _dot_general)
 
 
 def bcsr_broadcast_in_dim(

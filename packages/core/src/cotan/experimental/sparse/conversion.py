@@ -10,6 +10,7 @@ from cotan import lax
 from cotan import numpy as cnp
 from cotan.errors import where
 from cotan.experimental.sparse.array import BCOO, check, sizes_of
+from cotan.experimental.sparse.composed import composed
 from cotan.experimental.sparse.layout import (
     add_up,
     batch_places,
@@ -25,7 +26,7 @@ from cotan.experimental.sparse.layout import (
     take,
     unravelled,
 )
-from cotan.experimental.sparse.util import checked_nse, known_count
+from cotan.experimental.sparse.util import SparseInfo, checked_nse, known_count
 from cotan.numpy.promotion import as_array
 
 
@@ -44,12 +45,21 @@ def bcoo_todense(mat: BCOO) -> Any:
     >>> sparse.bcoo_todense(m)
     Array([5., 0., 2.], dtype=float32)
     """
-    n_batch, n_sparse, _, _nse = check(mat, "bcoo_todense")
+    check(mat, "bcoo_todense")
+    return bcoo_todense_p.bind(mat.data, mat.indices, spinfo=mat._info)
+
+
+def _todense(data: Any, indices: Any, *, spinfo: SparseInfo) -> Any:
+    mat = BCOO((data, indices), **spinfo._asdict())
+    n_batch = mat.n_batch
     batch = mat.shape[:n_batch]
-    if not n_sparse:
+    if not mat.n_sparse:
         return spread(mat.data, batch).sum(axis=n_batch).astype(mat.dtype)
     values = spread(mat.data, batch)
     return add_up(values, [*batch_places(batch), *columns(mat.indices)], mat.shape, unique_indices=mat.unique_indices)
+
+
+bcoo_todense_p = composed("bcoo_todense", _todense)
 
 
 def bcoo_fromdense(
@@ -74,32 +84,52 @@ def bcoo_fromdense(
     >>> sparse.bcoo_fromdense(cnp.eye(3), n_batch=1).indices.tolist()
     [[[0]], [[1]], [[2]]]
     """
-    mat = as_array(mat, "bcoo_fromdense")
-    n_sparse = mat.ndim - n_batch - n_dense
-    if n_batch < 0 or n_dense < 0 or n_sparse < 0:
+    mat, nse = counted("bcoo_fromdense", mat, nse, n_batch, n_dense)
+    bufs = bcoo_fromdense_p.bind(mat, nse=nse, n_batch=n_batch, n_dense=n_dense, index_dtype=np.dtype(index_dtype))
+    return BCOO(bufs, shape=mat.shape, indices_sorted=True, unique_indices=True)
+
+
+def counted(api: str, mat: Any, nse: Any, n_batch: int, n_dense: int) -> tuple[Any, int]:
+    """``mat`` as an array, and how many of its elements are stored; ``nse`` if that is given.
+
+    Raises:
+      ValueError: ``n_batch`` and ``n_dense`` do not fit. ConcretizationTypeError: ``nse`` is missing while tracing.
+    """
+    mat = as_array(mat, api)
+    if n_batch < 0 or n_dense < 0 or n_batch + n_dense > mat.ndim:
         raise ValueError(
-            f"{where()}: bcoo_fromdense: n_batch={n_batch} and n_dense={n_dense} do not fit an array of shape "
-            f"{mat.shape}"
+            f"{where()}: {api}: n_batch={n_batch} and n_dense={n_dense} do not fit an array of shape {mat.shape}"
         )
-    batch, middle = mat.shape[:n_batch], mat.shape[n_batch : n_batch + n_sparse]
+    if nse is None:
+        counts = _stored(mat, n_batch, n_dense).sum(axis=-1)
+        nse = known_count(api, counts.max() if counts.size else 0)
+    return mat, checked_nse(api, nse)
+
+
+def _stored(mat: Any, n_batch: int, n_dense: int) -> Any:
+    """Which elements of an array are stored, ``[*batch, size]``."""
+    batch, first_dense = mat.shape[:n_batch], mat.ndim - n_dense
     stored = cnp.not_equal(lax.stop_gradient(mat), 0)
     if n_dense:
-        stored = stored.any(axis=tuple(range(n_batch + n_sparse, mat.ndim)))
-    size = int(np.prod(middle, dtype=np.int64))
-    stored = stored.reshape(*batch, size)
-    if nse is None:
-        counts = stored.sum(axis=-1)
-        nse = known_count("bcoo_fromdense", counts.max() if counts.size else 0)
-    nse = checked_nse("bcoo_fromdense", nse)
+        stored = stored.any(axis=tuple(range(first_dense, mat.ndim)))
+    return stored.reshape(*batch, int(np.prod(mat.shape[n_batch:first_dense], dtype=np.int64)))
+
+
+def _fromdense(mat: Any, *, nse: int, index_dtype: Any, n_batch: int = 0, n_dense: int = 0) -> tuple[Any, Any]:
+    batch, middle = mat.shape[:n_batch], mat.shape[n_batch : mat.ndim - n_dense]
+    stored = _stored(mat, n_batch, n_dense)
+    size = stored.shape[-1]
     # The place of an element among those that are stored; the others, and what is too much, go out of bounds.
     places = cnp.where(stored, cnp.cumsum(stored, axis=-1, dtype=np.int32) - 1, nse)
     numbers = np.broadcast_to(np.arange(size, dtype=np.int32), (*batch, size))
     flat = cnp.full((*batch, nse), size, np.int32)
     flat = flat.at[(*batch_places(batch), places)].set(numbers, mode="drop", wrap_negative_indices=False)
     cols = pushed_out(unravelled(flat, middle), cnp.less(flat, size), middle)
-    data = take(mat, [*batch_places(batch), *cols]) if n_sparse else _whole(mat, flat, n_batch, n_dense)
-    indices = stacked(cols, flat).astype(index_dtype)
-    return BCOO((data, indices), shape=mat.shape, indices_sorted=True, unique_indices=True)
+    data = take(mat, [*batch_places(batch), *cols]) if middle else _whole(mat, flat, n_batch, n_dense)
+    return data, stacked(cols, flat).astype(index_dtype)
+
+
+bcoo_fromdense_p = composed("bcoo_fromdense", _fromdense, multiple_results=True)
 
 
 def _whole(mat: Any, flat: Any, n_batch: int, n_dense: int) -> Any:
@@ -125,24 +155,35 @@ def bcoo_extract(sparr: BCOO, arr: Any, *, assume_unique: bool | None = None) ->
     >>> sparse.bcoo_extract(sparse.eye(2), cnp.array([[1.0, 2.0], [3.0, 4.0]])).data
     Array([1., 4.], dtype=float32)
     """
-    n_batch, n_sparse, n_dense, nse = check(sparr, "bcoo_extract")
+    check(sparr, "bcoo_extract")
     arr = as_array(arr, "bcoo_extract")
     if arr.shape != sparr.shape:
         raise ValueError(f"{where()}: bcoo_extract: the shapes {sparr.shape} and {arr.shape} must be equal")
-    batch, middle, _ = sizes_of(sparr)
-    cols = columns(sparr.indices)
+    unique = sparr.unique_indices if assume_unique is None else bool(assume_unique)
+    data = bcoo_extract_p.bind(sparr.indices, arr, assume_unique=unique)
+    return BCOO((data, sparr.indices), **sparr._info._asdict())
+
+
+def _extract(indices: Any, arr: Any, *, assume_unique: bool) -> Any:
+    *lead, nse, n_sparse = indices.shape
+    n_batch = len(lead)
+    batch, middle = arr.shape[:n_batch], arr.shape[n_batch : n_batch + n_sparse]
+    n_dense = arr.ndim - n_batch - n_sparse
     if not n_sparse:
         number = cnp.broadcast_to(np.arange(nse, dtype=np.int32), (*batch, nse))
-        data = _whole(arr, number, n_batch, n_dense)
-        return BCOO((data, sparr.indices), **sparr._info._asdict())
+        return _whole(arr, number, n_batch, n_dense)
+    cols = columns(indices)
     data = take(arr, [*batch_places(batch), *cols])
-    if not (sparr.unique_indices if assume_unique is None else assume_unique):
+    if not assume_unique:
         ordered, permutation = in_order(cols, middle, cols[0])
         first = cnp.zeros(permutation.shape, bool)
         places = batch_places(permutation.shape[:-1])
         first = first.at[(*places, permutation)].set(is_new(ordered, permutation), unique_indices=True)
         data = masked(data, first, n_dense)
-    return BCOO((data, sparr.indices), **sparr._info._asdict())
+    return data
+
+
+bcoo_extract_p = composed("bcoo_extract", _extract)
 
 
 def bcoo_sort_indices(mat: BCOO) -> BCOO:
@@ -154,15 +195,22 @@ def bcoo_sort_indices(mat: BCOO) -> BCOO:
     Array([1., 0.], dtype=float32)
     """
     check(mat, "bcoo_sort_indices")
+    bufs = bcoo_sort_indices_p.bind(mat.data, mat.indices, spinfo=mat._info)
+    return BCOO(bufs, shape=mat.shape, indices_sorted=True, unique_indices=mat.unique_indices)
+
+
+def _sort_indices(data: Any, indices: Any, *, spinfo: SparseInfo) -> tuple[Any, Any]:
+    mat = BCOO((data, indices), **spinfo._asdict())
     batch, middle, _ = sizes_of(mat)
     if not middle:
-        return BCOO((mat.data, mat.indices), shape=mat.shape, indices_sorted=True, unique_indices=mat.unique_indices)
+        return mat.data, mat.indices
     ordered, permutation = in_order(columns(mat.indices), middle, mat.indices[..., 0])
     if mat.data.shape[: len(batch)] != permutation.shape[:-1]:
         permutation = spread(permutation, batch)
-    data = permuted(mat.data, permutation)
-    indices = stacked(ordered, permutation)
-    return BCOO((data, indices), shape=mat.shape, indices_sorted=True, unique_indices=mat.unique_indices)
+    return permuted(mat.data, permutation), stacked(ordered, permutation)
+
+
+bcoo_sort_indices_p = composed("bcoo_sort_indices", _sort_indices, multiple_results=True)
 
 
 def bcoo_sum_duplicates(mat: BCOO, nse: int | None = None) -> BCOO:
@@ -183,16 +231,36 @@ def bcoo_sum_duplicates(mat: BCOO, nse: int | None = None) -> BCOO:
     Array([2., 5.], dtype=float32)
     """
     check(mat, "bcoo_sum_duplicates")
+    size = mat.nse if nse is None else checked_nse("bcoo_sum_duplicates", nse)
+    bufs = bcoo_sum_duplicates_p.bind(mat.data, mat.indices, spinfo=mat._info, nse=size)
+    found = BCOO(bufs, shape=mat.shape, indices_sorted=True, unique_indices=True)
+    return without_padding("bcoo_sum_duplicates", found) if nse is None else found
+
+
+def without_padding(api: str, mat: BCOO) -> BCOO:
+    """An array without duplicates, whose padding comes last in every batch, with only as much of it as is needed.
+
+    Raises:
+      ConcretizationTypeError: the indices are not known while tracing.
+    """
+    batch, middle, _ = sizes_of(mat)
+    valid = inside(columns(mat.indices), middle)
+    if valid is None:
+        count = min(mat.nse, 1)  # without sparse axes all elements were at one place
+    else:
+        count = known_count(api, valid.sum(axis=-1).max() if valid.size else 0)
+    every = (slice(None),) * len(batch)
+    bufs = mat.data[(*every, slice(count))], mat.indices[(*every, slice(count))]
+    return BCOO(bufs, shape=mat.shape, indices_sorted=True, unique_indices=True)
+
+
+def _sum_duplicates(data: Any, indices: Any, *, spinfo: SparseInfo, nse: int) -> tuple[Any, Any]:
+    mat = BCOO((data, indices), **spinfo._asdict())
     batch, middle, dense = sizes_of(mat)
-    nse = None if nse is None else checked_nse("bcoo_sum_duplicates", nse)
     like = cnp.zeros((*batch, mat.nse), np.int32)
     cols = [spread(col, batch) for col in columns(mat.indices)]
     ordered, permutation = in_order(cols, middle, like)
     new, valid = is_new(ordered, permutation), inside(ordered, middle)
-    counted = new if valid is None else lax.bitwise_and(new, valid)
-    if nse is None:
-        counts = counted.sum(axis=-1)
-        nse = known_count("bcoo_sum_duplicates", counts.max() if counts.size else 0)
     number = cnp.cumsum(new, axis=-1, dtype=np.int32) - 1
     places = [*batch_places(batch), number if valid is None else cnp.where(valid, number, nse)]
     data = add_up(permuted(mat.data, permutation), places, (*batch, nse, *dense))
@@ -200,8 +268,10 @@ def bcoo_sum_duplicates(mat: BCOO, nse: int | None = None) -> BCOO:
     for col, size in zip(ordered, middle, strict=True):
         start = cnp.full((*batch, nse), size, col.dtype)
         found.append(start.at[tuple(places)].set(col, mode="drop", wrap_negative_indices=False))
-    indices = stacked(found, cnp.zeros((*batch, nse), mat.indices.dtype))
-    return BCOO((data, indices), shape=mat.shape, indices_sorted=True, unique_indices=True)
+    return data, stacked(found, cnp.zeros((*batch, nse), mat.indices.dtype))
+
+
+bcoo_sum_duplicates_p = composed("bcoo_sum_duplicates", _sum_duplicates, multiple_results=True)
 
 
 def bcoo_eliminate_zeros(mat: BCOO, nse: int | None = None) -> BCOO:

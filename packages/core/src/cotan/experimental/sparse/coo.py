@@ -12,7 +12,8 @@ from cotan import numpy as cnp
 from cotan.errors import where
 from cotan.experimental.sparse.array import BCOO
 from cotan.experimental.sparse.base import JAXSparse
-from cotan.experimental.sparse.conversion import bcoo_fromdense
+from cotan.experimental.sparse.composed import composed
+from cotan.experimental.sparse.conversion import bcoo_fromdense, counted
 from cotan.experimental.sparse.products import bcoo_dot_general
 from cotan.experimental.sparse.util import check_integers, checked_shape
 from cotan.numpy.promotion import as_array
@@ -106,7 +107,7 @@ class COO(JAXSparse):
 
     def todense(self) -> Any:
         """The dense matrix."""
-        return self.to_bcoo().todense()
+        return coo_todense_p.bind(*self._bufs, spinfo=self._info)
 
     def transpose(self, axes: Sequence[int] | None = None) -> COO:
         """The transposed matrix.
@@ -134,7 +135,7 @@ class COO(JAXSparse):
 
     def _operate(self, name: str, symbol: str, *others: Any) -> Any:
         if name == "matmul":
-            return matrix_product("COO", self, others[0])
+            return _product("COO", self, others[0])
         return super()._operate(name, symbol, *others)
 
 
@@ -144,8 +145,12 @@ def check_reversal(name: str, axes: Any) -> None:
         raise NotImplementedError(f"{where()}: {name}.transpose: only the axes (1, 0) are done, got {axes!r}")
 
 
-def matrix_product(name: str, mat: Any, other: Any, transpose: bool = False, ndim: int | None = None) -> Any:
-    """The product of a matrix of a plain format, transposed perhaps, and a dense vector or matrix."""
+def factor(name: str, mat: Any, other: Any, transpose: bool, ndim: int | None = None) -> Any:
+    """A dense vector or matrix as an array, by which a matrix of a plain format, transposed perhaps, is multiplied.
+
+    Raises:
+      NotImplementedError: it is sparse. ValueError: its shape does not fit.
+    """
     if isinstance(other, JAXSparse):
         raise NotImplementedError(
             f"{where()}: {name}: products of two sparse matrices are those of BCOO; convert both by to_bcoo()"
@@ -158,7 +163,26 @@ def matrix_product(name: str, mat: Any, other: Any, transpose: bool = False, ndi
             f"{where()}: {name}: {wanted} of {mat.shape[over]} rows is needed for a matrix of shape {mat.shape}"
             f"{', transposed' if transpose else ''}, got shape {tuple(other.shape)}"
         )
-    return bcoo_dot_general(mat.to_bcoo(), other, dimension_numbers=(((over,), (0,)), ((), ())))
+    return other
+
+
+def matrix_product(mat: BCOO, other: Any, transpose: bool) -> Any:
+    """The product of a sparse matrix, transposed perhaps, and a dense vector or matrix."""
+    return bcoo_dot_general(mat, other, dimension_numbers=(((0 if transpose else 1,), (0,)), ((), ())))
+
+
+def _product(name: str, mat: COO, other: Any, transpose: bool = False, ndim: int | None = None) -> Any:
+    other = factor(name, mat, other, transpose, ndim)
+    primitive = coo_matvec_p if other.ndim == 1 else coo_matmat_p
+    return primitive.bind(*mat._bufs, other, spinfo=mat._info, transpose=bool(transpose))
+
+
+def _matmul(data: Any, row: Any, col: Any, other: Any, *, spinfo: COOInfo, transpose: bool) -> Any:
+    return matrix_product(COO((data, row, col), **spinfo._asdict()).to_bcoo(), other, transpose)
+
+
+coo_matvec_p = composed("coo_matvec", _matmul)
+coo_matmat_p = composed("coo_matmat", _matmul)
 
 
 def from_bcoo(mat: BCOO) -> COO:
@@ -192,7 +216,16 @@ def coo_fromdense(mat: Any, *, nse: int | None = None, index_dtype: Any = np.int
     >>> sparse.coo_fromdense(cnp.array([[0.0, 3.0]])).col
     Array([1], dtype=int32)
     """
-    return from_bcoo(bcoo_fromdense(as_matrix("coo_fromdense", mat), nse=nse, index_dtype=index_dtype))
+    mat, nse = counted("coo_fromdense", as_matrix("coo_fromdense", mat), nse, 0, 0)
+    bufs = coo_fromdense_p.bind(mat, nse=nse, index_dtype=np.dtype(index_dtype))
+    return COO(bufs, shape=mat.shape, rows_sorted=True)
+
+
+def _fromdense(mat: Any, **options: Any) -> tuple[Any, Any, Any]:
+    return from_bcoo(bcoo_fromdense(mat, **options))._bufs
+
+
+coo_fromdense_p = composed("coo_fromdense", _fromdense, multiple_results=True)
 
 
 def as_matrix(api: str, mat: Any) -> Any:
@@ -219,6 +252,13 @@ def coo_todense(mat: COO) -> Any:
     return checked("coo_todense", mat, COO).todense()
 
 
+def _todense(data: Any, row: Any, col: Any, *, spinfo: COOInfo) -> Any:
+    return COO((data, row, col), **spinfo._asdict()).to_bcoo().todense()
+
+
+coo_todense_p = composed("coo_todense", _todense)
+
+
 def coo_matvec(mat: COO, v: Any, transpose: bool = False) -> Any:
     """The product of a sparse matrix, transposed if asked for, and a vector.
 
@@ -230,7 +270,7 @@ def coo_matvec(mat: COO, v: Any, transpose: bool = False) -> Any:
     >>> sparse.coo_matvec(sparse.COO.fromdense(2 * cnp.eye(2)), cnp.arange(2.0))
     Array([0., 2.], dtype=float32)
     """
-    return matrix_product("coo_matvec", checked("coo_matvec", mat, COO), v, transpose, 1)
+    return _product("coo_matvec", checked("coo_matvec", mat, COO), v, transpose, 1)
 
 
 def coo_matmat(mat: COO, B: Any, *, transpose: bool = False) -> Any:
@@ -245,4 +285,4 @@ def coo_matmat(mat: COO, B: Any, *, transpose: bool = False) -> Any:
     Array([[2., 0.],
            [0., 2.]], dtype=float32)
     """
-    return matrix_product("coo_matmat", checked("coo_matmat", mat, COO), B, transpose, 2)
+    return _product("coo_matmat", checked("coo_matmat", mat, COO), B, transpose, 2)

@@ -12,8 +12,9 @@ from cotan.errors import where
 from cotan.experimental.sparse.array import BCOO
 from cotan.experimental.sparse.base import JAXSparse
 from cotan.experimental.sparse.bcsr import BCSR
-from cotan.experimental.sparse.conversion import bcoo_fromdense
-from cotan.experimental.sparse.coo import as_matrix, check_reversal, checked, matrix_product
+from cotan.experimental.sparse.composed import composed
+from cotan.experimental.sparse.conversion import bcoo_fromdense, counted
+from cotan.experimental.sparse.coo import as_matrix, check_reversal, checked, factor, matrix_product
 from cotan.experimental.sparse.util import check_integers, checked_shape
 from cotan.numpy.promotion import as_array
 from cotan.tracebacks import guarded
@@ -53,8 +54,10 @@ class _Compressed(JAXSparse):
     @classmethod
     def fromdense(cls, mat: Any, *, nse: int | None = None, index_dtype: Any = np.int32) -> Any:
         """The sparse matrix of the elements of a dense one that are not 0; arguments as of ``csr_fromdense``."""
-        mat = as_matrix(f"{cls.__name__}.fromdense", mat)
-        return cls._of(bcoo_fromdense(mat.T if cls._by_columns else mat, nse=nse, index_dtype=index_dtype))
+        api = f"{cls.__name__}.fromdense"
+        mat, nse = counted(api, as_matrix(api, mat), nse, 0, 0)
+        rows = mat.T if cls._by_columns else mat
+        return cls(csr_fromdense_p.bind(rows, nse=nse, index_dtype=np.dtype(index_dtype)), shape=mat.shape)
 
     @classmethod
     def _of(cls, rows: BCOO) -> Any:
@@ -76,15 +79,20 @@ class _Compressed(JAXSparse):
             N, M, k = M, N, -k
         return cls._of(BCOO._eye(N, M, k, dtype=dtype, index_dtype=index_dtype))
 
+    @property
+    def _shape_of_rows(self) -> tuple[int, ...]:
+        """The shape of the matrix whose rows stand together."""
+        return self.shape[::-1] if self._by_columns else self.shape
+
     def to_bcoo(self) -> BCOO:
         """The matrix as a BCOO."""
-        sizes = self.shape[::-1] if self._by_columns else self.shape
-        rows = BCSR((self.data, self.indices, self.indptr), shape=sizes).to_bcoo()
+        rows = _rows(*self._bufs, self._shape_of_rows)
         return rows.transpose() if self._by_columns else rows
 
     def todense(self) -> Any:
         """The dense matrix."""
-        return self.to_bcoo().todense()
+        rows = csr_todense_p.bind(*self._bufs, shape=self._shape_of_rows)
+        return cnp.transpose(rows) if self._by_columns else rows
 
     def tree_flatten(self) -> tuple[tuple[Any, Any, Any], tuple[int, ...]]:
         """Values, indices and pointers; the shape."""
@@ -100,8 +108,43 @@ class _Compressed(JAXSparse):
 
     def _operate(self, name: str, symbol: str, *others: Any) -> Any:
         if name == "matmul":
-            return matrix_product(type(self).__name__, self, others[0])
+            return _product(type(self).__name__, self, others[0])
         return super()._operate(name, symbol, *others)
+
+
+# ---- What is done with values, indices and pointers
+
+
+def _rows(data: Any, indices: Any, indptr: Any, shape: tuple[int, ...]) -> BCOO:
+    return BCSR((data, indices, indptr), shape=shape).to_bcoo()
+
+
+def _fromdense(mat: Any, **options: Any) -> tuple[Any, Any, Any]:
+    return BCSR.from_bcoo(bcoo_fromdense(mat, **options))._bufs
+
+
+def _todense(data: Any, indices: Any, indptr: Any, *, shape: tuple[int, ...]) -> Any:
+    return _rows(data, indices, indptr, shape).todense()
+
+
+def _matmul(data: Any, indices: Any, indptr: Any, other: Any, *, shape: tuple[int, ...], transpose: bool) -> Any:
+    return matrix_product(_rows(data, indices, indptr, shape), other, transpose)
+
+
+csr_fromdense_p = composed("csr_fromdense", _fromdense, multiple_results=True)
+csr_todense_p = composed("csr_todense", _todense)
+csr_matvec_p = composed("csr_matvec", _matmul)
+csr_matmat_p = composed("csr_matmat", _matmul)
+
+
+def _product(name: str, mat: _Compressed, other: Any, transpose: bool = False, ndim: int | None = None) -> Any:
+    other = factor(name, mat, other, transpose, ndim)
+    primitive = csr_matvec_p if other.ndim == 1 else csr_matmat_p
+    turned = bool(transpose) != mat._by_columns
+    return primitive.bind(*mat._bufs, other, shape=mat._shape_of_rows, transpose=turned)
+
+
+# ---- Classes
 
 
 @register_pytree_node_class
@@ -196,7 +239,7 @@ def csr_matvec(mat: CSR, v: Any, transpose: bool = False) -> Any:
     >>> sparse.csr_matvec(sparse.CSR.fromdense(2 * cnp.eye(2)), cnp.arange(2.0))
     Array([0., 2.], dtype=float32)
     """
-    return matrix_product("csr_matvec", checked("csr_matvec", mat, CSR), v, transpose, 1)
+    return _product("csr_matvec", checked("csr_matvec", mat, CSR), v, transpose, 1)
 
 
 def csr_matmat(mat: CSR, B: Any, *, transpose: bool = False) -> Any:
@@ -211,4 +254,4 @@ def csr_matmat(mat: CSR, B: Any, *, transpose: bool = False) -> Any:
     Array([[2., 0.],
            [0., 2.]], dtype=float32)
     """
-    return matrix_product("csr_matmat", checked("csr_matmat", mat, CSR), B, transpose, 2)
+    return _product("csr_matmat", checked("csr_matmat", mat, CSR), B, transpose, 2)

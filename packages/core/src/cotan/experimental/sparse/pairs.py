@@ -16,53 +16,108 @@ from cotan import numpy as cnp
 from cotan.api import vmap
 from cotan.errors import where
 from cotan.experimental.sparse.array import BCOO, check, sizes_of
-from cotan.experimental.sparse.conversion import bcoo_sum_duplicates
+from cotan.experimental.sparse.composed import composed
+from cotan.experimental.sparse.conversion import bcoo_sum_duplicates, without_padding
 from cotan.experimental.sparse.layout import columns, in_order, inside, is_new, pushed_out, spread, stacked
 from cotan.experimental.sparse.relayout import bcoo_update_layout
 from cotan.experimental.sparse.shaping import bcoo_transpose
-from cotan.experimental.sparse.util import is_known
+from cotan.experimental.sparse.util import SparseInfo, is_known
 
 Axes = tuple[int, ...]
 
 
-def sparse_dot(lhs: BCOO, rhs: BCOO, numbers: tuple[tuple[Axes, Axes], tuple[Axes, Axes]]) -> BCOO:
-    """The product of two sparse arrays, with one element for each index; numbers as of ``lax.dot_general``."""
-    (contracting, rhs_contracting), (batching, rhs_batching) = numbers
-    shared = 0
-    for a, b in zip(batching, rhs_batching, strict=True):
-        if a >= lhs.n_batch or b >= rhs.n_batch:
-            break
-        shared += 1
-    left, left_axes = _normalized(lhs, batching[:shared])
-    right, right_axes = _normalized(rhs, rhs_batching[:shared])
-    meet = [left_axes.index(k) - shared for k in (*batching[shared:], *contracting)]
-    rhs_meet = [right_axes.index(k) - shared for k in (*rhs_batching[shared:], *rhs_contracting)]
-    free = [left_axes.index(k) - shared for k in range(lhs.ndim) if k not in contracting and k not in batching]
-    rhs_free = [
-        right_axes.index(k) - shared for k in range(rhs.ndim) if k not in rhs_contracting and k not in rhs_batching
-    ]
-    batch = left.shape[:shared]
-    kept = [*meet[: len(batching) - shared], *free]
-    sizes, rhs_sizes = left.shape[shared:], right.shape[shared:]
-    shape = (*batch, *(sizes[k] for k in kept), *(rhs_sizes[k] for k in rhs_free))
+Numbers = tuple[tuple[Axes, Axes], tuple[Axes, Axes]]
 
-    ranges = _mapped(lambda a, b: _meetings(a, b, meet, rhs_meet, sizes, rhs_sizes), shared)
-    left_indices, right_indices = spread(left.indices, batch), spread(right.indices, batch)
-    start, counts, order = ranges(left_indices, right_indices)
-    totals = counts.sum(axis=-1)
+
+def sparse_dot(lhs: BCOO, rhs: BCOO, numbers: Numbers) -> BCOO:
+    """The product of two sparse arrays, with one element for each index; numbers as of ``lax.dot_general``."""
+    plan = _Plan(lhs, rhs, numbers)
+    found = plan.meetings()
+    totals = found[1].sum(axis=-1)
+    pairs: int | None = None
     if is_known(totals):
         known = totals.concrete() if hasattr(totals, "concrete") else totals
-        pairs, nse = int(np.asarray(known).max(initial=0)), None
-    else:
-        pairs = _most_pairs(left, right, [sizes[k] for k in free], [rhs_sizes[k] for k in rhs_free])
-        nse = min(pairs, math.prod(shape[shared:]))
+        pairs = int(np.asarray(known).max(initial=0))
+    bufs = bcoo_spdot_general_p.bind(
+        lhs.data, lhs.indices, rhs.data, rhs.indices, *(() if pairs is None else found),
+        lhs_spinfo=lhs._info, rhs_spinfo=rhs._info, dimension_numbers=numbers, preferred_element_type=None,
+        pairs=pairs,
+    )  # fmt: skip
+    out = BCOO(bufs, shape=plan.shape, indices_sorted=True, unique_indices=True)
+    return out if pairs is None else without_padding("bcoo_dot_general", out)
 
-    def made(x: Any, i: Any, y: Any, j: Any, *found: Any) -> tuple[Any, Any]:
-        return _paired(x, i, y, j, *found, pairs, kept, rhs_free, shape[shared:])
 
-    values = spread(left.data, batch), left_indices, spread(right.data, batch), right_indices
-    data, indices = _mapped(made, shared)(*values, start, counts, order)
-    return bcoo_sum_duplicates(BCOO((data, indices), shape=shape), nse)
+def _spdot_general(
+    lhs_data: Any, lhs_indices: Any, rhs_data: Any, rhs_indices: Any, *found: Any, lhs_spinfo: SparseInfo,
+    rhs_spinfo: SparseInfo, dimension_numbers: Numbers, preferred_element_type: Any = None, pairs: int | None = None,
+) -> tuple[Any, Any]:  # fmt: skip
+    """Values and indices of the product; ``found``, where it is known, is which elements meet."""
+    lhs = BCOO((lhs_data, lhs_indices), **lhs_spinfo._asdict())
+    rhs = BCOO((rhs_data, rhs_indices), **rhs_spinfo._asdict())
+    out = _Plan(lhs, rhs, dimension_numbers).product(found, pairs)
+    return out.data if preferred_element_type is None else out.data.astype(preferred_element_type), out.indices
+
+
+bcoo_spdot_general_p = composed("bcoo_spdot_general", _spdot_general, multiple_results=True)
+
+
+class _Plan:
+    """Which axes of two sparse arrays meet, and which ones those of the product are.
+
+    Attributes:
+      left, right: the operands, with the shared batch axes and all others sparse.
+      shape: the shape of the product.
+    """
+
+    def __init__(self, lhs: BCOO, rhs: BCOO, numbers: Numbers) -> None:
+        (contracting, rhs_contracting), (batching, rhs_batching) = numbers
+        shared = 0
+        for a, b in zip(batching, rhs_batching, strict=True):
+            if a >= lhs.n_batch or b >= rhs.n_batch:
+                break
+            shared += 1
+        self.left, left_axes = _normalized(lhs, batching[:shared])
+        self.right, right_axes = _normalized(rhs, rhs_batching[:shared])
+        self.shared = shared
+        self.meet = [left_axes.index(k) - shared for k in (*batching[shared:], *contracting)]
+        self.rhs_meet = [right_axes.index(k) - shared for k in (*rhs_batching[shared:], *rhs_contracting)]
+        self.free = [left_axes.index(k) - shared for k in range(lhs.ndim) if k not in contracting and k not in batching]
+        self.rhs_free = [
+            right_axes.index(k) - shared for k in range(rhs.ndim) if k not in rhs_contracting and k not in rhs_batching
+        ]
+        self.batch = self.left.shape[:shared]
+        self.sizes, self.rhs_sizes = self.left.shape[shared:], self.right.shape[shared:]
+        self.kept = [*self.meet[: len(batching) - shared], *self.free]
+        self.own = (*(self.sizes[k] for k in self.kept), *(self.rhs_sizes[k] for k in self.rhs_free))
+        self.shape = (*self.batch, *self.own)
+
+    def _indices(self) -> tuple[Any, Any]:
+        return spread(self.left.indices, self.batch), spread(self.right.indices, self.batch)
+
+    def meetings(self) -> tuple[Any, Any, Any]:
+        """As ``_meetings``, of all batches."""
+
+        def one(a: Any, b: Any) -> tuple[Any, Any, Any]:
+            return _meetings(a, b, self.meet, self.rhs_meet, self.sizes, self.rhs_sizes)
+
+        return _mapped(one, self.shared)(*self._indices())  # type: ignore[no-any-return]
+
+    def product(self, found: Sequence[Any], pairs: int | None) -> BCOO:
+        """The product, by so many pairs of elements in each batch; None: as many as there can be."""
+        left, right = self.left, self.right
+        if pairs is None:
+            pairs = _most_pairs(
+                left, right, [self.sizes[k] for k in self.free], [self.rhs_sizes[k] for k in self.rhs_free]
+            )
+        count: int = pairs
+
+        def made(x: Any, i: Any, y: Any, j: Any, *meetings: Any) -> tuple[Any, Any]:
+            return _paired(x, i, y, j, *meetings, count, self.kept, self.rhs_free, self.own)
+
+        left_indices, right_indices = self._indices()
+        values = spread(left.data, self.batch), left_indices, spread(right.data, self.batch), right_indices
+        data, indices = _mapped(made, self.shared)(*values, *(found or self.meetings()))
+        return bcoo_sum_duplicates(BCOO((data, indices), shape=self.shape), min(count, math.prod(self.own)))
 
 
 def _normalized(mat: BCOO, batching: Axes) -> tuple[BCOO, list[int]]:

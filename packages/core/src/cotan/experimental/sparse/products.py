@@ -17,9 +17,10 @@ from cotan.api import jit
 from cotan.errors import where
 from cotan.experimental.sparse.array import BCOO, check
 from cotan.experimental.sparse.base import JAXSparse
+from cotan.experimental.sparse.composed import composed
 from cotan.experimental.sparse.layout import add_up, batch_places, columns, take
 from cotan.experimental.sparse.pairs import sparse_dot
-from cotan.experimental.sparse.util import check_integers
+from cotan.experimental.sparse.util import SparseInfo, check_integers
 from cotan.numpy.promotion import as_array, promote_dtypes
 
 Axes = tuple[int, ...]
@@ -113,7 +114,9 @@ def _common(operands: Sequence[Any]) -> list[Any]:
 
 
 def _sparse_dense(mat: BCOO, rhs: Any, numbers: Numbers) -> Any:
-    return _compiled(mat, rhs, numbers=numbers)
+    return bcoo_dot_general_p.bind(
+        mat.data, mat.indices, rhs, dimension_numbers=numbers, preferred_element_type=None, lhs_spinfo=mat._info
+    )
 
 
 def _product(mat: BCOO, rhs: Any, numbers: Numbers) -> Any:
@@ -161,6 +164,22 @@ def _product(mat: BCOO, rhs: Any, numbers: Numbers) -> Any:
 
 
 _compiled = jit(_product, static_argnames=("numbers",))
+
+
+def _dot_general(
+    lhs_data: Any,
+    lhs_indices: Any,
+    rhs: Any,
+    *,
+    dimension_numbers: Numbers,
+    lhs_spinfo: SparseInfo,
+    preferred_element_type: Any = None,
+) -> Any:
+    out = _compiled(BCOO((lhs_data, lhs_indices), **lhs_spinfo._asdict()), rhs, numbers=dimension_numbers)
+    return out if preferred_element_type is None else out.astype(preferred_element_type)
+
+
+bcoo_dot_general_p = composed("bcoo_dot_general", _dot_general)
 
 
 def _spanning(places: Sequence[Any], shape: tuple[int, ...]) -> list[Any]:
@@ -233,11 +252,9 @@ def bcoo_dot_general_sampled(A: Any, B: Any, indices: Any, *, dimension_numbers:
     indices = as_array(indices, api)
     check_integers(api, "indices", indices)
     A, B = promote_dtypes(api, as_array(A, api), as_array(B, api))
-    (a, b), (c, d) = checked_numbers(api, dimension_numbers, A.shape, B.shape)
+    (a, b), (c, d) = numbers = checked_numbers(api, dimension_numbers, A.shape, B.shape)
     n_batch = indices.ndim - 2
-    a_axes = [*c, *(k for k in range(A.ndim) if k not in a and k not in c)]
-    b_free = [k for k in range(B.ndim) if k not in b and k not in d]
-    shape = [*(A.shape[k] for k in a_axes), *(B.shape[k] for k in b_free)]
+    shape = [A.shape[k] for k in (*c, *_free(A, a, c))] + [B.shape[k] for k in _free(B, b, d)]
     sampled = n_batch + (indices.shape[-1] if n_batch >= 0 else 0)
     if (
         n_batch < 0
@@ -248,6 +265,19 @@ def bcoo_dot_general_sampled(A: Any, B: Any, indices: Any, *, dimension_numbers:
             f"{where()}: {api}: indices of shape {indices.shape} do not fit a product of shape {tuple(shape)}; they "
             "are [*batch, nse, n_sparse]"
         )
+    return bcoo_dot_general_sampled_p.bind(A, B, indices, dimension_numbers=numbers)
+
+
+def _free(x: Any, contracting: Axes, batching: Axes) -> list[int]:
+    return [k for k in range(x.ndim) if k not in contracting and k not in batching]
+
+
+def _dot_general_sampled(A: Any, B: Any, indices: Any, *, dimension_numbers: Numbers) -> Any:
+    (a, b), (c, d) = dimension_numbers
+    n_batch = indices.ndim - 2
+    a_axes, b_free = [*c, *_free(A, a, c)], _free(B, b, d)
+    shape = [*(A.shape[k] for k in a_axes), *(B.shape[k] for k in b_free)]
+    sampled = n_batch + indices.shape[-1]
     batch = tuple(shape[:n_batch])
     places = [*batch_places(batch), *columns(indices)]
     of_b = [*d, *(None for _ in a_axes[len(c) :]), *b_free]
@@ -264,6 +294,9 @@ def bcoo_dot_general_sampled(A: Any, B: Any, indices: Any, *, dimension_numbers:
     present = [k for k in wanted if k in x_labels or k in y_labels]
     out = _aligned(out, present, wanted)
     return cnp.broadcast_to(out, (*batch, nse, *shape[sampled:]))
+
+
+bcoo_dot_general_sampled_p = composed("bcoo_dot_general_sampled", _dot_general_sampled)
 
 
 def _sampled(

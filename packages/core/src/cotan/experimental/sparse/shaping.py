@@ -12,9 +12,10 @@ from cotan import lax
 from cotan import numpy as cnp
 from cotan.errors import where
 from cotan.experimental.sparse.array import BCOO, check, sizes_of
+from cotan.experimental.sparse.composed import composed
 from cotan.experimental.sparse.layout import columns, inside, masked, pushed_out, ravelled, spread, stacked, unravelled
 from cotan.experimental.sparse.relayout import repeated
-from cotan.experimental.sparse.util import axes_of, checked_shape
+from cotan.experimental.sparse.util import SparseInfo, axes_of, checked_shape
 
 
 def bcoo_transpose(mat: BCOO, *, permutation: Sequence[int]) -> BCOO:
@@ -42,16 +43,24 @@ def bcoo_transpose(mat: BCOO, *, permutation: Sequence[int]) -> BCOO:
             f"{where()}: bcoo_transpose: {order} permutes axes of different kinds, with n_batch={n_batch} and "
             f"n_dense={n_dense}; make them sparse by update_layout(n_batch=0, n_dense=0) first"
         )
-    data = cnp.transpose(mat.data, (*batch, n_batch, *(k - n_sparse + 1 for k in dense)))
-    indices = cnp.transpose(mat.indices, (*batch, n_batch, n_batch + 1))
-    chosen = [k - n_batch for k in middle]
-    same = chosen == sorted(chosen)
-    if not same:
-        indices = indices[..., np.asarray(chosen, np.int32)]
+    bufs = bcoo_transpose_p.bind(mat.data, mat.indices, permutation=order, spinfo=mat._info)
     shape = tuple(mat.shape[k] for k in order)
-    return BCOO(
-        (data, indices), shape=shape, indices_sorted=mat.indices_sorted and same, unique_indices=mat.unique_indices
-    )
+    same = list(middle) == sorted(middle)
+    return BCOO(bufs, shape=shape, indices_sorted=mat.indices_sorted and same, unique_indices=mat.unique_indices)
+
+
+def _transpose(data: Any, indices: Any, *, permutation: Sequence[int], spinfo: SparseInfo) -> tuple[Any, Any]:
+    n_batch, n_sparse = indices.ndim - 2, indices.shape[-1]
+    first_dense = n_batch + n_sparse
+    batch, middle, dense = permutation[:n_batch], permutation[n_batch:first_dense], permutation[first_dense:]
+    data = cnp.transpose(data, (*batch, n_batch, *(k - n_sparse + 1 for k in dense)))
+    indices = cnp.transpose(indices, (*batch, n_batch, n_batch + 1))
+    if list(middle) != sorted(middle):
+        indices = indices[..., np.asarray(middle, np.int32) - n_batch]
+    return data, indices
+
+
+bcoo_transpose_p = composed("bcoo_transpose", _transpose, multiple_results=True)
 
 
 def bcoo_reduce_sum(mat: BCOO, *, axes: Sequence[int]) -> BCOO:
