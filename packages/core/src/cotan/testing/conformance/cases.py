@@ -35,6 +35,8 @@ class Case:
       name: ``area/group/what``, unique.
       levels: at which of the levels it is run.
       dtypes: names of the dtypes that it needs. A backend that does not claim one of them must refuse.
+      instead_of: names of dtypes; the case stands in for another one that needs these, and is run only on backends
+        that do not claim them.
       primitive: the one that it tests, if it tests one.
       cell: its row and column in the support table.
     """
@@ -44,6 +46,7 @@ class Case:
     dtypes: frozenset[str] = frozenset()
     primitive: Primitive | None = None
     cell: tuple[str, str] | None = None
+    instead_of: frozenset[str] = frozenset()
 
     @property
     def group(self) -> str:

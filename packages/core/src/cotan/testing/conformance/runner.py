@@ -47,13 +47,13 @@ class Runner:
 
     Args:
       subject: the backend.
-      cases: those that are run; the ones at other levels are left out.
+      cases: those that are run; the ones at other levels, and those that stand in for others, are left out.
       batch: how many programs are compiled as one. The more, the fewer programs are built.
     """
 
     def __init__(self, subject: Subject, cases: Iterable[Case], batch: int = BATCH) -> None:
         self.subject = subject
-        self.cases = [case for case in cases if case.levels & subject.levels]
+        self.cases = [case for case in cases if case.levels & subject.levels and not self._stood_for(case)]
         self._outcomes: dict[Case, Outcome] = {}
         self._lock = RLock()
         self._batch_of: dict[Case, list[ProgramCase]] = {}
@@ -83,6 +83,9 @@ class Runner:
             return self._outcomes[case]
 
     # ---- One case
+
+    def _stood_for(self, case: Case) -> bool:
+        return bool(case.instead_of) and self.subject.has(case.instead_of)
 
     def _must_run(self, case: Case) -> bool:
         known = case.primitive is None or self.subject.knows(case.primitive)
@@ -124,18 +127,22 @@ class Runner:
     # ---- Programs
 
     def _run(self, cases: Sequence[ProgramCase]) -> list[list[Any]]:
-        """The results of each case; the cases are all compiled, or all not."""
-        [first, *_] = cases
+        """The results of each case; the cases are all compiled, or all not.
 
-        def program(*flat: Any) -> list[list[Any]]:
-            rest = iter(flat)
-            return [tree_leaves(case.fun(*(next(rest) for _ in case.args))) for case in cases]
+        An operand that several cases have is passed once, so that what they compute alike is compiled once.
+        """
+        [first, *_] = cases
+        operands = {id(x): x for case in cases for x in case.args}
+
+        def program(given: list[Any]) -> list[list[Any]]:
+            there = dict(zip(operands, given, strict=True))
+            return [tree_leaves(case.fun(*(there[id(x)] for x in case.args))) for case in cases]
 
         with self.subject.place(first.x64):
             if first.jit:
-                outs = cotan.jit(program)(*(x for case in cases for x in case.args))
+                outs = cotan.jit(program)(list(operands.values()))
             else:
-                outs = program(*(cotan.device_put(x) for case in cases for x in case.args))
+                outs = program([cotan.device_put(x) for x in operands.values()])
             return [[_on_host(x) for x in part] for part in outs]
 
     def _together(self, batch: list[ProgramCase]) -> None:

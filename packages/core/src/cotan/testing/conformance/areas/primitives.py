@@ -105,14 +105,15 @@ def _transformed(operator: Operator) -> Iterator[Case]:
         results = names(_results(primitive, avals, sample.params))
         asked = {np.dtype(v).name for v in sample.params.values() if isinstance(v, np.dtype)}
         function = call(primitive, sample.params)
-        for what, fun in (("jvp", partial(_forward, function)), ("vjp", partial(_backward, function))):
-            for double in (True,) if asked & WIDE else (True, False):
-                args = wide if double else tuple(map(_single, wide))
+        for double in (True,) if asked & WIDE else (True, False):
+            args = wide if double else tuple(map(_single, wide))
+            for what, fun in (("jvp", partial(_forward, function)), ("vjp", partial(_backward, function))):
                 yield ProgramCase(
                     f"derivatives/{primitive}/{what}{'' if double else ' in single precision'}",
                     ALL,
                     names(args) | ({SINGLES.get(name, name) for name in results} if not double else results),
                     primitive,
+                    instead_of=frozenset() if double else names(wide) | results,
                     fun=fun,
                     args=args,
                     tolerance=max(256.0, 4 * (operator.kernel_tolerance or 8.0)) if double else SINGLE,

@@ -23,9 +23,7 @@ def cases() -> Iterator[Case]:
         words = [np.array([word] * 3, np.uint32) for word in (*key, *counter)]
         wanted = [np.array([word] * 3, np.uint32) for word in answer]
         yield from both_ways(f"random/threefry/published {number}", threefry2x32, words, wanted, tolerance=None)
-    for number, stored in enumerate(vectors()):
-        if stored["seed"] in (0, -1) or stored["fn"] in ("bits", "split", "fold_in"):
-            yield from _sampler(number, stored)
+    yield from _samplers()
     keys = np.array([0, 3], np.uint32)
     yield from both_ways("random/keys/typed as raw", _typed_and_raw, [keys], judge=_equal_halves, dtypes=NEEDED)
     yield from both_ways("random/keys/original layout", _original, [keys], tolerance=None, dtypes=NEEDED)
@@ -36,7 +34,18 @@ def cases() -> Iterator[Case]:
         )
 
 
-def _sampler(number: int, stored: dict[str, Any]) -> Iterator[Case]:
+def _samplers() -> Iterator[Case]:
+    """Each call at once with the first seed, and compiled with one in turn: another seed is the same program."""
+    of_seed: dict[int, list[tuple[int, dict[str, Any]]]] = {}
+    for number, stored in enumerate(vectors()):
+        of_seed.setdefault(stored["seed"], []).append((number, stored))
+    seeds = sorted(of_seed)
+    for turn, calls in enumerate(zip(*(of_seed[seed] for seed in seeds), strict=True)):
+        yield _sampler(*calls[seeds.index(0)], jit=False)
+        yield _sampler(*calls[turn % len(seeds)], jit=True)
+
+
+def _sampler(number: int, stored: dict[str, Any], jit: bool) -> Case:
     words = np.array([0, stored["seed"] & 0xFFFFFFFF], np.uint32)
     needed = NEEDED | {stored["dtype"]} | ({stored["dtype_arg"]} if stored.get("dtype_arg") else set())
 
@@ -44,17 +53,16 @@ def _sampler(number: int, stored: dict[str, Any]) -> Iterator[Case]:
         return SAMPLERS[stored["fn"]](random.wrap_key_data(key) if number % 2 else key, stored)
 
     judge: Callable[[Any], None] = lambda found: check(stored, found[0])  # noqa: E731
-    for jit in (False, True) if stored["seed"] == 0 else (True,):
-        yield ProgramCase(
-            f"random/{stored['fn']}/{number}/{'jit' if jit else 'eager'}",
-            ALL if jit else AT_ONCE,
-            needed,
-            cell=("random", stored["dtype"]),
-            fun=sampler,
-            args=(words,),
-            judge=judge,
-            jit=jit,
-        )
+    return ProgramCase(
+        f"random/{stored['fn']}/{number}/{'jit' if jit else 'eager'}",
+        ALL if jit else AT_ONCE,
+        needed,
+        cell=("random", stored["dtype"]),
+        fun=sampler,
+        args=(words,),
+        judge=judge,
+        jit=jit,
+    )
 
 
 def _typed_and_raw(words: Any) -> list[Any]:
