@@ -14,8 +14,8 @@ from cotan.ir.program import BranchStep, LoopStep, Program
 from cotan_opencl.driver import Memory
 
 if TYPE_CHECKING:
+    from cotan.compiler.c.commands import Frame
     from cotan_opencl.executable import Action, Loaded, Loader, State
-    from cotan_opencl.program import Frame
 
 Place = tuple[Any, int]
 

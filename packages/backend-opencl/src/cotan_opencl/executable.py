@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from cotan.backend import Executable, LoweringTable
+from cotan.compiler.c.commands import Branch, Copy, Frame, HostCall, Launch, Loop, Target, write
 from cotan.ir.avals import ShapedArray
 from cotan.ir.program import Program
 from cotan_opencl import control
 from cotan_opencl.driver import Memory, Queue
+from cotan_opencl.language import opencl, prelude
 from cotan_opencl.memory import Loan, OpenclBuffer, is_exclusive
-from cotan_opencl.program import Branch, Copy, Frame, HostCall, Launch, Loop, Target, write
 
 
 class State:
@@ -241,8 +242,10 @@ class OpenclExecutable(Executable):
         for buffer in program.buffers:
             if isinstance(buffer.aval.dtype, np.dtype):
                 device.check(buffer.aval.dtype)
-        target = Target(device.schedule, found.doubles, found.shared, found.units, any_size)
+        language = opencl(found.doubles)
+        target = Target("opencl", language, device.schedule, found.shared, found.units, any_size)
         frame, text = write(program, table, target)
+        text = f"{prelude(text, found.doubles)}\n{text}" if text else ""
         self.name, self.device, self._text = program.name, device, text
         self._workspace = frame.peak
         self._inputs = program.inputs

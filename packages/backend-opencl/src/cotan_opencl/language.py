@@ -76,7 +76,7 @@ def opencl(doubles: bool) -> Language:
         "",
         types=_TYPES,
         vectors=True,
-        kernel="__kernel void",
+        kernel="__kernel __attribute__((reqd_work_group_size({items}, 1, 1))) void",
         memory="__global",
         local="__local",
         item="get_global_id(0)",

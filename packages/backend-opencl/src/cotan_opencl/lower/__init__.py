@@ -1,7 +1,7 @@
 """What OpenCL devices do otherwise than by kernels of core: one module per family, with the stem of core's file.
 
-A rule of kind ``library`` is ``rule(writer, step)`` and adds commands to a program (``program.Writer``); its attribute
-``wants(eqn)``, if it has one, leaves small problems to loops.
+A rule of kind ``library`` is ``rule(writer, step)`` and adds commands to a program (``cotan.compiler.c.commands``); its
+attribute ``wants(eqn)``, if it has one, leaves small problems to loops.
 """
 
 from __future__ import annotations

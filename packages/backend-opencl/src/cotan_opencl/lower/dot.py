@@ -19,7 +19,7 @@ from cotan.ir.avals import shaped
 from cotan.ir.program import LibraryStep
 
 if TYPE_CHECKING:
-    from cotan_opencl.program import Writer
+    from cotan.compiler.c.commands import Writer
 
 _NAMES = {"float32": "float", "float64": "double", "float16": "half", "bfloat16": "bfloat"}
 _SMALL = 1 << 15

@@ -8,7 +8,7 @@ from cotan.backend import LoweringTable
 from cotan.ir.program import LibraryStep
 
 if TYPE_CHECKING:
-    from cotan_opencl.program import Writer
+    from cotan.compiler.c.commands import Writer
 
 
 def write(writer: Writer, step: LibraryStep) -> None:

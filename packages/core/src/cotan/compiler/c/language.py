@@ -26,7 +26,8 @@ class Language:
       prelude: text in front of every program. It must define the functions named ``cotan_...`` that are used below.
       types: name of a dtype -> type in memory.
       vectors: whether there are OpenCL C's vector types and the built-in functions on them.
-      kernel: what stands before the name of a function that can be launched; ``function``: before other ones.
+      kernel: what stands before the name of a function that is launched by groups of ``{items}``; ``function``: before
+        other ones.
       memory: the qualifier of pointers to operands; ``local``: of memory that a group of work items shares.
       restrict: the qualifier of pointers to memory that nothing else points to.
       item: the number of the work item, among all; ``group``, ``local_item``: its group, and its number there.

@@ -1,4 +1,4 @@
-"""A Program as commands for a queue and one text with all kernels. Imports no driver, loads nothing.
+"""A Program as commands for a device's queue, and one text with all kernels, in any language like C. Knows no device.
 
 An operand of a kernel is a pointer and an offset in elements, so that temporaries are parts of one workspace, and loops
 walk over slices, without a sub-buffer for each. Parts of loops and branches are frames of their own.
@@ -15,14 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from cotan.backend import LoweringTable
-from cotan.compiler.c import KernelText, Schedule, loops, print_kernel
+from cotan.backend.lowering import LoweringTable
+from cotan.compiler.c import loops
+from cotan.compiler.c.language import Language
+from cotan.compiler.c.printer import KernelText, print_kernel
+from cotan.compiler.c.schedule import Schedule
 from cotan.config import config
 from cotan.errors import UnsupportedError
 from cotan.ir.avals import ShapedArray, shaped
 from cotan.ir.primitive import effects
 from cotan.ir.program import BranchStep, CopyStep, HostStep, KernelStep, LibraryStep, LoopStep, Program
-from cotan_opencl.language import opencl, prelude
 
 _ALIGNMENT = 128
 _ITEM_SECONDS = 15e-6
@@ -31,20 +33,23 @@ _ITEMS_PER_UNIT = 8
 """Items for each compute unit of a CPU, so that a slow one does not hold up the others."""
 _GROUP = 128
 """Items of a group, where items work alone on a GPU."""
-_ALONE = "__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void"
-_COPY = """static inline void cotan_copy(__global uchar *to, __global const uchar *from, const long bytes) {
-  if (to != from) for (long i = 0; i < bytes; i++) to[i] = from[i];
-}
-"""
 _SECONDS_PER_FLOP, _SECONDS_PER_BYTE = 0.2e-9, 1 / 8e9
 
 
 @dataclass(frozen=True)
 class Target:
-    """What code is made for."""
+    """What code is made for.
 
+    Attributes:
+      backend: its name, for messages; ``language``: that of its kernels; ``schedule``: how they are divided.
+      shared: whether the device's memory is the host's, so that steps on the host are cheap.
+      units: how many items run at the same time, where items are threads.
+      any_size: whether the text serves all sizes.
+    """
+
+    backend: str
+    language: Language
     schedule: Schedule
-    doubles: bool
     shared: bool
     units: int
     any_size: bool = False
@@ -145,7 +150,7 @@ class Writer:
     def __init__(self, program: Program, table: LoweringTable, target: Target) -> None:
         self.program = program
         self.target = target
-        self.language = opencl(target.doubles)
+        self.language = target.language
         self._table = table
         self._functions: dict[str, str] = {}
         self._names: dict[str, str] = {}
@@ -197,10 +202,16 @@ class Writer:
         """Launch one item of a kernel with that body (see ``cotan.compiler.c.loops.Host``)."""
         operands = (*operands, self.workspace(shaped((nbytes,), np.dtype(np.uint8))))
         self._loops += 1
-        parameters = ", ".join(f"__global uchar *b{k}, const long o{k}" for k in range(len(operands)))
-        pointers = [f"  __global uchar *{name} = b{k} + o{k};" for k, name in enumerate((*names, "w"))]
-        self.define(_COPY)
-        self.define(f"{_ALONE} loop{self._loops}({parameters}) {{\n" + "\n".join([*pointers, *body]) + "\n}\n")
+        language = self.language
+        byte, long = f"{language.memory} {language.types['uint8']}", language.types["int64"]
+        parameters = ", ".join(f"{byte} *b{k}, const {long} o{k}" for k in range(len(operands)))
+        pointers = [f"  {byte} *{name} = b{k} + o{k};" for k, name in enumerate((*names, "w"))]
+        self.define(
+            f"{language.function} cotan_copy({byte} *to, {byte} const *from, const {long} bytes) {{\n"
+            f"  if (to != from) for ({long} i = 0; i < bytes; i++) to[i] = from[i];\n}}\n"
+        )
+        head = language.kernel.format(items=1)
+        self.define(f"{head} loop{self._loops}({parameters}) {{\n" + "\n".join([*pointers, *body]) + "\n}\n")
         self.launch(f"loop{self._loops}", operands, (), (1,), (1,), bytewise=True)
 
     def host(self, step: LibraryStep | HostStep, function: Callable[..., Any] | None = None) -> None:
@@ -213,7 +224,7 @@ class Writer:
         rule = effects.get(primitive)
         if not self.target.shared and not config.host_fallback and (rule is None or not rule(**step.params)):
             raise UnsupportedError(
-                "opencl",
+                self.target.backend,
                 f"`{primitive}` on this device, whose memory is not the host's",
                 hint="Set config.host_fallback to do it on the host, with copies there and back",
             )
@@ -230,10 +241,9 @@ class Writer:
         return Frame(program, [b.aval for b in program.buffers], places, end, end, consts=dict(program.consts))
 
     def write(self) -> tuple[Frame, str]:
-        """The commands and the text."""
+        """The commands and the text, without the language's prelude."""
         self._steps(self.program)
-        text = "\n".join(self._functions.values())
-        return self.frame, f"{prelude(text, self.target.doubles)}\n{text}" if text else ""
+        return self.frame, "\n".join(self._functions.values())
 
     def _steps(self, program: Program) -> None:
         for step in program.steps:
@@ -286,7 +296,7 @@ class Writer:
         if printed.units == 0:
             return
         name = self._named(printed)
-        index = np.int64 if printed.index == "long" else np.int32
+        index = np.int64 if printed.index == self.language.types["int64"] else np.int32
         scalars = [index(value).tobytes() for value in printed.sizes]
         if printed.group:
             items, group = printed.units * printed.group, printed.group
@@ -321,25 +331,25 @@ class Writer:
         if name is not None:
             return name
         name = self._names[body] = f"k{len(self._names)}"
+        language, kind = self.language, printed.index
+        long = language.types["int64"]
         bases = [
-            f"{pointer.rsplit(' ', 1)[0].removesuffix(' restrict')} b{k}, const long o{k}"
+            f"{pointer.rsplit(' ', 1)[0].removesuffix(f' {language.restrict}')} b{k}, const {long} o{k}"
             for k, pointer in enumerate(printed.pointers)
         ]
-        sizes = [f"const {printed.index} n{k}" for k in range(len(printed.sizes))]
+        sizes = [f"const {kind} n{k}" for k in range(len(printed.sizes))]
         places = [f"b{k} + o{k}" for k in range(len(bases))]
         if printed.group:
-            head = f"__kernel __attribute__((reqd_work_group_size({printed.group}, 1, 1))) void {name}"
+            head = language.kernel.format(items=printed.group)
             lines = "".join(f"  {p} = {place};\n" for p, place in zip(printed.pointers, places, strict=True))
-            self.define(f"{head}({', '.join([*bases, *sizes])}) {{\n{lines}{printed.body}}}\n")
+            self.define(f"{head} {name}({', '.join([*bases, *sizes])}) {{\n{lines}{printed.body}}}\n")
             return name
         part = self.function(printed)
-        size = _GROUP if self.target.schedule.group else 1
-        kind = printed.index
+        head = language.kernel.format(items=_GROUP if self.target.schedule.group else 1)
         arguments = ", ".join([*places, *(f"n{k}" for k in range(len(sizes))), "begin", "end"])
         self.define(
-            f"__kernel __attribute__((reqd_work_group_size({size}, 1, 1))) void {name}"
-            f"({', '.join([*bases, *sizes, f'const {kind} units', f'const {kind} chunk'])}) {{\n"
-            f"  const {kind} begin = ({kind})get_global_id(0) * chunk;\n"
+            f"{head} {name}({', '.join([*bases, *sizes, f'const {kind} units', f'const {kind} chunk'])}) {{\n"
+            f"  const {kind} begin = ({kind}){language.item} * chunk;\n"
             f"  const {kind} end = begin + chunk < units ? begin + chunk : units;\n"
             f"  if (begin < end) {part}({arguments});\n}}\n"
         )

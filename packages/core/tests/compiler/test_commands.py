@@ -1,0 +1,103 @@
+"""Programs as commands: written in C, built by the system's compiler, and run one item after the other."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from compiler.c_harness import COMPILER, compiled
+
+from cotan import lax
+from cotan import numpy as cnp
+from cotan.backend import LoweringTable
+from cotan.compiler import compile_to_program
+from cotan.compiler.c import C99, SERIAL
+from cotan.compiler.c.commands import Copy, Frame, HostCall, Launch, Target, write
+from cotan.errors import UnsupportedError
+from cotan.ir.avals import get_aval
+from cotan.primitives.sort import sort_p
+from cotan.transforms.stage import stage_closed
+
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler on this machine")
+ITEM_BY_ITEM = replace(C99, item="item")
+
+
+def written(function: Any, *args: Any, shared: bool = True) -> tuple[Frame, str]:
+    table = LoweringTable("toy")
+    table.rule("library", sort_p)(lambda writer, step: writer.host(step))
+    closed = stage_closed(lambda *xs: list(function(*xs)), [get_aval(x) for x in args], name="toy")
+    program = compile_to_program(closed, supports_library=table.library)
+    return write(program, table, Target("toy", ITEM_BY_ITEM, SERIAL, shared, units=4))
+
+
+def run(frame: Frame, text: str, *args: np.ndarray) -> list[np.ndarray]:
+    """The results of a program whose loops are all one launch."""
+    library = compiled(f"{C99.prelude}\nint64_t item;\n{text}")
+    item = ctypes.c_int64.in_dll(library, "item")
+    arena = np.zeros(frame.peak + 1, np.uint8)
+    buffers: dict[int, np.ndarray] = dict(zip(frame.program.inputs, (x.copy() for x in args), strict=True))
+    for number, aval in enumerate(frame.avals):
+        if number in frame.places:
+            at = frame.places[number]
+            buffers[number] = arena[at : at + aval.nbytes].view(aval.dtype).reshape(aval.shape)
+        elif number not in buffers:
+            buffers[number] = np.array(np.broadcast_to(frame.consts.get(number, 0), aval.shape), aval.dtype)
+    for command in frame.commands:
+        if isinstance(command, Launch):
+            words: list[Any] = []
+            for number, _ in command.operands:
+                words += [ctypes.c_void_p(buffers[number].ctypes.data), ctypes.c_int64(0)]
+            words += [ctypes.c_int32.from_buffer_copy(value) for value in command.scalars]
+            for k in range(command.items[0]):
+                item.value = k
+                getattr(library, command.kernel)(*words)
+        elif isinstance(command, Copy):
+            buffers[command.target][...] = buffers[command.source]
+        else:
+            assert isinstance(command, HostCall)
+            found = command.function(*(buffers[n] for n in command.operands), **command.params)
+            for number, value in zip(command.results, found if command.multiple else [found], strict=True):
+                buffers[number][...] = value
+    return [buffers[n] for n in frame.program.outputs]
+
+
+def test_kernels_are_shared_among_items():
+    x = np.random.default_rng(0).standard_normal((600, 700)).astype(np.float32)
+    frame, text = written(lambda x: [cnp.sum(cnp.exp(x) * 2, 1)], x)
+    [launch] = frame.commands
+    assert launch.items[0] > 1
+    np.testing.assert_allclose(run(frame, text, x)[0], np.sum(np.exp(x) * 2, 1), rtol=1e-5)
+
+
+def test_loops_of_little_work_are_one_launch():
+    x = np.linspace(-1, 1, 50, dtype=np.float32)
+
+    def step(carry, a):
+        return lax.cond(a > 0, lambda c: c * a, lambda c: c + 1, carry), carry - a
+
+    def function(x):
+        count = lax.while_loop(lambda n: n < 40, lambda n: 2 * n + 1, 1)
+        return [*lax.scan(step, cnp.float32(0), x, reverse=True), count]
+
+    wanted, carry = [], np.float32(0)
+    for a in x[::-1]:
+        wanted.append(carry - a)
+        carry = carry * a if a > 0 else carry + 1
+    frame, text = written(function, x)
+    assert all(isinstance(command, Launch) for command in frame.commands)
+    last, rows, count = run(frame, text, x)
+    np.testing.assert_allclose(rows, wanted[::-1], rtol=1e-5)
+    np.testing.assert_allclose(last, carry, rtol=1e-5)
+    assert count == 63
+
+
+def test_steps_on_the_host():
+    x = np.random.default_rng(0).standard_normal(70).astype(np.float32)
+    frame, text = written(lambda x: [cnp.sort(x * 2) + 1], x)
+    assert [type(command) for command in frame.commands] == [Launch, HostCall, Launch]
+    np.testing.assert_allclose(run(frame, text, x)[0], np.sort(x * 2) + 1, rtol=1e-6)
+    with pytest.raises(UnsupportedError, match=r"toy.*`sort` on this device.*not the host's"):
+        written(lambda x: [cnp.sort(x)], x, shared=False)
