@@ -62,10 +62,24 @@ static inline floatN __attribute__((overloadable)) cotan_exp(floatN x) {
 }
 """
 """e**x for float: 2**n * e**r, where |r| <= log(2) / 2 and e**r = 1 + r + r**2 q(r)."""
+_ERF = """
+static inline TYPE __attribute__((overloadable)) cotan_erf(TYPE x) {
+#ifdef cl_intel_vec_len_hint
+  return fabs(x) < (TYPE)0.5f ? erf(x) : copysign((TYPE)1 - erfc(fabs(x)), x);
+#else
+  return erf(x);
+#endif
+}
+"""
+"""Intel's erf is 4 ulps off near 1, its erfc is not."""
 _INTEGERS = (("char", "uint"), ("short", "uint"), ("int", "uint"), ("long", "ulong"))
 
 
 _WIDTHS = ("", "2", "4", "8", "16")
+_NO_LANES_OF_ITEMS = """#ifdef cl_intel_vec_len_hint
+#define reqd_work_group_size(x, y, z) reqd_work_group_size(x, y, z), intel_vec_len_hint(1)
+#endif"""
+"""Intel's compiler for CPUs would make lanes of 16 items, though a group has one; of some kernels it crashes then."""
 
 
 @functools.cache
@@ -89,7 +103,7 @@ def opencl(doubles: bool) -> Language:
         # Of PoCL's own vload the compiler makes loads and stores on the stack.
         vector_load="(*({memory} const any_{type}{lanes} *){pointer})",
         vector_store="*({memory} any_{type}{lanes} *){pointer} = {x}",
-        names={"popcount": "popcount", "clz": "clz", "tanh": "cotan_tanh", "exp": "cotan_exp"},
+        names={"popcount": "popcount", "clz": "clz", "tanh": "cotan_tanh", "exp": "cotan_exp", "erf": "cotan_erf"},
         lanewise=frozenset({"digamma"}),
     )
 
@@ -98,7 +112,7 @@ def prelude(text: str, doubles: bool) -> str:
     """What stands in front of a program's ``text``: of our types and functions those that it names."""
     reals = ("float", "double") if doubles else ("float",)
     parts = ["#pragma OPENCL EXTENSION cl_khr_fp64 : enable"] if doubles else []
-    parts.append("#pragma OPENCL FP_CONTRACT OFF")
+    parts += ["#pragma OPENCL FP_CONTRACT OFF", _NO_LANES_OF_ITEMS]
     for vector in sorted(set(re.findall(r"\bany_([a-z]+[0-9]+)\b", text))):
         size = _SIZES[vector.rstrip("0123456789")]
         parts.append(f"typedef {vector} __attribute__((aligned({size}))) any_{vector};")
@@ -110,6 +124,8 @@ def prelude(text: str, doubles: bool) -> str:
     if "cotan_tanh(" in text:
         for real, limit in zip(reals, ("9.1f", "19.1"), strict=False):
             parts.extend(_TANH.replace("TYPE", real + lanes).replace("LIMIT", limit) for lanes in _WIDTHS)
+    if "cotan_erf(" in text:
+        parts.extend(_ERF.replace("TYPE", real + lanes) for real in reals for lanes in _WIDTHS)
     if "cotan_exp(" in text:
         parts.extend(_EXP.replace("N", lanes) for lanes in _WIDTHS)
         for lanes in _WIDTHS if doubles else ():
