@@ -183,7 +183,7 @@ def test_a_platform_that_fails(monkeypatch, device):
     import pyopencl
 
     class Platform:
-        name = "Acme"
+        name, version = "Acme", "Acme 1"
 
         def get_devices(self):
             raise pyopencl.LogicError("clGetDeviceIDs failed: OUT_OF_HOST_MEMORY")
@@ -195,6 +195,8 @@ def test_a_platform_that_fails(monkeypatch, device):
     configured = driver.configured_devices()
     assert configured.devices
     assert "Acme" in configured.notes[0]
+    with config.override(opencl_platform="of nobody"):
+        assert "no device of a platform named 'of nobody'; platforms: " in unavailable(monkeypatch)
 
 
 def test_no_float64(device, monkeypatch):

@@ -102,7 +102,7 @@ def _all_devices() -> tuple[list[Found], str, list[str]]:
         name = "a platform"
         try:
             name = platform.name.strip()
-            if wanted not in name.lower():
+            if wanted not in f"{name} {platform.version}".lower():
                 continue
             devices.extend(map(_found, platform.get_devices()))
             versions.append(platform.version.strip())
