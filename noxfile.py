@@ -68,11 +68,29 @@ def threads(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-q", "packages/core/tests/runtime/test_threads.py", env=env)
 
 
-# What each session of the conformance kit needs: (its backend's name, package, extra arguments, environment).
+OPENCL = "./packages/backend-opencl"
+# Intel's runtime is a package, but the entry in it by which OpenCL would find it names another folder.
+INTEL = {"OCL_ICD_VENDORS": "{prefix}/lib/libintelocl.so"}
+# What each session of the conformance kit needs: (its backend's name, package, extra arguments, environment;
+# {prefix} is the session's own).
 CONFORMANCE = {
     "cpu": ("cpu", "./packages/backend-cpu", [], {}),
     "cpu-4": ("cpu", "./packages/backend-cpu", ["--device", "3"], {"COTAN_NUM_CPU_DEVICES": "4"}),
     "cpu-8": ("cpu", "./packages/backend-cpu", ["--device", "7"], {"COTAN_NUM_CPU_DEVICES": "8"}),
+    "opencl-pocl": ("opencl", f"{OPENCL}[pocl]", [], {}),
+    "opencl-pocl-4": (
+        "opencl",
+        f"{OPENCL}[pocl]",
+        ["--device", "3"],
+        {"POCL_DEVICES": "pthread pthread pthread pthread"},
+    ),
+    "opencl-intel": ("opencl", f"{OPENCL}[intel]", [], INTEL),
+    "opencl-intel-4": (
+        "opencl",
+        f"{OPENCL}[intel]",
+        ["--device", "3"],
+        {**INTEL, "COTAN_NUM_OPENCL_DEVICES": "4"},
+    ),
     "xla": (
         "xla",
         "./packages/backend-xla-tpu",
@@ -92,7 +110,8 @@ def conformance(session: nox.Session, backend: str) -> None:
     name, package, arguments, env = CONFORMANCE[backend]
     session.install("./packages/core[testing]", package)
     command = ["python", "-m", "cotan.testing.conformance", "--backend", name, *arguments, *session.posargs]
-    session.run(*command, env={"OPENBLAS_NUM_THREADS": "1", **env})
+    places = {key: value.format(prefix=session.virtualenv.location) for key, value in env.items()}
+    session.run(*command, env={"OPENBLAS_NUM_THREADS": "1", **places})
 
 
 @nox.session
