@@ -33,10 +33,22 @@ from cotan.structural import broadcast_in_dim, convert_element_type, reduce_sum,
 FLOAT = np.dtype(np.float64)
 I32 = np.dtype(np.int32)
 EXTENTS = (1, 2, 3, 5, 8)
+STEPS = (
+    "unary", "binary", "binary", "product", "choice", "reduction", "reduction", "position", "broadcast", "broadcast",
+    "back", "permute", "flatten", "split", "part", "backwards", "padded", "joined", "running", "window", "update",
+    "rows", "scattered", "multiplied",
+)  # fmt: skip
+"""What a program is drawn from: names of methods of ``Builder``."""
 
 
 class Builder:
-    """Draws one operation after the other on the values there are."""
+    """Draws one operation after the other on the values there are.
+
+    Attributes:
+      steps: names of the methods that it draws from.
+    """
+
+    steps: tuple[str, ...] = STEPS
 
     def __init__(self, random: Random, values: list[Any]) -> None:
         self.random = random
@@ -54,7 +66,7 @@ class Builder:
 
     def step(self) -> None:
         x = self.pick()
-        out = getattr(self, self.choose(STEPS))(x)
+        out = getattr(self, self.choose(self.steps))(x)
         if out is not None and out.size <= 400:
             self.values.append(out)
 
@@ -185,13 +197,6 @@ class Builder:
         return arithmetic.mul(dot.dot_general(x, y, (((1,), (1,)), ((), ()))), 0.125)
 
 
-STEPS = (
-    "unary", "binary", "binary", "product", "choice", "reduction", "reduction", "position", "broadcast", "broadcast",
-    "back", "permute", "flatten", "split", "part", "backwards", "padded", "joined", "running", "window", "update",
-    "rows", "scattered", "multiplied",
-)  # fmt: skip
-
-
 @dataclass(frozen=True)
 class Drawn:
     """A program with arguments for it. ``fun`` draws anew each time: trace it once."""
@@ -202,14 +207,14 @@ class Drawn:
     with_library: bool
 
 
-def random_program(random: Random, count: int) -> Drawn:
-    """A program of about ``count`` operations."""
+def random_program(random: Random, count: int, kind: type[Builder] = Builder) -> Drawn:
+    """A program of about ``count`` operations, of those that ``kind`` draws."""
     rng = np.random.default_rng(random.randrange(1000))
     shapes = [tuple(random.choice(EXTENTS) for _ in range(random.randrange(4))) for _ in range(random.randrange(1, 4))]
     args = [rng.normal(size=s).astype(FLOAT) for s in shapes]
 
     def fun(*xs: Any) -> list[Any]:
-        builder = Builder(random, list(xs))
+        builder = kind(random, list(xs))
         for _ in range(count):
             builder.step()
         results = [v for v in builder.values[len(xs) :] if random.random() < 0.25]
