@@ -119,6 +119,28 @@ def test_a_batch_that_cannot_be_built_falls_back_to_single_programs():
     assert "cannot be traced" in runner.outcome(bad).message
 
 
+def test_what_is_expected_to_fail_is_compiled_by_itself():
+    """So that its outcome does not depend on what else is in its batch, nor theirs on it."""
+    sizes = []
+
+    class Counting(ReferenceBackend):
+        def compile(self, program, options):
+            sizes.append(len(program.jaxpr.outvars))
+            return super().compile(program, options)
+
+    cases = [
+        ProgramCase(
+            f"a/b/{k}", fun=lambda x: x + 1, args=(np.ones(k, np.float32),), wanted=lambda: [np.zeros(1)], jit=True
+        )
+        for k in (1, 2, 3)
+    ]
+    runner = Runner(subject(Counting("program")), cases, apart=lambda case: case.name == "a/b/2")
+    runner.outcome(cases[1])
+    assert sizes == [1]
+    runner.outcome(cases[0])
+    assert sizes[1] == 2
+
+
 def test_the_command(tmp_path, capsys):
     table = tmp_path / "table.md"
     assert main(["--backend", "cpu", "--only", "types/moved", "--report", str(table)]) == 0

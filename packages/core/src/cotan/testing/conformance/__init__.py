@@ -69,8 +69,8 @@ def run(
       BackendUnavailableError: there is no such backend. ValueError: it does not claim the level, or a bad entry.
     """
     tested = subject(backend, level, device)
-    runner = Runner(tested, chosen(only), batch)
     known = Expected(read(expected), tested)
+    runner = Runner(tested, chosen(only), batch, known.lists)
     outcomes = {}
     for case in runner.cases:
         outcomes[case] = known.judge(case, runner.outcome(case))

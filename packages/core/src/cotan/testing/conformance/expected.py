@@ -45,6 +45,10 @@ class Expected:
         """Why ``case`` is expected to fail; None if it is not."""
         return next((entry.reason for entry in self.entries if fnmatchcase(case.name, entry.case)), None)
 
+    def lists(self, case: Case) -> bool:
+        """Whether ``case`` is expected to fail."""
+        return self.reason(case) is not None
+
     def judge(self, case: Case, outcome: Outcome) -> Outcome:
         """The outcome in the light of what is expected: 'expected' for a failure that was."""
         reason = self.reason(case)

@@ -7,7 +7,7 @@ Knows neither pytest nor the command line.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import RLock
 from typing import Any
@@ -49,9 +49,13 @@ class Runner:
       subject: the backend.
       cases: those that are run; the ones at other levels, and those that stand in for others, are left out.
       batch: how many programs are compiled as one. The more, the fewer programs are built.
+      apart: which cases are always compiled by themselves: failures that are expected, which must neither make a batch
+        fail nor depend on what else is in it.
     """
 
-    def __init__(self, subject: Subject, cases: Iterable[Case], batch: int = BATCH) -> None:
+    def __init__(
+        self, subject: Subject, cases: Iterable[Case], batch: int = BATCH, apart: Callable[[Case], bool] | None = None
+    ) -> None:
         self.subject = subject
         self.cases = [case for case in cases if case.levels & subject.levels and not self._stood_for(case)]
         self._outcomes: dict[Case, Outcome] = {}
@@ -59,7 +63,7 @@ class Runner:
         self._batch_of: dict[Case, list[ProgramCase]] = {}
         for wide in (False, True):
             together = [c for c in self.cases if isinstance(c, ProgramCase) and c.jit and c.x64 == wide]
-            certain = [c for c in together if self._must_run(c)]
+            certain = [c for c in together if self._must_run(c) and not (apart and apart(c))]
             for start in range(0, len(certain), batch):
                 part = certain[start : start + batch]
                 self._batch_of.update(dict.fromkeys(part, part))

@@ -35,7 +35,8 @@ __all__ = [
 def _prepared(module: ModuleType) -> tuple[Runner, Expected]:
     tested = subject(module.BACKEND, getattr(module, "LEVEL", None), getattr(module, "DEVICE", 0))
     file = Path(str(module.__file__)).with_name("expected_failures.toml")
-    return Runner(tested, all_cases(), getattr(module, "BATCH", _BATCH)), Expected(read(file), tested)
+    known = Expected(read(file), tested)
+    return Runner(tested, all_cases(), getattr(module, "BATCH", _BATCH), known.lists), known
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
