@@ -138,6 +138,9 @@ def _flag(name: str, default: Any, check: Check, doc: str, *, traced: bool = Fal
 
 _PRECISIONS = (None, "default", "high", "highest", "bfloat16", "tensorfloat32", "float32")
 
+_GUARDS = (None, "allow", "log", "disallow", "log_explicit", "disallow_explicit")
+_EFFORTS = ("UNKNOWN", "O0", "O1", "O2", "O3")
+
 _FILTERING = ("auto", "off", "tracebackhide", "remove_frames", "quiet_remove_frames")
 
 flags: dict[str, Flag] = {
@@ -191,6 +194,28 @@ flags: dict[str, Flag] = {
         _flag("enable_compilation_cache", True, _boolean, "Whether that directory is used."),
         _flag("persistent_cache_min_compile_time_secs", 0.0, _seconds, "What compiles faster than this is not kept "
               "there.", parse=_parse_seconds),
+        _flag("transfer_guard", None, _choice(*_GUARDS), "What becomes of transfers between host and devices: allowed, "
+              "logged or refused where they are implicit (log, disallow), or where device_put and device_get ask for "
+              "them as well (log_explicit, disallow_explicit). None: allowed."),
+        _flag("transfer_guard_host_to_device", None, _choice(*_GUARDS), "The same for transfers from the host; None: "
+              "as transfer_guard says."),
+        _flag("transfer_guard_device_to_device", None, _choice(*_GUARDS), "The same for transfers between devices."),
+        _flag("transfer_guard_device_to_host", None, _choice(*_GUARDS), "The same for transfers to the host, of memory "
+              "that it does not share."),
+        _flag("softmax_custom_jvp", False, _boolean, "Differentiate nn.softmax by a rule of its own, which keeps the "
+              "result alone, not what it was computed from.", traced=True),
+        _flag("legacy_prng_key", "allow", _choice("allow", "warn", "error"), "What happens when a random function gets "
+              "a raw key, an array uint32, instead of one from random.key.", traced=True),
+        _flag("enable_custom_prng", False, _boolean, "Whether random.PRNGKey makes typed keys, as random.key does."),
+        _flag("pprint_use_color", True, _boolean, "Whether notebooks and IPython show programs in colours."),
+        _flag("cpu_collectives_implementation", "gloo", _choice("gloo", "none"), "By what the processes of a run with "
+              "XLA's CPU client exchange arrays; other backends know one way, or none."),
+        _flag("optimization_level", "UNKNOWN", _choice(*_EFFORTS), "How hard XLA tries to make programs fast; without "
+              "effect on other backends."),
+        _flag("memory_fitting_level", "O2", _choice(*_EFFORTS), "How hard XLA tries to make programs fit into memory; "
+              "without effect on other backends."),
+        _flag("use_shardy_partitioner", True, _boolean, "Accepted: programs over several devices are divided by Shardy "
+              "wherever a backend leaves that to XLA."),
         _flag("host_fallback", False, _boolean, "Run primitives that a backend lacks on the host, by NumPy."),
     )
 }  # fmt: skip
@@ -278,11 +303,25 @@ class Config(threading.local):
     compilation_cache_dir: str | None
     enable_compilation_cache: bool
     persistent_cache_min_compile_time_secs: float
+    transfer_guard: str | None
+    transfer_guard_host_to_device: str | None
+    transfer_guard_device_to_device: str | None
+    transfer_guard_device_to_host: str | None
+    softmax_custom_jvp: bool
+    legacy_prng_key: Literal["allow", "warn", "error"]
+    enable_custom_prng: bool
+    pprint_use_color: bool
+    cpu_collectives_implementation: Literal["gloo", "none"]
+    optimization_level: str
+    memory_fitting_level: str
+    use_shardy_partitioner: bool
     host_fallback: bool
     plain_dispatch: bool
     """Whether nothing asks operations for more than to run where their operands are (see ``_DISPATCH``). Derived."""
     key: tuple[Hashable, ...]
     """What ``trace_key()`` returns, for the road where a method call would show. Derived."""
+    numbers: tuple[bool, bool]
+    """Under which flags a number on a device may stand for an equal one: 64 bits, and guarded transfers. Derived."""
 
     def trace_key(self) -> Hashable:
         """The values, on this thread, of the flags on which a traced function may depend."""
@@ -369,13 +408,16 @@ def _key_of(local: dict[str, Any]) -> tuple[Hashable, ...]:
 
 
 # Flags that every operation would have to read; one derived attribute says whether all have their defaults.
-_DISPATCH = ("default_device", "debug_nans", "debug_infs", "record_runs")
-_DERIVED = ("key", "plain_dispatch")
+_TRANSFERS = tuple(name for name in flags if name.startswith("transfer_guard"))
+_DISPATCH = ("default_device", "debug_nans", "debug_infs", "record_runs", *_TRANSFERS)
+_DERIVED = ("key", "plain_dispatch", "numbers")
 
 
-def _derive(local: dict[str, Any]) -> tuple[tuple[Hashable, ...], bool]:
-    plain = not any(local[name] if name in local else getattr(Config, name) for name in _DISPATCH)
-    return _key_of(local), plain
+def _derive(local: dict[str, Any]) -> tuple[tuple[Hashable, ...], bool, tuple[bool, bool]]:
+    def read(name: str) -> Any:
+        return local[name] if name in local else getattr(Config, name)
+
+    return _key_of(local), not any(map(read, _DISPATCH)), (read("enable_x64"), any(map(read, _TRANSFERS)))
 
 
 def _refresh_key(local: dict[str, Any]) -> None:
@@ -390,7 +432,7 @@ def _refresh_key(local: dict[str, Any]) -> None:
 
 
 def _refresh_keys() -> None:
-    Config.key, Config.plain_dispatch = _derive({})
+    Config.key, Config.plain_dispatch, Config.numbers = _derive({})
     for local in overriding.values():
         local.update(zip(_DERIVED, _derive(local), strict=True))
 
@@ -484,3 +526,50 @@ def enable_checks(enable: bool = True) -> _Override:
 def check_tracer_leaks(enable: bool = True) -> _Override:
     """As ``checking_leaks``: a context manager under which a traced value that outlives its trace is an error."""
     return config.override(check_tracer_leaks=enable)
+
+
+def transfer_guard(new_val: str | None) -> _Override:
+    """A context manager that allows, logs or refuses transfers between host and devices, in all directions.
+
+    Args:
+      new_val: ``"allow"``; ``"log"`` or ``"disallow"`` for what is not asked for by device_put and device_get;
+        ``"log_explicit"`` or ``"disallow_explicit"`` for all transfers.
+
+    >>> import cotan, cotan.numpy as cnp, numpy as np
+    >>> x = cnp.arange(3.0)
+    >>> with cotan.transfer_guard("disallow"):
+    ...     y = x * cotan.device_put(np.float32(2))
+    >>> y
+    Array([0., 2., 4.], dtype=float32)
+    """
+    return config.override(**dict.fromkeys(_TRANSFERS, new_val))
+
+
+def transfer_guard_host_to_device(new_val: str | None) -> _Override:
+    """As ``transfer_guard``, for transfers from the host alone."""
+    return config.override(transfer_guard_host_to_device=new_val)
+
+
+def transfer_guard_device_to_device(new_val: str | None) -> _Override:
+    """As ``transfer_guard``, for transfers between devices alone."""
+    return config.override(transfer_guard_device_to_device=new_val)
+
+
+def transfer_guard_device_to_host(new_val: str | None) -> _Override:
+    """As ``transfer_guard``, for transfers to the host alone."""
+    return config.override(transfer_guard_device_to_host=new_val)
+
+
+def softmax_custom_jvp(new_val: bool = True) -> _Override:
+    """A context manager under which ``nn.softmax`` is differentiated by a rule of its own."""
+    return config.override(softmax_custom_jvp=new_val)
+
+
+def legacy_prng_key(new_val: str) -> _Override:
+    """A context manager that allows (``"allow"``), reports (``"warn"``) or refuses (``"error"``) raw random keys."""
+    return config.override(legacy_prng_key=new_val)
+
+
+def enable_custom_prng(new_val: bool = True) -> _Override:
+    """A context manager under which ``random.PRNGKey`` makes typed keys, as ``random.key`` does."""
+    return config.override(enable_custom_prng=new_val)

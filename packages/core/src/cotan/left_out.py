@@ -9,8 +9,6 @@ _REASONS: dict[str, dict[str, str]] = {
     "cotan": {
         **dict.fromkeys(("pmap", "shard_map"), _ONE_DEVICE),
         "lib": "there is no foreign compiler underneath; cotan.ffi calls other code",
-        "memory": "devices have one kind of memory here",
-        "transfer_guard": "arrays on the CPU are not transferred; device_put says explicitly where they go",
         **dict.fromkeys(("extend", "interpreters", "api_util"), "how programs are transformed inside is not public"),
     },
     "cotan.lax": {

@@ -141,6 +141,12 @@ class Jaxpr:
 
     __repr__ = __str__
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What IPython shows."""
+        from cotan.ir.printer import shown
+
+        printer.text(shown(self))
+
 
 class ClosedJaxpr:
     """A jaxpr with the values of its ``constvars``. Hashed by identity.
@@ -184,6 +190,10 @@ class ClosedJaxpr:
         return str(self.jaxpr)
 
     __repr__ = __str__
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What IPython shows."""
+        self.jaxpr._repr_pretty_(printer, cycle)
 
 
 _generation = 0

@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 
+from cotan.config import config
 from cotan.errors import scope_of
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 
@@ -65,6 +67,19 @@ def pretty(program: Jaxpr | ClosedJaxpr, indent: str = "") -> str:
     results = ", ".join(names(v) for v in jaxpr.outvars)
     lines.append(f"{indent}  in ({results}{',' if len(jaxpr.outvars) == 1 else ''}) }}")
     return "\n".join(lines)
+
+
+# Keywords are bold, types cyan, comments grey, as terminals understand it (ECMA-48).
+_COLOURS = {"word": "1", "type": "36", "comment": "90"}
+_TOKENS = re.compile(r"(?P<comment>#.*)|(?P<word>\b(?:lambda|let|in)\b)|(?<=:)(?P<type>[a-z]\w*(?:<\w+>)?\[[\d,]*\])")
+
+
+def shown(program: Jaxpr | ClosedJaxpr) -> str:
+    """The text of a program, in colours where the flag ``pprint_use_color`` says so."""
+    text = pretty(program)
+    if not config.pprint_use_color:
+        return text
+    return _TOKENS.sub(lambda found: f"\x1b[{_COLOURS[found.lastgroup or 'word']}m{found[0]}\x1b[0m", text)
 
 
 def _right(eqn: Eqn, names: _Names, indent: str) -> str:

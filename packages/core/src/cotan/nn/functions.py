@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 from cotan import dtypes, lax
 from cotan import numpy as cnp
+from cotan.api import custom_jvp
+from cotan.config import config
 from cotan.numpy.promotion import as_array
 
 Axis = int | tuple[int, ...] | None
@@ -197,14 +200,35 @@ def logmeanexp(x: Any, axis: Axis = None, where: Any = None, keepdims: bool = Fa
 
 
 def softmax(x: Any, axis: Axis = -1, where: Any = None) -> Any:
-    """exp(x) / sum(exp(x)) along ``axis``; elements outside of ``where`` count as absent and give 0."""
+    """exp(x) / sum(exp(x)) along ``axis``; elements outside of ``where`` count as absent and give 0.
+
+    With the flag ``softmax_custom_jvp`` its derivative is computed from the result alone.
+    """
     x = _inexact(x, "softmax")
+    if config.softmax_custom_jvp:
+        return _softmax_by_rule(x, axis if isinstance(axis, int) or axis is None else tuple(axis), where)
+    return _softmax(x, axis, where)
+
+
+def _softmax(x: Any, axis: Axis, where: Any) -> Any:
     kept = {} if where is None else {"where": where, "initial": -cnp.inf}
     shifted = x - cnp.max(lax.stop_gradient(x), axis=axis, keepdims=True, **kept)
     if where is not None:
         shifted = cnp.where(where, shifted, -cnp.inf)
     terms = cnp.exp(shifted)
     return terms / cnp.sum(terms, axis=axis, keepdims=True)
+
+
+@partial(custom_jvp, nondiff_argnums=(1,))
+def _softmax_by_rule(x: Any, axis: Axis, where: Any) -> Any:
+    return _softmax(x, axis, where)
+
+
+@_softmax_by_rule.defjvp
+def _softmax_jvp(axis: Axis, primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
+    y = _softmax_by_rule(primals[0], axis, primals[1])
+    moved = y * tangents[0]
+    return y, moved - y * cnp.sum(moved, axis=axis, keepdims=True)
 
 
 def log_softmax(x: Any, axis: Axis = -1, where: Any = None) -> Any:

@@ -25,6 +25,7 @@ from cotan.numpy.promotion import (
 )
 from cotan.runtime.array import Array
 from cotan.runtime.devices import as_device, device_put
+from cotan.runtime.dispatch import lift
 
 
 def _leaves(obj: Any) -> list[Any]:
@@ -73,7 +74,7 @@ def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
             if isinstance(obj, int) and not isinstance(obj, bool):
                 obj = dtypes.coerce_scalar(obj, "array")
             return lax.convert_element_type(obj, aval.dtype, weak_type=aval.weak_type)
-        return device_put(_to_numpy(obj, asked))
+        return lift(_to_numpy(obj, asked))
     if isinstance(obj, Tracer) or hasattr(obj, "aval"):
         return (
             obj if asked is None or (obj.dtype == asked and not obj.weak_type) else lax.convert_element_type(obj, asked)
@@ -90,14 +91,14 @@ def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
                 if leaves and all(isinstance(x, SCALARS) for x in leaves)
                 else None
             )
-        return device_put(_to_numpy(values, asked))
+        return lift(_to_numpy(values, asked))
     if isinstance(obj, np.ndarray | np.generic) or hasattr(obj, "__array__"):
         values = np.asarray(obj)
-        return device_put(_to_numpy(values, asked))
+        return lift(_to_numpy(values, asked))
     if hasattr(obj, "__dlpack__"):
-        return device_put(_to_numpy(np.from_dlpack(obj), asked))
+        return lift(_to_numpy(np.from_dlpack(obj), asked))
     if isinstance(obj, memoryview | bytearray | range):
-        return device_put(_to_numpy(np.asarray(obj), asked))
+        return lift(_to_numpy(np.asarray(obj), asked))
     raise TypeError(
         f"{where()}: array: a value of type {type(obj).__name__} is not a number, an array or a nested list of them"
     )

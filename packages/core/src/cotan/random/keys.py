@@ -14,6 +14,7 @@ import numpy as np
 from cotan import dtypes, lax
 from cotan import numpy as cnp
 from cotan.config import config
+from cotan.errors import warn, where
 from cotan.primitives.random_bits import random_unwrap, random_wrap
 from cotan.random import rbg, threefry
 
@@ -65,6 +66,7 @@ def key_words(key: Any, fun_name: str) -> tuple[Any, ...]:
                 f"{fun_name} needs a key as its first argument, from cotan.random.key(seed), and got "
                 f"{type(key).__name__}"
             )
+        _legacy(fun_name)
         count = _WORDS[generator(key)]
         if shape != (count,):
             raise TypeError(
@@ -73,6 +75,19 @@ def key_words(key: Any, fun_name: str) -> tuple[Any, ...]:
             )
         data = key
     return tuple(lax.index_in_dim(data, n, 0, keepdims=False) for n in range(data.shape[0]))
+
+
+def _legacy(fun_name: str) -> None:
+    """Report or refuse a raw key, as the configuration says."""
+    if config.legacy_prng_key == "allow":
+        return
+    text = (
+        f"{where()}: {fun_name} got a raw key, an array uint32, and the flag legacy_prng_key is "
+        f"{config.legacy_prng_key!r}; make keys by cotan.random.key, or turn raw ones into such by wrap_key_data"
+    )
+    if config.legacy_prng_key == "error":
+        raise ValueError(text)
+    warn(text, UserWarning)
 
 
 def _like(key: Any, data: Any) -> Any:
@@ -110,11 +125,15 @@ def _seed_words(seed: Any, fun_name: str) -> Any:
 def PRNGKey(seed: Any, *, impl: Any = None) -> Any:
     """A raw key, uint32[2] (or uint32[4], of the generators 'rbg' and 'unsafe_rbg'), from an integer seed.
 
+    Where the flag ``enable_custom_prng`` is set, a typed one, as ``key`` makes.
+
     >>> import cotan
     >>> cotan.random.PRNGKey(7)
     Array([0, 7], dtype=uint32)
     """
-    return _seed_data(seed, "PRNGKey", _implementation(impl, "PRNGKey"))
+    name = _implementation(impl, "PRNGKey")
+    data = _seed_data(seed, "PRNGKey", name)
+    return random_wrap(data, impl=name) if config.enable_custom_prng else data
 
 
 def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Any:

@@ -14,9 +14,11 @@ import numpy as np
 
 from cotan import dtypes
 from cotan.backend import Buffer, Device
+from cotan.config import config
 from cotan.errors import DeletedArrayError, where
 from cotan.ir.avals import ShapedArray, aval_of_type
 from cotan.ir.trace import Tracer
+from cotan.runtime.transfers import guarded
 
 
 class _ArrayType(type):
@@ -206,9 +208,9 @@ class Array(metaclass=_ArrayType):
 
     def copy_to_host_async(self) -> None:
         """Begin to bring the value to the host; it is kept for later conversions."""
-        self._words()
+        self._words(explicit=True)
 
-    def _words(self) -> np.ndarray[Any, Any]:
+    def _words(self, explicit: bool = False) -> np.ndarray[Any, Any]:
         """The stored value on the host, read-only; for random keys their words."""
         buffer = self._live()
         try:
@@ -221,6 +223,8 @@ class Array(metaclass=_ArrayType):
             if host.shape != shape or host.dtype != dtype:
                 host = host.reshape(-1).view(dtype).reshape(shape)
             if host.base is None:
+                if not config.plain_dispatch:
+                    guarded("device_to_host", f"{aval.short()} from {self._device}", explicit=explicit)
                 self._host = host  # a copy, from memory that the host does not share
             return host
 

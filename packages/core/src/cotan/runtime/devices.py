@@ -18,9 +18,11 @@ from cotan.errors import BackendUnavailableError, UnsupportedError, a_type, wher
 from cotan.ir.trace import Tracer, trace_state_clean
 from cotan.runtime.array import Array
 from cotan.runtime.host import from_words, holding_device, lift_to
+from cotan.runtime.memories import Space, check_space
 from cotan.runtime.sharding import Sharding as Sharding
 from cotan.runtime.sharding import SingleDeviceSharding as SingleDeviceSharding
 from cotan.runtime.sharding import only_device
+from cotan.runtime.transfers import guarded
 from cotan.tree import tree_flatten, tree_flatten_with_path, tree_leaves, tree_map, tree_unflatten
 
 # ---- Which devices there are
@@ -190,8 +192,10 @@ def chosen_device(arrays: Sequence[Any], what: str = "the operation") -> Device:
     return new_array_device()
 
 
-def move(x: Array, device: Device, committed: bool = False) -> Array:
-    """``x`` on another device."""
+def move(x: Array, device: Device, committed: bool = False, *, explicit: bool = False) -> Array:
+    """``x`` on another device. ``explicit`` says whether the user asked for it."""
+    if not config.plain_dispatch:
+        guarded("device_to_device", f"{x.aval.short()} from {x._device} to {device}", explicit=explicit)
     return Array(x.aval, x._live().copy_to(device), device, committed)
 
 
@@ -199,7 +203,7 @@ def _put_leaf(x: Any, device: Device | None) -> Any:
     if isinstance(x, Tracer):
         return x
     if type(x) is not Array:
-        array = lift_to(x, new_array_device() if device is None else device)
+        array = lift_to(x, new_array_device() if device is None else device, explicit=True)
         array._committed = device is not None
         return array
     if device is None or (x._committed and x._device is device):
@@ -208,7 +212,7 @@ def _put_leaf(x: Any, device: Device | None) -> Any:
     if x._device is device:
         # The buffer is shared; donation sees that, and copies.
         return Array(x.aval, x._live(), device, True)
-    return move(x, device, committed=True)
+    return move(x, device, committed=True, explicit=True)
 
 
 def device_put(x: Any, device: Any = None, *, donate: bool = False, may_alias: bool | None = None) -> Any:
@@ -218,7 +222,8 @@ def device_put(x: Any, device: Any = None, *, donate: bool = False, may_alias: b
       x: a pytree of arrays, NumPy arrays and scalars. Traced arrays are returned as they are.
       device: a device, a sharding on one device, a platform's name, or a pytree of these that matches ``x`` (or is a
         prefix of it). Results are committed to it: operations on them run there. None: the default device, and
-        results are not committed.
+        results are not committed. Of the memory spaces, ``Device`` leaves arrays where they are, and so does ``Host``
+        where a device's memory is the host's.
       donate: whether the given arrays may be deleted.
       may_alias: False asks for a copy even where the array is there already.
 
@@ -226,7 +231,7 @@ def device_put(x: Any, device: Any = None, *, donate: bool = False, may_alias: b
       A pytree like ``x`` of Arrays.
 
     Raises:
-      TypeError: a leaf is no array; the message names it.
+      TypeError: a leaf is no array; the message names it. ValueError: a device has no such memory.
 
     >>> import cotan, numpy as np
     >>> x = cotan.device_put(np.arange(3), cotan.devices("cpu")[0])
@@ -235,7 +240,10 @@ def device_put(x: Any, device: Any = None, *, donate: bool = False, may_alias: b
     """
     leaves, tree = tree_flatten(x)
     targets: list[Any] = [None] * len(leaves)
-    if device is not None:
+    if isinstance(device, Space):
+        for leaf in leaves:
+            check_space(device, leaf._device if type(leaf) is Array else new_array_device())
+    elif device is not None:
         targets = _targets(x, device, len(leaves))
     try:
         results = [_put_leaf(leaf, target) for leaf, target in zip(leaves, targets, strict=True)]
@@ -289,7 +297,13 @@ def device_get(x: Any) -> Any:
     >>> cotan.device_get({"a": cnp.ones(2)})
     {'a': array([1., 1.], dtype=float32)}
     """
-    return tree_map(lambda leaf: np.asarray(leaf) if isinstance(leaf, Array) else leaf, x)
+
+    def host(leaf: Any) -> Any:
+        if type(leaf) is Array:
+            leaf.copy_to_host_async()  # which is asked for, where transfers are guarded
+        return np.asarray(leaf) if isinstance(leaf, Array) else leaf
+
+    return tree_map(host, x)
 
 
 def block_until_ready(x: Any) -> Any:

@@ -189,10 +189,12 @@ def _operand(x: Any, device: Device, what: str) -> Array:
     kind = type(x)
     if kind is not float and kind is not int:
         return lift_to(x, device, what=what)
-    key = (id(device), kind, x if x else repr(x), config.enable_x64)  # 0.0 == -0.0, but they are not the same operand
+    key = (id(device), kind, x if x else repr(x), config.numbers)  # 0.0 == -0.0, but they are not the same operand
     found = _scalars.get(key)
     if found is None:
         found = lift_to(x, device, what=what)
+        if config.numbers[1]:  # every transfer is asked for
+            return found
         if len(_scalars) >= _MEMO_LIMIT:
             _scalars.clear()
         _scalars[key] = found

@@ -13,10 +13,12 @@ import numpy as np
 from cotan import dtypes
 from cotan.backend import Backend, Buffer, Capabilities, Device
 from cotan.backend.registry import INSTALL
+from cotan.config import config
 from cotan.errors import BackendUnavailableError, where
 from cotan.ir.avals import ShapedArray, get_aval, shaped
 from cotan.ir.trace import Tracer, escaped
 from cotan.runtime.array import Array
+from cotan.runtime.transfers import guarded
 
 _DEFAULTS: dict[type, Callable[[], Any]] = {
     int: dtypes.default_int,
@@ -26,16 +28,24 @@ _DEFAULTS: dict[type, Callable[[], Any]] = {
 
 
 def lift_to(
-    x: Any, device: Device, aval: ShapedArray | None = None, what: str = "an operation", *, copy: bool = True
+    x: Any,
+    device: Device,
+    aval: ShapedArray | None = None,
+    what: str = "an operation",
+    *,
+    copy: bool = True,
+    explicit: bool | None = False,
 ) -> Array:
     """A number or NumPy array as an Array on ``device``; of type ``aval``, if that is given. ``what`` is for messages.
 
     Without ``copy`` the Array may share the memory of a NumPy array, so it must not outlive the caller's use of it.
+    ``explicit`` says whether the user asked for the transfer; None: it is part of a program, and no guard is asked.
 
     Raises:
       TypeError: ``x`` is no array or number.
       OverflowError: a Python int that the default int dtype does not hold.
       UnexpectedTracerError: ``x`` is a tracer that has leaked.
+      JaxRuntimeError: ``config.transfer_guard`` refuses the transfer.
     """
     default = _DEFAULTS.get(type(x))
     if default is not None:
@@ -43,6 +53,8 @@ def lift_to(
             dtypes.coerce_scalar(x, what)  # raises if it does not fit
         if aval is None:
             aval = shaped((), default(), True)
+        if explicit is not None and not config.plain_dispatch:
+            guarded("host_to_device", f"{aval.short()} to {device}", explicit=explicit)
         return Array(aval, device.put(np.array(x, aval.dtype), copy=False), device)
     if type(x) is Array:
         return x
@@ -57,6 +69,8 @@ def lift_to(
             f"{where()}: an array of dtype float0 (the derivative of integers or booleans) cannot be computed with; "
             "use cotan.numpy.zeros(x.shape)"
         )
+    if explicit is not None and not config.plain_dispatch:
+        guarded("host_to_device", f"{aval.short()} to {device}", explicit=explicit)
     if value.dtype == dtype:
         return Array(aval, device.put(value, copy=copy), device)
     with np.errstate(all="ignore"):
