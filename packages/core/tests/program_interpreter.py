@@ -119,10 +119,15 @@ class _Memory:
         self.results = results
         rng = np.random.default_rng(0)
         self.arena = rng.integers(0, 256, program.arena + 64, dtype=np.uint8)
-        self.arrays: list[np.ndarray] = []
+        self.arrays: list[Any] = [None] * len(program.buffers)
         given = dict(zip(program.inputs, args, strict=True))
         for number, buffer in enumerate(program.buffers):
-            self.arrays.append(self._array(program, number, buffer, given))
+            if buffer.within is None:
+                self.arrays[number] = self._array(program, number, buffer, given)
+        for number, buffer in enumerate(program.buffers):
+            if buffer.within is not None:
+                raw = self.arrays[buffer.within].reshape(-1).view(np.uint8)[buffer.offset :][: buffer.aval.nbytes]
+                self.arrays[number] = raw.view(buffer.aval.dtype).reshape(buffer.aval.shape)
 
     def _array(self, program: Program, number: int, buffer: Buffer, given: dict[int, Any]) -> np.ndarray:
         aval = buffer.aval
@@ -154,9 +159,10 @@ def _check_apart(program: Program, step: KernelStep) -> None:
 
     def place(number: int) -> tuple[str, int, int]:
         buffer = program.buffers[number]
+        end = buffer.offset + buffer.aval.nbytes
         if buffer.kind == "temp":
-            return ("arena", buffer.offset, buffer.offset + buffer.aval.nbytes)
-        return ("buffer", number if buffer.donated is None else buffer.donated, -1)
+            return ("arena" if buffer.within is None else f"buffer {buffer.within}", buffer.offset, end)
+        return (f"buffer {number if buffer.donated is None else buffer.donated}", 0, end)
 
     places = [place(n) for n in step.buffers]
     for w, operand in enumerate(step.kernel.operands):
@@ -166,6 +172,5 @@ def _check_apart(program: Program, step: KernelStep) -> None:
             if r == w or (r, w) in step.kernel.in_place:
                 continue
             kind, lo, hi = places[w]
-            overlap = (other[1] < hi and lo < other[2]) if kind == "arena" else other[1] == lo
-            if other[0] == kind and overlap:
+            if other[0] == kind and other[1] < hi and lo < other[2]:
                 raise KernelError(f"operands {r} and {w} of `{step.kernel.name}` share memory")

@@ -95,6 +95,7 @@ class CpuBackend(Backend):
         host_steps=True,
         control_flow=True,
         local_bytes=LOCAL_BYTES,
+        lends_results=True,
     )
 
     def __init__(self) -> None:

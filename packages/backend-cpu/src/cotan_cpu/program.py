@@ -418,7 +418,8 @@ class Writer:
             self.source.consts.append((program, number))
         for number, buffer in enumerate(program.buffers):
             if buffer.kind == "temp":
-                lines.append(f"  %b{number} = getelementptr i8, ptr %arena, i64 {buffer.offset}")
+                block = "%arena" if buffer.within is None else frame.pointers[buffer.within]
+                lines.append(f"  %b{number} = getelementptr i8, ptr {block}, i64 {buffer.offset}")
                 frame.pointers[number] = f"%b{number}"
         return lines
 

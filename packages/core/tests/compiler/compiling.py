@@ -52,11 +52,14 @@ def check(
     donated: Sequence[bool] = (),
     library: Container[Primitive] = (),
     local_bytes: int = 0,
+    lend_results: bool = False,
 ) -> Program:
     """Compile and run ``fun``; the results must have the references' types and values. Gives the program."""
     args = tuple(np.asarray(a) for a in args)
     closed = fun if isinstance(fun, ClosedJaxpr) else staged(fun, *args)
-    program = compile_to_program(closed, donated=donated, supports_library=library, local_bytes=local_bytes)
+    program = compile_to_program(
+        closed, donated=donated, supports_library=library, local_bytes=local_bytes, lend_results=lend_results
+    )
     for actual, expected in zip(run_program(program, args), by_reference(closed, args), strict=True):
         expected = np.asarray(expected)
         assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype)

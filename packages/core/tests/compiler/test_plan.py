@@ -9,10 +9,9 @@ import pytest
 from compiler.compiling import check, kinds
 
 from cotan.compiler import explain
-from cotan.compiler.plan import _Arena
 from cotan.ir.program import CopyStep, Program
-from cotan.primitives import arithmetic, dot, scatter, transcendental
-from cotan.structural import reduce_sum, transpose
+from cotan.primitives import arithmetic, dot, reduce, scatter, transcendental
+from cotan.structural import broadcast_in_dim, reduce_sum, transpose
 
 F32 = np.dtype(np.float32)
 RNG = np.random.default_rng(0)
@@ -77,8 +76,6 @@ def test_an_argument_that_a_reduction_reads_is_not_overwritten() -> None:
 
 
 def _all(x: Any) -> Any:
-    from cotan.structural import broadcast_in_dim
-
     return broadcast_in_dim(reduce_sum(x, (0,)), x.shape, ())
 
 
@@ -167,12 +164,75 @@ def test_arrays_without_elements(extents: tuple[int, ...]) -> None:
     check(fun, array(*extents))
 
 
-def test_gaps_of_the_arena_join() -> None:
-    arena = _Arena()
-    offsets = [arena.take(100) for _ in range(3)]
-    assert offsets == [0, 128, 256]
-    arena.give(0, 100)
-    arena.give(256, 100)
-    arena.give(128, 100)
-    assert arena.take(300) == 0
-    assert arena.size == 384
+def softmax(x: Any) -> Any:
+    largest = reduce.reduce_max(x, (1,))
+    powers = transcendental.exp(arithmetic.sub(x, broadcast_in_dim(largest, x.shape, (0,))))
+    return arithmetic.div(powers, broadcast_in_dim(reduce_sum(powers, (1,)), x.shape, (0,)))
+
+
+@pytest.mark.parametrize("local_bytes", [0, 1 << 14])
+def test_rows_are_overwritten_after_they_were_reduced(local_bytes: int) -> None:
+    program = check(lambda x: [softmax(x)], array(5, 7), donated=(True,), local_bytes=local_bytes)
+    assert donations(program) == [0]
+    [step] = program.steps
+    assert step.kernel.in_place
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda x: [arithmetic.sub(x, broadcast_in_dim(reduce.reduce_max(x, (0,)), x.shape, (1,)))],
+        lambda x: [arithmetic.sub(x, broadcast_in_dim(reduce.reduce_max(x, (0, 1)), x.shape, ()))],
+        lambda x: [arithmetic.sub(x, transpose(x, (1, 0)))],
+        lambda x: [arithmetic.sub(transpose(x, (1, 0)), broadcast_in_dim(reduce.reduce_max(x, (1,)), x.shape, (1,)))],
+    ],
+    ids=["columns", "all", "transposed", "rows into columns"],
+)
+def test_what_other_iterations_read_is_not_overwritten(fun: Any) -> None:
+    program = check(fun, array(6, 6), donated=(True,))
+    for step in program.steps:
+        assert not getattr(getattr(step, "kernel", None), "in_place", ())
+
+
+def test_loads_that_several_results_need_come_first_so_that_each_may_take_its_argument() -> None:
+    def adam(p: Any, m: Any, v: Any, g: Any) -> list[Any]:
+        m = arithmetic.add(arithmetic.mul(m, 0.9), arithmetic.mul(g, 0.1))
+        v = arithmetic.add(arithmetic.mul(v, 0.9), arithmetic.mul(arithmetic.mul(g, g), 0.1))
+        step = arithmetic.div(m, arithmetic.add(transcendental.exp(v), 1e-3))
+        return [arithmetic.sub(p, step), m, v]
+
+    p, m, v, g = array(4, 5), array(4, 5), np.abs(array(4, 5)), array(4, 5)
+    program = check(adam, p, m, v, g, donated=(True, True, True, False))
+    assert sorted(d for d in donations(program) if d is not None) == [0, 1, 2]
+
+
+def test_temps_lie_in_results_that_are_not_written_yet() -> None:
+    def fun(x: Any, w: Any) -> list[Any]:
+        first = dot.dot_general(x, w, MATMUL)
+        second = dot.dot_general(transcendental.tanh(first), w, MATMUL)
+        return [second, dot.dot_general(second, x, MATMUL)]
+
+    x, w = array(8, 8), array(8, 8)
+    apart = check(fun, x, w, library=LIBRARY)
+    lent = check(fun, x, w, library=LIBRARY, lend_results=True)
+    assert all(buffer.within is None for buffer in apart.buffers)
+    assert any(buffer.within is not None for buffer in lent.buffers)
+    assert lent.arena < apart.arena
+
+
+def test_a_temp_that_a_result_is_written_over_has_the_memory_of_the_result() -> None:
+    def fun(x: Any, w: Any) -> list[Any]:
+        return [arithmetic.add(dot.dot_general(x, w, MATMUL), x)]
+
+    program = check(fun, array(8, 8), array(8, 8), library=LIBRARY, lend_results=True)
+    assert program.arena == 0
+    assert program.steps[-1].kernel.in_place
+
+
+def test_what_lives_as_long_as_a_result_lies_apart_from_it() -> None:
+    def fun(x: Any, w: Any) -> list[Any]:
+        y = dot.dot_general(x, w, MATMUL)
+        z = dot.dot_general(y, w, MATMUL)
+        return [z, transpose(arithmetic.add(y, z), (1, 0))]
+
+    check(fun, array(8, 8), array(8, 8), library=LIBRARY, lend_results=True)

@@ -38,6 +38,8 @@ class Capabilities:
     local_bytes: int = 0
     """Bytes of memory of its own that a kernel may use in each iteration of its parallel loops, to keep values of a row
     that it needs more than once (``Kernel.scratch``)."""
+    lends_results: bool = False
+    """Whether temps of a Program may lie in the memory of results that are not written yet (``Buffer.within``)."""
     collectives: str = "none"
     """'native', 'host' or 'none'."""
 

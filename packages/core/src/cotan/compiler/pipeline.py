@@ -36,6 +36,7 @@ def compile_to_program(
     donated: Sequence[bool] = (),
     name: str = "",
     local_bytes: int = 0,
+    lend_results: bool = False,
 ) -> Program:
     """Compile a jaxpr for a backend that runs kernels.
 
@@ -45,12 +46,15 @@ def compile_to_program(
       donated: for each argument, whether a result may take over its memory.
       name: what the program is called.
       local_bytes: the scratch that a kernel may use for a row (``Capabilities.local_bytes``).
+      lend_results: whether temps may lie in results that are not written yet (``Capabilities.lends_results``).
 
     Raises:
       MissingRuleError: a primitive has neither a kernel rule nor a decomposition nor a reference.
     """
     name = name or closed.jaxpr.name or "program"
-    return _Compilation(closed, supports_library, donated, name, local_bytes=local_bytes).program()
+    return _Compilation(
+        closed, supports_library, donated, name, local_bytes=local_bytes, lend_results=lend_results
+    ).program()
 
 
 class _Compilation:
@@ -65,6 +69,7 @@ class _Compilation:
         name: str,
         carried: Carried | None = None,
         local_bytes: int = 0,
+        lend_results: bool = False,
     ) -> None:
         self.closed = optimise(closed)
         self.carried = carried
@@ -73,6 +78,7 @@ class _Compilation:
         self.donated = tuple(donated) or (False,) * len(self.inputs)
         self.name = name
         self.local_bytes = local_bytes
+        self.lend_results = lend_results
         self.consts: dict[Var, Any] = dict(zip(self.closed.jaxpr.constvars, self.closed.consts, strict=True))
         self.ops: list[Op] = []
         self.renamed: dict[Var, Atom] = {}
@@ -102,7 +108,17 @@ class _Compilation:
         takes = None
         if self.carried is not None:
             takes = {results[out]: self.inputs[given] for out, given in self.carried.items()}
-        sources = Sources(self.name, self.inputs, self.donated, self.consts, results, self.shared, self.updated, takes)
+        sources = Sources(
+            self.name,
+            self.inputs,
+            self.donated,
+            self.consts,
+            results,
+            self.shared,
+            self.updated,
+            takes,
+            self.lend_results,
+        )
         return plan(self.steps, sources, self.notes)
 
     def _part(self, closed: ClosedJaxpr, carried: Carried) -> Program:

@@ -1,7 +1,8 @@
 """The buffer plan: which memory every value lives in.
 
-Values that die give their memory to later ones: temps share one arena by liveness; a result may take over a donated
-argument; and a kernel writes in place of an operand that dies in it, where every load has the index of the store.
+Values that die give their memory to later ones: temps share one arena by liveness, or lie in results that are not
+written yet; a result may take over a donated argument; and a kernel writes in place of an operand that dies in it,
+where that is safe.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any
 
 from cotan.compiler.control import ControlDraft
 from cotan.compiler.elements import is_empty, physical
-from cotan.compiler.tree import topological
+from cotan.compiler.in_place import in_place_safe
+from cotan.compiler.packing import Block, Region, pack
 from cotan.ir.jaxpr import Var
 from cotan.ir.program import (
     Buffer,
@@ -21,18 +23,9 @@ from cotan.ir.program import (
     Kernel,
     KernelStep,
     LibraryStep,
-    Loop,
-    Node,
     Program,
-    ReduceLoop,
-    ScanLoop,
     Step,
-    Store,
 )
-from cotan.ir.program import Let as LetNode
-from cotan.ir.scalar import Expr
-
-ALIGNMENT = 64
 
 
 @dataclass
@@ -63,6 +56,8 @@ class Sources:
     """Result -> donated argument that it updates in place."""
     takes: dict[Var, Var] | None = None
     """Result -> the one donated argument that it may take over; None: any."""
+    lend_results: bool = False
+    """Whether temps may lie in the memory of results that are not written yet."""
 
 
 def plan(steps: Sequence[StepDraft], sources: Sources, notes: Sequence[str]) -> Program:
@@ -86,8 +81,7 @@ class _Planner:
         self.given = set(sources.inputs) | set(sources.consts)
         self.buffers: list[Buffer] = []
         self.number: dict[Var, int] = {}
-        self.offset: dict[Var, int] = {}
-        self.arena = _Arena()
+        self.arena = 0
 
     def root(self, var: Var) -> Var:
         shared = self.sources.shared
@@ -121,7 +115,7 @@ class _Planner:
             tuple(self._number(v) for v in sources.outputs),
             {self.number[v]: value for v, value in sources.consts.items() if v in self.number},
             steps,
-            self.arena.size,
+            self.arena,
             tuple(self.notes),
         )
 
@@ -175,47 +169,68 @@ class _Planner:
     # --- temps ---
 
     def _place_temps(self) -> None:
-        owner: dict[Var, Var] = {}
-        dies: dict[int, list[Var]] = {}
+        sharing = self._share_memory()
+        temps = [group for group in sharing if not group.outputs]
+        outputs = [group for group in sharing if group.outputs] if self.sources.lend_results else []
+        blocks = [Block(group.nbytes, group.first, group.last) for group in temps]
+        regions = [Region(group.nbytes, group.first) for group in outputs]
+        places, self.arena = pack(blocks, regions)
+        lenders = [self.number[group.outputs[0]] for group in outputs]
+        for group, (region, offset) in zip(temps, places, strict=True):
+            within = None if region is None else lenders[region]
+            for var in group.temps:
+                self._add(var, Buffer(physical(var.aval), "temp", offset, within=within))
+        for group, lender in zip(outputs, lenders, strict=True):
+            for var in group.temps:
+                self._add(var, Buffer(physical(var.aval), "temp", within=lender))
+
+    def _share_memory(self) -> list[_Group]:
+        """Groups of temps, and of results of the caller's memory, each written in place of the one before."""
+        groups: list[_Group] = []
+        member: dict[Var, _Group] = {}
         for n, step in enumerate(self.steps):
             for written in step.writes:
                 var = self.root(written)
-                if var in self.number or var in owner:
+                output = var in self.number
+                if var in member or (output and not self._of_caller(var)):
                     continue
-                donor = self._dying_operand(n, var, owner)
-                if donor is not None:
-                    owner[var] = owner[donor]
-                    self.offset[var] = self.offset[donor]
-                    dies[n].remove(donor)
-                else:
-                    owner[var] = var
-                    self.offset[var] = self.arena.take(physical(var.aval).nbytes)
-                dies.setdefault(self.last[var], []).append(var)
-                self._add(var, Buffer(physical(var.aval), "temp", self.offset[var]))
-            for var in dies.pop(n, ()):
-                self.arena.give(self.offset[var], physical(var.aval).nbytes)
+                group = None
+                if not output or self.sources.lend_results:
+                    group = self._dying_operand(n, var, member)
+                if group is None:
+                    group = _Group(physical(var.aval).nbytes, n)
+                    groups.append(group)
+                (group.outputs if output else group.temps).append(var)
+                group.last = len(self.steps) if output else self.last[var]
+                member[var] = group
+        return groups
 
-    def _dying_operand(self, n: int, var: Var, owner: dict[Var, Var]) -> Var | None:
+    def _of_caller(self, var: Var) -> bool:
+        buffer = self.buffers[self.number[var]]
+        return buffer.kind == "output" and buffer.donated is None
+
+    def _dying_operand(self, n: int, var: Var, member: dict[Var, _Group]) -> _Group | None:
+        """The group of an operand that step n reads last and in whose place it may write."""
         aval = physical(var.aval)
         for read in self.steps[n].reads:
             other = self.root(read)
-            if other in owner and self.last[other] == n and other is not var and self.first[other] < n:
+            group = member.get(other)
+            # A group whose life goes on has got another result of this step.
+            if group is not None and other is not var and self.last[other] == n == group.last and self.first[other] < n:
                 old = physical(other.aval)
-                free = all(self.offset.get(w) != self.offset[other] for w in self._written_so_far(n, var))
                 same_size = old.size == aval.size and old.dtype.itemsize == aval.dtype.itemsize
-                if free and same_size and self._writes_in_place(n, read, var):
-                    return other
+                if same_size and self._writes_in_place(n, read, var):
+                    return group
         return None
-
-    def _written_so_far(self, n: int, var: Var) -> list[Var]:
-        return [w for v in self.steps[n].writes if (w := self.root(v)) is not var and self.first[w] == n]
 
     # --- steps ---
 
     def _memory(self, number: int) -> tuple[str, int]:
         buffer = self.buffers[number]
-        if buffer.kind == "temp":
-            return ("temp", buffer.offset)
+        if buffer.kind == "temp" and (buffer.within is None or buffer.offset):
+            return (f"temp in {buffer.within}", buffer.offset)
+        if buffer.within is not None:
+            return ("buffer", buffer.within)
         if buffer.donated is not None:
             return ("buffer", buffer.donated)
         return ("buffer", number)
@@ -245,106 +260,12 @@ class _Planner:
         return made
 
 
-class _Arena:
-    """Offsets in one block of memory: the smallest gap that fits, else at the end."""
+@dataclass(eq=False)
+class _Group:
+    """Variables one after the other in one memory, from the first step to the last that need it."""
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._gaps: list[tuple[int, int]] = []
-
-    def take(self, nbytes: int) -> int:
-        nbytes = _aligned(nbytes)
-        best: tuple[int, int] | None = None
-        for gap in self._gaps:
-            if gap[1] >= nbytes and (best is None or gap[1] < best[1]):
-                best = gap
-        if best is not None:
-            self._gaps.remove(best)
-            if best[1] > nbytes:
-                self._gaps.append((best[0] + nbytes, best[1] - nbytes))
-            return best[0]
-        tail = next((g for g in self._gaps if g[0] + g[1] == self.size), None)
-        if tail is not None:
-            self._gaps.remove(tail)
-            self.size = tail[0] + nbytes
-            return tail[0]
-        offset, self.size = self.size, self.size + nbytes
-        return offset
-
-    def give(self, offset: int, nbytes: int) -> None:
-        nbytes = _aligned(nbytes)
-        if not nbytes:
-            return
-        for gap in list(self._gaps):
-            if gap[0] + gap[1] == offset:
-                self._gaps.remove(gap)
-                offset, nbytes = gap[0], gap[1] + nbytes
-            elif offset + nbytes == gap[0]:
-                self._gaps.remove(gap)
-                nbytes += gap[1]
-        self._gaps.append((offset, nbytes))
-
-
-def _aligned(nbytes: int) -> int:
-    return -(-nbytes // ALIGNMENT) * ALIGNMENT
-
-
-def in_place_safe(kernel: Kernel, read: int, write: int) -> bool:
-    """Whether the two operands may be one memory: every load from ``read`` has the index of the one store to ``write``,
-    and stands in the loops of the store, so that it comes first and belongs to the same iteration."""
-    return _InPlace(kernel.tree, read, write).safe
-
-
-class _InPlace:
-    def __init__(self, tree: Sequence[Node], read: int, write: int) -> None:
-        self.read = read
-        self.store: Store | None = None
-        self.safe = True
-        self._find_store(tree, write)
-        if self.store is None or self.store.combine is not None or self.store.conditions:
-            self.safe = False
-            return
-        self._check(tree, ())
-
-    def _find_store(self, nodes: Sequence[Node], write: int) -> None:
-        for node in nodes:
-            if isinstance(node, Store) and node.slot == write:
-                if self.store is not None:
-                    self.safe = False
-                self.store = node
-            elif isinstance(node, Loop):
-                self._find_store(node.body, write)
-            elif isinstance(node, ScanLoop) and any(slot == write for slot, _, _ in node.stores):
-                self.safe = False
-
-    def _check(self, nodes: Sequence[Node], loops: tuple[Any, ...]) -> None:
-        """Every load must come in the store's own body, not after the store, and have its index."""
-        stored = False
-        here = any(node is self.store for node in nodes)
-        for node in nodes:
-            if isinstance(node, Loop):
-                self._check(node.body, (*loops, node.axis))
-            elif isinstance(node, Store):
-                if stored and self._reads([node.value]):
-                    self.safe = False
-                self._loads([node.value], here)
-                stored = stored or node is self.store
-            elif isinstance(node, LetNode):
-                self._loads([node.value], here)
-            elif isinstance(node, ReduceLoop | ScanLoop) and self._anywhere(node):
-                self.safe = False
-
-    def _loads(self, exprs: Sequence[Expr], same_body: bool) -> None:
-        assert self.store is not None
-        for node in topological(exprs):
-            mine = node.op == "load" and node.attr[0] == self.read
-            if mine and not (same_body and node.attr[1] == self.store.index):
-                self.safe = False
-
-    def _reads(self, exprs: Sequence[Expr]) -> bool:
-        return any(n.op == "load" and n.attr[0] == self.read for n in topological(exprs))
-
-    def _anywhere(self, node: ReduceLoop | ScanLoop) -> bool:
-        if isinstance(node, ScanLoop):
-            return True
-        return self._reads([node.value, *node.siblings])
+    nbytes: int
+    first: int
+    last: int = -1
+    temps: list[Var] = field(default_factory=list)
+    outputs: list[Var] = field(default_factory=list)

@@ -42,7 +42,7 @@ What a printer of ``Kernel.tree`` may rely on:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from cotan.compiler.elements import index_values, inner_values, node_indices
@@ -78,14 +78,14 @@ class Root:
         return values
 
 
-def topological(roots: Sequence[Expr]) -> list[Expr]:
-    """All nodes under ``roots``, every node after what it uses."""
+def topological(roots: Sequence[Expr], without: Collection[Expr] = ()) -> list[Expr]:
+    """All nodes under ``roots``, every node after what it uses; not those ``without``, nor what only these use."""
     done: dict[Expr, None] = {}
     stack: list[Expr] = list(reversed(roots))
     entered: set[Expr] = set()
     while stack:
         node = stack[-1]
-        if node in done:
+        if node in done or node in without:
             stack.pop()
         elif node in entered:
             stack.pop()
@@ -117,6 +117,7 @@ class _Derivation:
         self.order = topological([e for root in roots for e, _ in root.values()])
         self.depth = reduction_depth(self.order)
         self.unsafe = unsafe_nodes(self.order, sizes)
+        self.loaded_first = _loads_of_several(roots)
         self.places: dict[Expr, _Place] = {}
         self.paths: dict[Axis, Path] = {}
         for root in roots:
@@ -150,7 +151,8 @@ class _Derivation:
                 continue
             deeper = any(len(path) > len(home) for path in wanted)
             open_ = any(wanted.values())
-            if deeper and node.op not in TRIVIAL and (open_ or node not in self.unsafe):
+            early = node in self.loaded_first or (deeper and node.op not in TRIVIAL)
+            if early and (open_ or node not in self.unsafe):
                 place.let = True
                 # Inside of a Let nothing is under the guards outside of it.
                 wanted = {home: True}
@@ -221,6 +223,19 @@ class _Derivation:
                 inner.sort(key=lambda node: rank[node.axis] + 1 if isinstance(node, Loop) else 0)
                 bodies.setdefault(path[:-1], []).append(Loop(path[-1], tuple(inner)))
         return tuple(bodies.get((), ()))
+
+
+def _loads_of_several(roots: Sequence[Root]) -> set[Expr]:
+    """Loads that several stores of one body need: done before the first of these, any may write in place."""
+    found: set[Expr] = set()
+    seen: dict[Path, set[Expr]] = {}
+    for root in roots:
+        if isinstance(root.node, Store):
+            loads = {node for node in topological(root.exprs) if node.op == "load"}
+            before = seen.setdefault(root.path, set())
+            found |= loads & before
+            before |= loads
+    return found
 
 
 def reduction_depth(order: Sequence[Expr]) -> dict[Expr, int]:

@@ -96,8 +96,9 @@ class KernelOperand:
 class Kernel:
     """A small tree of loops over ``operands``; loads and stores name operands by their position (slot).
 
-    ``in_place``: pairs (read slot, written slot) that may be the very same memory: every load from the read slot has
-    exactly the index of the store to the written one. All other operands are apart from all written ones.
+    ``in_place``: pairs (read slot, written slot) that may be the very same memory: every load from the read slot comes
+    before the store to the written one, in the same iteration of the loops around both (one at least, unless both
+    indices are the same), and reads nothing that other iterations store. All other operands are apart from all written.
     ``scratch``: memory of the kernel's own, which slots behind those of the operands name. Each iteration of the
     parallel loops around its stores has one for itself, undefined at the beginning.
     """
@@ -121,6 +122,8 @@ class Kernel:
 class Buffer:
     """One buffer of a Program. ``kind``: input, output, const, temp. A temp lies at ``offset`` in the arena.
 
+    ``within``: for a temp, the number of the output in whose memory it lies instead, or None; only in programs that
+    were compiled with ``lend_results``.
     ``donated``: for an output, the number of the input whose memory it takes over, or None.
     """
 
@@ -128,6 +131,7 @@ class Buffer:
     kind: str
     offset: int = 0
     donated: int | None = None
+    within: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -422,6 +422,7 @@ def _for_door(closed: ClosedJaxpr, backend: Backend, door: str, options: Compile
             donated=options.donated,
             name=options.name,
             local_bytes=backend.capabilities.local_bytes,
+            lend_results=backend.capabilities.lends_results,
         )
         if not backend.capabilities.host_steps:
             _refuse_host_steps(program, backend)
