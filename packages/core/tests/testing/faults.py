@@ -76,6 +76,10 @@ def operand(name: str, primitives: str, cases: str, change: Change, door: str = 
     return Fault(name, cases, partial(Operands, primitives.split(), change, door), door)
 
 
+def no_nan(results, arrays, params):
+    return np.nan_to_num(results[0])
+
+
 def signed(x):
     return x.view(f"i{x.itemsize}") if x.dtype.kind == "u" else x
 
@@ -400,6 +404,42 @@ class Refuses(ReferenceBackend):
         return super().apply(primitive, arrays, params)
 
 
+class Guesses(ReferenceBackend):
+    """Takes a primitive that it does not know for one that does nothing."""
+
+    def apply(self, primitive, arrays, params):
+        try:
+            return super().apply(primitive, arrays, params)
+        except UnsupportedError:
+            return list(arrays)
+
+
+class Sulks(ReferenceBackend):
+    """Refuses everything once it has refused something."""
+
+    refused = False
+
+    def apply(self, primitive, arrays, params):
+        try:
+            results = super().apply(primitive, arrays, params)
+        except UnsupportedError:
+            self.refused = True
+            raise
+        if self.refused:
+            raise RuntimeError("the device is lost")
+        return results
+
+
+class Boundless(ReferenceBackend):
+    """Gives an array that is smaller where it has no room for one."""
+
+    def eager(self, *args):
+        try:
+            return super().eager(*args)
+        except MemoryError:
+            return [ReferenceBuffer(np.zeros(1, np.float32))]
+
+
 class Fresh(ReferenceBackend):
     """Makes its devices anew each time that it is asked."""
 
@@ -463,6 +503,10 @@ FAULTS = [
     Fault("callbacks are called twice", "callbacks/io/order", partial(Callbacks, 2), "program"),
     Fault("callbacks are left out", "callbacks/io/order", lambda: Skips("program"), "program"),
     Fault("a primitive is claimed and refused", "primitives/tanh/float32*", Refuses),
+    Fault("a primitive that is not known does nothing", "errors/primitives/unknown at once", Guesses),
+    Fault("a refusal is the end", "errors/primitives/unknown at once", Sulks),
+    Fault("memory runs out and nobody says so", "errors/memory*", Boundless),
+    Fault("NaN is a number", "errors/values/NaN*", partial(Changed, ["log"], no_nan)),
     Fault("devices are other objects each time", "devices/contract*", Fresh),
     Fault("devices are numbered from one", "devices/contract*", FromOne),
     Fault("a door is open that is not claimed", "claims/door 1*", partial(OpenDoor, "program"), "program"),

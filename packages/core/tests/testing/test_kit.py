@@ -14,7 +14,9 @@ from testing.faults import Changed
 from cotan.testing.conformance import run
 from cotan.testing.conformance.__main__ import main
 from cotan.testing.conformance.cases import Check, ProgramCase
-from cotan.testing.conformance.expected import Entry, read
+from cotan.testing.conformance.catalogue import all_cases
+from cotan.testing.conformance.expected import Entry, Expected, read
+from cotan.testing.conformance.report import Report
 from cotan.testing.conformance.runner import Runner
 from cotan.testing.conformance.subject import subject
 from cotan.testing.reference import ReferenceBackend
@@ -37,7 +39,7 @@ def test_an_expected_failure_is_none(tmp_path):
     report = run(wrong(), only=NEG, expected=file)
     assert report.passed
     assert report.counts() == {"expected": 2}
-    assert "- it cannot negate" in report.table()
+    assert "- it cannot negate: `literals/floats/negative zero is kept/eager`, " in report.table()
 
 
 def test_an_expected_failure_that_passes_is_a_failure(tmp_path):
@@ -64,10 +66,30 @@ def test_an_entry_needs_a_case_and_a_reason(tmp_path, entry):
         read(listed(tmp_path, f"[[expected]]\n{entry}\n"))
 
 
+def test_a_file_that_is_no_toml_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"expected_failures.toml is no TOML: "):
+        read(listed(tmp_path, "[[expected]\n"))
+
+
+def test_an_entry_that_no_case_is_like_is_a_complaint(tmp_path):
+    file = listed(tmp_path, '[[expected]]\ncase = "literals/of/nothing"\nreason = "r"\n')
+    backend = ReferenceBackend()
+    known = Expected(read(file), subject(backend))
+    assert known.idle(Runner(subject(backend), all_cases()).cases) == ["literals/of/nothing"]
+    report = Report(subject(backend), {}, ["an expected failure that no case is like: literals/of/nothing"])
+    assert not report.passed
+    assert report.summary().endswith("no case is like: literals/of/nothing")
+
+
+def test_a_device_that_is_not_there():
+    with pytest.raises(ValueError, match="the backend reference has no device 2; its devices are 0 to 1"):
+        subject(ReferenceBackend(devices=2), device=2)
+
+
 def test_levels_are_the_doors_that_a_backend_claims():
     assert subject(ReferenceBackend()).levels == {"eager"}
     assert subject(ReferenceBackend("program")).levels == {"program"}
-    with pytest.raises(ValueError, match="the backend reference does not claim the level 'kernels'"):
+    with pytest.raises(ValueError, match="the backend reference does not claim the level 'kernels'; it claims eager"):
         subject(ReferenceBackend(), "kernels")
 
 
@@ -152,6 +174,49 @@ def test_the_command(tmp_path, capsys):
     assert main(["--backend", "cpu", "--only", "nothing/like/this"]) == 1
     assert "no case is named 'nothing/like/this'" in capsys.readouterr().out
     assert main(["--backend", "cpu", "--level", "program"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--backend", "cpu", "--batch", "0"], "--batch is at least 1"),
+        (["--backend", "cpu", "--only", "types", "--summary", "page.md"], "--summary counts all cases"),
+        (["--backend", "cpu", "--expected", "nonesuch.toml"], "there is no file nonesuch.toml"),
+        ([], "--backend is needed"),
+    ],
+)
+def test_the_command_says_what_it_cannot_do(capsys, arguments, text):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert text in capsys.readouterr().err
+
+
+def test_the_sections_of_a_page(tmp_path):
+    """A backend's section takes the place of its last one; others stay, in alphabetical order."""
+    file = listed(tmp_path, f'[[expected]]\ncase = "{NEG}"\nreason = "it cannot negate"\n')
+    report = run(wrong(), only="literals/floats", expected=file)
+    page = report.into("# Title\n\nWords.\n\n## zebra\n\nIts table.\n\n## reference (NumPy)\n\nThe old one.\n")
+    assert page.startswith("# Title\n\nWords.\n\n## reference (NumPy)\n\nTested as eager, on its only device.\n")
+    assert "The old one" not in page
+    assert page.endswith("## zebra\n\nIts table.\n")
+    passed = report.counts()["passed"]
+    assert f"| literals | {passed} |  | 2 |  |\n| all | {passed} |  | 2 |  |\n" in page
+    listed_cases = "`literals/floats/negative zero is kept/eager`, `literals/floats/negative zero is kept/jit`"
+    assert f"Expected failures:\n\n- it cannot negate: {listed_cases}\n" in page
+    assert report.into(page) == page
+    several = run(ReferenceBackend(devices=2), only="literals/floats").into("")
+    assert several.startswith(
+        "# Conformance\n\n## reference (NumPy, 2 devices)\n\nTested as eager, on device number 0.\n"
+    )
+
+
+def test_a_star_import_without_a_backend_says_so(tmp_path):
+    file = tmp_path / "test_conformance.py"
+    file.write_text("from cotan.testing.conformance.suite import *\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode
+    assert "test_conformance.py must say which backend is meant: BACKEND = 'acme'" in done.stdout
 
 
 def test_the_star_import(tmp_path):

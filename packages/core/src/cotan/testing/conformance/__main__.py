@@ -17,6 +17,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--backend", help="its name")
     parser.add_argument("--level", choices=LEVELS, help="the door to test; all that it claims if not told")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the support table (Markdown) there")
+    parser.add_argument("--summary", type=Path, metavar="FILE", help="write the counts of this backend into that page")
     parser.add_argument("--expected", type=Path, metavar="FILE", help="expected failures (TOML)")
     parser.add_argument("--only", default="", metavar="CASES", help="the beginning of names, or a pattern of them")
     parser.add_argument("--batch", type=int, default=BATCH, help=f"programs that are compiled as one ({BATCH})")
@@ -29,6 +30,10 @@ def main(arguments: list[str]) -> int:
         return 0
     if given.backend is None:
         parser.error("--backend is needed")
+    if given.summary is not None and given.only:
+        parser.error("--summary counts all cases: leave out --only")
+    if given.batch < 1:
+        parser.error("--batch is at least 1")
     if given.expected is not None and not given.expected.exists():
         parser.error(f"there is no file {given.expected}")
 
@@ -54,6 +59,9 @@ def main(arguments: list[str]) -> int:
     print(report.summary())
     if given.report is not None:
         given.report.write_text(report.table(), encoding="utf-8")
+    if given.summary is not None:
+        page = given.summary.read_text(encoding="utf-8") if given.summary.exists() else ""
+        given.summary.write_text(report.into(page), encoding="utf-8")
     return 0 if report.passed else 1
 
 

@@ -68,12 +68,16 @@ def read(path: Path | None) -> list[Entry]:
     """The entries of a file; none if there is no file.
 
     Raises:
-      ValueError: an entry has no ``case`` or ``reason``, or something else.
+      ValueError: the file is no TOML, or an entry has no ``case`` or ``reason``, or something else.
     """
     if path is None or not path.exists():
         return []
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("expected", [])
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is no TOML: {error}") from error
     found = []
-    for number, entry in enumerate(tomllib.loads(path.read_text(encoding="utf-8")).get("expected", [])):
+    for number, entry in enumerate(entries):
         wrong = set(entry) - {"case", "reason", "device", "version"}
         if wrong or not entry.get("case") or not str(entry.get("reason", "")).strip():
             raise ValueError(

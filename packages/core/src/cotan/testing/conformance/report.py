@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ COLUMNS = (
 )  # fmt: skip
 
 SIGNS = {"passed": "yes", "refused": "–", "expected": "no", "failed": "WRONG"}
+MEANINGS = {"passed": "passed", "refused": "rightly refused", "expected": "expected to fail", "failed": "failed"}
 WORST = ("failed", "expected", "refused", "passed")
 
 
@@ -45,13 +47,17 @@ class Report:
         """How many cases have each status."""
         return Counter(outcome.status for outcome in self.outcomes.values())
 
+    def areas(self) -> dict[str, Counter[str]]:
+        """The same for each area, and at last for all of them."""
+        found: dict[str, Counter[str]] = {}
+        for case, outcome in self.outcomes.items():
+            found.setdefault(case.name.split("/")[0], Counter())[outcome.status] += 1
+        return {**dict(sorted(found.items())), "all": self.counts()}
+
     def summary(self) -> str:
         """One line for each area, and the total."""
         lines = [str(self.subject)]
-        areas: dict[str, Counter[str]] = {}
-        for case, outcome in self.outcomes.items():
-            areas.setdefault(case.name.split("/")[0], Counter())[outcome.status] += 1
-        for area, counts in [*areas.items(), ("all", self.counts())]:
+        for area, counts in self.areas().items():
             told = ", ".join(f"{counts[status]} {status}" for status in reversed(WORST) if counts[status])
             lines.append(f"  {area:<12} {told}")
         return "\n".join([*lines, *self.complaints])
@@ -76,10 +82,45 @@ class Report:
         for row in rows:
             signs = [_sign(cells.get((row, column), set())) for column in columns]
             lines.append(f"| {row} | " + " | ".join(signs) + " |")
-        reasons = dict.fromkeys(o.message for o in self.outcomes.values() if o.status == "expected")
-        if reasons:
-            lines += ["", "Expected failures:", "", *(f"- {reason}" for reason in reasons)]
-        return "\n".join([*lines, "", "```", self.summary(), "```", ""])
+        return "\n".join([*lines, *self._expected(), "", "```", self.summary(), "```", ""])
+
+    def _expected(self) -> list[str]:
+        """Each reason of expected failures, with the cases that fail for it."""
+        reasons: dict[str, list[str]] = {}
+        for case, outcome in self.outcomes.items():
+            if outcome.status == "expected":
+                reasons.setdefault(outcome.message, []).append(f"`{case.name}`")
+        listed = [f"- {reason}: {', '.join(cases)}" for reason, cases in reasons.items()]
+        return ["", "Expected failures:", "", *listed] if listed else []
+
+    def section(self) -> str:
+        """The counts of each area in Markdown, and expected failures: this backend's section in a page of several."""
+        devices = len(self.subject.backend.devices())
+        where = f"device number {self.subject.device.id}" if devices > 1 else "its only device"
+        version = self.subject.backend.platform_version
+        lines = [
+            f"## {self._heading()}",
+            "",
+            f"Tested as {', '.join(sorted(self.subject.levels))}, on {where}{f', with {version}' if version else ''}.",
+            "",
+            "| area | " + " | ".join(MEANINGS.values()) + " |",
+            "|---|" + "---|" * len(MEANINGS),
+        ]
+        for area, counts in self.areas().items():
+            lines.append(f"| {area} | " + " | ".join(str(counts[status] or "") for status in MEANINGS) + " |")
+        return "\n".join([*lines, *self._expected(), ""])
+
+    def _heading(self) -> str:
+        devices = len(self.subject.backend.devices())
+        plural = f", {devices} devices" if devices > 1 else ""
+        return f"{self.subject.backend.name} ({self.subject.device.device_kind}{plural})"
+
+    def into(self, page: str) -> str:
+        """``page``, in which this backend's section is new; its other sections stay, and are in alphabetical order."""
+        head, *others = re.split(r"^(?=## )", page, flags=re.MULTILINE)
+        kept = [other for other in others if other.splitlines()[0] != f"## {self._heading()}"]
+        sections = sorted(part.strip() for part in [*kept, self.section()])
+        return "\n\n".join([head.strip() or "# Conformance", *sections]) + "\n"
 
 
 def _sign(statuses: Iterable[str]) -> str:

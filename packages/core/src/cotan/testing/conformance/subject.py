@@ -69,13 +69,16 @@ def subject(backend: str | Backend, level: str | None = None, device: int = 0) -
 
     Raises:
       BackendUnavailableError: there is no backend of that name, or it cannot be used here.
-      ValueError: the backend does not open the door of that level.
+      ValueError: the backend does not open the door of that level, or has no such device.
     """
     registered = isinstance(backend, str)
     found = get_backend(backend) if isinstance(backend, str) else backend
     claimed = frozenset(name for name in LEVELS if getattr(found.capabilities, name))
     if level is not None and level not in claimed:
         raise ValueError(
-            f"the backend {found.name} does not claim the level {level!r}; its capabilities are {', '.join(claimed)}"
+            f"the backend {found.name} does not claim the level {level!r}; it claims {', '.join(sorted(claimed))}"
         )
-    return Subject(found, found.devices()[device], claimed if level is None else frozenset({level}), registered)
+    devices = found.devices()
+    if not 0 <= device < len(devices):
+        raise ValueError(f"the backend {found.name} has no device {device}; its devices are 0 to {len(devices) - 1}")
+    return Subject(found, devices[device], claimed if level is None else frozenset({level}), registered)

@@ -33,6 +33,8 @@ __all__ = [
 
 @functools.cache
 def _prepared(module: ModuleType) -> tuple[Runner, Expected]:
+    if not hasattr(module, "BACKEND"):
+        pytest.fail(f"{module.__file__} must say which backend is meant: BACKEND = 'acme'", pytrace=False)
     tested = subject(module.BACKEND, getattr(module, "LEVEL", None), getattr(module, "DEVICE", 0))
     file = Path(str(module.__file__)).with_name("expected_failures.toml")
     known = Expected(read(file), tested)
