@@ -139,6 +139,21 @@ def test_rules_of_other_packages():
     assert backend.lowerings().native[sine] is table.native[sine]
 
 
+def test_efforts_are_passed_on(monkeypatch):
+    seen = []
+    real = driver.compile_options
+
+    def watched(*args, **options):
+        made = real(*args, **options)
+        seen.append((made.executable_build_options.optimization_level, options["memory"]))
+        return made
+
+    monkeypatch.setattr(driver, "compile_options", watched)
+    with config.override(jax_optimization_level="O1", jax_memory_fitting_level="O0"):
+        assert cotan.jit(lambda x: x * 3 - 25)(np.float32(2)) == -19
+    assert seen[-1] == (19, "O0")
+
+
 def test_bad_options(monkeypatch):
     monkeypatch.setenv(compilation.OPTIONS, "xla_cpu_use_fusion_emitters")
     with pytest.raises(ValueError, match="must be name=value,name=value"):

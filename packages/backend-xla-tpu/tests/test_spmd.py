@@ -116,6 +116,17 @@ total, moved, places = Replicas(backend, closed, Layout({"i": 4}), backend.globa
 assert (total == x.sum(0)).all() and (moved == np.roll(x, 1, 0)[2 * k : 2 * k + 2]).all()
 assert places.tolist() == [2 * k, 2 * k + 1]
 assert (cotan.numpy.arange(3) * 2).tolist() == [0, 2, 4]
+from cotan.experimental import multihost_utils as multi
+assert multi.process_allgather({"k": np.int32(k), "x": x[k]})["x"].tolist() == x[:2].tolist()
+assert multi.broadcast_one_to_all(k + 5, is_source=k == 1).item() == 6
+multi.assert_equal(x)
+multi.sync_global_devices("here")
+assert [multi.reached_preemption_sync_point(step) for step in range(2)] == [False, False]
+with multi.live_devices(backend.global_devices()) as live:
+    assert live == backend.global_devices()
+from cotan.backend import processes
+assert processes.board().get("nothing", 0.05) is None
+multi.sync_global_devices("the end")
 cotan.distributed.shutdown()
 print("done", k)
 """

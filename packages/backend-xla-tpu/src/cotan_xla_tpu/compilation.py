@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from cotan.config import config
 from cotan.errors import JaxRuntimeError, where
 from cotan_xla_tpu import cache, driver
 from cotan_xla_tpu.emit import Written
@@ -47,8 +48,10 @@ def compile_written(
       CompileError: XLA refuses it.
     """
     chosen = overrides()
-    options = driver.compile_options(devices, replicas=replicas, partitions=partitions, overrides=chosen)
-    kept = None if written.callbacks else cache.entry(client, written, devices, (replicas, partitions, chosen))
+    efforts = {"speed": config.optimization_level, "memory": config.memory_fitting_level}
+    options = driver.compile_options(devices, replicas=replicas, partitions=partitions, overrides=chosen, **efforts)
+    asked = (replicas, partitions, chosen, *efforts.values())
+    kept = None if written.callbacks else cache.entry(client, written, devices, asked)
     if kept is not None:
         loaded = kept.load(lambda text: driver.deserialize(client, text, devices, options))
         if loaded is not None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from cotan.backend.processes import share
+from cotan.config import config
 from cotan_xla_tpu import driver
 
 
@@ -38,6 +40,7 @@ def initialize(address: str, processes: int, process: int, *, timeout: int = 300
     except driver.XlaError as error:
         raise RuntimeError(f"process {process} of {processes} could not join the run at {address}: {error}") from None
     _run = _Run(client, service, process, processes, address.rpartition(":")[0] if processes > 1 else "127.0.0.1")
+    share(driver.Board(client, processes))
 
 
 def shutdown() -> None:
@@ -54,9 +57,7 @@ def cpu_options() -> dict[str, Any]:
     """What the CPU's client must be told of the run."""
     if _run is None:
         return {}
-    return {
-        "distributed_client": _run.client,
-        "node_id": _run.process,
-        "num_nodes": _run.processes,
-        "collectives": driver.gloo(_run.client, _run.hostname),
-    }
+    options = {"distributed_client": _run.client, "node_id": _run.process, "num_nodes": _run.processes}
+    if config.cpu_collectives_implementation == "gloo":
+        options["collectives"] = driver.gloo(_run.client, _run.hostname)
+    return options

@@ -168,6 +168,35 @@ def distributed_client(address: str, process: int, timeout: int) -> Any:
     return client
 
 
+class Board:
+    """Where the processes of a run leave bytes for each other: the service's keys and values."""
+
+    def __init__(self, client: Any, processes: int) -> None:
+        self._client, self._processes = client, processes
+
+    def put(self, key: str, value: bytes) -> None:
+        """Leave ``value`` under a key that nobody has used."""
+        self._client.key_value_set_bytes(key, value)
+
+    def get(self, key: str, seconds: float) -> bytes | None:
+        """What stands under a key, when it is there; None if it is not after so many seconds."""
+        try:
+            found: bytes = self._client.blocking_key_value_get_bytes(key, int(1000 * seconds))
+        except Exception as error:
+            if "DEADLINE_EXCEEDED" in str(error):
+                return None
+            raise
+        return found
+
+    def barrier(self, key: str, seconds: float) -> None:
+        """Wait until all processes are here."""
+        self._client.wait_at_barrier(key, int(1000 * seconds))
+
+    def live(self) -> set[int]:
+        """The numbers of the processes that answer."""
+        return set(self._client.get_live_nodes(list(range(self._processes))))
+
+
 def gloo(client: Any, hostname: str) -> Any:
     """Collectives of CPU devices over TCP."""
     return xc._xla.make_gloo_tcp_collectives(distributed_client=client, hostname=hostname)
@@ -271,16 +300,27 @@ def parts(array: Any) -> list[np.ndarray]:
 # ---- Programs
 
 
+EFFORTS = {"UNKNOWN": 0, "O0": 9, "O1": 19, "O2": 29, "O3": 39}  # ExecutionOptions.EffortLevel in xla.proto
+
+
 def compile_options(
-    devices: Sequence[Any], *, replicas: int = 1, partitions: int = 1, overrides: Sequence[tuple[str, Any]] = ()
+    devices: Sequence[Any],
+    *,
+    replicas: int = 1,
+    partitions: int = 1,
+    overrides: Sequence[tuple[str, Any]] = (),
+    speed: str = "UNKNOWN",
+    memory: str = "O2",
 ) -> Any:
-    """Options for a program on ``devices``, replica by replica."""
+    """Options for a program on ``devices``, replica by replica; ``speed`` and ``memory`` say how hard XLA tries."""
     options = xc.CompileOptions()
     options.num_replicas = replicas
     options.num_partitions = partitions
     build = options.executable_build_options
     build.use_spmd_partitioning = partitions > 1
     build.use_shardy_partitioner = partitions > 1
+    build.optimization_level = EFFORTS[speed]
+    build.memory_fitting_level = EFFORTS[memory]
     ids = np.array([device.id for device in devices], np.int32).reshape(replicas, partitions)
     options.device_assignment = xc.DeviceAssignment.create(ids)
     if overrides:
