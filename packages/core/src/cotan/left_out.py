@@ -58,6 +58,13 @@ _REASONS: dict[str, dict[str, str]] = {
         ),
         "register_subprocess": _ONE_PROCESS,
     },
+    "cotan.experimental.multihost_utils": dict.fromkeys(
+        (
+            *("host_local_array_to_global_array_impl", "global_array_to_host_local_array_impl"),
+            *("ltg_abstract_eval", "ltg_batcher", "gtl_abstract_eval"),
+        ),
+        "arrays over the devices of several processes are not held as one here",
+    ),
     "cotan.experimental.sparse.linalg": {"spsolve_p": "it is made of other operations; call spsolve"},
     "cotan.numpy": {
         **dict.fromkeys(("int1", "uint1"), "one-bit integers have no dtype here; use bool, or int2 and uint2"),

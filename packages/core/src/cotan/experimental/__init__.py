@@ -8,7 +8,7 @@ from cotan import tracebacks as _tracebacks
 from cotan.api.callbacks import io_callback as io_callback
 from cotan.left_out import missing as _missing
 
-_MODULES = ("checkify", "compilation_cache", "jet", "kernel", "ode", "pjit", "sparse")
+_MODULES = ("checkify", "compilation_cache", "jet", "kernel", "mesh_utils", "multihost_utils", "ode", "pjit", "sparse")
 
 
 def __getattr__(name: str) -> Any:
