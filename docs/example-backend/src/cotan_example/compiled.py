@@ -78,7 +78,7 @@ class ExampleExecutable(Executable):
         function, text = self.calls[kernel]
         number = ctypes.c_int64 if text.index == "int64_t" else ctypes.c_int32
         pointers = [ctypes.c_void_p(array.ctypes.data) for array in arrays]
-        function(*pointers, *map(number, text.sizes), number(0), number(text.units))
+        function(*pointers, number(0), number(text.units))
 
 
 class ExampleBackend(FirstBackend):

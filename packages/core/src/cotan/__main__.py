@@ -38,14 +38,15 @@ def info() -> str:
     ]
     items = registry.backends_found()
     lines.append("backends" if items else registry.INSTALL)
+    width = max([12, *(len(item.name) for item in items)])
     for item in items:
         probe = item.probe()
-        lines.append(f"  {item.name:<12} {'usable' if probe.usable else 'not usable'}   {item.source}")
+        lines.append(f"  {item.name:<{width}} {'usable' if probe.usable else 'not usable'}   {item.source}")
         details = [probe.version, _requirements(item.source.split(" ")[0]), *probe.devices]
-        lines.extend(f"  {'':<12} {detail}" for detail in details if detail)
+        lines.extend(f"  {'':<{width}} {detail}" for detail in details if detail)
         if not probe.usable:
-            lines.append(f"  {'':<12} because {probe.reason or 'it gave no reason'}")
-        lines.extend(f"  {'':<12} {note}" for note in item.notes)
+            lines.append(f"  {'':<{width}} because {probe.reason or 'it gave no reason'}")
+        lines.extend(f"  {'':<{width}} {note}" for note in item.notes)
     try:
         lines += ["", f"default backend: {registry.default_backend().name}"]
     except BackendUnavailableError as error:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -50,6 +52,38 @@ def test_it_runs_what_users_write(installed, name):
 def test_it_conforms(installed, name, only):
     report = run(name, only=only)
     assert report.passed, report.failures
+
+
+def shown(file: Path, directive: str) -> str:
+    """What a ``literalinclude`` with the options in ``directive`` shows of a file."""
+    options = dict(re.findall(r"^:([\w-]+): (.*)$", directive, re.MULTILINE))
+    text = file.read_text(encoding="utf-8")
+    if "pyobject" in options:
+        [node] = [n for n in ast.parse(text).body if getattr(n, "name", "") == options["pyobject"]]
+        first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+        return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
+    text = text[text.index(options.get("start-at", "").strip('"')) :]
+    return text.split(options["end-before"])[0] if "end-before" in options else text
+
+
+def test_the_page_shows_every_line():
+    """Who copies what the page shows has the package: every line of its files, besides the docstrings of modules."""
+    page = ROOT.parent / "howto" / "write-a-backend.md"
+    pieces: dict[Path, str] = {}
+    for name, directive in re.findall(
+        r"^```\{literalinclude\} (\S+)\n(.*?)```", page.read_text(), re.DOTALL | re.MULTILINE
+    ):
+        file = (page.parent / name).resolve()
+        pieces[file] = pieces.get(file, "") + shown(file, directive) + "\n"
+    for file in (
+        ROOT / "pyproject.toml",
+        *(ROOT / "src" / "cotan_example" / f"{n}.py" for n in ("plugin", "first", "compiled")),
+    ):
+        text = file.read_text()
+        lines = text[text.index("from __future__") :] if file.suffix == ".py" else text
+        assert [line for line in lines.splitlines() if line.strip()] == [
+            line for line in pieces[file].splitlines() if line.strip()
+        ], file.name
 
 
 def test_its_programs_are_c(installed):
