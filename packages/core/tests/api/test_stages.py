@@ -24,9 +24,9 @@ def compilations(monkeypatch):
     names = []
     original = compiling._compile
 
-    def counted(closed, device, donated, name):
+    def counted(closed, device, donated, name, *options):
         names.append(name)
-        return original(closed, device, donated, name)
+        return original(closed, device, donated, name, *options)
 
     monkeypatch.setattr(compiling, "_compile", counted)
     return names

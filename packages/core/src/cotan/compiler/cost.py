@@ -9,9 +9,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cotan.compiler.elements import Idx, inner_values, prefix
+from cotan.compiler.elements import Idx, inner_values, make_op, prefix
 from cotan.ir.index import Axis
-from cotan.ir.jaxpr import Var
+from cotan.ir.jaxpr import Eqn, Var
 from cotan.ir.scalar import Expr
 
 READ = 4.0
@@ -90,3 +90,15 @@ def survey(exprs: Sequence[Expr], nest: tuple[Axis, ...]) -> Survey:
         if op in ("load", "index", "guard"):
             stack.extend((value, inside) for value in inner_values(node))
     return Survey(list(loads), work, len(nodes), list(reductions))
+
+
+def element_cost(eqn: Eqn) -> float:
+    """The work for one element of an equation's result; infinite if it takes several elements of an operand."""
+    op = make_op(eqn, 0, ())
+    if op is None or op.kind != "map":
+        return math.inf
+    found = survey(op.elements(op.idx), op.axes)
+    scattered = any(inner_values(expr) for expr in op.elements(op.idx))
+    if found.reductions or scattered or len(found.loads) > len(eqn.invars):
+        return math.inf
+    return found.work / max(steps(op.axes), 1)

@@ -14,8 +14,9 @@ from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from cotan.ir.trace import current_trace
 from cotan.primitives.call import jit_p
 from cotan.primitives.control.bodies import Mask, chosen, cut, either, rearranged
+from cotan.primitives.control.residuals import recomputed, with_recomputation
 from cotan.transforms.cache import weakly_cached
-from cotan.transforms.partial_eval import partial_eval_jaxpr
+from cotan.transforms.partial_eval import Split, partial_eval_jaxpr
 from cotan.transforms.prune import live_equations, prune
 from cotan.transforms.stage import Recorder, stage_closed
 
@@ -125,9 +126,8 @@ def split_scan(closed: ClosedJaxpr, num_consts: int, num_carry: int, unknown: Ma
     constant: list[Var] = []
     stacked: list[int] = []
     is_constant: list[bool] = []
-    for number in split.residuals:
-        var = (*jaxpr.invars, *jaxpr.outvars)[number]
-        assert isinstance(var, Var)
+    residuals, unknown = _kept(split, jaxpr, invariant, (*pool_xs, *ys))
+    for var in residuals:
         is_constant.append(var in invariant.values)
         if is_constant[-1]:
             constant.append(var)
@@ -142,14 +142,29 @@ def split_scan(closed: ClosedJaxpr, num_consts: int, num_carry: int, unknown: Ma
         *chosen(range(count), is_constant),
         *range(count, count + sum(consts) + sum(carry)),
         *(k for k, c in enumerate(is_constant) if not c),
-        *range(count + sum(consts) + sum(carry), len(split.unknown.jaxpr.invars)),
+        *range(count + sum(consts) + sum(carry), len(unknown.jaxpr.invars)),
     ]
     return ScanSplit(
         mask, split.out_unknown, hoisted, known, known_consts, known_carry,
         len(known.jaxpr.invars) - len(jaxpr.invars),
-        rearranged(split.unknown, order, range(len(split.unknown.jaxpr.outvars))),
+        rearranged(unknown, order, range(len(unknown.jaxpr.outvars))),
         tuple(pool.index(v) for v in constant), tuple(stacked), sum(consts), sum(carry),
     )  # fmt: skip
+
+
+def _kept(split: Split, jaxpr: Jaxpr, invariant: _Invariant, free: Sequence[Any]) -> tuple[list[Var], ClosedJaxpr]:
+    """The residuals that are kept, and the unknown part as a program of these. ``free`` ones are there in any case."""
+    places = (*jaxpr.invars, *jaxpr.outvars)
+    residuals = [v for k in split.residuals if isinstance(v := places[k], Var)]
+    assert len(residuals) == len(split.residuals)
+    available = {v for v in free if isinstance(v, Var)} | {v for v in residuals if v in invariant.values}
+    dropped, eqns = recomputed(jaxpr, list(dict.fromkeys(residuals)), available)
+    if not dropped:
+        return residuals, split.unknown
+    made = {v for eqn in eqns for v in eqn.outvars}
+    read = [v for eqn in eqns for v in eqn.invars if isinstance(v, Var) and v not in made]
+    kept = list(dict.fromkeys([*(v for v in residuals if v not in dropped), *read]))
+    return kept, with_recomputation(split.unknown, residuals, kept, eqns)
 
 
 def _without_calls(closed: ClosedJaxpr) -> ClosedJaxpr:
