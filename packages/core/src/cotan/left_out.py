@@ -14,9 +14,6 @@ _REASONS: dict[str, dict[str, str]] = {
     "cotan.lax": {
         **dict.fromkeys(("psend", "precv"), _ONE_DEVICE),
     },
-    "cotan.random": {
-        "random_gamma_p": "gamma numbers are drawn by a loop of other primitives, under a custom_jvp rule",
-    },
     "cotan.custom_derivatives": {
         "remat_opt_p": "the forward function of a custom_vjp is not rematerialised by a primitive of its own; put "
         "cotan.checkpoint around it",
@@ -52,10 +49,6 @@ _REASONS: dict[str, dict[str, str]] = {
         "register_ffi_target_as_batch_partitionable": _ONE_DEVICE,
     },
     "cotan.profiler": {
-        **dict.fromkeys(
-            ("ProfileData", "ProfileEvent", "ProfilePlane"),
-            "traces are Chrome traces here: JSON, compressed by gzip, which json.load reads",
-        ),
         "register_subprocess": _ONE_PROCESS,
     },
     "cotan.experimental.multihost_utils": dict.fromkeys(

@@ -22,6 +22,9 @@ from cotan.errors import where as _where
 from cotan.left_out import missing as _missing
 from cotan.runtime import recorder as _recorder
 from cotan.runtime.memory_profile import memory_profile as _memory_profile
+from cotan.runtime.profiles import ProfileData as ProfileData
+from cotan.runtime.profiles import ProfileEvent as ProfileEvent
+from cotan.runtime.profiles import ProfilePlane as ProfilePlane
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _lock = threading.Lock()

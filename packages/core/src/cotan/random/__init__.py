@@ -24,6 +24,7 @@ from cotan.random.gamma import gamma as gamma
 from cotan.random.gamma import generalized_normal as generalized_normal
 from cotan.random.gamma import loggamma as loggamma
 from cotan.random.gamma import maxwell as maxwell
+from cotan.random.gamma import random_gamma_p as random_gamma_p
 from cotan.random.gamma import t as t
 from cotan.random.keys import PRNGKey as PRNGKey
 from cotan.random.keys import clone as clone

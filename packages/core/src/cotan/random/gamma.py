@@ -16,6 +16,7 @@ from cotan import dtypes, lax
 from cotan import numpy as cnp
 from cotan.api import custom_jvp, jit, vmap
 from cotan.nn.functions import softmax
+from cotan.primitives.composed import composed
 from cotan.random.arguments import Shape, common_shape, extents, float_dtype
 from cotan.random.keys import split
 from cotan.random.sampling import exponential, normal, rademacher, uniform
@@ -90,6 +91,13 @@ _draw = _sampler(False, lax.random_gamma_grad)
 _draw_log = _sampler(True, _log_slope)
 
 
+def _samples(key: Any, a: Any, *, log_space: bool) -> Any:
+    return (_draw_log if log_space else _draw)(key, a)
+
+
+random_gamma_p = composed("random_gamma", _samples)
+
+
 def _parameter(x: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     return cnp.broadcast_to(cnp.asarray(x, dtype), shape)
 
@@ -105,7 +113,7 @@ def gamma(key: Any, a: Any, shape: Shape | None = None, dtype: Any = None) -> An
     (3,)
     """
     dtype = float_dtype(dtype, "gamma")
-    return _draw(key, _parameter(a, common_shape(shape, "gamma", a), dtype))
+    return random_gamma_p.bind(key, _parameter(a, common_shape(shape, "gamma", a), dtype), log_space=False)
 
 
 def loggamma(key: Any, a: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
@@ -116,7 +124,7 @@ def loggamma(key: Any, a: Any, shape: Shape | None = None, dtype: Any = None) ->
     True
     """
     dtype = float_dtype(dtype, "loggamma")
-    return _draw_log(key, _parameter(a, common_shape(shape, "loggamma", a), dtype))
+    return random_gamma_p.bind(key, _parameter(a, common_shape(shape, "loggamma", a), dtype), log_space=True)
 
 
 def beta(key: Any, a: Any, b: Any, shape: Shape | None = None, dtype: Any = None) -> Any:

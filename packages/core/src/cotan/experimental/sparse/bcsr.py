@@ -11,7 +11,6 @@ from cotan import numpy as cnp
 from cotan.errors import where
 from cotan.experimental.sparse.array import BCOO, shape_after_mapping
 from cotan.experimental.sparse.base import JAXSparse
-from cotan.experimental.sparse.composed import composed
 from cotan.experimental.sparse.conversion import (
     bcoo_eliminate_zeros,
     bcoo_extract,
@@ -25,6 +24,7 @@ from cotan.experimental.sparse.products import bcoo_dot_general, checked_numbers
 from cotan.experimental.sparse.shaping import bcoo_broadcast_in_dim, bcoo_concatenate
 from cotan.experimental.sparse.util import SparseInfo, check_integers, checked_shape
 from cotan.numpy.promotion import as_array
+from cotan.primitives.composed import composed
 from cotan.tracebacks import guarded
 from cotan.tree import register_pytree_node_class
 

@@ -10,7 +10,6 @@ from cotan import lax
 from cotan import numpy as cnp
 from cotan.errors import where
 from cotan.experimental.sparse.array import BCOO, check, sizes_of
-from cotan.experimental.sparse.composed import composed
 from cotan.experimental.sparse.layout import (
     add_up,
     batch_places,
@@ -28,6 +27,7 @@ from cotan.experimental.sparse.layout import (
 )
 from cotan.experimental.sparse.util import SparseInfo, checked_nse, known_count
 from cotan.numpy.promotion import as_array
+from cotan.primitives.composed import composed
 
 
 def bcoo_todense(mat: BCOO) -> Any:

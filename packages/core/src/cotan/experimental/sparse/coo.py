@@ -12,11 +12,11 @@ from cotan import numpy as cnp
 from cotan.errors import where
 from cotan.experimental.sparse.array import BCOO
 from cotan.experimental.sparse.base import JAXSparse
-from cotan.experimental.sparse.composed import composed
 from cotan.experimental.sparse.conversion import bcoo_fromdense, counted
 from cotan.experimental.sparse.products import bcoo_dot_general
 from cotan.experimental.sparse.util import check_integers, checked_shape
 from cotan.numpy.promotion import as_array
+from cotan.primitives.composed import composed
 from cotan.tracebacks import guarded
 from cotan.tree import register_pytree_node_class
 

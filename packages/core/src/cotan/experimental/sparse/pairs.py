@@ -16,12 +16,12 @@ from cotan import numpy as cnp
 from cotan.api import vmap
 from cotan.errors import where
 from cotan.experimental.sparse.array import BCOO, check, sizes_of
-from cotan.experimental.sparse.composed import composed
 from cotan.experimental.sparse.conversion import bcoo_sum_duplicates, without_padding
 from cotan.experimental.sparse.layout import columns, in_order, inside, is_new, pushed_out, spread, stacked
 from cotan.experimental.sparse.relayout import bcoo_update_layout
 from cotan.experimental.sparse.shaping import bcoo_transpose
 from cotan.experimental.sparse.util import SparseInfo, is_known
+from cotan.primitives.composed import composed
 
 Axes = tuple[int, ...]
 

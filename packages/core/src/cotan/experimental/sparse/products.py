@@ -17,11 +17,11 @@ from cotan.api import jit
 from cotan.errors import where
 from cotan.experimental.sparse.array import BCOO, check
 from cotan.experimental.sparse.base import JAXSparse
-from cotan.experimental.sparse.composed import composed
 from cotan.experimental.sparse.layout import add_up, batch_places, columns, take
 from cotan.experimental.sparse.pairs import sparse_dot
 from cotan.experimental.sparse.util import SparseInfo, check_integers
 from cotan.numpy.promotion import as_array, promote_dtypes
+from cotan.primitives.composed import composed
 
 Axes = tuple[int, ...]
 Numbers = tuple[tuple[Axes, Axes], tuple[Axes, Axes]]

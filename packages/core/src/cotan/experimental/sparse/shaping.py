@@ -12,10 +12,10 @@ from cotan import lax
 from cotan import numpy as cnp
 from cotan.errors import where
 from cotan.experimental.sparse.array import BCOO, check, sizes_of
-from cotan.experimental.sparse.composed import composed
 from cotan.experimental.sparse.layout import columns, inside, masked, pushed_out, ravelled, spread, stacked, unravelled
 from cotan.experimental.sparse.relayout import repeated
 from cotan.experimental.sparse.util import SparseInfo, axes_of, checked_shape
+from cotan.primitives.composed import composed
 
 
 def bcoo_transpose(mat: BCOO, *, permutation: Sequence[int]) -> BCOO:

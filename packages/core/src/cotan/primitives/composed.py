@@ -1,7 +1,7 @@
 """Primitives that stand for functions of arrays: every rule of theirs follows from the function's program.
 
 The program is staged once for each kind of operands and parameters. Derivatives, transposes and mapped versions are
-those of that program; backends never see the primitive. Knows no sparse format.
+those of that program; backends never see the primitive. Knows no library that has such functions.
 """
 
 from __future__ import annotations
