@@ -48,10 +48,9 @@ class Point:
 def calls(monkeypatch):
     found = []
     monkeypatch.setattr(registry, "_entry_points", lambda: [Point(found)])
-    registry.reset()
-    yield found
-    distributed.shutdown()
-    registry.reset()
+    with registry.aside():
+        yield found
+        distributed.shutdown()
 
 
 def test_the_backend_joins_and_leaves(calls):

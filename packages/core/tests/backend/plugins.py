@@ -46,8 +46,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
             yield from dist.entry_points.select(group=registry.GROUP)
 
     monkeypatch.setattr(registry, "_entry_points", entry_points)
-    registry.reset()
-    yield place
-    registry.reset()
+    with registry.aside():
+        yield place
     for module in place.modules:
         sys.modules.pop(module, None)

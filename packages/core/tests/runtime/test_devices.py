@@ -14,12 +14,11 @@ from cotan.runtime.devices import SingleDeviceSharding
 @pytest.fixture
 def four():
     """Four CPU devices, for the time of one test."""
-    registry.reset()
-    with config.override(num_cpu_devices=4):
-        found = cotan.devices("cpu")
-    assert [d.id for d in found] == [0, 1, 2, 3]
-    yield found
-    registry.reset()
+    with registry.aside():
+        with config.override(num_cpu_devices=4):
+            found = cotan.devices("cpu")
+        assert [d.id for d in found] == [0, 1, 2, 3]
+        yield found
 
 
 def test_listing():

@@ -31,9 +31,8 @@ def installed(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "src"))
     points = [EntryPoint("example", "cotan_example.plugin", registry.GROUP)]
     monkeypatch.setattr(registry, "_entry_points", lambda: points)
-    registry.reset()
-    yield
-    registry.reset()
+    with registry.aside():
+        yield
 
 
 @pytest.mark.parametrize("name", ["example-first", "example"])

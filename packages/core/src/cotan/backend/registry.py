@@ -8,7 +8,8 @@ name here.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -249,3 +250,16 @@ def reset() -> None:
     with _state.lock:
         _state.found = None
         _state.plugins = None
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Look for backends anew in a ``with`` block (for tests); afterwards those found before are back, still open."""
+    with _state.lock:
+        before = (_state.found, _state.plugins)
+    reset()
+    try:
+        yield
+    finally:
+        with _state.lock:
+            _state.found, _state.plugins = before
