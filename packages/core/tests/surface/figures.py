@@ -24,7 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from library.table import load
-from surface.names import FLAGS, LATER, METHODS, UPDATES, Missing, Name, find, here, table
+from surface.names import FLAGS, INTERNALS, LATER, METHODS, UPDATES, Missing, Name, find, here, table
 from surface.recorder import watched
 
 ROOT = Path(__file__).parents[4]
@@ -155,12 +155,11 @@ class Figures:
                 used = f"{here(name.module)}.{name.name}" in dotted or id(value) in identities
             self.state[name] = "used" if used else "unused"
 
-    def of(self, tier: int, module: str | None = None) -> dict[str, list[Name]]:
-        """The names of a tier that are asked for (of one module), by state."""
+    def of(self, tier: int, module: str | None = None, *, asked: bool = False) -> dict[str, list[Name]]:
+        """The names of a tier (of one module), by state; ``asked``: those that are asked for."""
         found: dict[str, list[Name]] = collections.defaultdict(list)
         for name, state in self.state.items():
-            asked = name.tier == tier and not name.is_internal and (name.module, name.name) not in LATER
-            if asked and module in (None, name.module):
+            if name.tier == tier and module in (None, name.module) and (name.is_asked or not asked):
                 found[state].append(name)
         return found
 
@@ -170,8 +169,8 @@ def lines(figures: Figures, *, names: bool) -> Iterator[str]:
     head = f"{'':46}{'tier':>5}{'names':>7}{'here':>7}{'tested':>8}"
     yield head
     for module in dict.fromkeys(name.module for name in figures.state):
-        for tier in (1, 2, 3):
-            found = figures.of(tier, module)
+        for tier in WANTED:
+            found = figures.of(tier, module, asked=tier == 3)
             total = sum(map(len, found.values()))
             if total:
                 present = total - len(found["missing"])
@@ -181,14 +180,21 @@ def lines(figures: Figures, *, names: bool) -> Iterator[str]:
                         if found[state]:
                             yield f"    {state}: {' '.join(n.name for n in found[state])}"
     yield head
+    for tier in WANTED:
+        yield _sum("all", tier, figures.of(tier))
+    yield f"asked for: without JAX's inside ({', '.join(m for m in INTERNALS if m != FLAGS)}, flags of tier 3),"
+    yield f"and without what comes with several devices ({', '.join(sorted(name for _, name in LATER))}):"
     for tier, wanted in WANTED.items():
-        found = figures.of(tier)
-        total = sum(map(len, found.values()))
-        present = total - len(found["missing"])
-        yield (
-            f"{'all':46}{tier:5}{total:7}{present:7}{len(found['used']):8}   {present / total:.1%} here "
-            f"(wanted {wanted:.0%}), {len(found['used']) / max(present, 1):.1%} of these tested"
-        )
+        yield f"{_sum('asked for', tier, figures.of(tier, asked=True))} (wanted {wanted:.0%} here)"
+
+
+def _sum(what: str, tier: int, found: dict[str, list[Name]]) -> str:
+    total = sum(map(len, found.values()))
+    present, used = total - len(found["missing"]), len(found["used"])
+    return (
+        f"{what:46}{tier:5}{total:7}{present:7}{used:8}   {present / total:.1%} here, {used / max(present, 1):.1%} of "
+        "these tested"
+    )
 
 
 def main() -> None:

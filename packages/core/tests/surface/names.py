@@ -17,8 +17,21 @@ import cotan.numpy as cnp
 METHODS, UPDATES, FLAGS = "jax.Array (methods)", "jax.Array.at[...]", "jax.config (flags)"
 # How programs are transformed and compiled there: not part of what programs are written with.
 INTERNALS = ("jax.core", "jax.extend", "jax.interpreters", "jax.api_util", FLAGS)
-# What comes with several devices.
-LATER = frozenset({("jax", "pmap"), ("jax", "shard_map")})
+# What comes with several devices, and arrays over those of several processes.
+LATER = frozenset(
+    {
+        *(("jax", name) for name in ("pmap", "shard_map")),
+        ("jax.experimental", "shard_map"),
+        *(("jax.lax", name) for name in ("psend", "precv")),
+        *(
+            ("jax.experimental.multihost_utils", name)
+            for name in (
+                *("global_array_to_host_local_array_impl", "host_local_array_to_global_array_impl"),
+                *("gtl_abstract_eval", "ltg_abstract_eval", "ltg_batcher"),
+            )
+        ),
+    }
+)
 
 
 class Name(NamedTuple):
@@ -34,8 +47,15 @@ class Name(NamedTuple):
 
     @property
     def is_internal(self) -> bool:
-        """Whether it belongs to the inside of JAX; names of tier 3 there are not asked for."""
-        return self.tier == 3 and any(self.module == m or self.module.startswith(f"{m}.") for m in INTERNALS)
+        """Whether it belongs to the inside of JAX, which is not asked for. Of its flags those of tier 3 do."""
+        if self.module == FLAGS:
+            return self.tier == 3
+        return any(self.module == m or self.module.startswith(f"{m}.") for m in INTERNALS)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether it is wanted here, and now."""
+        return not self.is_internal and (self.module, self.name) not in LATER
 
 
 class Missing(Exception):

@@ -520,7 +520,7 @@ def frozen():
         (lambda: cotan.lib, AttributeError, "no foreign compiler underneath"),
         (lambda: cotan.extend, AttributeError, "not public"),
         (lambda: cotan.no_such_name, AttributeError, "has no attribute 'no_such_name'$"),
-        (lambda: profiler.ProfileData, AttributeError, "Chrome traces"),
+        (lambda: profiler.register_subprocess, AttributeError, "in one process here"),
     ],
 )
 def test_what_is_refused(call, error, text):
