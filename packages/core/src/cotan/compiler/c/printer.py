@@ -160,7 +160,8 @@ class _Printer(Expressions):
             if isinstance(node, Loop) and node.axis in self.work.axes:
                 self._top(node.body)
             elif isinstance(node, Store) and outermost and len(nodes) > 1:
-                self.open(f"if (u == 0{f' && {self.language.local_item} == 0' if self.cooperative else ''})")
+                # Alike for all items of a group: they meet at the barrier in front of the store.
+                self.open("if (u == 0)")
                 self.node(node)
                 self.close()
             else:
