@@ -14,20 +14,25 @@ from cotan import lax
 from cotan import numpy as cnp
 from cotan.backend import LoweringTable
 from cotan.compiler import compile_to_program
-from cotan.compiler.c import C99, SERIAL
+from cotan.compiler.c import C99, GPU_TILE, SERIAL, fourier, sorting
 from cotan.compiler.c.commands import Copy, Frame, HostCall, Launch, Target, write
+from cotan.compiler.c.printer import print_kernel
+from cotan.config import config
 from cotan.errors import UnsupportedError
 from cotan.ir.avals import get_aval
-from cotan.primitives.sort import sort_p
+from cotan.ir.primitive import reference
+from cotan.primitives.fft import FftType, fft_p
+from cotan.primitives.sort import sort_p, top_k_p
 from cotan.transforms.stage import stage_closed
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler on this machine")
 ITEM_BY_ITEM = replace(C99, item="item")
 
 
-def written(function: Any, *args: Any, shared: bool = True) -> tuple[Frame, str]:
+def written(function: Any, *args: Any, shared: bool = True, generated: bool = False) -> tuple[Frame, str]:
     table = LoweringTable("toy")
-    table.rule("library", sort_p)(lambda writer, step: writer.host(step))
+    for primitive, rule in ((sort_p, sorting.sort), (top_k_p, sorting.top_k), (fft_p, fourier.fft)):
+        table.rule("library", primitive)(rule if generated else lambda writer, step: writer.host(step))
     closed = stage_closed(lambda *xs: list(function(*xs)), [get_aval(x) for x in args], name="toy")
     program = compile_to_program(closed, supports_library=table.library)
     return write(program, table, Target("toy", ITEM_BY_ITEM, SERIAL, shared, units=4))
@@ -101,3 +106,72 @@ def test_steps_on_the_host():
     np.testing.assert_allclose(run(frame, text, x)[0], np.sort(x * 2) + 1, rtol=1e-6)
     with pytest.raises(UnsupportedError, match=r"toy.*`sort` on this device.*not the host's"):
         written(lambda x: [cnp.sort(x)], x, shared=False)
+
+
+REDUCTIONS = {
+    "sum": lambda x: [cnp.sum(x)],
+    "rows": lambda x: [cnp.sum(x, 1), cnp.max(x, 1)],
+    "softmax": lambda x: [cnp.exp(x) / cnp.sum(cnp.exp(x), 1, keepdims=True)],
+    "variance": lambda x: [cnp.var(x, 1), cnp.var(x)],
+    "position": lambda x: [cnp.argmax(x, 1), cnp.argmin(x)],
+}
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_all_items_of_a_group_meet_at_barriers(name: str) -> None:
+    language = replace(C99, item="ITEM", group="GROUP", local_item="LOCAL", barrier="MEET;")
+    closed = stage_closed(REDUCTIONS[name], [get_aval(np.zeros((3, 1000), np.float32))], name="toy")
+    met = 0
+    for step in compile_to_program(closed, local_bytes=1 << 14).steps:
+        opened: list[str] = []
+        for line in print_kernel(step.kernel, language, GPU_TILE).body.splitlines():
+            if line.strip() == "}":
+                opened.pop()
+            if line.endswith("{"):
+                opened.append(line)
+            if "MEET;" in line:
+                met += 1
+                assert not any("LOCAL" in around for around in opened), opened
+    assert met > 0
+
+
+KEYS = ("float32", "float64", "int8", "uint64", "bool", "complex64")
+
+
+@pytest.mark.parametrize("dtype", KEYS)
+@pytest.mark.parametrize("shape", [(7,), (3, 1, 2), (2, 13, 3)])
+def test_sorting_by_merging(dtype: str, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.integers(-4, 4, shape)
+    if np.dtype(dtype).kind in "fc":
+        values = np.where(values == 3, np.nan, np.where(values == 0, -0.0, values / 2))
+    x = (values + 1j * rng.integers(0, 2, shape) if dtype == "complex64" else values).astype(dtype)
+    other = rng.integers(0, 3, shape).astype(np.float32)
+    place = np.arange(x.size, dtype=np.int16).reshape(shape)
+    with config.override(enable_x64=True):
+        for keys in (1, 2):
+            params = {"dimension": len(shape) - 2 if len(shape) > 1 else 0, "num_keys": keys, "is_stable": True}
+            frame, text = written(lambda *xs, p=params: sort_p.bind(*xs, **p), x, other, place, generated=True)
+            assert not any(isinstance(command, HostCall) for command in frame.commands)
+            for found, wanted in zip(run(frame, text, x, other, place), reference[sort_p](x, other, place, **params)):
+                np.testing.assert_array_equal(found, wanted)
+                assert (np.signbit(found.real) == np.signbit(wanted.real)).all()
+        count = shape[-1] // 2
+        frame, text = written(lambda x: top_k_p.bind(x, k=count, axis=len(shape) - 1), x, generated=True)
+        for found, wanted in zip(run(frame, text, x), reference[top_k_p](x, k=count, axis=len(shape) - 1)):
+            np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("lengths", [(1,), (2,), (12,), (13,), (128,), (210,), (5, 8), (4, 3, 7), (2, 1), (0,)])
+@pytest.mark.parametrize("kind", list(FftType), ids=lambda kind: kind.name)
+def test_fourier_transforms_by_passes(kind: FftType, lengths: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    shape = (2, *(lengths if kind is not FftType.IRFFT else (*lengths[:-1], lengths[-1] // 2 + 1)))
+    x = rng.standard_normal(shape) + (0 if kind is FftType.RFFT else 1j * rng.standard_normal(shape))
+    with config.override(enable_x64=True):
+        params = {"fft_type": kind, "fft_lengths": lengths}
+        frame, text = written(lambda x: [fft_p.bind(x, **params)], x, generated=True)
+        assert not any(isinstance(command, HostCall) for command in frame.commands)
+        [found], wanted = run(frame, text, x), reference[fft_p](x, **params)
+        assert found.dtype == wanted.dtype
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
