@@ -91,6 +91,13 @@ CONFORMANCE = {
         ["--device", "3"],
         {**INTEL, "COTAN_NUM_OPENCL_DEVICES": "4"},
     ),
+    # What GPUs get, on a CPU.
+    "opencl-as-gpu": (
+        "opencl",
+        f"{OPENCL}[intel]",
+        [],
+        {**INTEL, "COTAN_OPENCL_AS_GPU": "1", "COTAN_HOST_FALLBACK": "1"},
+    ),
     "xla": (
         "xla",
         "./packages/backend-xla-tpu",

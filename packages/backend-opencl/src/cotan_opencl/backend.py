@@ -132,7 +132,7 @@ class OpenclBackend(Backend):
             from cotan_opencl.lower import fill
 
             table = LoweringTable(self.name)
-            fill(table)
+            fill(table, any(device.queue.found.shared for device in self._devices))
             self._table = table
         return self._table
 

@@ -81,8 +81,9 @@ def _found(handle: Any, kind: str = "") -> Found:
         f"{handle.name.strip()} on {platform}, {kinds}, {handle.max_compute_units} units, "
         f"{handle.global_mem_size >> 20} MiB, {'fp64' if doubles else 'no fp64'}{kind}"
     )
-    shared = is_cpu and bool(handle.host_unified_memory)
-    return Found(handle, words, platform, is_cpu, shared, doubles, handle.max_compute_units)
+    as_cpu = is_cpu and not config.opencl_as_gpu
+    shared = as_cpu and bool(handle.host_unified_memory)
+    return Found(handle, words, platform, as_cpu, shared, doubles, handle.max_compute_units)
 
 
 def _all_devices() -> tuple[list[Found], str, list[str]]:

@@ -188,6 +188,7 @@ flags: dict[str, Flag] = {
         _flag("opencl_platform", None, _text, "Part of the name of the only OpenCL platforms to look at."),
         _flag("opencl_partition", False, _boolean, "Whether several OpenCL devices are asked for as sub-devices with "
               "units of their own, where these suffice, rather than as queues of one device."),
+        _flag("opencl_as_gpu", False, _boolean, "Whether OpenCL's CPUs are taken for GPUs, for tests."),
         _flag("num_threads", None, _count(1, optional=True), "The most threads that a CPU program uses; None for as "
               "many as there are CPUs.", parse=_parse_count),
         _flag("compilation_cache_dir", None, _text, "A directory in which compiled programs are kept."),
@@ -299,6 +300,7 @@ class Config(threading.local):
     num_opencl_devices: int
     opencl_platform: str | None
     opencl_partition: bool
+    opencl_as_gpu: bool
     num_threads: int | None
     compilation_cache_dir: str | None
     enable_compilation_cache: bool

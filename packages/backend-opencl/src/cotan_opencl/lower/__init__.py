@@ -9,9 +9,11 @@ from __future__ import annotations
 from cotan.backend import LoweringTable
 
 
-def fill(table: LoweringTable) -> None:
-    """Register all rules; imports the primitives' modules."""
+def fill(table: LoweringTable, shared: bool) -> None:
+    """Register all rules, for devices that share the host's memory or do not; imports the primitives' modules."""
     from cotan_opencl.lower import dot, host
 
     for module in (dot, host):
         module.register(table)
+    if not shared:
+        table.on_host.clear()
