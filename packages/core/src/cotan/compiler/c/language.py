@@ -39,6 +39,7 @@ class Language:
       vector_load, vector_store: templates that read a vector at a ``pointer`` to elements of a ``type``, in a
         ``memory``, and write ``x`` there.
       names: operation -> function, where that is not C's name for it.
+      own: operations on float32 that are called ``cotan_OPERATION_float``, and then the number of lanes.
       lanewise: operations whose function exists for scalars only.
     """
 
@@ -62,6 +63,7 @@ class Language:
     vector_load: str = "vload{lanes}(0, {pointer})"
     vector_store: str = "vstore{lanes}({x}, 0, {pointer})"
     names: Mapping[str, str] = field(default_factory=dict)
+    own: frozenset[str] = frozenset()
     lanewise: frozenset[str] = frozenset()
 
 

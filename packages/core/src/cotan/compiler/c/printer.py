@@ -5,11 +5,12 @@ Reads nothing but the kernel, a schedule and a language. What a tree may look li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cotan.compiler.c.expressions import Expressions, Val, parts_of
+from cotan.compiler.c.columns import Columns
+from cotan.compiler.c.expressions import Val, parts_of
 from cotan.compiler.c.language import Language
 from cotan.compiler.c.schedule import TILE, Schedule, Work, divide, walk
 from cotan.ir.index import Axis
@@ -19,8 +20,6 @@ from cotan.ir.scalar import Combiner, Expr
 _CHEAP = 8
 """Nodes of a reduction's body up to which its rounds are of several vectors."""
 _COPIES = 4
-_COLUMNS = 256
-"""Columns that are reduced side by side, their states in an array."""
 _BLOCK = 512
 """Vectors that are summed up before they are added to the sum, so that long sums stay accurate."""
 
@@ -65,7 +64,7 @@ def print_kernel(kernel: Kernel, language: Language, schedule: Schedule, *, any_
     return _Printer(kernel, language, schedule, any_size).print()
 
 
-class _Printer(Expressions):
+class _Printer(Columns):
     def __init__(self, kernel: Kernel, language: Language, schedule: Schedule, any_size: bool) -> None:
         super().__init__(kernel, language, any_size)
         self.schedule = schedule
@@ -205,101 +204,11 @@ class _Printer(Expressions):
             self._shared_loop(node, name)
             return
         lo, hi = self.block if self.block is not None and axis is self.work.blocked else ("0", self.number(axis.extent))
-        reductions = [n for n in node.body if isinstance(n, ReduceLoop)]
-        if lanes > 1 and len(reductions) == 1 and not self.kernel.scratch and not any(map(any, reductions[0].levels)):
-            self._columns(node, reductions[0], lo, hi, lanes)
+        if lanes > 1 and self.has_columns(node):
+            self.columns(node, lo, hi, lanes)
             return
         self.line(f"{index} {name} = {lo};")
-        self._rounds(axis, name, hi, lanes, name, lambda: self.nodes(node.body))
-
-    def _rounds(self, axis: Axis, name: str, hi: str, lanes: int, at: str, action: Callable[[], None]) -> None:
-        """``action`` for all of an axis from the variable ``name`` up to ``hi``, by vectors and then what is left."""
-        if lanes > 1:
-            self.open(f"for (; {name} + {lanes} <= {hi}; {name} += {lanes})")
-            self.axes[axis], self.lane_axis, self.lanes = at, axis, lanes
-            action()
-            self.lane_axis, self.lanes = None, 1
-            self.close()
-        if lanes == 1 or self.any_size or axis.extent % lanes:
-            self.open(f"for (; {name} < {hi}; {name}++)")
-            self.axes[axis] = at
-            action()
-            self.close()
-
-    def _columns(self, node: Loop, reduction: ReduceLoop, lo: str, hi: str, lanes: int) -> None:
-        """Reduce columns row by row, as they lie in memory, with the states of a block of columns in arrays."""
-        index, axis = self.index_type, node.axis
-        split = node.body.index(reduction)
-        reductions = [reduction.value, *reduction.siblings]
-        inits = [init for reduce in reductions for init in parts_of(reduce)[1]]
-        start, count, column = self.fresh("i"), self.fresh("n"), self.fresh("j")
-        self.open(f"for ({index} {start} = {lo}; {start} < {hi}; {start} += {_COLUMNS})")
-        self.line(f"const {index} {count} = {hi} - {start} < {_COLUMNS} ? {hi} - {start} : {_COLUMNS};")
-        self.line(f"{index} {column};")
-        arrays = [self.fresh("a") for _ in inits]
-        for array, init in zip(arrays, inits, strict=True):
-            self.line(f"{self.scalars.type(init.dtype)} {array}[{_COLUMNS}];")
-
-        def each(action: Callable[[], None]) -> None:
-            self.line(f"{column} = 0;")
-            self._rounds(axis, column, count, lanes, f"({start} + {column})", action)
-
-        def states() -> list[Val]:
-            return [self._kept(array, column, init.dtype) for array, init in zip(arrays, inits, strict=True)]
-
-        def put(values: Sequence[Val]) -> None:
-            for array, init, value in zip(arrays, inits, values, strict=True):
-                self._keep(array, column, init.dtype, self.in_lanes(value, init.dtype))
-
-        def begin() -> None:
-            self.nodes(node.body[:split])
-            put([self.emit(init) for init in inits])
-
-        def step() -> None:
-            self.nodes(node.body[:split])
-            old, made = states(), []
-            for reduce in reductions:
-                combiner, own, bodies = parts_of(reduce)
-                mine, old = old[: len(own)], old[len(own) :]
-                made += self.combine(combiner, [i.dtype for i in own], mine, [self.emit(body) for body in bodies])
-            put(made)
-
-        def end() -> None:
-            self.nodes(node.body[:split])
-            found = states()
-            for reduce in reductions:
-                size = len(parts_of(reduce)[1])
-                self.bind(reduce, tuple(found[:size]))
-                found = found[size:]
-            self.nodes(node.body[split + 1 :])
-
-        each(begin)
-        for row in reduction.axes:
-            self.axes[row] = self.fresh("r")
-            name = self.axes[row]
-            self.open(f"for ({index} {name} = 0; {name} < {self.number(row.extent)}; {name}++)")
-        each(step)
-        for _ in reduction.axes:
-            self.close()
-        each(end)
-        self.close()
-
-    def _kept(self, array: str, column: str, dtype: Any) -> Val:
-        """The states of the present columns, from an array."""
-        text = f"{array}[{column}]"
-        if self.lanes > 1:
-            text = self.language.vector_load.format(**self._in_array(array, column, dtype))
-        return self.variable(text, dtype, self.lanes)
-
-    def _keep(self, array: str, column: str, dtype: Any, value: str) -> None:
-        text = f"{array}[{column}] = {value}"
-        if self.lanes > 1:
-            text = self.language.vector_store.format(x=value, **self._in_array(array, column, dtype))
-        self.line(f"{text};")
-
-    def _in_array(self, array: str, column: str, dtype: Any) -> dict[str, Any]:
-        place = f"({array} + {column})"
-        return {"pointer": place, "type": self.scalars.type(dtype), "lanes": self.lanes, "memory": ""}
+        self.rounds(axis, name, hi, lanes, name, lambda: self.nodes(node.body))
 
     def _shared_loop(self, node: Loop, name: str) -> None:
         """A loop whose iterations the items of a group share."""

@@ -147,7 +147,8 @@ class Scalars:
         size = 4 if dtype.kind == "b" else stored(dtype).itemsize
         kind = {1: "char", 2: "short", 4: "int", 8: "long"}[size]
         mask = condition if size == 4 else f"convert_{kind}{lanes}({condition})"
-        return f"select({otherwise}, {then}, {mask})"
+        # Not the function `select`: some runtimes call it.
+        return f"({mask} ? {then} : {otherwise})"
 
     # ---- Operations
 
@@ -175,6 +176,8 @@ class Scalars:
 
     def call(self, op: str, dtype: Any, lanes: int, *args: str) -> str:
         """A function by its name in this language."""
+        if dtype == FLOAT32 and op in self.language.own:
+            return f"cotan_{op}_float{lanes if lanes > 1 else ''}({', '.join(args)})"
         name = self.language.names.get(op) or _RENAMED.get(op, op)
         if self.language.suffixed and dtype == FLOAT32:
             name += "f"
@@ -360,8 +363,8 @@ def _extreme_or_nan(comparison: str) -> Callable[..., str]:
 
 
 def _sign_of_real(s: Scalars, dtype: Any, lanes: int, x: str) -> str:
-    zero, name = s.one(dtype, lanes, 0), "copysignf" if s.language.suffixed and dtype == FLOAT32 else "copysign"
-    return s.choose(f"(({x} == {zero}) | ({x} != {x}))", x, f"{name}({s.one(dtype, lanes)}, {x})", dtype, lanes)
+    one = s.call("copysign", dtype, lanes, s.one(dtype, lanes), x)
+    return s.choose(f"(({x} == {s.one(dtype, lanes, 0)}) | ({x} != {x}))", x, one, dtype, lanes)
 
 
 def _is_finite(s: Scalars, dtype: Any, lanes: int, x: str) -> str:

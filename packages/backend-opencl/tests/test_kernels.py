@@ -1,0 +1,103 @@
+"""What core's kernels do on a device: functions of float32 within 2 ulp of float64's (tanh: 3), columns, new ones."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import cotan
+import cotan.numpy as cnp
+from cotan import lax
+from cotan.ir import scalar
+from cotan.primitives.define import unary
+from cotan.primitives.operands import FLOAT
+
+SPECIAL = np.array([0.0, -0.0, 1, -1, np.inf, -np.inf, np.nan, 1e-45, 3e38, -3e38, 0.5, -2.5, 1.5, 8388609], np.float32)
+FUNCTIONS = {
+    "abs": np.abs, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "round": np.rint,
+    "exp": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "tanh": np.tanh, "sin": np.sin, "cos": np.cos,
+    "sqrt": np.sqrt, "erf": np.vectorize(math.erf, [np.float64]),
+}  # fmt: skip
+
+
+def numbers(count=20_003):
+    """Of all magnitudes, the usual ones more often; and special ones."""
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 1 << 32, count // 2, np.uint32).view(np.float32)
+    return np.concatenate([SPECIAL, bits, rng.normal(0, 3, count // 2).astype(np.float32)])
+
+
+def check(found, wanted, bound):
+    with np.errstate(all="ignore"):
+        wanted, exact = wanted.astype(np.float32), wanted
+        step = np.spacing(np.maximum(np.abs(wanted), np.float32(2**-126)))
+        errors = np.abs(found.astype(np.float64) - exact) / step
+    same = (
+        (found == wanted)
+        | (np.isnan(found) & np.isnan(wanted))
+        | (np.abs(wanted) < 2**-126) & (np.abs(found) < 2**-125)
+    )
+    assert np.all(same | (errors <= bound)), [
+        (found[~same][k], wanted[~same][k]) for k in np.argsort(-errors[~same])[:9]
+    ]
+    assert np.array_equal(np.signbit(found)[wanted == 0], np.signbit(wanted)[wanted == 0])
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions(name, device):
+    x = numbers()
+    function = getattr(cnp, {"round": "rint"}.get(name, name), None) or getattr(lax, name)
+    with np.errstate(all="ignore"):
+        wanted = FUNCTIONS[name](x.astype(np.float64))
+    check(np.asarray(cotan.jit(function)(cotan.device_put(x, device))), wanted, 3 if name == "tanh" else 2)
+
+
+def test_powers(device):
+    x, y = np.meshgrid(np.concatenate([SPECIAL, numbers(600)]), np.concatenate([SPECIAL, numbers(300)]))
+    with np.errstate(all="ignore"):
+        wanted = np.power(x.astype(np.float64), y.astype(np.float64))
+    check(np.asarray(cotan.jit(cnp.power)(cotan.device_put(x, device), cotan.device_put(y, device))), wanted, 2)
+
+
+@pytest.mark.parametrize("shape", [(70, 530), (1030, 40), (3, 300, 9)], ids=str)
+def test_reductions_of_columns(shape, device):
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    found = cotan.jit(lambda x: (cnp.sum(x, 0), cnp.var(x, 0), cnp.argmax(x, 0), cotan.nn.softmax(x, 0)))(
+        cotan.device_put(x, device)
+    )
+    powers = np.exp(x - x.max(0))
+    wanted = (x.sum(0), x.var(0), x.argmax(0), powers / powers.sum(0))
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-5)
+
+
+def test_transpositions_and_shifts(device):
+    x = np.random.default_rng(0).normal(size=(70, 90)).astype(np.float32)
+    found = cotan.jit(lambda x: (x.T * 2 + x[:, :70].sum(1)[:, None].T, x[::-1, 3:] - x[:, :-3]))(
+        cotan.device_put(x, device)
+    )
+    np.testing.assert_allclose(found[0], x.T * 2 + x[:, :70].sum(1), rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(found[1], x[::-1, 3:] - x[:, :-3])
+
+
+def test_a_primitive_from_outside(device):
+    softsign_p, softsign = unary(
+        "outside_softsign",
+        FLOAT,
+        reference=lambda x: x / (1 + np.abs(x)),
+        kernel=lambda x: scalar.div(x, scalar.add(scalar.const(1, x.dtype), scalar.abs_(x))),
+        jvp=lambda t, x, y: lax.mul(t, lax.square(lax.sub(1, lax.abs(y)))),
+    )
+    x = numbers(2000)[len(SPECIAL) + 1000 :]
+    on_device = cotan.device_put(x, device)
+    wanted = x / (1 + np.abs(x))
+    f = cotan.jit(lambda x: softsign(x) * 2)
+    np.testing.assert_allclose(f(on_device), 2 * wanted, rtol=1e-6)
+    assert "1 kernel" in f.lower(on_device).compile().as_text()
+    np.testing.assert_allclose(softsign(on_device), wanted, rtol=1e-6)
+    slopes = cotan.vmap(cotan.grad(softsign))(on_device)
+    assert slopes.device is device
+    np.testing.assert_allclose(slopes, 1 / (1 + np.abs(x)) ** 2, rtol=1e-5)
+    assert softsign_p not in device.backend.lowerings().library

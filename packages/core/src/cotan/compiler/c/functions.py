@@ -1,0 +1,255 @@
+"""Functions of a number, or of each lane of a vector, as text for languages with OpenCL C's vector types.
+
+float32 by operators alone, for runtimes for CPUs call their library for every vector, which costs more than most
+functions do: within 2 ulp (tanh: 3), with or without fused multiplication. Half precision is converted by integer
+arithmetic: not all devices have it, and some runtimes fail on vectors of it. Knows no kernels.
+"""
+
+from __future__ import annotations
+
+import re
+
+from cotan.compiler.c.language import digamma_text, integer_power_text
+
+OWN = frozenset(
+    {"abs", "floor", "ceil", "trunc", "round", "copysign", "exp", "expm1", "log", "log1p", "tanh", "sin", "cos", "erf"}
+)
+"""Operations on float32 that are here, as ``cotan_OPERATION_float`` and the number of lanes."""
+OF_DOUBLES = frozenset({"pow"})
+"""Likewise, where there is float64."""
+_POLYNOMIALS: dict[str, tuple[float, ...]] = {
+    "exp": (0.5, 0.16666577, 0.041666555, 0.00836319, 0.0013926198),
+    "log": (
+        0.3333333, -0.24999997, 0.20000716, -0.16667802, 0.14249058, -0.12425687, 0.1168542, -0.11479734, 0.069716115,
+    ),
+    "sin": (-0.16666667, 0.008333332, -0.00019840086, 2.7249848e-06),
+    "cos": (0.041666668, -0.0013888888, 2.4800599e-05, -2.7300894e-07),
+    "erf": (
+        0.12837917, -0.3761264, 0.112837825, -0.02686543, 0.005221032, -0.00084840804, 0.00011265959, -9.667045e-06,
+    ),
+    "tail": (
+        0.00040966347, -1.1306471, -0.631004, -0.11100255, 0.027065715, -0.00505079, 0.0006819786, -6.1637467e-05,
+        3.2570187e-06, -7.3069156e-08,
+    ),
+}  # fmt: skip
+"""Minimax fits, lowest power first: (e**r - 1 - r) / r**2 for half of log(2); (log(1 + m) - m + m**2 / 2) / m**3 for
+1 + m between the roots of 1/2 and 2; sine and cosine of pi / 4 less their first terms, in the square; erf(x) / x - 1
+up to 1, in the square; log(1 - erf(x)) from 1 to 4."""
+# @F, @I, @D and @L are vectors of float, int, double and long, @ alone is the number of lanes; $name(x): a polynomial.
+_TEXTS = {
+    "abs": "@F (@F x) { return as_float@(as_int@(x) & 0x7fffffff); }",
+    "copysign": """@F (@F x, @F y) {
+  return as_float@((as_int@(x) & 0x7fffffff) | (as_int@(y) & (int)0x80000000)); }""",
+    "round": """@F (@F x) {
+  const @F size = cotan_abs_float@(x), near = cotan_copysign_float@((size + 8388608.0f) - 8388608.0f, x);
+  return size < 8388608.0f ? near : x; }""",
+    "floor": """@F (@F x) {
+  const @F near = cotan_round_float@(x);
+  return cotan_copysign_float@(near > x ? near - 1.0f : near, x); }""",
+    "ceil": """@F (@F x) {
+  const @F near = cotan_round_float@(x);
+  return cotan_copysign_float@(near < x ? near + 1.0f : near, x); }""",
+    "trunc": """@F (@F x) {
+  const @F size = cotan_abs_float@(x), near = cotan_round_float@(size);
+  return cotan_copysign_float@(near > size ? near - 1.0f : near, x); }""",
+    # x = n log(2) + r: gives e**r - 1. Adding 1.5 * 2**23 rounds, and leaves the number in the lowest bits; n times the
+    # long part of log(2) is exact.
+    "small": """@F (@F x, @I *whole) {
+#pragma OPENCL FP_CONTRACT ON
+  const @F shifted = x * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;
+  const @F r = (x - n * 0.693115234375f) - n * 3.194618329871446e-05f;
+  *whole = as_int@(shifted) - 0x4b400000;
+  return r * r * $exp(r) + r; }""",
+    "power": "@F (@I n) { return as_float@((n + 127) << 23); }",
+    # Numbers whose results are neither tiny nor too large: n is added to the exponent.
+    "usual": """@F (@F x) {
+  @I n;
+  const @F y = cotan_small_float@(x, &n) + 1.0f;
+  return as_float@(as_int@(y) + (n << 23)); }""",
+    "exp": """@F (@F x) {
+  const @I m = !(cotan_abs_float@(x) < 87.0f);
+  if (!(@ANY)) return cotan_usual_float@(x);
+  const @F near = x > 89.5f ? (@F)89.5f : x < -104.0f ? (@F)(-104.0f) : x;
+  @I n;
+  const @F y = cotan_small_float@(near, &n) + 1.0f;
+  const @I half_way = n >> 1;
+  return y * cotan_power_float@(half_way) * cotan_power_float@(n - half_way); }""",
+    # Half of 2**n, which must not overflow before the result does.
+    "expm1": """@F (@F x) {
+#pragma OPENCL FP_CONTRACT ON
+  const @F near = x > 88.9f ? (@F)88.9f : x < -20.0f ? (@F)(-20.0f) : x;
+  @I n;
+  const @F small = cotan_small_float@(near, &n), half_power = cotan_power_float@(n - 1);
+  return cotan_copysign_float@((half_power * small + (half_power - 0.5f)) * 2.0f, x); }""",
+    "exponent": """@I (@F x, @F *rest) {
+  const @I bits = as_int@(x), e = (bits - 0x3f3504f3) >> 23;
+  *rest = as_float@(bits - (e << 23)) - 1.0f;
+  return e; }""",
+    "logarithm": """@F (@F e, @F m, @F more) {
+#pragma OPENCL FP_CONTRACT ON
+  const @F square = m * m, y = square * m * $log(m) + (e * 3.194618329871446e-05f + more);
+  return e * 0.693115234375f + ((square * -0.5f + y) + m); }""",
+    "ends": """@F (@F x, @F shifted, @F inner) {
+  const @F ends = shifted < 0.0f ? (@F)NAN : shifted == 0.0f ? (@F)(-INFINITY) : x;
+  return (shifted > 0.0f) & (shifted < (@F)INFINITY) ? inner : ends; }""",
+    "log": """@F (@F x) {
+  const @I tiny = x < 1.17549435e-38f;
+  @F m;
+  const @I e = cotan_exponent_float@(tiny ? x * 33554432.0f : x, &m);
+  const @F moved = convert_float@(e) - (tiny ? (@F)25.0f : (@F)0.0f);
+  return cotan_ends_float@(x, x, cotan_logarithm_float@(moved, m, (@F)0.0f)); }""",
+    "log1p": """@F (@F x) {
+  const @F total = x + 1.0f, one = total - x, lost = (x - (total - one)) + (1.0f - one);
+  @F m;
+  const @I e = cotan_exponent_float@(total, &m);
+  const @F inner = cotan_logarithm_float@(convert_float@(e), m, lost / total);
+  return cotan_ends_float@(x, total, cotan_abs_float@(x) < 2.9802322e-08f ? x : inner); }""",
+    "tanh": """@F (@F x) {
+#pragma OPENCL FP_CONTRACT ON
+  const @F size = cotan_abs_float@(x), twice = size > 10.0f ? (@F)20.0f : size * 2.0f;
+  @I n;
+  const @F small = cotan_small_float@(twice, &n), power = cotan_power_float@(n), e = power * small + (power - 1.0f);
+  return cotan_copysign_float@(e / (e + 2.0f), x); }""",
+    # The sine of x + ahead * pi / 2. Products with the first two parts of pi / 2 (Cody and Waite) are exact.
+    "turned": """@F (@F x, int ahead) {
+#pragma OPENCL FP_CONTRACT ON
+  const @F shifted = x * 0.636619772f + 12582912.0f, n = shifted - 12582912.0f;
+  const @F r = ((x - n * 1.5703125f) - n * 4.837512969970703125e-4f) - n * 7.54978995489188216e-8f, z = r * r;
+  const @I k = as_int@(shifted) + ahead;
+  const @F half_square = z * 0.5f, head = 1.0f - half_square;
+  const @F sine = r * z * $sin(z) + r, cosine = head + (((1.0f - head) - half_square) + z * z * $cos(z));
+  return as_float@(as_int@((k & 1) != 0 ? cosine : sine) ^ ((k >> 1) << 31)); }""",
+    "far": "int (@F x) { const @I m = !(cotan_abs_float@(x) < 4096.0f); return @ANY; }",
+    # Runtimes reduce single large numbers well, but not all do it for vectors.
+    "sin": """@F (@F x) {
+  if (cotan_far_float@(x)) return (@F)(@EACH(sin));
+  return x == 0.0f ? x : cotan_turned_float@(x, 0); }""",
+    "cos": """@F (@F x) {
+  if (cotan_far_float@(x)) return (@F)(@EACH(cos));
+  return cotan_turned_float@(x, 1); }""",
+    "erf": """@F (@F x) {
+#pragma OPENCL FP_CONTRACT ON
+  const @F size = cotan_abs_float@(x), z = size < 1.0f ? x * x : (@F)1.0f, clipped = size > 4.0f ? (@F)4.0f : size;
+  const @F near = x * $erf(z) + x, far = 1.0f - cotan_usual_float@($tail(clipped));
+  return size >= 1.0f ? cotan_copysign_float@(far, x) : near; }""",
+    # In float64, where a logarithm's error of 1e-12 is nothing to the power's; then what C says of special values.
+    "pow": """@F (@F x, @F y) {
+  const @F size = cotan_abs_float@(x), other = cotan_abs_float@(y);
+  const @D d = convert_double@((size > 0.0f) & (size < (@F)INFINITY) ? size : (@F)1.0f);
+  const @L bits = as_long@(d), e = (bits - 0x3FE6A09E667F3BCDL) >> 52;
+  const @D m = as_double@(bits - (e << 52)) - 1.0, s = m / (m + 2.0), z = s * s, half_square = m * m * 0.5;
+  const @D ratio = z * (0.6666666666666666 + z * (0.4 + z * (0.2857142857142857 + z * (0.2222222222222222 + z
+    * (0.18181818181818182 + z * (0.15384615384615385 + z * 0.13333333333333333))))));
+  const @D whole_e = convert_double@(convert_int@(e)), rest = m - (half_square - s * (ratio + half_square));
+  const @D wanted = (whole_e * 0.6931471805599453 + rest) * convert_double@(y);
+  const @D p = wanted > 100.0 ? (@D)100.0 : wanted < -120.0 ? (@D)(-120.0) : wanted;
+  const @D shifted = p * 1.4426950408889634 + 6755399441055744.0, n = shifted - 6755399441055744.0;
+  const @D r = (p - n * 0.6931471805601177) + n * 1.7239444525614835e-13;
+  const @D series = 1.0 + r * (1.0 + r * (0.5 + r * (0.16666666666666666 + r * (0.041666666666666664 + r
+    * (0.008333333333333333 + r * (0.001388888888888889 + r * (0.0001984126984126984 + r * 2.48015873015873e-05)))))));
+  const @D power = as_double@((as_long@(shifted) - 0x4338000000000000L + 1023) << 52);
+  @F value = convert_float@(series * power);
+  const @I grows = y > 0.0f, endless = other == (@F)INFINITY, none = (@I)0;
+  const @F at_none = grows ? (@F)0.0f : (@F)INFINITY, at_endless = grows ? (@F)INFINITY : (@F)0.0f;
+  value = (size == 0.0f) | (endless & (size < 1.0f)) ? at_none : value;
+  value = (size == (@F)INFINITY) | (endless & (size > 1.0f)) ? at_endless : value;
+  const @I whole = (other >= 8388608.0f) | ((other + 8388608.0f) - 8388608.0f == other);
+  const @F half_y = other * 0.5f;
+  const @I odd = whole & (other < 16777216.0f) & ((half_y + 8388608.0f) - 8388608.0f != half_y);
+  value = (as_int@(x) < none) & odd ? -value : value;
+  value = (x < 0.0f) & (size < (@F)INFINITY) & !(whole | endless) ? (@F)NAN : value;
+  value = (x != x) | (y != y) ? (@F)NAN : value;
+  value = endless & (size == 1.0f) ? (@F)1.0f : value;
+  return (y == 0.0f) | (x == 1.0f) ? (@F)1.0f : value; }""",
+}
+# Vectors of eight doubles are wider than some compilers can convert.
+_BY_HALVES = "@F (@F x, @F y) { return (@F)(cotan_NAME_float@HALF(x.lo, y.lo), cotan_NAME_float@HALF(x.hi, y.hi)); }"
+_HALVES = """
+static inline @F cotan_float_of_half@(ushort@ h) {
+  uint@ w = convert_uint@(h), rest = w & 0x7fffu;
+  uint@ small = as_uint@(convert_float@(rest) * 5.9604644775390625e-8f);
+  uint@ bits = select((rest << 13) + 0x38000000u, small, rest < 0x400u);
+  bits = select(bits, (rest & 0x3ffu) << 13 | 0x7f800000u, rest >= 0x7c00u);
+  return as_float@(bits | (w & 0x8000u) << 16);
+}
+static inline ushort@ cotan_half_of_float@(@F x) {
+  uint@ bits = as_uint@(x), rest = bits & 0x7fffffffu;
+  uint@ near = (rest - 0x38000000u + 0xfffu + (rest >> 13 & 1u)) >> 13;
+  near = select(near, as_uint@(as_float@(rest) + 0.5f) - 0x3f000000u, rest < 0x38800000u);
+  near = select(near, (uint@)(0x7c00u), rest >= 0x477ff000u);
+  near = select(near, 0x7e00u | (rest >> 13 & 0x1ffu), rest > 0x7f800000u);
+  return convert_ushort@(bits >> 16 & 0x8000u | near);
+}
+static inline @F cotan_float_of_bfloat@(ushort@ h) { return as_float@(convert_uint@(h) << 16); }
+static inline ushort@ cotan_bfloat_of_float@(@F x) {
+  uint@ bits = as_uint@(x);
+  uint@ near = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+  return convert_ushort@(select(near, bits >> 16 | 0x40u, (bits & 0x7fffffffu) > 0x7f800000u));
+}
+"""
+_SIZES = {
+    "char": 1, "uchar": 1, "short": 2, "ushort": 2, "int": 4, "uint": 4, "long": 8, "ulong": 8, "float": 4, "double": 8,
+}  # fmt: skip
+_INTEGERS = (("char", "uint"), ("short", "uint"), ("int", "uint"), ("long", "ulong"))
+
+
+def _polynomial(match: re.Match[str]) -> str:
+    """Horner's scheme."""
+    *rest, last = _POLYNOMIALS[match[1]]
+    text = f"{last!r}f"
+    for value in reversed(rest):
+        text = f"({text} * {match[2]} + {value!r}f)"
+    return text
+
+
+def _for_lanes(text: str, lanes: str) -> str:
+    """The text for vectors of so many lanes; '' means none."""
+    each = [f".s{k:x}" for k in range(int(lanes))] if lanes else [""]
+    text = re.sub(r"\$(\w+)\((\w+)\)", _polynomial, text)
+    text = text.replace("@ANY", f"({' | '.join(f'm{k}' for k in each)}) != 0")
+    text = re.sub(r"@EACH\((\w+)\)", lambda found: ", ".join(f"{found[1]}(x{k})" for k in each), text)
+    for token, kind in (("@F", "float"), ("@I", "int"), ("@D", "double"), ("@L", "long")):
+        text = text.replace(token, kind + lanes)
+    return text.replace("@", lanes)
+
+
+def _named(text: str) -> list[tuple[str, str]]:
+    """Our functions of float32 that a text names, with their lanes."""
+    return [(name, lanes) for name, lanes in re.findall(r"\bcotan_([a-z0-9]+)_float(\d*)\(", text) if name in _TEXTS]
+
+
+def functions(text: str) -> str:
+    """The functions of float32 that ``text`` names, and those that these need, in an order that C accepts."""
+    found: dict[tuple[str, str], str] = {}
+    pending = _named(text)
+    while pending:
+        name, lanes = pending[-1]
+        if (name, lanes) in found:
+            pending.pop()
+            continue
+        text = _TEXTS[name]
+        if name in OF_DOUBLES and int(lanes or 1) > 4:
+            text = _BY_HALVES.replace("NAME", name).replace("@HALF", str(int(lanes) // 2))
+        kind, rest = _for_lanes(text, lanes).split(" (", 1)
+        needed = [each for each in _named(rest) if each not in found]
+        if needed:
+            pending += needed
+            continue
+        found[name, lanes] = f"static inline {kind} cotan_{name}_float{lanes}({rest}"
+    return "\n".join(found.values())
+
+
+def prelude(text: str, reals: tuple[str, ...] = ("float", "double")) -> str:
+    """What stands in front of a program's ``text``: of our types and functions those that it names."""
+    parts = []
+    for vector in sorted(set(re.findall(r"\bany_([a-z]+[0-9]+)\b", text))):
+        size = _SIZES[vector.rstrip("0123456789")]
+        parts.append(f"typedef {vector} __attribute__((aligned({size}))) any_{vector};")
+    for kind, unsigned in _INTEGERS:
+        named = [name for name in (kind, f"u{kind}") if f"cotan_power_{name}(" in text]
+        parts.extend(integer_power_text("static inline", name, unsigned) for name in named)
+    if "cotan_digamma(" in text:
+        parts.extend(digamma_text("static inline __attribute__((overloadable))", real, "") for real in reals)
+    halves = set(re.findall(r"\bcotan_(?:float_of_half|float_of_bfloat|half_of_float|bfloat_of_float)(\d*)\(", text))
+    parts.extend(_for_lanes(_HALVES, lanes) for lanes in sorted(halves))
+    return "\n".join([*parts, functions(text)])
