@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import cotan.numpy as cnp
 from cotan.config import config
 from cotan_cpu import native
 from cotan_cpu.lower import blas, dot
@@ -133,3 +134,20 @@ def test_the_text_of_the_tiles_is_complete():
     text = "".join(blas.text(element) for element in blas.ELEMENTS.values())
     assert all(f"define void @{name}(" in text for name in blas.FUNCTIONS)
     assert all(native.runtime().address(name) for name in blas.FUNCTIONS)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.float16, np.int32])
+@pytest.mark.parametrize("order", ["rows", "columns", "vector"])
+def test_small_products_at_once_again_and_again(dtype, order):
+    # The second and later ones take the way that the first has prepared, where there is one.
+    with config.override(enable_x64=True):
+        for size in (1, 3, 8):
+            a = np.random.default_rng(size).normal(size=(size, 4)).astype(dtype) * 4
+            b = (np.random.default_rng(9).normal(size=(4,) if order == "vector" else (4, size)) * 4).astype(dtype)
+            x, y = cnp.asarray(a), cnp.asarray(b)
+            if order == "columns":
+                x, y, a, b = y.T, x.T, b.T, a.T
+            for _ in range(3):
+                found = x @ y
+                assert found.dtype == dtype
+                np.testing.assert_allclose(np.asarray(found), a @ b, rtol=2e-3 if dtype is np.float16 else 1e-5)

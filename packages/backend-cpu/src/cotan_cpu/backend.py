@@ -154,11 +154,16 @@ class CpuBackend(Backend):
         return run(primitive, buffers, params, out_avals, device)
 
     def direct(
-        self, primitive: Primitive, in_avals: Sequence[ShapedArray], out_aval: ShapedArray, device: Device
+        self,
+        primitive: Primitive,
+        in_avals: Sequence[ShapedArray],
+        out_aval: ShapedArray,
+        params: dict[str, Any],
+        device: Device,
     ) -> Callable[..., CpuBuffer] | None:
         self.lowerings()
         assert self._eager is not None
-        return self._eager.direct(primitive, in_avals, out_aval, device)
+        return self._eager.direct(primitive, in_avals, out_aval, params, device)
 
 
 @functools.cache

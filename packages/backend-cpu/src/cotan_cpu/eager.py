@@ -55,10 +55,19 @@ class Eager:
         return [buffer_of(array if _is_plain(array) else _plain(array), device) for array in result]
 
     def direct(
-        self, primitive: Primitive, in_avals: Sequence[ShapedArray], out_aval: ShapedArray, device: Any
+        self,
+        primitive: Primitive,
+        in_avals: Sequence[ShapedArray],
+        out_aval: ShapedArray,
+        params: dict[str, Any],
+        device: Any,
     ) -> Callable[..., CpuBuffer] | None:
-        """The shortest way for small operands of a primitive that is one ufunc."""
-        _, ufunc = self._rules.get(primitive) or self._find(primitive)
+        """The shortest way for small operands of a primitive that is one ufunc, or whose rule prepares for types."""
+        rule, ufunc = self._rules.get(primitive) or self._find(primitive)
+        if params:
+            prepare = getattr(rule, "prepare", None)
+            done = None if prepare is None else prepare(*in_avals, **params)
+            return None if done is None else _prepared(done, device)
         if ufunc is None or any(aval.nbytes >= SMALLEST for aval in (*in_avals, out_aval)):
             return None
 
@@ -84,6 +93,16 @@ class Eager:
             rule = reference[primitive]
         found = self._rules[primitive] = (rule, getattr(rule, "ufunc", None))
         return found
+
+
+def _prepared(run: Callable[..., np.ndarray], device: Any) -> Callable[..., CpuBuffer]:
+    def direct(*buffers: CpuBuffer) -> CpuBuffer:
+        result = CpuBuffer()
+        result.array = run(*[buffer.array for buffer in buffers])
+        result.device = device
+        return result
+
+    return direct
 
 
 def _is_plain(array: Any) -> bool:

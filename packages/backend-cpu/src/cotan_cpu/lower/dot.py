@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ import numpy as np
 from cotan.backend import LoweringTable
 from cotan.config import config
 from cotan.ir import scalar
+from cotan.ir.avals import ShapedArray
 from cotan.ir.index import Axis, axis_index, const_index
 from cotan.ir.primitive import reference
 from cotan.ir.program import Kernel, KernelOperand, LibraryStep, Loop, Node, Store
@@ -447,6 +449,20 @@ def eager(
         b = _strided(rhs, chosen, chosen.rhs, (chosen.inner, chosen.columns))
         out = quiet(np.matmul, a, b).reshape(shape)
     return out if dtype == recipe.result else quiet(out.astype, recipe.result)
+
+
+def _prepare(
+    lhs: ShapedArray, rhs: ShapedArray, *, dimension_numbers: DimensionNumbers, preferred_element_type: Any, **_: Any
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
+    """The product of small matrices that lie as NumPy's matmul wants them; None for all others."""
+    recipe = _recipe(lhs.shape, lhs.dtype, rhs.shape, rhs.dtype, dimension_numbers, preferred_element_type)
+    plain = dimension_numbers == (((1,), (0,)), ((), ())) and len(lhs.shape) == len(rhs.shape) == 2
+    if recipe is None or recipe.native or not plain or not lhs.dtype == rhs.dtype == recipe.dtype == recipe.result:
+        return None
+    return lambda a, b: quiet(np.matmul, a, b)
+
+
+eager.prepare = _prepare  # type: ignore[attr-defined]
 
 
 def _reference(lhs: np.ndarray, rhs: np.ndarray, **params: Any) -> np.ndarray:

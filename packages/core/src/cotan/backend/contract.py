@@ -201,11 +201,16 @@ class Backend(ABC):
         raise UnsupportedError(self.name, f"running `{primitive}` at once")
 
     def direct(
-        self, primitive: Primitive, in_avals: Sequence[ShapedArray], out_aval: ShapedArray, device: Device
+        self,
+        primitive: Primitive,
+        in_avals: Sequence[ShapedArray],
+        out_aval: ShapedArray,
+        params: dict[str, Any],
+        device: Device,
     ) -> Callable[..., Buffer] | None:
         """Optional short cut of ``eager`` for one kind of operands: ``direct(*buffers) -> buffer``.
 
-        Asked once for a primitive of one result, without parameters, at types that were met; None: there is none.
+        Asked once for a primitive of one result, at types and parameters that were met; None: there is none.
         """
         return None
 

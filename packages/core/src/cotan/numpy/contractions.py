@@ -18,6 +18,10 @@ from cotan.numpy.promotion import (
     promote_dtypes,
     promote_dtypes_inexact,
 )
+from cotan.primitives.dot import dot_general_p
+from cotan.runtime.array import Array
+
+_MATRICES = (((1,), (0,)), ((), ()))
 
 
 def _operands(name: str, a: Any, b: Any) -> tuple[Any, Any]:
@@ -37,6 +41,12 @@ def matmul(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any
     >>> cnp.matmul(cnp.ones((2, 3)), cnp.ones(3))
     Array([3., 3.], dtype=float32)
     """
+    if type(a) is Array and type(b) is Array and precision is None and preferred_element_type is None:
+        x, y = a.aval, b.aval
+        alike = x.dtype is y.dtype and x.weak_type is y.weak_type
+        if alike and len(x.shape) == len(y.shape) == 2 and x.shape[1] == y.shape[0]:
+            # As below, in the shortest way.
+            return dot_general_p.bind(a, b, dimension_numbers=_MATRICES, precision=None, preferred_element_type=None)
     a, b = _operands("matmul", a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(

@@ -40,16 +40,19 @@ class _Entry:
       outs: the abstract results.
       out: the only one, or None.
       claimed: the backend met last, which claims the results' dtypes.
+      direct, direct_on: the shortest way, if there are parameters and the backend has one; and for which device.
       keys: whether whole random keys are moved, which is done word by word.
       programs: exact parameters -> this one equation as a program, for backends without eager rules.
     """
 
-    __slots__ = ("claimed", "keys", "operands", "out", "outs", "programs")
+    __slots__ = ("claimed", "direct", "direct_on", "keys", "operands", "out", "outs", "programs")
 
     def __init__(self, operands: tuple[ShapedArray, ...], outs: tuple[ShapedArray, ...], single: bool) -> None:
         self.operands = operands
         self.outs = outs
         self.claimed: Any = None
+        self.direct: Callable[..., Any] | None = None
+        self.direct_on: Any = None
         self.out = outs[0] if single else None
         self.keys = any(map(_is_keys, operands)) and any(map(_is_keys, outs))
         self.programs: dict[tuple[Any, ...], ClosedJaxpr] = {}
@@ -150,6 +153,9 @@ def _eager(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
         entry = _new_entry(primitive, args, params, key)
         _add_direct(primitive, params, entry, key, device)
     out = entry.out
+    if entry.direct_on is device and plain:
+        assert entry.direct is not None
+        return Array(out, entry.direct(*buffers), device, committed)
     backend = device.backend
     if backend is not entry.claimed:
         for aval in entry.outs:
@@ -232,10 +238,15 @@ def _add_direct(
     primitive: Primitive, params: dict[str, Any], entry: _Entry, key: tuple[Any, ...], device: Device
 ) -> None:
     """Remember the shortest way, where the backend has one."""
-    if params or entry.out is None or entry.keys or not device.backend.capabilities.eager:
+    if entry.out is None or entry.keys or not device.backend.capabilities.eager:
         return
-    run = device.backend.direct(primitive, entry.operands, entry.out, device)
-    if run is not None:
+    run = device.backend.direct(primitive, entry.operands, entry.out, params, device)
+    if run is None:
+        return
+    if params:
+        check_claimed(device.backend, entry.out.dtype)
+        entry.direct, entry.direct_on = run, device
+    else:
         if len(_direct) >= _MEMO_LIMIT:
             _direct.clear()
         _direct[key] = _Direct(run, entry.out, device, entry.operands)
