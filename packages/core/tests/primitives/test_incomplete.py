@@ -9,7 +9,7 @@ from scipy import special
 
 import cotan
 from cotan import lax
-from cotan.ir.primitive import decompose
+from cotan.ir.primitive import Primitive, decompose
 from cotan.primitives import incomplete
 from cotan.testing.operators.special import GAMMAS
 
@@ -54,6 +54,27 @@ def test_decompositions_at_the_edges(primitive):
     oracle = special.gammainc if primitive is incomplete.igamma_p else special.gammaincc
     with cotan.enable_x64(True):
         np.testing.assert_allclose(decompose[primitive](a, x), oracle(a, x), rtol=1e-12)
+
+
+def test_beta_of_large_parameters_where_it_changes():
+    a, b = spread(11, 500, 100), spread(11, 500, 100)
+    mean = a / (a + b)
+    x = np.clip(mean + RANDOM.normal(size=100) * np.sqrt(mean * (1 - mean) / (a + b + 1)), 1e-3, 0.999)
+    expected = [float(mpmath.betainc(*row, regularized=True)) for row in zip(a, b, 0 * x, x, strict=True)]
+    with cotan.enable_x64(True):
+        np.testing.assert_allclose(cotan.jit(decompose[incomplete.betainc_p])(a, b, x), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_lgamma_is_accurate_beside_its_zeros_too(dtype):
+    x = np.concatenate(
+        [np.linspace(0.5, 12, 300), 1 + spread(1e-7, 0.1, 50), 2 - spread(1e-7, 0.1, 50), spread(8, 1e5)]
+    )
+    x = x.astype(dtype)
+    expected = np.array([float(mpmath.loggamma(float(v))) for v in x])
+    with cotan.enable_x64(True):
+        found = cotan.jit(decompose[Primitive.catalogue["lgamma"]])(x)
+    np.testing.assert_allclose(found, expected, rtol=8 * np.finfo(dtype).eps)
 
 
 def test_beta_at_the_edges():

@@ -225,25 +225,42 @@ erf_inv_p, erf_inv = unary(
 )  # fmt: skip
 
 
-# ---- lgamma: Lanczos' approximation with g = 7; digamma: recurrence to x >= 8, then the asymptotic series
+# ---- lgamma: its Taylor series at 2, for x >= 8 Stirling's; digamma: recurrence to x >= 8, then the asymptotic series
 
-_LANCZOS = (
-    0.99999999999980993227684700473478, 676.520368121885098567009190444019, -1259.13921672240287047156078755283,
-    771.3234287776530788486528258894, -176.61502916214059906584551354, 12.507343278686904814458936853,
-    -0.13857109526572011689554707, 9.984369578019570859563e-6, 1.50563273514931155834e-7,
+# (-1)**k (zeta(k) - 1) / k for k from 27 down to 2, then 1 - gamma: lgamma(2 + v) / v (DLMF 5.7.3).
+_AT_TWO = (
+    -2.7595228851242334e-10, 5.731367241678862e-10, -1.1921401405860912e-09, 2.4836745438024785e-09,
+    -5.183475041970047e-09, 1.0838659214896955e-08, -2.2711094608943164e-08, 4.7698101693639804e-08,
+    -1.0043224823968099e-07, 2.1207184805554665e-07, -4.492469198764566e-07, 9.55141213040742e-07,
+    -2.039215753801366e-06, 4.374866789907488e-06, -9.439488275268397e-06, 2.050721277567069e-05,
+    -4.492623673813314e-05, 9.945751278180853e-05, -0.00022315475845357939, 0.0005096695247430425,
+    -0.001192753911703261, 0.0028905103307415234, -0.007385551028673986, 0.020580808427784546, -0.0673523010531981,
+    0.3224670334241132, 0.42278433509846713,
 )  # fmt: skip
+# B(2n) / (2n (2n - 1)) for n from 8 down (DLMF 5.11.1).
+LOG_STIRLING = (-3617 / 122400, 1 / 156, -691 / 360360, 1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12)
 
 
 def _lgamma_right(o: Any, x: Any) -> Any:
-    """For x >= 0.5."""
-    z = o.sub(x, o.const(1, x))
-    total = o.const(_LANCZOS[0], x)
-    for k, coefficient in enumerate(_LANCZOS[1:], 1):
-        total = o.add(total, o.div(o.const(coefficient, x), o.add(z, o.const(k, x))))
-    base = o.add(z, o.const(7.5, x))
-    # (z + 1/2) log(base) - base, with the difference formed before the product to lose fewer digits.
-    growth = o.mul(o.add(z, o.const(0.5, x)), o.sub(o.log(base), o.const(1, x)))
-    return o.add(o.add(growth, o.const(0.5 * math.log(2 * math.pi) - 7.0, x)), o.log(total))
+    """For x >= 0.5. The zeros at 1 and 2 are factors, so that results beside them are as accurate as others."""
+    low, high = o.lt(x, o.const(1.5, x)), o.ge(x, o.const(8, x))
+    one = o.const(1, x)
+    z = o.select(low, o.add(x, one), o.select(high, one, x))
+    product = o.const(1, x)
+    for _ in range(6):
+        above = o.ge(z, o.const(2.5, x))
+        z = o.select(above, o.sub(z, one), z)
+        product = o.select(above, o.mul(product, z), product)
+    v = o.sub(o.select(low, x, z), o.select(low, one, o.const(2, x)))
+    moved = o.log(o.select(low, x, product))
+    near = o.add(o.mul(v, o.polynomial(v, _AT_TWO)), o.select(low, o.neg(moved), moved))
+    far = o.select(high, x, o.const(8, x))
+    inverse = o.div(one, far)
+    series = o.mul(inverse, o.polynomial(o.mul(inverse, inverse), LOG_STIRLING))
+    # The difference is formed before the product to lose fewer digits.
+    growth = o.mul(o.sub(far, o.const(0.5, x)), o.sub(o.log(far), one))
+    stirling = o.add(growth, o.add(series, o.const(0.5 * math.log(2 * math.pi) - 0.5, x)))
+    return o.select(high, stirling, near)
 
 
 def _lgamma(o: Any, x: Any) -> Any:
