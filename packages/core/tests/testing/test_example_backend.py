@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -90,6 +91,32 @@ def test_its_programs_are_c(installed):
         compiled = cotan.jit(lambda x: cnp.exp(x) + 1).lower(np.ones(3, np.float32)).compile()
         assert "void kernel0(" in compiled.as_text()
         assert get_backend("example").capabilities.door == "kernels"
+
+
+def test_without_host_steps_programs_do_not_stop_on_the_host(installed, monkeypatch):
+    backend = get_backend("example")
+    monkeypatch.setattr(backend, "capabilities", replace(backend.capabilities, eager=False, host_steps=False))
+    doubled = cotan.jit(lambda x: cotan.pure_callback(lambda x: np.asarray(x) * 2, x, x) + 1)
+    text = (
+        "the backend example does not support `pure_callback` in a compiled program. "
+        "It would run on the host, and the backend does not claim host_steps"
+    )
+    with config.override(platform="example"):
+        for call in (doubled, lambda x: cotan.lax.fori_loop(0, 2, lambda _, x: doubled(x), x)):
+            with pytest.raises(cotan.errors.UnsupportedError, match=re.escape(text)):
+                call(np.ones(3, np.float32))
+    assert run(backend, only="callbacks").passed
+
+
+def test_results_of_dtypes_that_are_not_claimed_are_refused(installed):
+    small = cotan.dtypes.float8_e5m2
+    with config.override(platform="example"):
+        x = cnp.ones(3)
+        for call in (lambda x: x.astype(small), cotan.jit(lambda x: (x * 2).astype(small))):
+            with pytest.raises(
+                cotan.errors.UnsupportedError, match="example does not support arrays for dtype float8_e5m2"
+            ):
+                call(x)
 
 
 def test_without_a_compiler_it_says_so(installed, monkeypatch):
