@@ -14,7 +14,7 @@ from cotan.primitives.conv import conv_general_dilated_p
 from cotan.testing.operators.conv import CONVS, NHWC, parameters
 from cotan.testing.operators.table import values
 from cotan_cpu.codegen import Target
-from cotan_cpu.lower import conv, conv_text
+from cotan_cpu.lower import conv, conv_product
 
 NCHW = ((0, 1, 2, 3), (0, 1, 2, 3), (0, 1, 2, 3))
 MIXED = ((1, 3, 0, 2), (2, 0, 3, 1), (3, 0, 2, 1))
@@ -83,8 +83,8 @@ def test_larger_ones(case, threads):
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_other_machines(machine, monkeypatch):
-    shape_for = conv_text.shape_for
-    monkeypatch.setattr(conv_text, "shape_for", lambda target, *rest: shape_for(MACHINES[machine], *rest))
+    shape_for = conv_product.shape_for
+    monkeypatch.setattr(conv_product, "shape_for", lambda target, *rest: shape_for(MACHINES[machine], *rest))
     for case in LARGER:
         check(*case)
         check(*case, np.float64)
@@ -120,7 +120,7 @@ def test_a_training_step_has_no_step_on_the_host():
 def test_groups_of_rows_are_about_equal():
     for count in range(1, 60):
         for most in range(1, 15):
-            found = conv_text.row_groups(count, most)
+            found = conv_product.row_groups(count, most)
             assert sum(size * times for size, times in found) == count
             assert all(0 < size <= most for size, _ in found)
             assert max(size for size, _ in found) - min(size for size, _ in found) <= 1

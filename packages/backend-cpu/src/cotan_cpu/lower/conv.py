@@ -17,8 +17,9 @@ from cotan.backend import LoweringTable
 from cotan.ir import scalar
 from cotan.ir.index import ZERO, Axis, Index, axis_index
 from cotan.ir.program import Kernel, KernelOperand, LibraryStep, Loop, Node, Store
-from cotan_cpu.lower import conv_text, dot
-from cotan_cpu.lower.conv_text import Forward, Image, Shape, Tile, Weights
+from cotan_cpu.lower import conv_product, conv_text, dot
+from cotan_cpu.lower.conv_product import Shape
+from cotan_cpu.lower.conv_text import Forward, Image, Tile, Weights
 from cotan_cpu.lower.text import DECLARATIONS, turn
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ def _forward_phase(
     depth, height, width = (phase.axis for phase in phases)
     image = replace(problem.image(False), axes=(depth, height, width))
     features = problem.outputs // problem.groups
-    shape = conv_text.shape_for(writer.target, _ELEMENTS[dtype.name], features)
+    shape = conv_product.shape_for(writer.target, _ELEMENTS[dtype.name], features)
     staged = problem.out[1] != 1 or shape.columns != features
     tile = _tile(image, shape, staged, writer.threads)
     batch, feature, *steps = problem.out
@@ -302,7 +303,7 @@ def _pack_weights(problem: Problem, phases: Sequence[_Phase], plan: Forward, dty
 def _weights(writer: Writer, problem: Problem, dtype: np.dtype, x: str, y: str, out: str) -> None:
     image = problem.image(True)
     features = problem.outputs // problem.groups
-    shape = conv_text.shape_for(writer.target, _ELEMENTS[dtype.name], features)
+    shape = conv_product.shape_for(writer.target, _ELEMENTS[dtype.name], features)
     output, inputs, *steps = problem.rhs
     staged = output != 1 or shape.columns != features
     tile = _tile(image, shape, staged, writer.threads)
