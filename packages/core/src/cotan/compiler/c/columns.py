@@ -9,12 +9,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from cotan.compiler.c.expressions import Expressions, Val, parts_of
+from cotan.compiler.c.schedule import walk
 from cotan.ir.index import Axis
 from cotan.ir.program import Let, Loop, Node, ReduceLoop
 from cotan.ir.scalar import Expr
 
 _COLUMNS = 256
 """Columns that are reduced side by side."""
+_ROWS = 4
+"""Rows that are added at once to the states of columns, while these are in registers."""
+_CHEAP = 12
+"""Nodes of what is reduced up to which that is worth its code."""
 
 
 class _Row(NamedTuple):
@@ -80,11 +85,19 @@ class Columns(Expressions):
                 continue
             rows = self._arrays(reduction)
             each(node.body[:split], lambda rows=rows: self._begin_columns(rows, column))  # type: ignore[misc]
-            for row in reduction.axes:
+            *outer, last = reduction.axes
+            for row in outer:
                 name = self.axes[row] = self.fresh("r")
                 self.open(f"for ({index} {name} = 0; {name} < {self.number(row.extent)}; {name}++)")
-            each(node.body[:split], lambda rows=rows: self._step_columns(rows, column))  # type: ignore[misc]
-            for _ in reduction.axes:
+            name, extent = self.fresh("r"), self.number(last.extent)
+            self.line(f"{index} {name} = 0;")
+            bodies = [body for row in rows for body in parts_of(row.reduce)[2]]
+            for times in (_ROWS, 1) if sum(1 for _ in walk(bodies, set())) <= _CHEAP else (1,):
+                places = [(last, f"({name} + {k})") for k in range(times)]
+                self.open(f"for (; {name} + {times} <= {extent}; {name} += {times})")
+                each(node.body[:split], lambda r=rows, p=places: self._step_columns(r, p, column))  # type: ignore[misc]
+                self.close()
+            for _ in outer:
                 self.close()
             kept[id(reduction)] = rows
         each(node.body)
@@ -112,14 +125,18 @@ class Columns(Expressions):
             for (array, dtype), init in zip(row.arrays, parts_of(row.reduce)[1], strict=True):
                 self._keep(array, column, dtype, self.emit(init))
 
-    def _step_columns(self, rows: Sequence[_Row], column: str) -> None:
-        """One row of the operands; all states are read before one is written."""
+    def _step_columns(self, rows: Sequence[_Row], places: Sequence[tuple[Axis, str]], column: str) -> None:
+        """Some rows of the operands; all states of a reduction are read before one is written."""
         for row in rows:
             combiner, _, bodies = parts_of(row.reduce)
-            old = [self._kept(array, column, dtype) for array, dtype in row.arrays]
+            states = [self._kept(array, column, dtype) for array, dtype in row.arrays]
             dtypes = [dtype for _, dtype in row.arrays]
-            made = self.combine(combiner, dtypes, old, [self.emit(body) for body in bodies])
-            for (array, dtype), value in zip(row.arrays, made, strict=True):
+            for axis, place in places:
+                self.axes[axis] = place
+                self.scopes.append({})
+                states = self.combine(combiner, dtypes, states, [self.emit(body) for body in bodies])
+                self.scopes.pop()
+            for (array, dtype), value in zip(row.arrays, states, strict=True):
                 self._keep(array, column, dtype, value)
 
     def _kept(self, array: str, column: str, dtype: Any) -> Val:

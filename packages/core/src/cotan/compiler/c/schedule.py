@@ -38,7 +38,7 @@ GPU_TILE = Schedule("gpu-tile", group=256)
 SERIAL = Schedule("serial")
 TILE = 16
 """Rows and columns of one unit that go together, where columns of memory become rows."""
-_COLUMNS = 128
+_COLUMNS = 256
 """Columns that a unit reduces at least: their rows should fill lines of the cache."""
 _ROW = 128
 """Elements of a row from which a group of items reduces it."""
