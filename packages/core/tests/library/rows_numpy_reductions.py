@@ -183,6 +183,7 @@ row(
     dtypes="f",
     tol=400,
     specials=False,
+    why="a factorisation of what is no number gives none",
     slope_tol=1e-4,
     order=1,
 )

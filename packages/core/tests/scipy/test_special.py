@@ -160,3 +160,46 @@ def test_log_ndtr_in_both_tails():
         float(mpmath.log1p(-mpmath.ncdf(-v)) if v > 0 else mpmath.log(mpmath.ncdf(v))) for v in x.astype("f4").tolist()
     ]
     np.testing.assert_allclose(single, exact, rtol=4e-6)
+
+
+def test_complex_numbers():
+    z = np.array([1 + 2j, -0.5 + 1j, 3.5 - 0.1j, -2.3 - 0.4j])
+    with cotan.enable_x64(True):
+        for name in ("gamma", "erfcx"):
+            function = getattr(special, name)
+            np.testing.assert_allclose(function(z), getattr(oracle, name)(z), rtol=1e-12)
+            np.testing.assert_allclose(cotan.jit(function)(z), function(z), rtol=1e-12)
+            slopes = cotan.vmap(cotan.grad(function, holomorphic=True))(z)
+            differences = (getattr(oracle, name)(z + 1e-6) - getattr(oracle, name)(z - 1e-6)) / 2e-6
+            np.testing.assert_allclose(slopes, differences, rtol=1e-7)
+        assert type_of(special.gamma(z.astype(np.complex64))) == "complex64"
+        assert type_of(special.erfcx(z.astype(np.complex64))) == "complex64"
+
+
+@pytest.mark.parametrize("name", ["entr", "ndtri", "rel_entr", "kl_div"])
+def test_functions_of_real_numbers_say_so(name):
+    args = (np.complex64(0.5),) * len(CALLS[name])
+    with pytest.raises(ValueError, match=f"{name} is defined for real numbers only, got complex64"):
+        getattr(special, name)(*args)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_quantiles_of_no_number_are_none(dtype):
+    with cotan.enable_x64(True):
+        found = special.ndtri(np.array([np.nan, 0.0, 1.0, 0.975, -0.1], dtype))
+    assert found.dtype == dtype
+    np.testing.assert_allclose(
+        found, [np.nan, -np.inf, np.inf, 1.96, np.nan], rtol=2e-2 if dtype == np.float16 else 1e-4
+    )
+
+
+def test_the_multivariate_gamma_function_at_infinity():
+    assert special.multigammaln(np.float32(np.inf), 3) == np.inf
+    assert special.multigammaln(np.float32(2.0), 0) == 0
+
+
+def test_bessel_functions_of_integers():
+    with cotan.enable_x64(True):
+        np.testing.assert_allclose(
+            special.bessel_jn(np.arange(4), v=2), oracle.jv(np.arange(3)[:, None], np.arange(4.0)), atol=1e-12
+        )

@@ -200,7 +200,7 @@ def test_spherical_harmonics():
         (lambda: special.factorial(3, exact=True), ValueError, "factorial: exact=True needs integers of any size"),
         (lambda: special.bernoulli(-1), ValueError, "bernoulli: n must be a whole number that is not negative, got -1"),
         (lambda: special.bessel_jn(1.0, v=1.5), TypeError, "bessel_jn: v and n_iter must be integers, got 1.5 and 50"),
-        (lambda: special.bessel_jn(np.int32(1), v=1), ValueError, "bessel_jn: z must be real and floating, got int32"),
+        (lambda: special.bessel_jn(np.complex64(1), v=1), ValueError, "bessel_jn: z must be real, got complex64"),
         (lambda: special.bessel_jn(1.0, v=-1), ValueError, "bessel_jn: the highest order v must not be negative"),
         (lambda: special.sph_harm_y(1, 0, 0.1, 0.1, diff_n=1), ValueError, "sph_harm_y: derivatives (diff_n) are not"),
         (lambda: cotan.jit(special.sph_harm_y)(1, 0, 0.1, 0.1), TypeError, "sph_harm_y: n is not known while tracing"),

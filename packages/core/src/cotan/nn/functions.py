@@ -56,7 +56,7 @@ def log_sigmoid(x: Any) -> Any:
 
 def softplus(x: Any) -> Any:
     """log(1 + exp(x)), without overflow."""
-    return cnp.logaddexp(x, 0.0)
+    return cnp.logaddexp(_inexact(x, "softplus"), 0.0)
 
 
 def squareplus(x: Any, b: Any = 4) -> Any:

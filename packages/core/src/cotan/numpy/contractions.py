@@ -289,12 +289,16 @@ def _pair(names: list[str], operands: list[Any], kept: set[str], precision: Any)
         m, n = a.shape[left.index(label)], b.shape[right.index(label)]
         if m == n:
             continue
+        if m != 1 and n != 1:
+            raise ValueError(f"einsum: label {label!r} has extents {m} and {n}; give different axes different labels")
         if m == 1:
             a, left = lax.squeeze(a, (left.index(label),)), left.replace(label, "")
-        elif n == 1:
-            b, right = lax.squeeze(b, (right.index(label),)), right.replace(label, "")
+            if label not in kept:
+                b, right = _sum_label(b, right, label)
         else:
-            raise ValueError(f"einsum: label {label!r} has extents {m} and {n}; give different axes different labels")
+            b, right = lax.squeeze(b, (right.index(label),)), right.replace(label, "")
+            if label not in kept:
+                a, left = _sum_label(a, left, label)
         shared.remove(label)
     batch = [label for label in shared if label in kept]
     contracted = [label for label in shared if label not in kept]
@@ -304,6 +308,10 @@ def _pair(names: list[str], operands: list[Any], kept: set[str], precision: Any)
     )
     labels = "".join(batch) + "".join(c for c in left if c not in shared) + "".join(c for c in right if c not in shared)
     return labels, lax.dot_general(a, b, numbers, precision=precision)
+
+
+def _sum_label(x: Any, labels: str, label: str) -> tuple[Any, str]:
+    return reductions.sum(x, axis=labels.index(label), dtype=x.dtype), labels.replace(label, "")
 
 
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:

@@ -278,7 +278,7 @@ def argpartition(a: Any, kth: int | Sequence[int], axis: int = -1) -> Any:
     Array([1, 2, 0], dtype=int32)
     """
     x, axis = _parts(a, kth, axis, "argpartition")
-    return selection.argsort(x, axis)
+    return selection.argsort(x, axis).astype(np.int32)
 
 
 def sort_complex(a: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cotan import lax
+from cotan import dtypes, lax
 from cotan.numpy import manipulation, reductions, selection, ufuncs
 from cotan.numpy.promotion import Axis, as_array, normalize_axes, promote_dtypes_inexact
 
@@ -15,10 +15,11 @@ _METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
 class _Rows(NamedTuple):
-    """What quantiles are taken of: sorted rows (kept axes..., elements), and q."""
+    """What quantiles are taken of: sorted rows (kept axes..., elements), and q; and the dtype of the result."""
 
     sorted: Any
     q: Any
+    dtype: Any
     axes: tuple[int, ...]
     kept: int
 
@@ -26,11 +27,13 @@ class _Rows(NamedTuple):
 def _rows(name: str, a: Any, q: Any, axis: Axis, method: str) -> _Rows:
     if method not in _METHODS:
         raise ValueError(f"{name}: unknown method {method!r}; there are {', '.join(_METHODS)}")
+    dtype = dtypes.to_inexact_dtype(as_array(a, name).dtype)
     a, q = (as_array(x, name) for x in promote_dtypes_inexact(name, a, q))
     axes = normalize_axes(axis, a.ndim, name)
     kept = [d for d in range(a.ndim) if d not in axes]
     shape = (*(a.shape[d] for d in kept), math.prod(a.shape[d] for d in axes))
-    return _Rows(selection.sort(lax.reshape(manipulation.transpose(a, [*kept, *axes]), shape)), q, axes, len(kept))
+    rows = selection.sort(lax.reshape(manipulation.transpose(a, [*kept, *axes]), shape))
+    return _Rows(rows, q, dtype, axes, len(kept))
 
 
 def _between(method: str, lower: Any, upper: Any, weight: Any) -> Any:
@@ -45,7 +48,7 @@ def _between(method: str, lower: Any, upper: Any, weight: Any) -> Any:
 
 
 def _finish(rows: _Rows, result: Any, keepdims: bool) -> Any:
-    result = lax.convert_element_type(result, result.dtype)
+    result = lax.convert_element_type(result, rows.dtype)
     return manipulation.expand_dims(result, [rows.q.ndim + d for d in rows.axes]) if keepdims else result
 
 

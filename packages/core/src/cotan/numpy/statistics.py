@@ -40,7 +40,7 @@ def cov(
     if weights is None:
         divisor: Any = x.shape[1] - less
         if divisor <= 0:
-            return lax.full((x.shape[0], x.shape[0]), math.nan, x.dtype)
+            return manipulation.squeeze(lax.full((x.shape[0], x.shape[0]), math.nan, x.dtype))
         centred = x - reductions.mean(x, axis=1, keepdims=True)
         scaled = centred
     else:

@@ -12,7 +12,7 @@ from cotan import dtypes, lax
 from cotan import numpy as cnp
 from cotan.errors import where
 from cotan.ir.trace import Tracer
-from cotan.numpy.promotion import as_array, promote_args
+from cotan.numpy.promotion import as_array, promote_args, promote_args_inexact
 from cotan.scipy.elementwise import real_function, sign_of_gamma
 
 
@@ -49,7 +49,7 @@ def bessel_jn(z: Any, *, v: int, n_iter: int = 50) -> Any:
     """Bessel functions of the first kind, of all orders 0 to v.
 
     Args:
-      z: real floats.
+      z: real numbers; integers become floats.
       v: the highest order.
       n_iter: from which order the recurrence is run downwards; it must exceed |z| by about 20 for full accuracy.
 
@@ -58,20 +58,20 @@ def bessel_jn(z: Any, *, v: int, n_iter: int = 50) -> Any:
 
     Raises:
       TypeError: v or n_iter is not an integer.
-      ValueError: z is not real and floating, or v is negative.
+      ValueError: z is complex, or v is negative.
 
     >>> from cotan.scipy import special
     >>> import numpy as np
     >>> bool(abs(special.bessel_jn(np.float32(1.0), v=1)[1] - 0.44005059) < 1e-6)
     True
     """
-    x = as_array(z, "bessel_jn")
+    x = as_array(promote_args_inexact("bessel_jn", z)[0], "bessel_jn")
     try:
         v, n_iter = operator.index(v), operator.index(n_iter)
     except TypeError:
         raise TypeError(f"bessel_jn: v and n_iter must be integers, got {v!r} and {n_iter!r}") from None
     if not dtypes.issubdtype(x.dtype, np.floating):
-        raise ValueError(f"bessel_jn: z must be real and floating, got {x.dtype}; convert it with .astype")
+        raise ValueError(f"bessel_jn: z must be real, got {x.dtype}; pass its real part")
     if v < 0:
         raise ValueError(f"bessel_jn: the highest order v must not be negative, got {v}")
     top = max(n_iter, v + 16)

@@ -290,14 +290,19 @@ def spence(x: Any) -> Any:
 # ---- Relatives of the error function
 
 
-@real_function
 def erfcx(x: Any) -> Any:
-    """exp(x**2) erfc(x), which neither overflows nor vanishes for large x.
+    """exp(x**2) erfc(x), which neither overflows nor vanishes for large x; of complex numbers, too.
 
     >>> from cotan.scipy import special
     >>> bool(abs(special.erfcx(10.0) - 0.05614099) < 1e-6)
     True
     """
+    z = as_array(promote_args_inexact("erfcx", x)[0], "erfcx")
+    return wofz(z * 1j) if dtypes.issubdtype(z.dtype, np.complexfloating) else _erfcx(z)
+
+
+@real_function
+def _erfcx(x: Any) -> Any:
     size = cnp.abs(x)
     t = 2 / (size + 2)
     series = ERFC if x.dtype == np.float64 else ERFC[:14]

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from cotan import lax, tracebacks
+from cotan import dtypes, lax, tracebacks
 from cotan import numpy as cnp
 from cotan.nn.functions import log_softmax as log_softmax
 from cotan.nn.functions import logsumexp as logsumexp
 from cotan.nn.functions import softmax as softmax
-from cotan.numpy.promotion import promote_args_inexact
+from cotan.numpy.promotion import as_array, promote_args_inexact
 from cotan.scipy.bessel import bessel_jn as bessel_jn
 from cotan.scipy.bessel import hyp1f1 as hyp1f1
 from cotan.scipy.bessel import hyp2f1 as hyp2f1
@@ -22,6 +22,7 @@ from cotan.scipy.bessel import i0e as i0e
 from cotan.scipy.bessel import i1 as i1
 from cotan.scipy.bessel import i1e as i1e
 from cotan.scipy.bessel import sph_harm_y as sph_harm_y
+from cotan.scipy.elementwise import real_function as _real_function
 from cotan.scipy.gammas import bernoulli as bernoulli
 from cotan.scipy.gammas import beta as beta
 from cotan.scipy.gammas import betainc as betainc
@@ -84,6 +85,8 @@ def gamma(x: Any) -> Any:
     True
     """
     (x,) = promote_args_inexact("gamma", x)
+    if dtypes.issubdtype(as_array(x, "gamma").dtype, np.complexfloating):
+        return cnp.exp(loggamma(x))
     floor = cnp.floor(x)
     pole = cnp.logical_and(x < 0, x == floor)
     odd = cnp.remainder(floor, 2) != 0
@@ -134,9 +137,9 @@ def xlog1py(x: Any, y: Any) -> Any:
     return _times(x, cnp.log1p(y), y)
 
 
+@_real_function
 def entr(x: Any) -> Any:
     """-x log(x), 0 at 0, -inf below."""
-    (x,) = promote_args_inexact("entr", x)
     positive = x > 0
     logarithm = cnp.where(positive, cnp.log(cnp.where(positive, x, 1)), -math.inf)
     return cnp.where(x < 0, -math.inf, -_times(x, cnp.where(cnp.isnan(x), x, logarithm), x))
@@ -174,6 +177,7 @@ def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], r: Any) ->
     return above / below
 
 
+@_real_function
 def ndtri(p: Any) -> Any:
     """The quantile function of the standard normal (M. Wichura, algorithm AS 241, Applied Statistics 37, 1988).
 
@@ -181,7 +185,6 @@ def ndtri(p: Any) -> Any:
     >>> float(special.ndtri(0.5))
     0.0
     """
-    (p,) = promote_args_inexact("ndtri", p)
     q = p - 0.5
     central = cnp.abs(q) <= 0.425
     centre = q * _ratio(_CENTRE, 0.180625 - cnp.where(central, q * q, 0))
@@ -189,7 +192,7 @@ def ndtri(p: Any) -> Any:
     inside = cnp.logical_and(tail > 0, cnp.logical_not(central))
     r = cnp.sqrt(-cnp.log(cnp.where(inside, tail, 0.01)))
     size = cnp.where(r <= 5, _ratio(_MIDDLE, r - 1.6), _ratio(_FAR, r - 5))
-    size = cnp.where(tail == 0, math.inf, cnp.where(tail < 0, math.nan, size))
+    size = cnp.where(tail == 0, math.inf, cnp.where(tail > 0, size, math.nan))
     return cnp.where(central, centre, cnp.where(q < 0, -size, size))
 
 
@@ -221,15 +224,15 @@ def multigammaln(a: Any, d: int) -> Any:
     """log of the multivariate gamma function of dimension ``d``."""
     (a,) = promote_args_inexact("multigammaln", a)
     constant = 0.25 * d * (d - 1) * math.log(math.pi)
-    total = a * 0 + constant
-    for k in range(int(d)):
+    total = lax.lgamma(a) + constant if d else cnp.zeros_like(a)
+    for k in range(1, int(d)):
         total = total + lax.lgamma(a - 0.5 * k)
     return total
 
 
+@_real_function
 def rel_entr(p: Any, q: Any) -> Any:
     """p log(p / q), with its limits at 0."""
-    p, q = promote_args_inexact("rel_entr", p, q)
     zero = cnp.logical_and(cnp.equal(p, 0), q >= 0)
     positive = cnp.logical_and(p > 0, q > 0)
     safe_p, safe_q = cnp.where(positive, p, 1), cnp.where(positive, q, 1)
@@ -238,9 +241,9 @@ def rel_entr(p: Any, q: Any) -> Any:
     return cnp.where(positive, value, cnp.where(zero, 0, cnp.where(unknown, math.nan, math.inf)))
 
 
+@_real_function
 def kl_div(p: Any, q: Any) -> Any:
     """rel_entr(p, q) - p + q."""
-    p, q = promote_args_inexact("kl_div", p, q)
     return rel_entr(p, q) - p + q
 
 

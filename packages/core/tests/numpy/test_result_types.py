@@ -1,0 +1,71 @@
+"""Types and shapes that NumPy and JAX fix in corners: quantiles of integers, one variable, one observation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cotan
+import cotan.numpy as cnp
+from cotan import nn
+
+FUNCTIONS = {
+    "quantile": lambda x: cnp.quantile(x, 0.3),
+    "nanquantile": lambda x: cnp.nanquantile(x, np.float32(0.3)),
+    "percentile": lambda x: cnp.percentile(x, cnp.array([10.0, 50.0])),
+    "nanpercentile": lambda x: cnp.nanpercentile(x, 30),
+    "median": cnp.median,
+    "nanmedian": cnp.nanmedian,
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_quantiles_have_the_precision_of_the_data(name):
+    with cotan.enable_x64(True):
+        for given, wanted in [
+            (np.int8, np.float32), (np.int32, np.float32), (np.uint32, np.float32), (np.int64, np.float64),
+            (np.float16, np.float16), (np.float32, np.float32), (np.float64, np.float64),
+        ]:  # fmt: skip
+            found = FUNCTIONS[name](cnp.array([3, 1, 2, 7], given))
+            assert found.dtype == wanted
+            exact = FUNCTIONS[name](cnp.array([3.0, 1.0, 2.0, 7.0], np.float64))
+            np.testing.assert_allclose(found, exact, rtol=1e-3 if wanted == np.float16 else 1e-6)
+
+
+def test_softplus_of_integers():
+    with cotan.enable_x64(True):
+        assert nn.softplus(np.int32([1])).dtype == np.float32
+        assert nn.softplus(np.int64([1])).dtype == np.float64
+
+
+@pytest.mark.parametrize("function", [cnp.cov, cnp.corrcoef], ids=["cov", "corrcoef"])
+def test_one_observation_of_one_variable(function):
+    for x in (np.float32(2), np.float32([2])):
+        found = function(x)
+        assert found.shape == ()
+        assert np.isnan(found)
+
+
+def test_argpartition_gives_int32():
+    with cotan.enable_x64(True):
+        for dtype in (np.uint8, np.float64):
+            found = cnp.argpartition(cnp.array([3, 1, 2], dtype), 1)
+            assert found.dtype == np.int32
+            np.testing.assert_array_equal(found, [1, 2, 0])
+
+
+@pytest.mark.parametrize("subscripts", ["ij,jk->ik", "ij,jk->k", "ij,jk", "ji,kj->ik", "ij,jk->ijk", "ij,jk->"])
+def test_extents_of_one_broadcast_in_einsum(subscripts):
+    rng = np.random.default_rng(0)
+    first, second = subscripts.split("->")[0].split(",")
+    for one in "ijk":
+        extents = {"i": 2, "j": 3, "k": 4}
+        shapes = [[extents[c] for c in term] for term in (first, second)]
+        for k, term in enumerate((first, second)):
+            if one not in term:
+                continue
+            shape = [1 if c == one else extents[c] for c in term]
+            pair = [rng.normal(size=shape if n == k else s) for n, s in enumerate(shapes)]
+            wanted = np.einsum(subscripts, *pair)
+            with cotan.enable_x64(True):
+                np.testing.assert_allclose(cnp.einsum(subscripts, *pair), wanted, rtol=1e-12)
