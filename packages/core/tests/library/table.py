@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.special
+import scipy.stats
 
 from cotan import dtypes
 
@@ -38,12 +38,6 @@ TOLERANCE: dict[Any, float] = {
     np.dtype(np.complex128): 64,
 }
 N = -1  # an extent that is 4, and 0 where empty arrays are tried
-ORACLES = {
-    "numpy": np,
-    "numpy.linalg": np.linalg,
-    "numpy.fft": np.fft,
-    "scipy.special": scipy.special,
-}
 
 
 @dataclass(frozen=True)
@@ -136,7 +130,7 @@ class Row:
     @property
     def reference(self) -> Function:
         """The oracle."""
-        return getattr(ORACLES[self.module], self.name) if self.oracle is None else self.oracle
+        return getattr(_theirs(self.module), self.name) if self.oracle is None else self.oracle
 
     @property
     def operands(self) -> list[Operand]:
@@ -157,6 +151,12 @@ class Row:
     def id(self) -> str:
         """For the names of tests."""
         return f"{self.module}.{self.name}"
+
+
+def _theirs(module: str) -> Any:
+    """The module of NumPy or SciPy of a name, or the distribution."""
+    home, _, last = module.rpartition(".")
+    return getattr(scipy.stats, last) if home == "scipy.stats" else importlib.import_module(module)
 
 
 def _operands(value: Any) -> Iterator[Operand]:

@@ -158,14 +158,15 @@ def rsf2csf(T: Any, Z: Any, check_finite: bool = True) -> tuple[Any, Any]:
         t, z = state
         m = n - 1 - k  # blocks from the last to the first, each of rows m - 1 and m
         a, b, c, d = t[m - 1, m - 1], t[m - 1, m], t[m, m - 1], t[m, m]
-        half = (a - d) / 2
+        # Where there is nothing to turn, numbers whose roots have derivatives.
+        turns = c != 0
+        half, b, c = (cnp.where(turns, x, 1) for x in ((a - d) / 2, b, c))
         root = cnp.sqrt(half * half + b * c)
         mu = cnp.where(cnp.abs(half + root) < cnp.abs(half - root), half + root, half - root)
         size = cnp.sqrt(cnp.abs(mu) ** 2 + cnp.abs(c) ** 2)
-        safe = cnp.where(size == 0, 1, size)
-        cosine, sine = mu / safe, c / safe
+        cosine, sine = mu / size, c / size
         pair = cnp.stack([cnp.stack([cnp.conj(cosine), cnp.conj(sine)]), cnp.stack([-sine, cosine])])
-        g = cnp.where(c == 0, cnp.eye(2, dtype=t.dtype), pair).astype(t.dtype)
+        g = cnp.where(turns, pair, cnp.eye(2, dtype=t.dtype)).astype(t.dtype)
         t = _turn_columns(lax.dynamic_update_slice(t, product(g, _rows(t, m)), (m - 1, 0)), g, m)
         t = cnp.where((rows[:, None] == m) & (rows == m - 1), 0, t)
         return t, _turn_columns(z, g, m)

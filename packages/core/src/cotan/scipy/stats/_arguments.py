@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cotan import numpy as cnp
-from cotan.numpy.promotion import check_arraylike, promote_args_inexact, promote_dtypes_inexact
+from cotan.numpy.promotion import as_array, check_arraylike, promote_args_inexact, promote_dtypes_inexact
 
 
 def promoted(fun_name: str, *args: Any) -> list[Any]:
@@ -21,5 +21,6 @@ def inexact(fun_name: str, *args: Any) -> list[Any]:
 
 def standardized(fun_name: str, x: Any, loc: Any, scale: Any, *parameters: Any) -> list[Any]:
     """[(x - loc) / scale, scale, *parameters], as floats of one dtype."""
-    x, loc, scale, *rest = promote_args_inexact(fun_name, x, loc, scale, *parameters)
+    # As arrays: NumPy's own scalars of narrow types become wide ones beside Python numbers.
+    x, loc, scale, *rest = (as_array(y, fun_name) for y in promote_args_inexact(fun_name, x, loc, scale, *parameters))
     return [(x - loc) / scale, scale, *rest]

@@ -18,7 +18,9 @@ def logpmf(k: Any, p: Any, loc: Any = 0) -> Any:
     """
     k, p, loc = promoted("bernoulli.logpmf", k, p, loc)
     k = k - loc
-    return cnp.where((k == 0) | (k == 1), xlogy(k, p) + xlog1py(1 - k, -p), -cnp.inf)
+    outside = (k < 0) | (k > cnp.floor(k)) | (k > 1)
+    k = cnp.where(outside, 0, k)
+    return cnp.where(outside, -cnp.inf, xlogy(k, p) + xlog1py(1 - k, -p))
 
 
 def pmf(k: Any, p: Any, loc: Any = 0) -> Any:
@@ -37,4 +39,4 @@ def ppf(q: Any, p: Any) -> Any:
     """The least k of which at least a share of q is not above: 0 up to 1 - p, then 1."""
     q, p = promoted("bernoulli.ppf", q, p)
     bad = cnp.isnan(q) | cnp.isnan(p) | (p < 0) | (p > 1) | (q < 0) | (q > 1)
-    return cnp.where(bad, cnp.nan, cnp.where(q == 0, -1, cnp.where(q <= 1 - p, 0, 1)))
+    return cnp.where(bad, cnp.nan, cnp.where(q == 0, -1, cnp.where(q <= 1 - p, 0, 1))).astype(cnp.result_type(q, p))

@@ -18,9 +18,9 @@ def logpdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
     True
     """
     z, scale, a, b = standardized("beta.logpdf", x, loc, scale, a, b)
-    inside = (z >= 0) & (z <= 1)
-    z = cnp.where(inside, z, 0.5)
-    return cnp.where(inside, xlogy(a - 1, z) + xlog1py(b - 1, -z) - betaln(a, b) - cnp.log(scale), -cnp.inf)
+    outside = (z < 0) | (z > 1)
+    z = cnp.where(outside, 0.5, z)
+    return cnp.where(outside, -cnp.inf, xlogy(a - 1, z) + xlog1py(b - 1, -z) - betaln(a, b) - cnp.log(scale))
 
 
 def pdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:

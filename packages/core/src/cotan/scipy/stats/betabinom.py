@@ -18,10 +18,10 @@ def logpmf(k: Any, n: Any, a: Any, b: Any, loc: Any = 0) -> Any:
     """
     k, n, a, b, loc = promoted("betabinom.logpmf", k, n, a, b, loc)
     k = cnp.floor(k) - loc
-    inside = (k >= 0) & (k <= n)
-    k = cnp.where(inside, k, 0)
+    outside = (k < 0) | (k > n)
+    k = cnp.where(outside, 0, k)
     log = betaln(k + a, n - k + b) - betaln(a, b) - cnp.log(n + 1) - betaln(n - k + 1, k + 1)
-    log = cnp.where(inside, log, -cnp.inf)
+    log = cnp.where(outside, -cnp.inf, log)
     return cnp.where((n < 0) | (a <= 0) | (b <= 0), cnp.nan, log)
 
 

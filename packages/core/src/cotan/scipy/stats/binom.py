@@ -18,10 +18,10 @@ def logpmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:
     """
     k, n, p, loc = promoted("binom.logpmf", k, n, p, loc)
     k = k - loc
-    inside = (k >= 0) & (k <= n)
-    k = cnp.where(inside, k, 0)
+    outside = (k < 0) | (k > n)
+    k = cnp.where(outside, 0, k)
     ways = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
-    return cnp.where(inside, ways + xlogy(k, p) + xlog1py(n - k, -p), -cnp.inf)
+    return cnp.where(outside, -cnp.inf, ways + xlogy(k, p) + xlog1py(n - k, -p))
 
 
 def pmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:

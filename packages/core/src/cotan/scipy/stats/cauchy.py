@@ -14,6 +14,13 @@ def _below(z: Any) -> Any:
     return cnp.arctan2(cnp.ones_like(z), -z) / math.pi
 
 
+def _quantile(q: Any) -> Any:
+    """The point that a share of q of a standard variable is below; NaN for what is no share."""
+    known = cnp.where(q == 0, -cnp.inf, cnp.where(q == 1, cnp.inf, cnp.nan))
+    between = (q > 0) & (q < 1)
+    return cnp.where(between, cnp.tan(math.pi * (cnp.where(between, q, 0.5) - 0.5)), known)
+
+
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The logarithm of the density.
 
@@ -55,10 +62,10 @@ def logsf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
 def ppf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The number below which lies a share of q: the inverse of cdf."""
     q, loc, scale = promoted("cauchy.ppf", q, loc, scale)
-    return loc + scale * cnp.tan(math.pi * (q - 0.5))
+    return loc + scale * _quantile(q)
 
 
 def isf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The number above which lies a share of q: the inverse of sf."""
     q, loc, scale = promoted("cauchy.isf", q, loc, scale)
-    return loc - scale * cnp.tan(math.pi * (q - 0.5))
+    return loc - scale * _quantile(q)

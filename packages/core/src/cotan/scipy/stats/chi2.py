@@ -19,10 +19,10 @@ def logpdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
     True
     """
     z, scale, df = standardized("chi2.logpdf", x, loc, scale, df)
-    inside, half = z >= 0, df / 2
-    z = cnp.where(inside, z, 1)
+    outside, half = z < 0, df / 2
+    z = cnp.where(outside, 1, z)
     out = xlogy(half - 1, z) - z / 2 - half * math.log(2) - gammaln(half) - cnp.log(scale)
-    return cnp.where(inside, out, -cnp.inf)
+    return cnp.where(outside, -cnp.inf, out)
 
 
 def pdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:

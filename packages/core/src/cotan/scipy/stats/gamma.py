@@ -18,9 +18,9 @@ def logpdf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Any:
     True
     """
     z, scale, a = standardized("gamma.logpdf", x, loc, scale, a)
-    inside = z >= 0
-    z = cnp.where(inside, z, 1)
-    return cnp.where(inside, xlogy(a - 1, z) - z - gammaln(a) - cnp.log(scale), -cnp.inf)
+    outside = z < 0
+    z = cnp.where(outside, 1, z)
+    return cnp.where(outside, -cnp.inf, xlogy(a - 1, z) - z - gammaln(a) - cnp.log(scale))
 
 
 def pdf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Any:

@@ -18,10 +18,10 @@ def logpmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:
     """
     k, n, p, loc = promoted("nbinom.logpmf", k, n, p, loc)
     k = k - loc
-    inside = k >= 0
-    k = cnp.where(inside, k, 0)
+    outside = k < 0
+    k = cnp.where(outside, 0, k)
     ways = gammaln(k + n) - gammaln(n) - gammaln(k + 1)
-    return cnp.where(inside, ways + xlogy(n, p) + xlog1py(k, -p), -cnp.inf)
+    return cnp.where(outside, -cnp.inf, ways + xlogy(n, p) + xlog1py(k, -p))
 
 
 def pmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:

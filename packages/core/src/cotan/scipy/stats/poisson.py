@@ -7,7 +7,7 @@ from typing import Any
 
 from cotan import lax
 from cotan import numpy as cnp
-from cotan.scipy.special import entr, gammaln, xlogy
+from cotan.scipy.special import gammaln, xlogy
 from cotan.scipy.stats._arguments import promoted
 
 _TERMS = 256
@@ -22,9 +22,9 @@ def logpmf(k: Any, mu: Any, loc: Any = 0) -> Any:
     """
     k, mu, loc = promoted("poisson.logpmf", k, mu, loc)
     k = k - loc
-    inside = (k >= 0) & (k == cnp.floor(k))
-    k = cnp.where(inside, k, 0)
-    return cnp.where(inside, xlogy(k, mu) - gammaln(k + 1) - mu, -cnp.inf)
+    outside = (k < 0) | (k > cnp.floor(k))
+    k = cnp.where(outside, 0, k)
+    return cnp.where(outside, -cnp.inf, xlogy(k, mu) - gammaln(k + 1) - mu)
 
 
 def pmf(k: Any, mu: Any, loc: Any = 0) -> Any:
@@ -36,16 +36,19 @@ def cdf(k: Any, mu: Any, loc: Any = 0) -> Any:
     """The probability of at most x."""
     k, mu, loc = promoted("poisson.cdf", k, mu, loc)
     k = cnp.floor(k - loc)
-    return cnp.where(k < 0, 0, lax.igammac(cnp.maximum(k, 0) + 1, mu))
+    found = lax.igammac(cnp.where(k == cnp.inf, 0, cnp.maximum(k, 0)) + 1, mu)
+    return cnp.where(k < 0, 0, cnp.where(k == cnp.inf, 1, found))
 
 
 def entropy(mu: Any, loc: Any = 0) -> Any:
     """The entropy, in nats: a sum over k for rates up to 100, Stirling's series above."""
     mu, _ = promoted("poisson.entropy", mu, loc)
     mu = cnp.asarray(mu)
-    few = cnp.where(mu > 100, 1, mu)
+    few = cnp.where((mu > 100) | (mu == 0), 1, mu)
     k = cnp.reshape(cnp.arange(_TERMS, dtype=mu.dtype), (_TERMS,) + (1,) * mu.ndim)
-    summed = cnp.sum(entr(cnp.exp(xlogy(k, few) - gammaln(k + 1) - few)), 0)
+    # By logarithms, which are finite where probabilities are 0: so is the derivative.
+    logs = k * cnp.log(few) - gammaln(k + 1) - few
+    summed = cnp.where(mu == 0, 0, -cnp.sum(cnp.exp(logs) * logs, 0))
     many = cnp.where(mu > 100, mu, 100)
     series = 0.5 * cnp.log(2 * math.pi * math.e * many) - ((19 / 360 / many + 1 / 24) / many + 1 / 12) / many
     return cnp.where(mu < 0, cnp.nan, cnp.where(mu > 100, series, summed))

@@ -16,7 +16,7 @@ def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     True
     """
     z, scale = standardized("uniform.logpdf", x, loc, scale)
-    return cnp.where((z < 0) | (z > 1), -cnp.inf, -cnp.log(scale))
+    return cnp.where((z < 0) | (z > 1), -cnp.inf, cnp.where(cnp.isnan(z), cnp.nan, -cnp.log(scale)))
 
 
 def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
