@@ -72,7 +72,7 @@ class User(Builder):
         return lax.fori_loop(0, self.choose((0, 1, 3, 4)), lambda i, c: cnp.tanh(c + y * 0.1) - i * 0.1, x)
 
     def scanned(self, x: Any) -> Any:
-        if x.ndim == 0:
+        if x.ndim == 0 or x.shape[0] == 0:
             return None
         last, rows = lax.scan(lambda c, row: (cnp.sin(c + row), c * 0.5), x[0] * 0, x, reverse=self.coin())
         return rows if self.coin() else last
