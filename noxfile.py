@@ -13,6 +13,9 @@ nox.options.error_on_missing_interpreters = True
 HERE = Path(__file__).parent
 PACKAGES = ["./packages/core", "./packages/backend-cpu"]
 XLA = "./packages/backend-xla-tpu"
+OPENCL = "./packages/backend-opencl"
+# Intel's runtime is a package, but the entry in it by which OpenCL would find it names another folder.
+INTEL = {"OCL_ICD_VENDORS": "{prefix}/lib/libintelocl.so"}
 TESTING = ["pytest>=8", "pytest-xdist", "hypothesis", "mpmath", "scipy"]
 PLOTTING = ["matplotlib", "tqdm"]
 
@@ -44,6 +47,17 @@ def xla(session: nox.Session, version: str) -> None:
     session.run("python", "-m", "pytest", "-n", "2", "--dist", "worksteal", *where, env=env)
 
 
+@nox.session
+@nox.parametrize("runtime", ["pocl", "intel"], ids=["pocl", "intel"])
+def opencl(session: nox.Session, runtime: str) -> None:
+    """The tests of the OpenCL backend, on a CPU by PoCL or by Intel's runtime; the kit is a session of its own."""
+    session.install(*PACKAGES, f"{OPENCL}[{runtime}]", *TESTING)
+    env = {"OPENBLAS_NUM_THREADS": "1", **(INTEL if runtime == "intel" else {})}
+    places = {key: value.format(prefix=session.virtualenv.location) for key, value in env.items()}
+    where = session.posargs or [f"{OPENCL}/tests", f"--ignore={OPENCL}/tests/test_conformance.py"]
+    session.run("python", "-m", "pytest", *where, env=places)
+
+
 @nox.session(name="tpu-aot")
 def tpu_aot(session: nox.Session) -> None:
     """Compile every lowering rule for TPUs, on a machine without one. Fetches libtpu (140 MB)."""
@@ -68,9 +82,6 @@ def threads(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-q", "packages/core/tests/runtime/test_threads.py", env=env)
 
 
-OPENCL = "./packages/backend-opencl"
-# Intel's runtime is a package, but the entry in it by which OpenCL would find it names another folder.
-INTEL = {"OCL_ICD_VENDORS": "{prefix}/lib/libintelocl.so"}
 # What each session of the conformance kit needs: (its backend's name, package, extra arguments, environment;
 # {prefix} is the session's own).
 CONFORMANCE = {
@@ -177,6 +188,6 @@ def wheels(session: nox.Session) -> None:
     """Build the wheels, install them into a fresh environment, run; then core alone."""
     session.install("build", "virtualenv")
     out = Path(session.create_tmp()).resolve() / "wheels"
-    for package in (*PACKAGES, XLA):
+    for package in (*PACKAGES, OPENCL, XLA):
         session.run("python", "-m", "build", "--wheel", "--outdir", str(out), package, silent=True)
     session.run("python", "packages/core/tests/wheels.py", str(out))

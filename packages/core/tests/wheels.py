@@ -1,4 +1,4 @@
-"""Check built wheels in fresh environments: core + cpu and core + xla run a program; core alone traces, and says why.
+"""Check built wheels in fresh environments: core + one backend run a program; core alone traces, and says why.
 
 python wheels.py FOLDER_OF_WHEELS
 """
@@ -33,6 +33,17 @@ assert not drivers, f"imported other backends' drivers: {drivers}"
 print("core + xla: runs")
 """
 
+WITH_OPENCL = """
+import sys
+import cotan, cotan.numpy as cnp
+step = cotan.jit(cotan.grad(lambda w: cnp.sum(cnp.tanh(w @ w) ** 2)))
+assert step(cnp.eye(3)).shape == (3, 3)
+assert {d.platform for d in cotan.devices()} == {"opencl"}
+drivers = {"cupy", "jaxlib", "llvmlite", "jax"} & set(sys.modules)
+assert not drivers, f"imported other backends' drivers: {drivers}"
+print("core + opencl: runs")
+"""
+
 CORE_ALONE = """
 import sys
 import numpy as np
@@ -50,20 +61,22 @@ assert "llvmlite" not in sys.modules and "scipy" not in sys.modules
 """
 
 
-def environment(folder: Path, wheels: list[Path], index: Path) -> str:
+def environment(folder: Path, wheels: list[str], index: Path) -> str:
     """A fresh environment with the wheels in it; returns its Python."""
     subprocess.run([sys.executable, "-m", "virtualenv", "-q", str(folder)], check=True)
     python = str(folder / ("Scripts" if sys.platform == "win32" else "bin") / "python")
-    command = [python, "-m", "pip", "install", "-q", "--find-links", str(index), *map(str, wheels)]
+    command = [python, "-m", "pip", "install", "-q", "--find-links", str(index), *wheels]
     subprocess.run(command, check=True)
     return python
 
 
 def main(wheels: Path) -> None:
-    core, cpu, xla = (next(wheels.glob(f"{name}-*.whl")) for name in ("cotan", "cotan_cpu", "cotan_xla_tpu"))
+    names = ("cotan", "cotan_cpu", "cotan_opencl", "cotan_xla_tpu")
+    core, cpu, opencl, xla = (str(next(wheels.glob(f"{name}-*.whl"))) for name in names)
     with tempfile.TemporaryDirectory() as folder:
         for name, chosen, code in (
             ("both", [core, cpu], RUNS),
+            ("opencl", [core, f"{opencl}[pocl]"], WITH_OPENCL),
             ("xla", [core, xla], WITH_XLA),
             ("core", [core], CORE_ALONE),
         ):
