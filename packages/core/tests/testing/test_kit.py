@@ -142,6 +142,32 @@ def test_a_batch_that_cannot_be_built_falls_back_to_single_programs():
     assert "cannot be traced" in runner.outcome(bad).message
 
 
+def test_a_case_that_stands_in_for_another_is_run_only_in_its_place():
+    names = {name for name in (c.name for c in all_cases()) if name.startswith("derivatives/sin/")}
+    single = {name for name in names if name.endswith("in single precision")}
+    assert len(single) == 2
+    backend = ReferenceBackend()
+    assert {c.name for c in Runner(subject(backend), all_cases()).cases} & names == names - single
+    backend.capabilities = replace(backend.capabilities, dtypes=backend.capabilities.dtypes - {"float64"})
+    assert {c.name for c in Runner(subject(backend), all_cases()).cases} & names == names
+
+
+def test_an_operand_that_cases_share_is_passed_once():
+    operands = []
+
+    class Counting(ReferenceBackend):
+        def compile(self, program, options):
+            operands.append(len(program.jaxpr.invars))
+            return super().compile(program, options)
+
+    x, y = np.ones(3, np.float32), np.ones(3, np.float32)
+    functions = (lambda a, b: a + b, lambda a, b: a * b)
+    cases = [ProgramCase(f"a/b/{k}", fun=f, args=(x, (x, y)[k]), jit=True) for k, f in enumerate(functions)]
+    runner = Runner(subject(Counting("program")), cases)
+    assert [runner.outcome(case).status for case in cases] == ["passed", "passed"]
+    assert operands == [2]
+
+
 def test_what_is_expected_to_fail_is_compiled_by_itself():
     """So that its outcome does not depend on what else is in its batch, nor theirs on it."""
     sizes = []
