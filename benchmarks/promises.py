@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks.results import Promise, Result, geometric_mean
-from benchmarks.workload import BANDWIDTH, DRAWS, LIBRARY_BOUND, MATMUL, TRAINING
+from benchmarks.workload import BANDWIDTH, DRAWS, LIBRARY_BOUND, MATMUL, SURFACE, TRAINING
 
 ALSO = ("torch", "torch.compile", "numpy")
 SINGLE = (
@@ -21,8 +21,8 @@ SINGLE = (
     ("mnist/one step", 1.0),
 )
 """Ratios to JAX of single workloads."""
-WITHOUT_MEAN = ("startup",)
-"""Groups that are no calls of a program: they have promises of their own."""
+WITHOUT_MEAN = ("startup", "surface")
+"""Groups that have promises of their own."""
 
 
 def _worst(found: Iterable[tuple[str, float | None]], largest: bool = True) -> tuple[float | None, str]:
@@ -98,6 +98,16 @@ def _limits(results: list[Result]) -> list[Promise]:
     ]
 
 
+def _surface(results: list[Result]) -> list[Promise]:
+    drawn = [result for result in results if SURFACE in result.tags]
+    worst, name = _worst((result.name, _value(result, "jax")) for result in drawn)
+    slower = sum(value is not None and value > 1.1 for value in (_value(result, "jax") for result in drawn))
+    return [
+        _mean("sample of public functions, to JAX: geometric mean", drawn, 1.0, lambda r: _value(r, "jax")),
+        Promise("sample of public functions, to JAX: worst", worst, 1.1, detail=f"{name}; {slower} above"),
+    ]
+
+
 def _first(results: list[Result]) -> list[Promise]:
     called = [result for result in results if result.first]
     return [_mean("first call, to JAX's: geometric mean", called, 0.5, lambda r: r.first_ratio("jax"))]
@@ -119,6 +129,6 @@ def _memory(results: list[Result]) -> list[Promise]:
 
 def judge(results: list[Result]) -> list[Promise]:
     """All promises, those of single results last."""
-    parts = (_others, _library_bound, _singles, _limits, _first, _memory)
+    parts = (_others, _library_bound, _singles, _limits, _surface, _first, _memory)
     together = [promise for part in parts for promise in part(results)]
     return together + [promise for result in results for promise in result.promises]

@@ -24,6 +24,8 @@ MATMUL = "matmul"
 """A matrix product whose rate is compared with BLAS's."""
 TRAINING = "training"
 """A training step: its memory counts besides its time."""
+SURFACE = "surface"
+"""A call of one public function, of a sample: none may be much slower than JAX's."""
 DRAWS = "draws"
 """Draws of random numbers whose rate is compared with JAX's."""
 

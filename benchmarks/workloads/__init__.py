@@ -22,6 +22,7 @@ from benchmarks.workloads import (
     sampling,
     sorting,
     stencils,
+    surface,
     training,
     transcendental,
 )
@@ -47,6 +48,7 @@ MODULES = (
     fourier,
     derivatives,
     mnist,
+    surface,
 )
 
 WORKLOADS: dict[str, Workload] = {workload.name: workload for module in MODULES for workload in module.WORKLOADS}
