@@ -73,13 +73,14 @@ def test_reductions_of_columns(shape, device):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-5)
 
 
-def test_transpositions_and_shifts(device):
-    x = np.random.default_rng(0).normal(size=(70, 90)).astype(np.float32)
-    found = cotan.jit(lambda x: (x.T * 2 + x[:, :70].sum(1)[:, None].T, x[::-1, 3:] - x[:, :-3]))(
-        cotan.device_put(x, device)
-    )
-    np.testing.assert_allclose(found[0], x.T * 2 + x[:, :70].sum(1), rtol=1e-4, atol=1e-4)
-    np.testing.assert_array_equal(found[1], x[::-1, 3:] - x[:, :-3])
+@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.int16], ids=lambda dtype: dtype.__name__)
+def test_transpositions_and_shifts(dtype, device):
+    x = np.random.default_rng(0).normal(0, 20, (150, 190)).astype(dtype)
+    found = cotan.jit(lambda x: (x.T + x[0], x[::-1, 3:] - x[:, :-3]))(cotan.device_put(x[:, :150], device))
+    np.testing.assert_array_equal(found[0], x[:, :150].T + x[0, :150])
+    np.testing.assert_array_equal(found[1], x[::-1, 3:150] - x[:, :147])
+    wide = cotan.jit(lambda x, y: x.T * 2 + y)(cotan.device_put(x, device), cotan.device_put(x.T.copy(), device))
+    np.testing.assert_array_equal(wide, x.T * 2 + x.T)
 
 
 def test_a_primitive_from_outside(device):

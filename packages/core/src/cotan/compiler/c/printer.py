@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cotan.compiler.c.columns import Columns
 from cotan.compiler.c.expressions import Val, parts_of
 from cotan.compiler.c.language import Language
-from cotan.compiler.c.schedule import TILE, Schedule, Work, divide, walk
+from cotan.compiler.c.schedule import TALL, Schedule, Work, divide, walk
+from cotan.compiler.c.tiles import Tiles
 from cotan.ir.index import Axis
 from cotan.ir.program import Kernel, Let, Loop, Node, ReduceLoop, ScanLoop, Store
 from cotan.ir.scalar import Combiner, Expr
@@ -64,11 +64,12 @@ def print_kernel(kernel: Kernel, language: Language, schedule: Schedule, *, any_
     return _Printer(kernel, language, schedule, any_size).print()
 
 
-class _Printer(Columns):
+class _Printer(Tiles):
     def __init__(self, kernel: Kernel, language: Language, schedule: Schedule, any_size: bool) -> None:
         super().__init__(kernel, language, any_size)
         self.schedule = schedule
         self.work: Work = divide(kernel, schedule, any_size=any_size)
+        self.turned = {}
         self.cooperative = self.work.cooperative
         self.shared: list[str] = []
         self.block: tuple[str, str] | None = None
@@ -119,7 +120,7 @@ class _Printer(Columns):
         for position in range(len(extents) - 1, -1, -1):
             axis, extent = extents[position]
             if axis is not None and axis is work.tiled:
-                extent = -(-extent // TILE)
+                extent = -(-extent // TALL)
             name = self.fresh("i")
             size = self.number(extent) if position else ""
             self.line(f"const {index} {name} = {rest}{f' % {size}' if size else ''};")
@@ -133,15 +134,11 @@ class _Printer(Columns):
                 tile = (axis, name)
             else:
                 self.axes[axis] = name
-        if tile is not None:
-            axis, name = tile
-            row, end = self.fresh("i"), self.number(axis.extent)
-            self.line(f"const {index} {name}_end = ({name} + 1) * {TILE} < {end} ? ({name} + 1) * {TILE} : {end};")
-            self.open(f"for ({index} {row} = {name} * {TILE}; {row} < {name}_end; {row}++)")
-            self.axes[axis] = row
-        self._top(self.kernel.tree)
-        if tile is not None:
-            self.close()
+        if tile is None:
+            self._top(self.kernel.tree)
+        else:
+            assert self.block is not None
+            self.tiles(*tile, self.block, lambda: self._top(self.kernel.tree))
 
     def _block(self, number: str) -> None:
         work, index = self.work, self.index_type

@@ -37,7 +37,9 @@ CPU_VECTOR = Schedule("cpu-vector", vector_bytes=32)
 GPU_TILE = Schedule("gpu-tile", group=256)
 SERIAL = Schedule("serial")
 TILE = 16
-"""Rows and columns of one unit that go together, where columns of memory become rows."""
+"""Rows and columns that go together, where columns of memory become rows."""
+TALL = 4 * TILE
+"""Rows of one unit then: of the columns more is read while they are at hand."""
 _COLUMNS = 256
 """Columns that a unit reduces at least: their rows should fill lines of the cache."""
 _ROW = 128
@@ -53,7 +55,7 @@ class Work:
     Attributes:
       axes: the parallel loops that units count, outermost first.
       blocked: the loop of which a unit does ``block`` iterations, or None.
-      tiled: the one of ``axes`` of which a unit does ``TILE`` iterations, or None.
+      tiled: the one of ``axes`` of which a unit does ``TALL`` iterations, or None.
       lanes: id of a Loop or ReduceLoop -> (axis, lanes) of those done by vectors.
       cooperative: whether a group of items does each unit.
     """
@@ -68,7 +70,7 @@ class Work:
     @property
     def units(self) -> int:
         blocks = -(-self.blocked.extent // self.block) if self.blocked is not None else 1
-        rows = (-(-axis.extent // TILE) if axis is self.tiled else axis.extent for axis in self.axes)
+        rows = (-(-axis.extent // TALL) if axis is self.tiled else axis.extent for axis in self.axes)
         return math.prod(rows) * blocks
 
 
@@ -113,7 +115,7 @@ def divide(kernel: Kernel, schedule: Schedule, *, any_size: bool = False) -> Wor
         work.tiled = _column_axis(kernel, work)
         if work.tiled is not None:
             # No more: lines that are a power of two apart crowd into few places of the cache.
-            work.block = lanes
+            work.block = TILE
     return work
 
 
@@ -124,7 +126,7 @@ def _column_axis(kernel: Kernel, work: Work) -> Axis | None:
     nodes = [*kernel.tree, *_bodies(kernel.tree)]
     if any(isinstance(node, ReduceLoop | ScanLoop) for node in nodes):
         return None
-    for expr in _expressions(kernel.tree):
+    for expr in expressions(kernel.tree):
         if expr.op == "load" and abs(stride_along(expr.attr[1], inner, 1) or 0) >= TILE:
             for axis in work.axes:
                 if axis.extent >= TILE and abs(stride_along(expr.attr[1], axis, 1) or 0) == 1:
@@ -201,7 +203,7 @@ class _Vectors:
 
     def _width(self, nodes: Sequence[Node]) -> int:
         """Lanes for the widest values in ``nodes``."""
-        sizes: list[int] = [4, *(node.dtype.itemsize for node in _expressions(nodes) if node.dtype is not None)]
+        sizes: list[int] = [4, *(node.dtype.itemsize for node in expressions(nodes) if node.dtype is not None)]
         return max(self.nbytes // max(sizes), 1)
 
     def _fitting(self, axis: Axis, lanes: int) -> int:
@@ -300,7 +302,8 @@ def _level_roots(node: ReduceLoop) -> list[list[Expr]]:
     return roots
 
 
-def _expressions(nodes: Sequence[Node]) -> Iterator[Expr]:
+def expressions(nodes: Sequence[Node]) -> Iterator[Expr]:
+    """All expressions in ``nodes`` and inside of them, each once."""
     seen: set[Expr] = set()
     for node in (*nodes, *_bodies(nodes)):
         if isinstance(node, Let | Store):
