@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,24 @@ def test_derivatives_are_differences(name):
         dtype = differentiable(row)
         if dtype is not None:
             checks.check_derivatives(row, dtype)
+
+
+LINEAR = ("numpy.linalg", "numpy.fft", "lax.linalg", "scipy.linalg")
+
+
+def complex_rows(name):
+    """Rows that have a derivative in complex numbers beside the one in real numbers."""
+    return [
+        replace(row, order=1)
+        for row in BY_FUNCTION[name]
+        if row.order and row.operands and {np.dtype(np.float64), np.dtype(np.complex128)} <= set(row.types())
+    ]
+
+
+@pytest.mark.parametrize("name", [n for n, rows in BY_FUNCTION.items() if rows[0].module in LINEAR and complex_rows(n)])
+def test_derivatives_in_complex_numbers_are_differences(name):
+    for row in complex_rows(name):
+        checks.check_derivatives(row, np.complex128)
 
 
 def functions(module):
