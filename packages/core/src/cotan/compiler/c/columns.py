@@ -63,7 +63,7 @@ class Columns(Expressions):
     def columns(self, node: Loop, lo: str, hi: str, lanes: int) -> None:
         """The loop from ``lo`` to ``hi``, block by block: one sweep over the rows for each reduction."""
         index = self.index_type
-        start, count, column = self.fresh("i"), self.fresh("n"), self.fresh("j")
+        start, count, column = self.fresh("i"), self.fresh("count"), self.fresh("j")
         self.open(f"for ({index} {start} = {lo}; {start} < {hi}; {start} += {_COLUMNS})")
         self.line(f"const {index} {count} = {hi} - {start} < {_COLUMNS} ? {hi} - {start} : {_COLUMNS};")
         self.line(f"{index} {column};")
