@@ -110,7 +110,7 @@ def edges(dtype: Any) -> np.ndarray:
     if dtypes.issubdtype(dtype, np.integer):
         info = dtypes.iinfo(dtype)
         found = [info.min, info.min + 1, -1, 0, 1, 2, 7, info.max - 1, info.max]
-        return np.array(sorted({int(v) for v in found if info.min <= v <= info.max})).astype(dtype)
+        return np.array(sorted({int(v) for v in found if info.min <= v <= info.max}), object).astype(dtype)
     info = dtypes.finfo(dtype)
     found = [
         np.nan,
