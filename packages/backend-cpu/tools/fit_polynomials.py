@@ -57,6 +57,12 @@ def odd(function: Function) -> Function:
     return taylor_safe(lambda z: (function(mp.sqrt(z)) / mp.sqrt(z) - 1) / z)
 
 
+def erfcx(t: Any) -> Any:
+    """exp(x*x) erfc(x) (1 + 2x) where t = (x - 4) / (x + 4)."""
+    x = 4 * (1 + t) / (1 - t)
+    return mp.exp(x * x) * mp.erfc(x) * (1 + 2 * x)
+
+
 def erf_inv_over_x(w: Any) -> Any:
     """erf_inv(x)/x as a function of w = -log(1 - x*x)."""
     with mp.workdps(90):
@@ -92,12 +98,8 @@ TABLES: dict[str, tuple[Function, Any, Any, dict[str, int]]] = {
     "asin": (odd(mp.asin), 0, mpf("0.25"), {"float": 6, "double": 15}),
     "erf": (taylor_safe(lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1), 0, 1, {"float": 7, "double": 14}),
     "erf_tail": (lambda x: mp.log(mp.erfc(x)), mpf("0.99"), 4, {"float": 9}),
-    "erfcx": (
-        lambda t: (lambda x: mp.exp(x * x) * mp.erfc(x) * (1 + 2 * x))(4 * (1 + t) / (1 - t)),
-        (mpf("0.45") - 4) / (mpf("0.45") + 4),
-        mpf(24) / 32,
-        {"double": 22},
-    ),
+    "erfcx": (erfcx, (mpf("0.45") - 4) / (mpf("0.45") + 4), mpf(24) / 32, {"double": 22}),
+    "erfcx_to_10": (erfcx, (mpf("0.45") - 4) / (mpf("0.45") + 4), mpf("6.2") / mpf("14.2"), {"float": 11}),
     "erf_inv_near": (lambda s: erf_inv_over_x(s + mpf("3.125")), mpf("-3.1249999"), mpf("3.125"), {"double": 26}),
     "erf_inv_middle": (lambda s: erf_inv_over_x((s + mpf("3.25")) ** 2), -0.75, 0.75, {"double": 21}),
     "erf_inv_far": (lambda s: erf_inv_over_x((s + 5) ** 2), -1, mpf("1.1"), {"double": 19}),

@@ -68,7 +68,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Any], Any], list[Any], float, float]] = {
     "rsqrt": (lambda x: 1 / mpmath.sqrt(x), [scales(-37, 38)], 2, 2),
     "logistic": (lambda x: 1 / (1 + mpmath.exp(-x)), [stretched(-87, 20), spread(-5, 5)], 2, 2),
     "erf": (mpmath.erf, [spread(-5, 5), SMALL], 2, 2),
-    "erfc": (mpmath.erfc, [spread(-5, 9), spread(-1, 1), spread(9, 26)], 1, 4),
+    "erfc": (mpmath.erfc, [spread(-5, 9), spread(-1, 1), spread(9, 26)], 2, 4),
     "erf_inv": (lambda x: mpmath.erfinv(x), [spread(-0.9, 0.9)], 16, 4),
 }
 

@@ -32,6 +32,13 @@ def exp(f: Floats, x: Val, extra: Val | None = None, halvings: int = 0) -> Val:
     return f.scale(f.add(small, 1.0), k)
 
 
+def exp_times(f: Floats, x: Val, factor: Val, low: Val) -> Val:
+    """(factor + low) e**x, where ``low`` is small beside the factor."""
+    least, most = _limits(f)
+    _, k, small = _exponent(f, f.clamp(x, least, most))
+    return f.scale(f.add(factor, f.fma(small, factor, f.fma(small, low, low))), k)
+
+
 def exp2(f: Floats, x: Val) -> Val:
     x = f.clamp(x, -151.0, 129.0) if f.kind == "float" else f.clamp(x, -1076.0, 1025.0)
     n, k = f.round_to_int(f.add(x, f.magic))

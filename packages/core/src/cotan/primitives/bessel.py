@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from cotan.primitives import special_tables as table
@@ -12,8 +13,19 @@ from cotan.primitives.operands import FLOAT
 from cotan.primitives.special import as_decomposition, as_kernel, as_reference
 
 
+@functools.cache
+def _enough(coefficients: tuple[float, ...]) -> tuple[float, ...]:
+    """The coefficients that matter in float32: the rest adds up to a hundredth of its eps beside values near 0.1."""
+    rest, count = 0.0, len(coefficients)
+    while (rest := rest + abs(coefficients[count - 1])) < 1e-10:
+        count -= 1
+    return coefficients[:count]
+
+
 def _clenshaw(o: Any, t: Any, coefficients: tuple[float, ...]) -> Any:
     """The Chebyshev series with these coefficients at t."""
+    if t.dtype.itemsize == 4:
+        coefficients = _enough(coefficients)
     double = o.add(t, t)
     this, before = o.const(coefficients[-1], t), o.const(0, t)
     for coefficient in coefficients[-2:0:-1]:

@@ -214,10 +214,11 @@ def log_ndtr(x: Any) -> Any:
     series = cnp.ones_like(tail)
     for k in reversed(range(terms)):
         series = 1 - (2 * k + 1) * square * series
-    lower = -0.5 * tail * tail - cnp.log(-tail) - 0.5 * math.log(2 * math.pi) + cnp.log(series)
-    middle = cnp.log(ndtr(cnp.where(cnp.logical_or(low, high), 0.0, x)))
-    upper = cnp.log1p(-ndtr(-cnp.where(high, x, 0.0)))
-    return cnp.where(low, lower, cnp.where(high, upper, middle))
+    outer = ndtr(cnp.where(low, edge, cnp.where(high, -x, x)))
+    logarithm = cnp.log(cnp.where(low, series / -tail, outer))
+    lower = logarithm - 0.5 * tail * tail - 0.5 * math.log(2 * math.pi)
+    upper = cnp.log1p(-cnp.where(high, outer, 0.0))
+    return cnp.where(low, lower, cnp.where(high, upper, logarithm))
 
 
 def multigammaln(a: Any, d: int) -> Any:
