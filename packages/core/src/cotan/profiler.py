@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cotan import tracebacks as _tracebacks
 from cotan.config import config as _config
@@ -25,6 +25,9 @@ from cotan.runtime.memory_profile import memory_profile as _memory_profile
 from cotan.runtime.profiles import ProfileData as ProfileData
 from cotan.runtime.profiles import ProfileEvent as ProfileEvent
 from cotan.runtime.profiles import ProfilePlane as ProfilePlane
+
+if TYPE_CHECKING:
+    from cotan.runtime.profile_server import ProfileServer as _ProfileServer
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _lock = threading.Lock()
@@ -90,7 +93,7 @@ def stop_trace() -> None:
     folder = os.path.join(directory, "plugins", "profile", time.strftime("%Y_%m_%d_%H_%M_%S"))
     os.makedirs(folder, exist_ok=True)
     names = [f"{os.uname().nodename or 'host'}.trace.json.gz", *(["perfetto_trace.json.gz"] if _perfetto else [])]
-    text = json.dumps({"displayTimeUnit": "ns", "traceEvents": _events(spans)}).encode()
+    text = json.dumps(_trace_of(spans)).encode()
     for name in names:
         with gzip.open(os.path.join(folder, name), "wb") as file:
             file.write(text)
@@ -196,25 +199,72 @@ def annotate_function(func: _F, name: str | None = None, **decorator_kwargs: Any
     return wrapper  # type: ignore[return-value]
 
 
-def start_server(port: int, requires_backend: bool = True) -> NoReturn:
-    """There is no server for remote viewers.
+def start_server(port: int, requires_backend: bool = True) -> _ProfileServer:
+    """Serve recordings of this process over HTTP, to programs on this machine.
+
+    ``GET http://127.0.0.1:<port>/?seconds=2`` records for two seconds, then answers a trace for the viewers of Chrome
+    and Perfetto, as JSON. There is one server at a time.
+
+    Args:
+      port: where to listen; 0 takes any that is free, which the server's ``port`` tells.
+      requires_backend: accepted; backends are opened where they are used.
 
     Raises:
-      RuntimeError: always; it says what to do.
+      RuntimeError: a server runs already. OSError: the port is taken.
+
+    >>> import cotan
+    >>> server = cotan.profiler.start_server(0)
+    >>> server.port > 0
+    True
+    >>> cotan.profiler.stop_server()
     """
-    raise RuntimeError(
-        f"{_where()}: start_server: there is no profiling server here; record with cotan.profiler.trace(directory) and "
-        "open the file in a viewer"
-    )
+    global _server
+    from cotan.runtime.profile_server import ProfileServer
+
+    with _lock:
+        if _server is not None:
+            raise RuntimeError(
+                f"{_where()}: start_server: a server runs already, at port {_server.port}; stop it first"
+            )
+        _server = ProfileServer(port, _record)
+        return _server
 
 
-def stop_server() -> NoReturn:
-    """There is no server to stop.
+def stop_server() -> None:
+    """Stop the server that ``start_server`` began.
 
     Raises:
-      RuntimeError: always.
+      RuntimeError: none is running.
     """
-    raise RuntimeError(f"{_where()}: stop_server: no profiling server is running; there is none here")
+    global _server
+    with _lock:
+        if _server is None:
+            raise RuntimeError(f"{_where()}: stop_server: no profiling server is running; call start_server first")
+        server, _server = _server, None
+    server.stop()
+
+
+_server: _ProfileServer | None = None
+
+
+def _record(seconds: float) -> dict[str, Any]:
+    """What happens in so many seconds from now, as a Chrome trace."""
+    global _directory
+    with _lock:
+        if _directory is not None:
+            raise RuntimeError(f"a trace is being recorded already, to {_directory}")
+        _directory = "a request over HTTP"
+        _recorder.take()
+        _config.update("record_runs", True)
+    time.sleep(seconds)
+    with _lock:
+        _directory = None
+        _config.update("record_runs", False)
+        return _trace_of(_recorder.take())
+
+
+def _trace_of(spans: list[_recorder.Span]) -> dict[str, Any]:
+    return {"displayTimeUnit": "ns", "traceEvents": _events(spans)}
 
 
 def device_memory_profile(backend: str | None = None) -> bytes:
