@@ -11,6 +11,8 @@ from compiler.compiling import by_reference, staged
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import cotan
+from cotan import numpy as cnp
 from cotan.backend.registry import get_backend
 from cotan.compiler import compile_to_program
 from cotan.config import config
@@ -50,3 +52,18 @@ def test_kernels_of_one_text_run_all_of_their_own_rows() -> None:
     executable = backend.compile(compile_to_program(staged(fun, x)), SimpleNamespace(device=device))
     for result, rows in zip(executable.run([device.put(x)]), (2, 1000), strict=True):
         np.testing.assert_allclose(result.to_host(), np.tile(np.exp(x), (rows, 1)), rtol=1e-5)
+
+
+def test_a_reduction_beside_one_in_lanes_is_read_by_another() -> None:
+    """Of two reductions in one loop, rows in lanes, one does not depend on the rows; the third reads that one."""
+
+    def fun(d: Any, a: Any, m: Any) -> list[Any]:
+        e = cnp.exp(a - cnp.max(a, 0))
+        return [d - a, cnp.max(d[None] / m[:, None, None], 0), e / cnp.sum(e, 0)]
+
+    rng = np.random.default_rng(0)
+    d, a, m = rng.normal(size=(8, 2)), rng.normal(size=(8, 2)), np.arange(1.0, 9.0)
+    args = [x.astype(np.float32) for x in (d, a, m)]
+    wanted = [d - a, np.max(d / m[:, None, None], 0), np.exp(a) / np.exp(a).sum(0)]
+    for found, value in zip(cotan.jit(fun)(*args), wanted, strict=True):
+        np.testing.assert_allclose(found, value, rtol=1e-5, atol=1e-6)

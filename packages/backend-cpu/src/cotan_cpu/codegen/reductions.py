@@ -68,8 +68,11 @@ class Reduction:
         states = self.states()
         position = 0
         for reduce in self.reduces:
+            # In lanes for its siblings' sake alone: whoever reads it expects what is equal in all lanes to be a scalar.
+            uniform = self.vector is None and self.lanes > 1 and not self._varies(reduce)
             for k in range(len(reduce.args) // 2):
-                self.p.bind(make("project", self.dtypes[position], (reduce,), k), states[position])
+                state = self.b.extract(states[position], 0) if uniform else states[position]
+                self.p.bind(make("project", self.dtypes[position], (reduce,), k), state)
                 position += 1
 
     def states(self) -> list[Val]:
@@ -78,7 +81,7 @@ class Reduction:
         lanes = 1
         if self.vector is not None:
             lanes = self.vector[1]
-        elif p.lanes > 1 and self._varies():
+        elif p.lanes > 1 and any(map(self._varies, self.reduces)):
             lanes = p.lanes
         self.lanes = lanes
         first = [b.splat(p.emit(init), lanes) for init in self.inits]
@@ -89,9 +92,8 @@ class Reduction:
             states = self._fold(states)
         return states
 
-    def _varies(self) -> bool:
-        vector = {axis for axis, bound in self.p.axes.items() if bound.lanes > 1}
-        return any(vector & reduce.free_axes for reduce in self.reduces)
+    def _varies(self, reduce: Expr) -> bool:
+        return any(bound.lanes > 1 and axis in reduce.free_axes for axis, bound in self.p.axes.items())
 
     # Loops.
 
