@@ -5,8 +5,10 @@ Knows no arrays and no programs of cotan's.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +21,10 @@ from cotan.errors import BackendUnavailableError, JaxRuntimeError, log
 _ALIGNMENT = 4096
 _PROGRAMS = 256
 """Built programs that a device keeps for others of the same text."""
+_POLLS = 400
+"""Looks at a command, the processor yielded in between, before a thread sleeps until it is done: sleeping and waking
+take as long as short programs do."""
+_pause = getattr(os, "sched_yield", None) or functools.partial(time.sleep, 0)
 _LOST = ("DEVICE_NOT_AVAILABLE", "INVALID_COMMAND_QUEUE", "INVALID_CONTEXT", "DEVICE_NOT_FOUND")
 _NO_MEMORY = ("MEM_OBJECT_ALLOCATION_FAILURE", "OUT_OF_RESOURCES", "OUT_OF_HOST_MEMORY", "INVALID_BUFFER_SIZE")
 
@@ -251,6 +257,10 @@ class Queue:
         if event is None:
             return
         try:
+            for _ in range(_POLLS):
+                if event.command_execution_status <= 0:
+                    break
+                _pause()
             event.wait()
         except self.cl.Error as error:
             raise self.translated(error, what) from error

@@ -69,7 +69,7 @@ _TEXTS = {
     "exp": """@F (@F x) {
   const @I m = !(cotan_abs_float@(x) < 87.0f);
   if (!(@ANY)) return cotan_usual_float@(x);
-  const @F near = x > 89.5f ? (@F)89.5f : x < -104.0f ? (@F)(-104.0f) : x;
+  const @F below = x > 89.5f ? (@F)89.5f : x, near = below < -104.0f ? (@F)(-104.0f) : below;
   @I n;
   const @F y = cotan_small_float@(near, &n) + 1.0f;
   const @I half_way = n >> 1;
@@ -77,7 +77,7 @@ _TEXTS = {
     # Half of 2**n, which must not overflow before the result does.
     "expm1": """@F (@F x) {
 #pragma OPENCL FP_CONTRACT ON
-  const @F near = x > 88.9f ? (@F)88.9f : x < -20.0f ? (@F)(-20.0f) : x;
+  const @F below = x > 88.9f ? (@F)88.9f : x, near = below < -20.0f ? (@F)(-20.0f) : below;
   @I n;
   const @F small = cotan_small_float@(near, &n), half_power = cotan_power_float@(n - 1);
   return cotan_copysign_float@((half_power * small + (half_power - 0.5f)) * 2.0f, x); }""",
@@ -106,9 +106,10 @@ _TEXTS = {
   return cotan_ends_float@(x, total, cotan_abs_float@(x) < 2.9802322e-08f ? x : inner); }""",
     "tanh": """@F (@F x) {
 #pragma OPENCL FP_CONTRACT ON
-  const @F size = cotan_abs_float@(x), twice = size > 10.0f ? (@F)20.0f : size * 2.0f;
+  const @F size = cotan_abs_float@(x), near = size > 10.0f ? (@F)10.0f : size;
   @I n;
-  const @F small = cotan_small_float@(twice, &n), power = cotan_power_float@(n), e = power * small + (power - 1.0f);
+  const @F small = cotan_small_float@(near + near, &n), power = cotan_power_float@(n);
+  const @F e = power * small + (power - 1.0f);
   return cotan_copysign_float@(e / (e + 2.0f), x); }""",
     # The sine of x + ahead * pi / 2. Products with the first two parts of pi / 2 (Cody and Waite) are exact.
     "turned": """@F (@F x, int ahead) {

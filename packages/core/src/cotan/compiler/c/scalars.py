@@ -357,7 +357,9 @@ def _plain(text: str) -> Callable[..., str]:
 
 def _extreme_or_nan(comparison: str) -> Callable[..., str]:
     def rule(s: Scalars, dtype: Any, lanes: int, x: str, y: str) -> str:
-        return s.choose(f"(({x} {comparison} {y}) | ({x} != {x}))", x, y, dtype, lanes)
+        # The inner choice is one instruction of many processors.
+        extreme = s.choose(f"({x} {comparison} {y})", x, y, dtype, lanes)
+        return s.choose(f"({x} != {x})", x, extreme, dtype, lanes)
 
     return rule
 
