@@ -10,8 +10,8 @@ import numpy as np
 from cotan.backend import CompileOptions
 from cotan.compiler import compile_to_program
 from cotan.ir.avals import get_aval
-from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
-from cotan.ir.primitive import Primitive, abstract, reference
+from cotan.ir.jaxpr import ClosedJaxpr, Literal, Var
+from cotan.ir.primitive import reference
 from cotan.transforms.stage import stage_closed
 
 
@@ -27,30 +27,10 @@ def compiled(closed: ClosedJaxpr, device: Any, donated: Sequence[bool] = (), any
     return backend.compile(program, CompileOptions(device, tuple(donated), program.name, any_size))
 
 
-def words(x: Any) -> Any:
-    """What is stored of an operand: of random keys their words."""
-    return getattr(x, "words", x)
-
-
 def run(executable: Any, args: Sequence[Any], donated: Sequence[bool] = ()) -> list[np.ndarray]:
     """The results on NumPy arrays."""
     buffers = [executable.device.put(np.asarray(x)) for x in args]
     return [np.array(buffer.to_host()) for buffer in executable.run(buffers, donated)]
-
-
-def side_by_side(primitive: Primitive, samples: Sequence[Any]) -> ClosedJaxpr:
-    """One program that runs ``primitive`` on all samples, each on arguments of its own: building one is dear."""
-    invars: list[Var] = []
-    outvars: list[Var] = []
-    eqns: list[Eqn] = []
-    for sample in samples:
-        operands = [Var(get_aval(x)) for x in sample.args]
-        outs = abstract[primitive](*(v.aval for v in operands), **sample.params)
-        results = [Var(aval) for aval in (outs if primitive.multiple_results else [outs])]
-        eqns.append(Eqn(primitive, operands, results, sample.params))
-        invars += operands
-        outvars += results
-    return ClosedJaxpr(Jaxpr((), invars, eqns, outvars, name=primitive.name))
 
 
 def staged(function: Callable[..., Any], args: Sequence[Any]) -> ClosedJaxpr:

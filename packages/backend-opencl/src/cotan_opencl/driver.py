@@ -112,7 +112,7 @@ def _all_devices() -> tuple[list[Found], str, list[str]]:
             if wanted not in f"{name} {platform.version}".lower():
                 continue
             devices.extend(map(_found, platform.get_devices()))
-            versions.append(platform.version.strip())
+            versions.append(f"{name}, {platform.version.strip()}")
         except cl.Error as error:
             notes.append(f"{name} shows no devices: {describe(error)}")
     if not devices:
