@@ -134,7 +134,7 @@ def conformance(session: nox.Session, backend: str) -> None:
 
 @nox.session
 def differential(session: nox.Session) -> None:
-    """Random programs on the CPU and on OpenCL (PoCL) must agree: ``nox -s differential -- --first 7000 --count 2000``."""
+    """Random programs on the CPU and on OpenCL must agree: ``nox -s differential -- --first 7000 --count 2000``."""
     session.install("./packages/core[testing]", "./packages/backend-cpu", f"{OPENCL}[pocl]")
     command = ["python", "-m", "cotan.testing.differential", "--backend", "cpu", "--backend", "opencl"]
     session.run(*command, "--compiled-only", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
