@@ -67,6 +67,9 @@ def _run_host_call(code: Code, call: HostCall, table: int) -> None:
         _view(aval, address, True) for aval, address in zip(call.results, addresses[len(call.operands) :], strict=True)
     ]
     rule = code.table.eager.get(call.primitive) or reference[call.primitive]
+    into = getattr(rule, "into", None)
+    if into is not None and into(*operands, *targets, **call.params):
+        return
     results = rule(*operands, **call.params)
     if not call.primitive.multiple_results:
         results = [results]

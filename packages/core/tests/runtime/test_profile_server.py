@@ -73,6 +73,7 @@ def test_one_server_at_a_time(server):
 
 def test_a_stopped_server_answers_no_longer():
     server = profiler.start_server(0)
+    assert get(server, "/?seconds=0")[0] == 200
     profiler.stop_server()
     with pytest.raises(urllib.error.URLError):
         get(server, "/?seconds=0")

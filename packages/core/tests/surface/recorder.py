@@ -128,7 +128,7 @@ def _compares(function: Callable[..., Any]) -> bool:
             waiting += known
             for module in known:
                 if isinstance(module, ModuleType) and TESTS in (getattr(module, "__file__", None) or ""):
-                    waiting += [getattr(module, name, None) for name in code.co_names]
+                    waiting += [vars(module).get(name) for name in code.co_names]
     return False
 
 

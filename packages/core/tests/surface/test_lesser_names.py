@@ -121,3 +121,18 @@ def test_named_tuples_are_exported():
     found = export.deserialize(function.serialize()).call(Pair(3.0, 5.0))
     assert isinstance(found, Pair)
     assert tuple(map(float, found)) == (5.0, 6.0)
+
+
+@pytest.mark.parametrize(("n", "dtype"), [(0, None), (3, None), (2, "int8")])
+def test_identity_matrices(n, dtype):
+    found = cnp.identity(n, dtype)
+    assert found.dtype == (dtype or "float32")
+    np.testing.assert_array_equal(found, np.identity(n, dtype))
+
+
+def test_modules_of_sparse_formats():
+    dense = np.float32([[0, 2], [3, 0]])
+    for module, kind in ((sparse.coo, sparse.COO), (sparse.csr, sparse.CSR)):
+        made = getattr(module, kind.__name__)
+        assert made is kind
+        np.testing.assert_array_equal(made.fromdense(dense).todense(), dense)

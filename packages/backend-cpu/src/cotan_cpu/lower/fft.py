@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _SHARED_FROM = 1 << 16
 """Elements from which a transform is shared among threads; lines of less cost less than waking them."""
+_AS_IT_IS, _BY_LENGTH = 0, 2
+"""How pocketfft scales: not at all, or by one over the length."""
 
 
 @functools.cache
@@ -43,6 +45,36 @@ def eager(x: np.ndarray, *, fft_type: Any, fft_lengths: tuple[int, ...]) -> np.n
     axes = tuple(range(-len(fft_lengths), 0))
     workers = native.thread_count(config.num_threads) if x.size >= _SHARED_FROM else 1
     return quiet(_function(fft_type.name), x, fft_lengths, axes, workers=workers)  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _pocketfft() -> Any:
+    """What SciPy's functions call, which can write where it is told to; None in versions that have another one."""
+    try:
+        from scipy.fft._pocketfft import pypocketfft
+    except ImportError:
+        return None
+    return pypocketfft if all(hasattr(pypocketfft, name) for name in ("c2c", "r2c", "c2r")) else None
+
+
+def _into(x: np.ndarray, out: np.ndarray, *, fft_type: Any, fft_lengths: tuple[int, ...]) -> bool:
+    """Write the transform to ``out``, without an array between; False where that cannot be."""
+    library = _pocketfft()
+    if library is None or x.size == 0 or out.size == 0:
+        return False
+    axes = tuple(range(-len(fft_lengths), 0))
+    workers = native.thread_count(config.num_threads) if x.size >= _SHARED_FROM else 1
+    name = fft_type.name
+    if name == "IRFFT":
+        quiet(library.c2r, x, axes, fft_lengths[-1], False, _BY_LENGTH, out, workers)
+    elif name == "RFFT":
+        quiet(library.r2c, x, axes, True, _AS_IT_IS, out, workers)
+    else:
+        quiet(library.c2c, x, axes, name == "FFT", _AS_IT_IS if name == "FFT" else _BY_LENGTH, out, workers)
+    return True
+
+
+eager.into = _into  # type: ignore[attr-defined]
 
 
 def write(writer: Writer, step: LibraryStep) -> None:
