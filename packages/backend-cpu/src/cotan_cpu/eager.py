@@ -63,6 +63,8 @@ class Eager:
         device: Any,
     ) -> Callable[..., CpuBuffer] | None:
         """The shortest way for small operands of a primitive that is one ufunc, or whose rule prepares for types."""
+        if primitive not in self._table.eager and primitive not in reference:
+            return None
         rule, ufunc = self._rules.get(primitive) or self._find(primitive)
         if params:
             prepare = getattr(rule, "prepare", None)

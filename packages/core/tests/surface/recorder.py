@@ -29,6 +29,7 @@ import cotan
 
 CORE = f"{Path(cotan.__file__).parent}{os.sep}"
 TESTS = f"{os.sep}tests{os.sep}"
+INSTALLED = f"{os.sep}site-packages{os.sep}"  # below an environment that may be called tests
 # Rooms that may not know the libraries above them: what they call up there, the user gave them.
 BELOW = frozenset(
     [
@@ -84,13 +85,17 @@ def is_of_a_test(frame: FrameType) -> bool:
         filename = caller.f_code.co_filename
         if filename.startswith("<doctest"):
             return _is_compared(caller)
-        if TESTS in filename:
+        if _in_tests(filename):
             return True
         room = _room(filename)
         if room is not None and room != "tracebacks.py" and (below or room not in BELOW):
             return False
         caller = caller.f_back
     return True
+
+
+def _in_tests(filename: str) -> bool:
+    return TESTS in filename and INSTALLED not in filename
 
 
 def _is_compared(frame: FrameType) -> bool:
@@ -127,7 +132,7 @@ def _compares(function: Callable[..., Any]) -> bool:
             known = [one.__globals__.get(name) for name in code.co_names]
             waiting += known
             for module in known:
-                if isinstance(module, ModuleType) and TESTS in (getattr(module, "__file__", None) or ""):
+                if isinstance(module, ModuleType) and _in_tests(getattr(module, "__file__", None) or ""):
                     waiting += [vars(module).get(name) for name in code.co_names]
     return False
 
