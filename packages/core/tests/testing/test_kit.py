@@ -247,6 +247,7 @@ def test_a_star_import_without_a_backend_says_so():
 def test_the_star_import(tmp_path):
     file = tmp_path / "test_conformance.py"
     file.write_text('from cotan.testing.conformance.suite import *\n\nBACKEND = "cpu"\nLEVEL = "eager"\n')
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")  # else one of a folder above
     listed(tmp_path, '[[expected]]\ncase = "layouts/backwards/put"\nreason = "it passes, in truth"\n')
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file), "-k", "layouts or missing"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
