@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -140,10 +141,19 @@ else:
 
 @pytest.mark.parametrize("partition", ["0", "1"])
 def test_several_devices(device, partition):
-    import os
-
     env = {**os.environ, "COTAN_NUM_OPENCL_DEVICES": "3", "COTAN_OPENCL_PARTITION": partition}
     subprocess.run([sys.executable, "-c", _SEVERAL], check=True, env=env)
+
+
+_UNREAD = """
+import cotan, cotan.numpy as cnp
+cotan.jit(cotan.grad(lambda w: cnp.sum(cnp.tanh(w @ w) ** 2)))(cnp.eye(3))
+"""
+
+
+def test_a_process_may_end_while_kernels_are_still_built(device, tmp_path):
+    env = {**os.environ, "COTAN_PLATFORM": "opencl", "POCL_CACHE_DIR": str(tmp_path)}  # PoCL builds again, in threads of its own
+    subprocess.run([sys.executable, "-c", _UNREAD], check=True, env=env)
 
 
 # ---- What goes wrong

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from cotan.__main__ import info, main
@@ -52,6 +55,43 @@ def test_priority_aliases_and_identity(site):
     assert "acme-fast 1.0 (acme_fast)" in info()
     with pytest.raises(BackendUnavailableError, match="there is no backend `none`; installed: fast, slow"):
         get_backend("none")
+
+
+_ENDING = """
+import types
+from cotan.backend import API_VERSION, Backend, BackendEntry, Capabilities, Probe, get_backend, registry
+
+class Busy:
+    def __init__(self, name, error):
+        self.name, self.error = name, error
+    def synchronize(self):
+        print("waited for", self.name)
+        if self.error:
+            raise RuntimeError("a result that nobody asked for")
+
+class Two(Backend):
+    name = "two"
+    capabilities = Capabilities(program=True)
+    def devices(self):
+        return [Busy("first", True), Busy("second", False)]
+    def extend(self, table):
+        pass
+
+class Plugin:
+    from cotan.backend import hookimpl
+    @hookimpl
+    def cotan_backends(self):
+        return [BackendEntry("two", api_version=API_VERSION, probe=lambda: Probe(True), open=Two)]
+
+registry._entry_points = lambda: [types.SimpleNamespace(name="two", value="two", load=Plugin)]
+get_backend("two")
+"""
+
+
+def test_the_end_of_the_process_waits_for_what_backends_still_run():
+    done = subprocess.run([sys.executable, "-c", _ENDING], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split("\n") == ["waited for first", "waited for second", ""]
 
 
 def test_the_default_can_be_chosen_and_backends_can_be_excluded(site):

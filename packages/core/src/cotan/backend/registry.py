@@ -7,9 +7,11 @@ name here.
 
 from __future__ import annotations
 
+import atexit
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -228,7 +230,17 @@ def _open(item: Found) -> Backend:
             ) from error
         item.notes = _extend(backend)
         item.backend = backend
+        # Registered after the driver was imported: it runs before whatever the driver does at the end.
+        atexit.register(_finish, weakref.ref(backend))
         return backend
+
+
+def _finish(opened: weakref.ref[Backend]) -> None:
+    """Wait for what a backend still runs: drivers crash when the process is taken down under their threads."""
+    backend = opened()
+    for device in backend.devices() if backend is not None else ():
+        with suppress(Exception):  # of results that nobody asked for
+            device.synchronize()
 
 
 def _extend(backend: Backend) -> tuple[str, ...]:
