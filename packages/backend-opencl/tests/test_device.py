@@ -152,7 +152,8 @@ cotan.jit(cotan.grad(lambda w: cnp.sum(cnp.tanh(w @ w) ** 2)))(cnp.eye(3))
 
 
 def test_a_process_may_end_while_kernels_are_still_built(device, tmp_path):
-    env = {**os.environ, "COTAN_PLATFORM": "opencl", "POCL_CACHE_DIR": str(tmp_path)}  # PoCL builds again, in threads of its own
+    # Without its cache PoCL builds again, in threads of its own.
+    env = {**os.environ, "COTAN_PLATFORM": "opencl", "POCL_CACHE_DIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", _UNREAD], check=True, env=env)
 
 
