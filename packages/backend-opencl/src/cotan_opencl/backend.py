@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from cotan.errors import UnsupportedError, hide_frames
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.program import Program
 from cotan_opencl import driver
+from cotan_opencl.language import WIDE_BYTES, probe_of_wide
 from cotan_opencl.memory import Loan, OpenclBuffer, Pool
 
 hide_frames(os.path.dirname(__file__))
@@ -38,7 +40,8 @@ class OpenclDevice(Device):
     """One OpenCL device, with a context and a queue of its own.
 
     Attributes:
-      schedule: how kernels are divided there: cpu-vector on CPUs, gpu-tile elsewhere.
+      schedule: how kernels are divided there: cpu-vector on CPUs, gpu-tile elsewhere. Vectors of ``WIDE_BYTES`` bytes
+        are more than the compiler would choose by itself.
     """
 
     __slots__ = ("backend", "device_kind", "id", "pool", "queue", "schedule")
@@ -50,8 +53,9 @@ class OpenclDevice(Device):
         self.device_kind = found.handle.name.strip()
         self.queue = driver.Queue(found)
         self.pool = Pool(self.queue)
-        # 64 bytes would suit some CPUs better, and make PoCL's compiler abort on others.
-        self.schedule: Schedule = CPU_VECTOR if found.is_cpu else GPU_TILE
+        wide = found.underrated and self.queue.builds(probe_of_wide())
+        vectors = replace(CPU_VECTOR, vector_bytes=WIDE_BYTES) if wide else CPU_VECTOR
+        self.schedule: Schedule = vectors if found.is_cpu else GPU_TILE
 
     def check(self, dtype: Any) -> None:
         """Refuse dtypes that this device cannot hold or compute with."""

@@ -56,6 +56,7 @@ class Found:
     Attributes:
       words: name, platform and kind, for people.
       shared: whether its memory is the host's.
+      underrated: whether it is a CPU with AVX-512, of which the runtime's compiler does not know.
     """
 
     handle: Any
@@ -65,6 +66,7 @@ class Found:
     shared: bool
     doubles: bool
     units: int
+    underrated: bool
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,14 @@ def _found(handle: Any, kind: str = "") -> Found:
     )
     as_cpu = is_cpu and not config.opencl_as_gpu
     shared = as_cpu and bool(handle.host_unified_memory)
-    return Found(handle, words, platform, as_cpu, shared, doubles, handle.max_compute_units)
+    underrated = as_cpu and "HSTR: pthread-x86_64" in handle.version and "-znver3" in handle.version and _has_avx512()
+    return Found(handle, words, platform, as_cpu, shared, doubles, handle.max_compute_units, underrated)
+
+
+def _has_avx512() -> bool:
+    """Whether the host has it. LLVM before 16, PoCL's for long, takes a Zen 4 for a Zen 3, which has not."""
+    features = np.show_config(mode="dicts").get("SIMD Extensions", {})
+    return not {"X86_V4", "AVX512_SKX"}.isdisjoint([*features.get("baseline", ()), *features.get("found", ())])
 
 
 def _all_devices() -> tuple[list[Found], str, list[str]]:
@@ -280,6 +289,14 @@ class Queue:
             if len(self._programs) > _PROGRAMS:
                 self._programs.popitem(last=False)
         return found
+
+    def builds(self, text: str) -> bool:
+        """Whether the runtime's compiler accepts ``text``."""
+        try:
+            self._build(text, "a probe")
+        except JaxRuntimeError:
+            return False
+        return True
 
     def _build(self, text: str, name: str) -> Any:
         import warnings

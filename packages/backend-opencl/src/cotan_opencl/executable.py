@@ -18,7 +18,7 @@ from cotan.ir.avals import ShapedArray
 from cotan.ir.program import Program
 from cotan_opencl import control
 from cotan_opencl.driver import Memory, Queue
-from cotan_opencl.language import opencl, prelude
+from cotan_opencl.language import WIDE_BYTES, opencl, whole
 from cotan_opencl.memory import Loan, OpenclBuffer, is_exclusive
 
 
@@ -181,6 +181,8 @@ class Loader:
 
 
 _MOST_DIRECT = 8
+_HELD_BYTES = 1 << 16
+"""Workspace that programs of one launch keep for themselves: the queue is in order, so calls may share it."""
 
 
 @functools.cache
@@ -223,6 +225,7 @@ class OpenclExecutable(Executable):
     """A compiled Program on one device."""
 
     __slots__ = (
+        "_held",
         "_inputs",
         "_loaded",
         "_new",
@@ -242,10 +245,11 @@ class OpenclExecutable(Executable):
         for buffer in program.buffers:
             if isinstance(buffer.aval.dtype, np.dtype):
                 device.check(buffer.aval.dtype)
-        language = opencl(found.doubles)
+        wide = device.schedule.vector_bytes == WIDE_BYTES
+        language = opencl(found.doubles, wide)
         target = Target("opencl", language, device.schedule, found.shared, found.units, any_size)
         frame, text = write(program, table, target)
-        text = f"{prelude(text, found.doubles)}\n{text}" if text else ""
+        text = whole(text, found.doubles, wide) if text else ""
         self.name, self.device, self._text = program.name, device, text
         self._workspace = frame.peak
         self._inputs = program.inputs
@@ -274,18 +278,23 @@ class OpenclExecutable(Executable):
     def _straight(self, loader: Loader) -> Callable[..., OpenclBuffer] | None:
         """The shortest way, for programs that are one launch with one new result."""
         commands = self._loaded.frame.commands
-        if self._overwrites or self._workspace or self._results != [("new", 0)] or len(self._inputs) > _MOST_DIRECT:
+        if self._overwrites or self._results != [("new", 0)] or len(self._inputs) > _MOST_DIRECT:
             return None
-        if len(commands) != 1 or not isinstance(commands[0], Launch):
+        if len(commands) != 1 or not isinstance(commands[0], Launch) or self._workspace > _HELD_BYTES:
             return None
         [launch] = commands
         kernel = loader.prepared(launch)
-        places = []
-        for position, (number, _) in enumerate(launch.operands):
+        places, frame = [], self._loaded.frame
+        if self._workspace:
+            self._held = self.device.pool.take(self._workspace)
+        for position, (number, size) in enumerate(launch.operands):
             if number in self._inputs:
                 places.append((2 * position, self._inputs.index(number)))
             elif number in self._outputs:
                 places.append((2 * position, -1))
+            elif number in frame.places:
+                kernel.set_arg(2 * position, self._held.memory.cl)
+                kernel.set_arg(2 * position + 1, np.int64(frame.places[number] // size))
             else:
                 kernel.set_arg(2 * position, dict(self._loaded.consts)[number].memory.cl)
         [(_, shape, dtype, nbytes, _)] = self._new

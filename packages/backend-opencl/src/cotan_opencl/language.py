@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 
 from cotan.compiler.c import Language, functions
 
@@ -27,11 +28,29 @@ _NO_LANES_OF_ITEMS = """#ifdef cl_intel_vec_len_hint
 #define reqd_work_group_size(x, y, z) reqd_work_group_size(x, y, z), intel_vec_len_hint(1)
 #endif"""
 """Intel's compiler for CPUs would make lanes of 16 items, though a group has one; of some kernels it crashes then."""
+_IS_LAST = """static inline int cotan_is_last(volatile __global int *count, int items) {
+  mem_fence(CLK_GLOBAL_MEM_FENCE);
+  if (atomic_inc(count) != items - 1) return 0;
+  *count = 0;
+  mem_fence(CLK_GLOBAL_MEM_FENCE);
+  return 1;
+}"""
+"""For items that are threads of a processor: its atomic operations order all others."""
+_WIDE = "avx512f,avx512vl,avx512bw,avx512dq,avx512cd"
+WIDE_BYTES = 64
+_ROOTS = "\n".join(
+    f"static inline float{lanes} cotan_sqrt_float{lanes}(float{lanes} x) {{ return {root}; }}"
+    for lanes, root in (*((n, "sqrt(x)") for n in ("", 2, 4, 8)), (16, "__builtin_ia32_sqrtps512(x, 4)"))
+)
 
 
 @functools.cache
-def opencl(doubles: bool) -> Language:
-    """OpenCL C 1.2, with or without ``double``; ``prelude`` gives its prelude."""
+def opencl(doubles: bool, wide: bool = False) -> Language:
+    """OpenCL C 1.2, with or without ``double``; ``prelude`` gives its prelude.
+
+    ``wide``: code for vectors of ``WIDE_BYTES`` bytes on processors of which the compiler knows only half of that: its
+    own functions are compiled for the half, and called with no more.
+    """
     return Language(
         "OpenCL C",
         "",
@@ -51,15 +70,53 @@ def opencl(doubles: bool) -> Language:
         vector_load="(*({memory} const any_{type}{lanes} *){pointer})",
         vector_store="*({memory} any_{type}{lanes} *){pointer} = {x}",
         names={"popcount": "popcount", "clz": "clz", "tanh": "cotan_tanh", "erf": "cotan_erf"},
-        own=functions.OWN | functions.OF_DOUBLES if doubles else functions.OWN,
+        own=functions.OWN | (functions.OF_DOUBLES if doubles else frozenset()) | ({"sqrt"} if wide else frozenset()),
         lanewise=frozenset({"digamma"}),
+        last="cotan_is_last({count}, {items})",
+        widest=WIDE_BYTES // 2 if wide else 0,
     )
 
 
-def prelude(text: str, doubles: bool) -> str:
-    """What stands in front of a program's ``text``."""
+_KERNEL = re.compile(r"^(__kernel [^{]*?) void (\w+)\(([^{]*)\) \{\n(.*?)^\}\n", re.MULTILINE | re.DOTALL)
+
+
+def whole(text: str, doubles: bool, wide: bool = False) -> str:
+    """A program of its ``text`` and what must stand around it."""
     parts = ["#pragma OPENCL EXTENSION cl_khr_fp64 : enable"] if doubles else []
     parts += ["#pragma OPENCL FP_CONTRACT OFF", _NO_LANES_OF_ITEMS]
     if doubles and ("cotan_tanh(" in text or "cotan_erf(" in text):
-        parts.extend(_DOUBLES.replace("TYPE", f"double{lanes}") for lanes in ("", "2", "4", "8", "16"))
-    return "\n".join([*parts, functions.prelude(text, ("float", "double") if doubles else ("float",))])
+        parts.extend(_DOUBLES.replace("TYPE", f"double{lanes}") for lanes in ("", "2", "4"))
+    if "cotan_is_last(" in text:
+        parts.append(_IS_LAST)
+    text = f"{functions.prelude(text, ('float', 'double') if doubles else ('float',))}\n{text}"
+    return "\n".join([*parts, _widened(text) if wide else text])
+
+
+def _widened(text: str) -> str:
+    """``text`` with AVX-512 in its functions. What the runtime makes of a kernel is compiled without, and takes in what
+    it calls: kernels become functions that are called, unless they have barriers."""
+    # Conversions by the compiler itself, which takes vectors of any width.
+    named = sorted(set(re.findall(r"\bconvert_([a-z]+[0-9]+)\(", text)))
+    lines = [f"#undef convert_{name}\n#define convert_{name}(x) __builtin_convertvector(x, {name})" for name in named]
+    kernels = []
+
+    def function(found: re.Match[str]) -> str:
+        head, name, parameters, body = found.groups()
+        if "barrier(" in body:
+            kernels.append(found[0])
+            return ""
+        names = ", ".join(part.split()[-1].lstrip("*") for part in parameters.split(","))
+        kernels.append(f"{head} void {name}({parameters}) {{ wide_{name}({names}, get_global_id(0)); }}\n")
+        body = body.replace("get_global_id(0)", "wide_item")
+        return f"static __attribute__((noinline)) void wide_{name}({parameters}, const ulong wide_item) {{\n{body}}}\n"
+
+    text = _KERNEL.sub(function, text)
+    push = f'#pragma clang attribute push(__attribute__((target("{_WIDE}"))), apply_to = function)'
+    roots = [_ROOTS] if "cotan_sqrt_" in text else []
+    return "\n".join([*lines, push, *roots, text, "#pragma clang attribute pop", *kernels])
+
+
+def probe_of_wide() -> str:
+    """A program that a compiler builds only if it can make code for wide vectors on demand."""
+    text = "__kernel void probe(__global float16 *x) {\n  *x = convert_float16(convert_int16(*x));\n}\n"
+    return whole(text, doubles=False, wide=True)

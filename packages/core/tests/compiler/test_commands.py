@@ -14,7 +14,7 @@ from cotan import lax
 from cotan import numpy as cnp
 from cotan.backend import LoweringTable
 from cotan.compiler import compile_to_program
-from cotan.compiler.c import C99, GPU_TILE, SERIAL, fourier, sorting
+from cotan.compiler.c import C99, GPU_TILE, SERIAL, Language, fourier, sorting
 from cotan.compiler.c.commands import Copy, Frame, HostCall, Launch, Target, write
 from cotan.compiler.c.printer import print_kernel
 from cotan.config import config
@@ -29,13 +29,15 @@ pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler
 ITEM_BY_ITEM = replace(C99, item="item")
 
 
-def written(function: Any, *args: Any, shared: bool = True, generated: bool = False) -> tuple[Frame, str]:
+def written(
+    function: Any, *args: Any, shared: bool = True, generated: bool = False, language: Language = ITEM_BY_ITEM
+) -> tuple[Frame, str]:
     table = LoweringTable("toy")
     for primitive, rule in ((sort_p, sorting.sort), (top_k_p, sorting.top_k), (fft_p, fourier.fft)):
         table.rule("library", primitive)(rule if generated else lambda writer, step: writer.host(step))
     closed = stage_closed(lambda *xs: list(function(*xs)), [get_aval(x) for x in args], name="toy")
     program = compile_to_program(closed, supports_library=table.library)
-    return write(program, table, Target("toy", ITEM_BY_ITEM, SERIAL, shared, units=4))
+    return write(program, table, Target("toy", language, SERIAL, shared, units=4))
 
 
 def run(frame: Frame, text: str, *args: np.ndarray) -> list[np.ndarray]:
@@ -75,6 +77,63 @@ def test_kernels_are_shared_among_items():
     [launch] = frame.commands
     assert launch.items[0] > 1
     np.testing.assert_allclose(run(frame, text, x)[0], np.sum(np.exp(x) * 2, 1), rtol=1e-5)
+
+
+LAST = """static int cotan_is_last(volatile int *count, int items) {
+  if (++*count < items) return 0;
+  *count = 0;
+  return 1;
+}
+"""
+WITH_LAST = replace(ITEM_BY_ITEM, prelude=C99.prelude + LAST, last="cotan_is_last({count}, {items})")
+
+
+def test_the_last_item_does_small_kernels_that_follow():
+    x = np.random.default_rng(0).standard_normal((600, 700)).astype(np.float32)
+
+    y = x[0, :50]
+
+    def function(x: Any, y: Any) -> list[Any]:
+        mean = cnp.mean(x)
+        return [mean, cnp.tanh(y - mean)]
+
+    frame, text = written(function, x, y, language=WITH_LAST)
+    [launch] = frame.commands
+    assert launch.items[0] > 1
+    assert text.count("cotan_is_last(") == 1
+    for _ in range(2):
+        mean, small = run(frame, LAST + text, x, y)
+        np.testing.assert_allclose(mean, x.mean(dtype=np.float64), atol=1e-6)
+        np.testing.assert_allclose(small, np.tanh(y - x.mean()), atol=1e-6)
+
+
+def test_one_item_does_small_kernels_without_counting():
+    x = np.arange(12.0, dtype=np.float32).reshape(3, 4)
+    frame, text = written(lambda x: [cnp.cumsum(cnp.max(x * 2, 1))], x, language=WITH_LAST)
+    assert [type(command) for command in frame.commands] == [Launch]
+    assert "cotan_is_last" not in text
+    np.testing.assert_array_equal(run(frame, text, x)[0], np.cumsum((x * 2).max(1)))
+
+
+def test_long_kernels_and_many_operands_are_launches_of_their_own():
+    x = np.random.default_rng(0).standard_normal((600, 700)).astype(np.float32)
+    frame, text = written(lambda x: [x - cnp.mean(x)], x, language=WITH_LAST)
+    assert len(frame.commands) == 2
+    np.testing.assert_allclose(run(frame, LAST + text, x)[0], x - x.mean(), atol=1e-6)
+
+    def chain(x: Any) -> list[Any]:
+        sums = [x[:40]]
+        for _ in range(20):
+            sums.append(cnp.cumsum(sums[-1][1:] / 8))
+        return sums[1:]
+
+    frame, text = written(chain, x[0], language=WITH_LAST)
+    assert 1 < len(frame.commands) < 20
+    assert all(isinstance(c, Launch) and len(c.operands) <= 24 for c in frame.commands)
+    wanted = x[0][:40]
+    for found in run(frame, text, x[0]):
+        wanted = np.cumsum(wanted[1:] / 8)
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_loops_of_little_work_are_one_launch():

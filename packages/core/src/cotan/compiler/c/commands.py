@@ -34,6 +34,10 @@ _ITEMS_PER_UNIT = 8
 _GROUP = 128
 """Items of a group, where items work alone on a GPU."""
 _SECONDS_PER_FLOP, _SECONDS_PER_BYTE = 0.2e-9, 1 / 8e9
+_TAIL_SECONDS = 10e-6
+"""Work of a kernel up to which the last item of the launch before does it: as long as a launch of its own takes."""
+_MOST_OPERANDS = 24
+"""Operands of a launch with such work; devices limit the bytes of arguments."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,15 @@ class Frame:
         return tuple(dict.fromkeys(n for n in self.program.outputs if self.program.buffers[n].kind == "output"))
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A kernel that waits to be launched, with its operands as in ``Launch``, and what it may take one item."""
+
+    printed: KernelText
+    operands: tuple[tuple[int, int], ...]
+    seconds: float
+
+
 def _aligned(nbytes: int) -> int:
     return -(-nbytes // _ALIGNMENT) * _ALIGNMENT
 
@@ -156,6 +169,7 @@ class Writer:
         self._names: dict[str, str] = {}
         self.alone = replace(target.schedule, group=0)
         self._loops = 0
+        self._parts: list[_Part] = []
         self.frame = self._frame(program, 0)
 
     # ---- For library rules
@@ -251,7 +265,10 @@ class Writer:
             if isinstance(step, KernelStep):
                 self._kernel(step)
                 outs = tuple(n for n, o in zip(step.buffers, step.kernel.operands, strict=True) if o.written)
-            elif isinstance(step, CopyStep):
+                self.frame.written.update(outs)
+                continue
+            self._flush()
+            if isinstance(step, CopyStep):
                 self.copy(step.source, step.target)
                 outs = (step.target,)
             elif isinstance(step, LoopStep):
@@ -271,6 +288,7 @@ class Writer:
                 outs = step.results
             self.frame.written.update(outs)
             self.frame.end = end
+        self._flush()
 
     def copy(self, source: int, target: int) -> None:
         """Copy a whole buffer."""
@@ -291,11 +309,35 @@ class Writer:
         return part
 
     def _kernel(self, step: KernelStep) -> None:
+        """Add a kernel to the launch before, if its last item may as well do it, or begin a launch."""
         kernel, target = step.kernel, self.target
         printed = print_kernel(kernel, self.language, target.schedule, any_size=target.any_size)
         if printed.units == 0:
             return
-        name = self._named(printed)
+        operands = tuple(
+            (n, 1 if o.dtype.kind == "b" else o.dtype.itemsize)
+            for n, o in zip(step.buffers, kernel.operands, strict=True)
+        )
+        seconds = max(kernel.flops * _SECONDS_PER_FLOP, kernel.bytes * _SECONDS_PER_BYTE)
+        part = _Part(printed, operands, seconds)
+        if not self._fits(part):
+            self._flush()
+        self._parts.append(part)
+
+    def _fits(self, part: _Part) -> bool:
+        if not self._parts or not self.language.last or self.target.schedule.group or self.target.any_size:
+            return False
+        seconds = part.seconds + sum(other.seconds for other in self._parts[1:])
+        count = len(part.operands) + sum(len(other.operands) for other in self._parts)
+        return seconds <= _TAIL_SECONDS and count < _MOST_OPERANDS
+
+    def _flush(self) -> None:
+        """Launch the kernels that wait for it."""
+        parts, self._parts = self._parts, []
+        if not parts:
+            return
+        first, target = parts[0], self.target
+        printed = first.printed
         index = np.int64 if printed.index == self.language.types["int64"] else np.int32
         scalars = [index(value).tobytes() for value in printed.sizes]
         if printed.group:
@@ -304,16 +346,16 @@ class Writer:
             items, group = -(-printed.units // _GROUP) * _GROUP, _GROUP
             scalars += [index(printed.units).tobytes(), index(1).tobytes()]
         else:
-            seconds = max(kernel.flops * _SECONDS_PER_FLOP, kernel.bytes * _SECONDS_PER_BYTE)
-            most = max(min(printed.units, int(seconds / _ITEM_SECONDS), target.units * _ITEMS_PER_UNIT), 1)
+            most = max(min(printed.units, int(first.seconds / _ITEM_SECONDS), target.units * _ITEMS_PER_UNIT), 1)
             chunk = -(-printed.units // most)
             items, group = -(-printed.units // chunk), 1
             scalars += [index(printed.units).tobytes(), index(chunk).tobytes()]
-        operands = tuple(
-            (n, 1 if o.dtype.kind == "b" else o.dtype.itemsize)
-            for n, o in zip(step.buffers, kernel.operands, strict=True)
-        )
-        self.frame.commands.append(Launch(name, operands, tuple(scalars), (items,), (group,)))
+        operands = [operand for part in parts for operand in part.operands]
+        if len(parts) > 1 and items > 1:
+            count = self.constant(shaped((), np.dtype(np.int32)), np.int32(0))
+            operands.append((count, 4))
+        name = self._named([part.printed for part in parts], items)
+        self.frame.commands.append(Launch(name, tuple(operands), tuple(scalars), (items,), (group,)))
 
     def function(self, printed: KernelText) -> str:
         """The name of a function that does any run of the units of a kernel which needs no group."""
@@ -324,36 +366,52 @@ class Writer:
             self.define(printed.function(self.language.function, name))
         return name
 
-    def _named(self, printed: KernelText) -> str:
-        """The name of the kernel with that code; equal ones are one."""
-        body = printed.function("", "")
+    def _named(self, printed: Sequence[KernelText], items: int) -> str:
+        """The name of the kernel that does the first one and, by its last item, the others; equal ones are one."""
+        first, *others = printed
+        body = "".join(each.function("", "") for each in printed) + (str(items) if others else "")
         name = self._names.get(body)
         if name is not None:
             return name
         name = self._names[body] = f"k{len(self._names)}"
-        language, kind = self.language, printed.index
+        language, kind = self.language, first.index
         long = language.types["int64"]
+        pointers = [pointer for each in printed for pointer in each.pointers]
+        if others and items > 1:
+            pointers.append(f"volatile {language.memory} int * count")
         bases = [
             f"{pointer.rsplit(' ', 1)[0].removesuffix(f' {language.restrict}')} b{k}, const {long} o{k}"
-            for k, pointer in enumerate(printed.pointers)
+            for k, pointer in enumerate(pointers)
         ]
-        sizes = [f"const {kind} n{k}" for k in range(len(printed.sizes))]
+        sizes = [f"const {kind} n{k}" for k in range(len(first.sizes))]
         places = [f"b{k} + o{k}" for k in range(len(bases))]
-        if printed.group:
-            head = language.kernel.format(items=printed.group)
-            lines = "".join(f"  {p} = {place};\n" for p, place in zip(printed.pointers, places, strict=True))
-            self.define(f"{head} {name}({', '.join([*bases, *sizes])}) {{\n{lines}{printed.body}}}\n")
+        if first.group:
+            head = language.kernel.format(items=first.group)
+            lines = "".join(f"  {p} = {place};\n" for p, place in zip(first.pointers, places, strict=True))
+            self.define(f"{head} {name}({', '.join([*bases, *sizes])}) {{\n{lines}{first.body}}}\n")
             return name
-        part = self.function(printed)
+        part = self.function(first)
         head = language.kernel.format(items=_GROUP if self.target.schedule.group else 1)
-        arguments = ", ".join([*places, *(f"n{k}" for k in range(len(sizes))), "begin", "end"])
+        arguments = ", ".join([*places[: len(first.pointers)], *(f"n{k}" for k in range(len(sizes))), "begin", "end"])
+        rest = self._tail(others, places[len(first.pointers) :], items)
         self.define(
             f"{head} {name}({', '.join([*bases, *sizes, f'const {kind} units', f'const {kind} chunk'])}) {{\n"
             f"  const {kind} begin = ({kind}){language.item} * chunk;\n"
             f"  const {kind} end = begin + chunk < units ? begin + chunk : units;\n"
-            f"  if (begin < end) {part}({arguments});\n}}\n"
+            f"  if (begin < end) {part}({arguments});\n{rest}}}\n"
         )
         return name
+
+    def _tail(self, printed: Sequence[KernelText], places: Sequence[str], items: int) -> str:
+        """Statements by which the last item does other kernels; ``places`` are their operands, and the count's."""
+        lines, used = [], 0
+        if printed and items > 1:
+            lines.append(f"  if (!{self.language.last.format(count=places[-1], items=items)}) return;\n")
+        for each in printed:
+            mine = places[used : used + len(each.pointers)]
+            used += len(each.pointers)
+            lines.append(f"  {self.function(each)}({', '.join([*mine, '0', str(each.units)])});\n")
+        return "".join(lines)
 
 
 def _reference(primitive: Any) -> Callable[..., Any]:

@@ -317,8 +317,8 @@ class Expressions:
         name, dtype = self.fresh(), node.dtype
         self.line(f"{self.scalars.type(dtype, inside.lanes)} {name};")
         for head, branch in (
-            (f"if (all({inside.text}))", then),
-            (f"else if (!any({inside.text}))", otherwise),
+            (f"if ({self.scalars.of_lanes('all', inside.text, inside.lanes)})", then),
+            (f"else if (!{self.scalars.of_lanes('any', inside.text, inside.lanes)})", otherwise),
             ("else", None),
         ):
             self.open(head)
@@ -368,7 +368,7 @@ class Expressions:
         self.line(f"{memory}{lanes} {name};")
         straight = form.stride in (1, -1) and not form.extra
         if straight and self.mask is not None:
-            self.open(f"if (all({self.mask.text}))")
+            self.open(f"if ({self.scalars.of_lanes('all', self.mask.text, self.mask.lanes)})")
         if straight:
             back = "" if form.stride == 1 else f" - {lanes - 1}"
             turned = "" if form.stride == 1 else ".s" + "0123456789abcdef"[lanes - 1 :: -1]
@@ -408,7 +408,9 @@ class Expressions:
         at = self.vector(form)
         if self.mask is not None:
             last = self.number(self.slots[slot].size - 1)
-            at = f"clamp({at}, {self._of_type('0', lanes)}, {self._of_type(last, lanes)})"
+            bounds = [self._of_type(bound, lanes) for bound in ("0", last)]
+            free = self.variable(at, self.index_dtype, lanes).text
+            at = self.scalars.library("clamp", [free, *bounds], self.index_dtype, lanes)
         place = self.variable(at, self.index_dtype, lanes).text
         elements = ", ".join(f"{self.pointer(slot)}[{lane(place, k)}]" for k in range(lanes))
         self.line(f"{name} = ({memory}{lanes})({elements});")

@@ -91,7 +91,7 @@ _TEXTS = {
   return e * 0.693115234375f + ((square * -0.5f + y) + m); }""",
     "ends": """@F (@F x, @F shifted, @F inner) {
   const @F ends = shifted < 0.0f ? (@F)NAN : shifted == 0.0f ? (@F)(-INFINITY) : x;
-  return (shifted > 0.0f) & (shifted < (@F)INFINITY) ? inner : ends; }""",
+  return ((shifted > 0.0f) & (shifted < (@F)INFINITY)) ? inner : ends; }""",
     "log": """@F (@F x) {
   const @I tiny = x < 1.17549435e-38f;
   @F m;
@@ -136,7 +136,7 @@ _TEXTS = {
     # In float64, where a logarithm's error of 1e-12 is nothing to the power's; then what C says of special values.
     "pow": """@F (@F x, @F y) {
   const @F size = cotan_abs_float@(x), other = cotan_abs_float@(y);
-  const @D d = convert_double@((size > 0.0f) & (size < (@F)INFINITY) ? size : (@F)1.0f);
+  const @D d = convert_double@(((size > 0.0f) & (size < (@F)INFINITY)) ? size : (@F)1.0f);
   const @L bits = as_long@(d), e = (bits - 0x3FE6A09E667F3BCDL) >> 52;
   const @D m = as_double@(bits - (e << 52)) - 1.0, s = m / (m + 2.0), z = s * s, half_square = m * m * 0.5;
   const @D ratio = z * (0.6666666666666666 + z * (0.4 + z * (0.2857142857142857 + z * (0.2222222222222222 + z
@@ -152,16 +152,16 @@ _TEXTS = {
   @F value = convert_float@(series * power);
   const @I grows = y > 0.0f, endless = other == (@F)INFINITY, none = (@I)0;
   const @F at_none = grows ? (@F)0.0f : (@F)INFINITY, at_endless = grows ? (@F)INFINITY : (@F)0.0f;
-  value = (size == 0.0f) | (endless & (size < 1.0f)) ? at_none : value;
-  value = (size == (@F)INFINITY) | (endless & (size > 1.0f)) ? at_endless : value;
+  value = ((size == 0.0f) | (endless & (size < 1.0f))) ? at_none : value;
+  value = ((size == (@F)INFINITY) | (endless & (size > 1.0f))) ? at_endless : value;
   const @I whole = (other >= 8388608.0f) | ((other + 8388608.0f) - 8388608.0f == other);
   const @F half_y = other * 0.5f;
   const @I odd = whole & (other < 16777216.0f) & ((half_y + 8388608.0f) - 8388608.0f != half_y);
-  value = (as_int@(x) < none) & odd ? -value : value;
-  value = (x < 0.0f) & (size < (@F)INFINITY) & !(whole | endless) ? (@F)NAN : value;
-  value = (x != x) | (y != y) ? (@F)NAN : value;
-  value = endless & (size == 1.0f) ? (@F)1.0f : value;
-  return (y == 0.0f) | (x == 1.0f) ? (@F)1.0f : value; }""",
+  value = ((as_int@(x) < none) & odd) ? -value : value;
+  value = ((x < 0.0f) & (size < (@F)INFINITY) & !(whole | endless)) ? (@F)NAN : value;
+  value = ((x != x) | (y != y)) ? (@F)NAN : value;
+  value = (endless & (size == 1.0f)) ? (@F)1.0f : value;
+  return ((y == 0.0f) | (x == 1.0f)) ? (@F)1.0f : value; }""",
 }
 # Vectors of eight doubles are wider than some compilers can convert.
 _BY_HALVES = "@F (@F x, @F y) { return (@F)(cotan_NAME_float@HALF(x.lo, y.lo), cotan_NAME_float@HALF(x.hi, y.hi)); }"
@@ -169,23 +169,24 @@ _HALVES = """
 static inline @F cotan_float_of_half@(ushort@ h) {
   uint@ w = convert_uint@(h), rest = w & 0x7fffu;
   uint@ small = as_uint@(convert_float@(rest) * 5.9604644775390625e-8f);
-  uint@ bits = select((rest << 13) + 0x38000000u, small, rest < 0x400u);
-  bits = select(bits, (rest & 0x3ffu) << 13 | 0x7f800000u, rest >= 0x7c00u);
+  uint@ bits = rest < 0x400u ? small : (rest << 13) + 0x38000000u;
+  bits = rest >= 0x7c00u ? (rest & 0x3ffu) << 13 | 0x7f800000u : bits;
   return as_float@(bits | (w & 0x8000u) << 16);
 }
 static inline ushort@ cotan_half_of_float@(@F x) {
   uint@ bits = as_uint@(x), rest = bits & 0x7fffffffu;
   uint@ near = (rest - 0x38000000u + 0xfffu + (rest >> 13 & 1u)) >> 13;
-  near = select(near, as_uint@(as_float@(rest) + 0.5f) - 0x3f000000u, rest < 0x38800000u);
-  near = select(near, (uint@)(0x7c00u), rest >= 0x477ff000u);
-  near = select(near, 0x7e00u | (rest >> 13 & 0x1ffu), rest > 0x7f800000u);
+  near = rest < 0x38800000u ? as_uint@(as_float@(rest) + 0.5f) - 0x3f000000u : near;
+  near = rest >= 0x477ff000u ? (uint@)(0x7c00u) : near;
+  near = rest > 0x7f800000u ? 0x7e00u | (rest >> 13 & 0x1ffu) : near;
   return convert_ushort@(bits >> 16 & 0x8000u | near);
 }
 static inline @F cotan_float_of_bfloat@(ushort@ h) { return as_float@(convert_uint@(h) << 16); }
 static inline ushort@ cotan_bfloat_of_float@(@F x) {
   uint@ bits = as_uint@(x);
   uint@ near = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
-  return convert_ushort@(select(near, bits >> 16 | 0x40u, (bits & 0x7fffffffu) > 0x7f800000u));
+  near = (bits & 0x7fffffffu) > 0x7f800000u ? bits >> 16 | 0x40u : near;
+  return convert_ushort@(near);
 }
 """
 _SIZES = {

@@ -41,6 +41,9 @@ class Language:
       names: operation -> function, where that is not C's name for it.
       own: operations on float32 that are called ``cotan_OPERATION_float``, and then the number of lanes.
       lanewise: operations whose function exists for scalars only.
+      last: a template, the condition that an item is the last of ``items`` to come by, where ``count`` points to an int
+        that is 0 before and after; all that the others wrote is seen then. Empty where there is no such thing.
+      widest: the bytes of the largest vectors that the language's own functions take; 0: of any.
     """
 
     name: str
@@ -65,6 +68,8 @@ class Language:
     names: Mapping[str, str] = field(default_factory=dict)
     own: frozenset[str] = frozenset()
     lanewise: frozenset[str] = frozenset()
+    last: str = ""
+    widest: int = 0
 
 
 def digamma_text(function: str, real: str, suffix: str) -> str:

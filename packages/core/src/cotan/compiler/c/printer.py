@@ -319,8 +319,7 @@ class _Printer(Tiles):
     def _is_cheap(self, node: ReduceLoop, reductions: Sequence[Expr]) -> bool:
         """Whether combining takes so long beside the rest that several states at once are worth their code."""
         roots = [body for reduce in reductions for body in parts_of(reduce)[2]]
-        plain = all(isinstance(r.attr[0], str) for r in reductions) and not any(node.levels)
-        return plain and sum(1 for _ in walk(roots, set())) <= _CHEAP
+        return not any(node.levels) and sum(1 for _ in walk(roots, set())) <= _CHEAP
 
     def _unrolled(
         self, node: ReduceLoop, reductions: Sequence[Expr], states: list[list[Val]], name: str, end: str

@@ -103,12 +103,15 @@ class Scalars:
         if to in _HALF:
             return self._half(_HALF[to] + "_of_float", x, to, lanes)
         if of.kind == "f" and to.kind in "iu":
-            template = self.language.saturated
-            name = self.type(to, lanes)
-            found = template.format(to=name, of=self.type(of, lanes), x=x)
+            found = self._saturated(x, of, to, lanes)
             nan = self._mask(f"({x} != {x})", of, lanes)
             return self.select(nan, lanes > 1, self.one(to, lanes, 0), found, to, lanes)
         return self._convert(x, of, to, lanes)
+
+    def _saturated(self, x: str, of: Any, to: Any, lanes: int) -> str:
+        if self.too_wide(of, lanes) or self.too_wide(to, lanes):
+            return self.by_halves(lambda x, lanes: self._saturated(x, of, to, lanes), [x], to, lanes)
+        return self.language.saturated.format(to=self.type(to, lanes), of=self.type(of, lanes), x=x)
 
     def _half(self, name: str, x: str, to: Any, lanes: int) -> str:
         if lanes == 1:
@@ -183,7 +186,28 @@ class Scalars:
             name += "f"
         if lanes > 1 and op in self.language.lanewise:
             return self._lanewise(name, args, dtype, lanes)
-        return f"{name}({', '.join(args)})"
+        return self.library(name, args, dtype, lanes)
+
+    def library(self, name: str, args: Sequence[str], dtype: Any, lanes: int) -> str:
+        """A call of one of the language's own functions; vectors that are too wide for it are given to it by halves."""
+        if not self.too_wide(dtype, lanes):
+            return f"{name}({', '.join(args)})"
+        return self.by_halves(lambda *rest: self.library(name, rest[:-1], dtype, rest[-1]), args, dtype, lanes)
+
+    def of_lanes(self, name: str, mask: str, lanes: int) -> str:
+        """Whether ``all`` or ``any`` lanes of a bool are true."""
+        if not self.too_wide(INT32, lanes):
+            return f"{name}({mask})"
+        halves = (self.of_lanes(name, f"{mask}.{half}", lanes // 2) for half in ("lo", "hi"))
+        return f"({(' & ' if name == 'all' else ' | ').join(halves)})"
+
+    def too_wide(self, dtype: Any, lanes: int) -> bool:
+        return 0 < self.language.widest < lanes * stored(dtype).itemsize and lanes > 1
+
+    def by_halves(self, call: Callable[..., str], args: Sequence[str], dtype: Any, lanes: int) -> str:
+        """What ``call(*args, lanes)`` gives for both halves of the arguments, as a vector of ``dtype``."""
+        halves = (call(*(f"{arg}.{half}" for arg in args), lanes // 2) for half in ("lo", "hi"))
+        return f"(({self.type(dtype, lanes)})({', '.join(halves)}))"
 
     def _lanewise(self, name: str, args: Sequence[str], dtype: Any, lanes: int) -> str:
         calls = (f"{name}({', '.join(lane(arg, k) for arg in args)})" for k in range(lanes))
@@ -311,7 +335,7 @@ def _count(op: str) -> Callable[..., str]:
         name = s.language.names.get(op, op)
         x = s.as_unsigned(x, dtype, lanes)
         if name == op:
-            return s.bitcast(f"{name}({x})", s.unsigned(dtype), dtype, lanes)
+            return s.bitcast(s.library(name, [x], s.unsigned(dtype), lanes), s.unsigned(dtype), dtype, lanes)
         width = f", {8 * dtype.itemsize}" if op == "clz" else ""
         return f"(({s.type(dtype)}){name}({x}{width}))"
 
@@ -357,9 +381,9 @@ def _plain(text: str) -> Callable[..., str]:
 
 def _extreme_or_nan(comparison: str) -> Callable[..., str]:
     def rule(s: Scalars, dtype: Any, lanes: int, x: str, y: str) -> str:
-        # The inner choice is one instruction of many processors.
-        extreme = s.choose(f"({x} {comparison} {y})", x, y, dtype, lanes)
-        return s.choose(f"({x} != {x})", x, extreme, dtype, lanes)
+        # The inner choice is one instruction of many processors; a reduction's state is x, for which it waits alone.
+        extreme = s.choose(f"({y} {comparison} {x})", y, x, dtype, lanes)
+        return s.choose(f"({y} != {y})", y, extreme, dtype, lanes)
 
     return rule
 

@@ -38,6 +38,8 @@ GPU_TILE = Schedule("gpu-tile", group=256)
 SERIAL = Schedule("serial")
 TILE = 16
 """Rows and columns that go together, where columns of memory become rows."""
+SIDE = 8
+"""Of those, rows and columns that are turned around at once, in vectors of so many lanes."""
 TALL = 4 * TILE
 """Rows of one unit then: of the columns more is read while they are at hand."""
 _COLUMNS = 256
@@ -116,6 +118,8 @@ def divide(kernel: Kernel, schedule: Schedule, *, any_size: bool = False) -> Wor
         if work.tiled is not None:
             # No more: lines that are a power of two apart crowd into few places of the cache.
             work.block = TILE
+            if lanes > SIDE:
+                work.lanes[id(node)] = (work.blocked, SIDE)
     return work
 
 

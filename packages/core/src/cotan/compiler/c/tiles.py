@@ -10,12 +10,10 @@ from collections.abc import Callable, Sequence
 
 from cotan.compiler.c.columns import Columns
 from cotan.compiler.c.expressions import Val
-from cotan.compiler.c.schedule import TALL, TILE, Work, expressions
+from cotan.compiler.c.schedule import SIDE, TALL, TILE, Work, expressions
 from cotan.ir.index import Axis, Index
 
-_SIDE = 8
-"""Rows and columns that are turned around at once: the lanes of vectors of 4 bytes."""
-_ACROSS = TILE // _SIDE
+_ACROSS = TILE // SIDE
 
 
 class Tiles(Columns):
@@ -77,14 +75,14 @@ class Tiles(Columns):
         assert blocked is not None
         self.axes[blocked] = self.corner[1]
         for slot, index in loads:
-            kind = f"{self.scalars.memory_type(self.slots[slot].dtype)}{_SIDE}"
+            kind = f"{self.scalars.memory_type(self.slots[slot].dtype)}{SIDE}"
             array, base = self.fresh("t"), self.fresh("i")
             self.line(f"{kind} {array}[{TILE * _ACROSS}];")
             self.line(f"const {self.index_type} {base} = {self.index(index)};")
             step = index.coefficient(blocked)
-            self.lanes = _SIDE
-            for column, row in itertools.product(range(_ACROSS), range(0, TILE, _SIDE)):
-                starts = (f"{base} + {column * _SIDE + k} * {step} + {row}" for k in range(_SIDE))
+            self.lanes = SIDE
+            for column, row in itertools.product(range(_ACROSS), range(0, TILE, SIDE)):
+                starts = (f"{base} + {column * SIDE + k} * {step} + {row}" for k in range(SIDE))
                 texts = (self.language.vector_load.format(**self._vector_place(slot, start)) for start in starts)
                 names = [self._named(kind, text) for text in texts]
                 for k, text in enumerate(self._rows_of(names, kind)):
@@ -100,8 +98,8 @@ class Tiles(Columns):
     def _rows_of(self, columns: Sequence[str], kind: str) -> list[str]:
         """The rows of a square given by its columns: elements change places within pairs, then pairs, then halves."""
         for parts in (("0 0 1 1 4 4 5 5", "2 2 3 3 6 6 7 7"), ("0 1 0 1 4 5 4 5", "2 3 2 3 6 7 6 7")):
-            step, made = (1 if parts[0].startswith("0 0") else 2), [""] * _SIDE
-            for k in range(_SIDE):
+            step, made = (1 if parts[0].startswith("0 0") else 2), [""] * SIDE
+            for k in range(SIDE):
                 if k & step:
                     continue
                 x, y = columns[k], columns[k | step]
@@ -117,10 +115,10 @@ class Tiles(Columns):
     def load(self, slot: int, index: Index) -> Val:
         """The element or vector; from a tile's array, if it is there."""
         array = self.turned.get((slot, index))
-        if array is None or self.lanes != _SIDE or self.mask is not None:
+        if array is None or self.lanes != SIDE or self.mask is not None:
             return super().load(slot, index)
         assert self.work.blocked is not None
         assert self.work.tiled is not None
         row, column = self.axes[self.work.tiled], self.axes[self.work.blocked]
-        at = f"({row} - {self.corner[0]}) * {_ACROSS} + ({column} - {self.corner[1]}) / {_SIDE}"
+        at = f"({row} - {self.corner[0]}) * {_ACROSS} + ({column} - {self.corner[1]}) / {SIDE}"
         return self.variable(f"{array}[{at}]", self.slots[slot].dtype, self.lanes)
