@@ -1,8 +1,9 @@
 """The OpenCL backend beside backend-cpu, NumPy and pyopencl itself: ratios of the shortest of interleaved times.
 
 The last column is the ratio of the time of all processors: where a machine is busy it tells more.
-``python -m benchmarks.opencl [PART ...] [--rounds N]``; parts are loops, matmul, enqueue and mnist. MNIST is trained
-on the data of ``examples/mnist.py``.
+``python -m benchmarks.opencl [PART ...] [--rounds N] [--side N] [--calls N]``; parts are loops, matmul, enqueue and
+mnist. Loops are over square matrices of that side, and so many calls are made before one waits for the last. MNIST is
+trained on the data of ``examples/mnist.py``.
 """
 
 from __future__ import annotations
@@ -53,9 +54,9 @@ LOOPS: dict[str, Callable[[Any], Any]] = {
 """Elementwise fusions and reductions of one matrix."""
 
 
-def shortest(runs: Sequence[Callable[[], Any]], rounds: int) -> list[tuple[float, float]]:
-    """Seconds of the shortest call of each, and of all processors for one; they take turns, with pauses in which the
-    other's threads go to sleep."""
+def shortest(runs: Sequence[Callable[[], Any]], rounds: int, calls: int = 1) -> list[tuple[float, float]]:
+    """Seconds of the shortest call of each, and of all processors for one, where a run makes ``calls`` calls; they take
+    turns, with pauses in which the other's threads go to sleep."""
     best, work = [float("inf")] * len(runs), [0.0] * len(runs)
     for _ in range(rounds):
         for k, run in enumerate(runs):
@@ -66,7 +67,7 @@ def shortest(runs: Sequence[Callable[[], Any]], rounds: int) -> list[tuple[float
                 run()
                 best[k] = min(best[k], time.perf_counter() - start)
             work[k] += time.process_time() - begin
-    return [(best[k], work[k] / rounds / TURN) for k in range(len(runs))]
+    return [(best[k] / calls, work[k] / rounds / TURN / calls) for k in range(len(runs))]
 
 
 def show(name: str, found: tuple[float, float], wanted: tuple[float, float], limit: float) -> None:
@@ -80,16 +81,22 @@ def show(name: str, found: tuple[float, float], wanted: tuple[float, float], lim
     )
 
 
-def loops(rounds: int) -> None:
-    """Programs of 1e6 to 4e6 elements beside backend-cpu's."""
-    value = np.random.default_rng(0).standard_normal((1024, 1024), np.float32)
+def loops(rounds: int, side: int = 1024, calls: int = 1) -> None:
+    """Programs of a matrix beside backend-cpu's."""
+    value = np.random.default_rng(0).standard_normal((side, side), np.float32)
     for name, function in LOOPS.items():
         runs = []
         for platform in ("opencl", "cpu"):
             x, f = cotan.device_put(value, cotan.devices(platform)[0]), cotan.jit(function)
-            runs.append(lambda f=f, x=x: f(x).block_until_ready())
-            runs[-1]()
-        show(name, *shortest(runs, rounds), 1.5)
+
+            def run(f: Callable[[Any], Any] = f, x: Any = x) -> None:
+                for _ in range(calls):
+                    y = f(x)
+                y.block_until_ready()
+
+            runs.append(run)
+            run()
+        show(name, *shortest(runs, rounds, calls), 1.5)
 
 
 def matmul(rounds: int) -> None:
@@ -169,10 +176,13 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART")
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--side", type=int, default=1024)
+    parser.add_argument("--calls", type=int, default=1)
     options = parser.parse_args(words)
     print(f"  {'':32} {'opencl':>13} {'other':>13} {'ratio':>7} {'work':>15}")
     for part in options.parts or PARTS:
-        PARTS[part](options.rounds)
+        more = {"side": options.side, "calls": options.calls} if part == "loops" else {}
+        PARTS[part](options.rounds, **more)
 
 
 if __name__ == "__main__":

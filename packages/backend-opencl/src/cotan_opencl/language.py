@@ -38,10 +38,13 @@ _IS_LAST = """static inline int cotan_is_last(volatile __global int *count, int 
 """For items that are threads of a processor: its atomic operations order all others."""
 _WIDE = "avx512f,avx512vl,avx512bw,avx512dq,avx512cd"
 WIDE_BYTES = 64
-_ROOTS = "\n".join(
-    f"static inline float{lanes} cotan_sqrt_float{lanes}(float{lanes} x) {{ return {root}; }}"
-    for lanes, root in (*((n, "sqrt(x)") for n in ("", 2, 4, 8)), (16, "__builtin_ia32_sqrtps512(x, 4)"))
-)
+_OWN_WIDE = {"sqrt", "max", "min"}
+_INSTRUCTIONS = """static inline float16 cotan_sqrt_float16(float16 x) { return __builtin_ia32_sqrtps512(x, 4); }
+static inline float16 cotan_max_float16(float16 x, float16 y) {
+  const float16 larger = __builtin_ia32_maxps512(y, x, 4); return y != y ? y : larger; }
+static inline float16 cotan_min_float16(float16 x, float16 y) {
+  const float16 less = __builtin_ia32_minps512(y, x, 4); return y != y ? y : less; }
+""" + "\n".join(f"static inline float{n} cotan_sqrt_float{n}(float{n} x) {{ return sqrt(x); }}" for n in ("", 2, 4, 8))
 
 
 @functools.cache
@@ -70,7 +73,7 @@ def opencl(doubles: bool, wide: bool = False) -> Language:
         vector_load="(*({memory} const any_{type}{lanes} *){pointer})",
         vector_store="*({memory} any_{type}{lanes} *){pointer} = {x}",
         names={"popcount": "popcount", "clz": "clz", "tanh": "cotan_tanh", "erf": "cotan_erf"},
-        own=functions.OWN | (functions.OF_DOUBLES if doubles else frozenset()) | ({"sqrt"} if wide else frozenset()),
+        own=functions.OWN | (functions.OF_DOUBLES if doubles else frozenset()) | (_OWN_WIDE if wide else frozenset()),
         lanewise=frozenset({"digamma"}),
         last="cotan_is_last({count}, {items})",
         widest=WIDE_BYTES // 2 if wide else 0,
@@ -112,8 +115,7 @@ def _widened(text: str) -> str:
 
     text = _KERNEL.sub(function, text)
     push = f'#pragma clang attribute push(__attribute__((target("{_WIDE}"))), apply_to = function)'
-    roots = [_ROOTS] if "cotan_sqrt_" in text else []
-    return "\n".join([*lines, push, *roots, text, "#pragma clang attribute pop", *kernels])
+    return "\n".join([*lines, push, _INSTRUCTIONS, text, "#pragma clang attribute pop", *kernels])
 
 
 def probe_of_wide() -> str:

@@ -379,8 +379,10 @@ def _plain(text: str) -> Callable[..., str]:
     return rule
 
 
-def _extreme_or_nan(comparison: str) -> Callable[..., str]:
+def _extreme_or_nan(op: str, comparison: str) -> Callable[..., str]:
     def rule(s: Scalars, dtype: Any, lanes: int, x: str, y: str) -> str:
+        if op in s.language.own and dtype == FLOAT32 and s.too_wide(dtype, lanes):
+            return s.call(op, dtype, lanes, x, y)
         # The inner choice is one instruction of many processors; a reduction's state is x, for which it waits alone.
         extreme = s.choose(f"({y} {comparison} {x})", y, x, dtype, lanes)
         return s.choose(f"({y} != {y})", y, extreme, dtype, lanes)
@@ -409,6 +411,7 @@ def _logistic(s: Scalars, dtype: Any, lanes: int, x: str) -> str:
 
 _ON_REALS: dict[str, Callable[..., str]] = {
     "add": _plain("({0} + {1})"), "sub": _plain("({0} - {1})"), "mul": _plain("({0} * {1})"),
-    "div": _plain("({0} / {1})"), "neg": _plain("(-{0})"), "min": _extreme_or_nan("<"), "max": _extreme_or_nan(">"),
+    "div": _plain("({0} / {1})"), "neg": _plain("(-{0})"), "min": _extreme_or_nan("min", "<"),
+    "max": _extreme_or_nan("max", ">"),
     "sign": _sign_of_real, "is_finite": _is_finite, "rsqrt": _rsqrt, "logistic": _logistic,
 }  # fmt: skip
