@@ -113,7 +113,10 @@ def tanh(f: Floats, x: Val) -> Val:
     size = f.abs(x)
     square = f.mul(x, x)
     near = f.fma(f.mul(x, square), f.poly("tanh", square), x)
-    far = f.sub(1.0, f.div(2.0, f.add(exp(f, f.mul(size, 2.0)), 1.0)))
+    # Beyond 20 the result is 1, and the power is a normal number up to there.
+    _, k, small = _exponent(f, f.mul(f.where(f.gt(size, 20.0), 20.0, size), 2.0))
+    power = f.power_of_two(k)
+    far = f.sub(1.0, f.div(2.0, f.fma(power, small, f.add(power, 1.0))))
     return f.copysign(f.where(f.lt(size, 0.625), near, far), x)
 
 
