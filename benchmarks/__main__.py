@@ -1,6 +1,7 @@
 """Run workloads: all, or those named by group, by name or by a part of a name.
 
-``python -m benchmarks [busy | list] [NAME ...] [--quick] [--no-first] [--json FILE] [--plot FILE] [--markdown [FILE]]``
+``python -m benchmarks [busy | list] [NAME ...] [--quick] [--rounds N] [--first N] [--json FILE] [--plot FILE]
+[--markdown [FILE]]``
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("benchmarks", description="Time workloads side by side.")
     parser.add_argument("names", nargs="*", help="groups, names or parts of names; `busy` or `list` may come first")
     parser.add_argument("--quick", action="store_true", help="few short rounds: to see that all works")
-    parser.add_argument("--no-first", action="store_true", help="no fresh processes: no first calls, no memory")
+    parser.add_argument("--first", type=int, help="fresh processes of each contender, for first calls and memory")
+    parser.add_argument("--no-first", action="store_const", dest="first", const=0, help="none of them")
     parser.add_argument("--rounds", type=int, help="interleaved turns of each contender")
     parser.add_argument("--contenders", default=",".join(contenders.NAMES), help="those to run, with commas between")
     parser.add_argument("--json", type=Path, help="write every number there")
@@ -66,7 +68,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     settings = QUICK if options.quick else FULL
     if options.rounds:
         settings = dataclasses.replace(settings, rounds=options.rounds)
-    return dataclasses.replace(settings, first=0) if options.no_first else settings
+    return settings if options.first is None else dataclasses.replace(settings, first=options.first)
 
 
 def _measured(names: list[str], loaded: list[Contender], settings: Settings) -> list[Result]:

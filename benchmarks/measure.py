@@ -24,6 +24,9 @@ DRAWN_TOLERANCE = 0.02
 MOST_CALLS = 5000
 LONG = 0.05
 """Seconds after which a call needs no warming up."""
+IDLE = 0.1
+"""Processors' time in a pause, as a fraction of it, up to which all threads count as asleep."""
+MOST_PAUSES = 20
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Settings:
     Attributes:
       rounds: turns of each contender.
       budget: seconds of a turn; calls are repeated to fill it.
-      settle: seconds of pause before a turn, in which other contenders' threads go to sleep.
+      settle: seconds of pause before a turn, again and again until other contenders' threads sleep.
       first: fresh processes per contender for the first call and for memory; 0 measures neither.
     """
 
@@ -193,6 +196,15 @@ def _least_bytes(workload: Workload, values: dict[str, list[np.ndarray]]) -> flo
     return float(read)
 
 
+def settle(seconds: float) -> None:
+    """Pause until no thread works any more: some libraries' threads spin for 100 ms after a call."""
+    for _ in range(MOST_PAUSES):
+        begin = time.process_time()
+        time.sleep(seconds)
+        if time.process_time() - begin <= IDLE * seconds:
+            return
+
+
 def measure(workload: Workload, loaded: list[Contender], settings: Settings) -> Result:
     """Seconds of every contender in every round, and of the limits beside them."""
     result = Result(workload.name, workload.tags, flops=workload.flops)
@@ -206,12 +218,12 @@ def measure(workload: Workload, loaded: list[Contender], settings: Settings) -> 
     result.seconds = {name: [] for name in order}
     for number in range(settings.rounds):
         for name in order[number % max(1, len(order)) :] + order[: number % max(1, len(order))]:
-            time.sleep(settings.settle)
+            settle(settings.settle)
             runner = ready[name]
             if runner.single < LONG:
                 runner.step()
             result.seconds[name].append(runner.turn())
-        time.sleep(settings.settle)
+        settle(settings.settle)
         result.limits.append(max(copying(), blas()))
     for contender in loaded:
         contender.forget()

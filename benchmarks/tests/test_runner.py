@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -173,3 +175,20 @@ def test_list_of_workloads():
     assert len(WORKLOADS) >= 45
     assert not set(WORKLOADS) & set(PROBES)
     assert [name for name, workload in WORKLOADS.items() if workload.name != name] == []
+
+
+def test_turns_begin_when_threads_have_come_to_rest():
+    ends = time.perf_counter() + 0.2
+
+    def spin() -> None:
+        while time.perf_counter() < ends:
+            pass
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    measure.settle(0.02)
+    assert time.perf_counter() > ends
+    thread.join()
+    begin = time.perf_counter()
+    measure.settle(0.0)
+    assert time.perf_counter() - begin < 0.1
