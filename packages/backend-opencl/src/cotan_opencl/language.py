@@ -49,7 +49,7 @@ static inline float16 cotan_min_float16(float16 x, float16 y) {
 
 @functools.cache
 def opencl(doubles: bool, wide: bool = False) -> Language:
-    """OpenCL C 1.2, with or without ``double``; ``prelude`` gives its prelude.
+    """OpenCL C 1.2, with or without ``double``; ``whole`` gives programs their prelude.
 
     ``wide``: code for vectors of ``WIDE_BYTES`` bytes on processors of which the compiler knows only half of that: its
     own functions are compiled for the half, and called with no more.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -92,6 +93,14 @@ def test_the_end_of_the_process_waits_for_what_backends_still_run():
     done = subprocess.run([sys.executable, "-c", _ENDING], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split("\n") == ["waited for first", "waited for second", ""]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks on this system")
+def test_the_end_of_a_forked_process_waits_for_nothing():
+    forking = "import os, sys\nif child := os.fork():\n    os._exit(os.waitpid(child, 0)[1])\n"
+    command = [sys.executable, "-c", _ENDING + forking]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_the_default_can_be_chosen_and_backends_can_be_excluded(site):

@@ -85,7 +85,7 @@ class Device(ABC):
 
     @abstractmethod
     def synchronize(self) -> None:
-        """Wait for all work given to this device."""
+        """Wait for all work given to this device; called at the end of the process too."""
 
     def memory_stats(self) -> dict[str, int]:
         """Figures about memory (``bytes_in_use``, ...); empty where the driver tells none."""

@@ -8,6 +8,7 @@ name here.
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
@@ -231,14 +232,15 @@ def _open(item: Found) -> Backend:
         item.notes = _extend(backend)
         item.backend = backend
         # Registered after the driver was imported: it runs before whatever the driver does at the end.
-        atexit.register(_finish, weakref.ref(backend))
+        atexit.register(_finish, weakref.ref(backend), os.getpid())
         return backend
 
 
-def _finish(opened: weakref.ref[Backend]) -> None:
-    """Wait for what a backend still runs: drivers crash when the process is taken down under their threads."""
+def _finish(opened: weakref.ref[Backend], process: int) -> None:
+    """Wait for what a backend still runs: drivers crash when the process is taken down under their threads. A forked
+    process has no such threads, and would wait for ever."""
     backend = opened()
-    for device in backend.devices() if backend is not None else ():
+    for device in backend.devices() if backend is not None and process == os.getpid() else ():
         with suppress(Exception):  # of results that nobody asked for
             device.synchronize()
 
