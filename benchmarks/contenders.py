@@ -42,6 +42,7 @@ class Contender:
     Attributes:
       name: as in tables.
       build: the program of a workload, or Absent.
+      compile: a function as the library compiles one; itself where it compiles nothing.
       place: a NumPy array, NumPy scalar or Key as the library's own.
       wait: returns when a result is there.
       fetch: the leaves of a result as NumPy arrays that share no memory with it.
@@ -50,6 +51,7 @@ class Contender:
 
     name: str
     build: Callable[[Workload], Program]
+    compile: Callable[[Callable[..., Any]], Callable[..., Any]]
     place: Callable[[Any], Any]
     wait: Callable[[Any], Any]
     fetch: Callable[[Any], list[np.ndarray]]
@@ -81,7 +83,7 @@ def _functional(name: str) -> Contender:
     def build(workload: Workload) -> Program:
         return workload.program(library)
 
-    return Contender(name, build, place, library.block_until_ready, fetch, library.clear_caches)
+    return Contender(name, build, library.jit, place, library.block_until_ready, fetch, library.clear_caches)
 
 
 def _torch(name: str) -> Contender:
@@ -108,7 +110,7 @@ def _torch(name: str) -> Contender:
         if name == "torch.compile":
             torch.compiler.reset()
 
-    return Contender(name, build, place, _nothing, fetch, forget)
+    return Contender(name, build, compiled, place, _nothing, fetch, forget)
 
 
 def _numpy(name: str) -> Contender:
@@ -123,7 +125,7 @@ def _numpy(name: str) -> Contender:
             raise Absent(f"none: {workload.numpy}")
         return workload.numpy
 
-    return Contender(name, build, place, _nothing, fetch, _nothing)
+    return Contender(name, build, lambda function: function, place, _nothing, fetch, _nothing)
 
 
 LOADERS: dict[str, Callable[[str], Contender]] = {

@@ -1,11 +1,17 @@
 """The first call of a workload in a process of its own, with caches off, and how that process grows.
 
+Every contender has compiled one trivial program before, so that loading a compiler is not part of it: what that takes
+is the row ``startup/first jitted result``. Modules have bytecode, as installed packages have.
+
 ``python -m benchmarks.fresh WORKLOAD CONTENDER`` prints what it found as JSON; `first_calls` starts such processes.
 """
 
 from __future__ import annotations
 
+import compileall
 import contextlib
+import functools
+import importlib.util
 import json
 import os
 import subprocess
@@ -26,7 +32,7 @@ TIMEOUT = 600
 SLOW = 3.0
 """Seconds of a first call above which one process is enough."""
 NO_CACHES = {"JAX_ENABLE_COMPILATION_CACHE": "false", "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}
-CACHE_FOLDERS = ("COTAN_COMPILATION_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
+NOT_PASSED_ON = ("COTAN_COMPILATION_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR", "PYTHONDONTWRITEBYTECODE")
 
 
 def _memory(line: str) -> int:
@@ -57,7 +63,7 @@ def _planned(program: Any, arguments: Any) -> int | None:
 def observe(name: str, who: str) -> dict[str, Any]:
     """Run the workload's first call here: seconds, growth, planned memory."""
     workload, contender = WORKLOADS[name], contenders.load(who)
-    contender.wait(contender.place(np.ones(8, np.float32)) + 1)
+    contender.wait(contender.compile(lambda x: x + 1)(contender.place(np.ones(8, np.float32))))
     program = contender.build(workload)
     ring = [contenders.arguments(workload, contender, index) for index in range(workload.ring)]
     state = contenders.initial_state(workload, contender)
@@ -75,9 +81,19 @@ def observe(name: str, who: str) -> dict[str, Any]:
     return {"first": first, "memory": growth, "planned": _planned(program, again)}
 
 
+@functools.cache
+def _write_bytecode() -> None:
+    """Compile the project's modules, as installing does: in a checkout they are sources alone."""
+    for name in ("cotan", "cotan_cpu"):
+        spec = importlib.util.find_spec(name)
+        for folder in (spec and spec.submodule_search_locations) or ():
+            compileall.compile_dir(folder, quiet=2)
+
+
 def first_calls(result: Result, times: int) -> None:
     """Fill in first calls, memory and plans of all contenders that have a part in the workload, in turn."""
-    environment = {name: value for name, value in os.environ.items() if name not in CACHE_FOLDERS} | NO_CACHES
+    _write_bytecode()
+    environment = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON} | NO_CACHES
     for number in range(times):
         for who in result.seconds:
             if number and result.first.get(who, [SLOW])[0] >= SLOW:

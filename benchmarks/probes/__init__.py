@@ -12,5 +12,6 @@ Probe = Callable[[], Result]
 PROBES: dict[str, Probe] = {
     "startup/import": startup.imports,
     "startup/first result": startup.first_result,
+    "startup/first jitted result": startup.first_jitted_result,
     "sampling/agreement with JAX": random_bits.compare,
 }

@@ -25,6 +25,12 @@ FIRST_RESULTS = {
     "torch": "import torch; print(torch.ones(3) + 1)",
     "numpy": "import numpy; print(numpy.ones(3) + 1)",
 }
+FIRST_JITTED_RESULTS = {
+    "cotan": "import cotan, cotan.numpy as n; print(cotan.jit(lambda x: x + 1)(n.ones(3)))",
+    "jax": "import jax, jax.numpy as n; print(jax.jit(lambda x: x + 1)(n.ones(3)))",
+    "torch": "import torch; print(torch.ones(3) + 1)",
+    "numpy": "import numpy; print(numpy.ones(3) + 1)",
+}
 CPU_OF_IMPORT = """
 import numpy, time
 start = time.process_time()
@@ -82,3 +88,9 @@ def first_result() -> Result:
     with tempfile.TemporaryDirectory() as folder:
         result = _processes("startup/first result", FIRST_RESULTS, _with_bytecode(folder))
     return _promise(result, "a process up to its first result, to JAX's")
+
+
+def first_jitted_result() -> Result:
+    """Wall time of a process that imports, compiles ``x + 1`` and prints its result."""
+    with tempfile.TemporaryDirectory() as folder:
+        return _processes("startup/first jitted result", FIRST_JITTED_RESULTS, _with_bytecode(folder))

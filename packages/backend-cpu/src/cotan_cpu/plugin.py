@@ -12,7 +12,8 @@ from cotan.config import config
 def probe() -> Probe:
     """The CPU is always there."""
     count = config.num_cpu_devices
-    kind = platform.processor() or platform.machine()
+    # Not platform.processor(), which starts another process to find out.
+    kind = platform.machine()
     devices = tuple(f"CpuDevice(id={number}): {kind}, {os.cpu_count()} cores" for number in range(count))
     return Probe(True, devices)
 

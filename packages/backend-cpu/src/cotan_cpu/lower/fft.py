@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +15,7 @@ from cotan.backend import LoweringTable
 from cotan.config import config
 from cotan.ir.primitive import reference
 from cotan.ir.program import LibraryStep
-from cotan.primitives.operands import quiet
+from cotan.primitives.operands import complex_dtype, quiet, real_dtype
 from cotan_cpu import native
 
 if TYPE_CHECKING:
@@ -25,13 +29,6 @@ _AS_IT_IS, _BY_LENGTH = 0, 2
 
 
 @functools.cache
-def _function(name: str) -> Any:
-    from scipy import fft
-
-    return getattr(fft, f"{name.lower()}n")
-
-
-@functools.cache
 def _reference() -> Any:
     from cotan.primitives.fft import fft_p
 
@@ -42,19 +39,40 @@ def eager(x: np.ndarray, *, fft_type: Any, fft_lengths: tuple[int, ...]) -> np.n
     """The transform of an ndarray over its last axes, in its own precision."""
     if x.size == 0 or 0 in fft_lengths:
         return _reference()(x, fft_type=fft_type, fft_lengths=fft_lengths)  # type: ignore[no-any-return]
-    axes = tuple(range(-len(fft_lengths), 0))
-    workers = native.thread_count(config.num_threads) if x.size >= _SHARED_FROM else 1
-    return quiet(_function(fft_type.name), x, fft_lengths, axes, workers=workers)  # type: ignore[no-any-return]
+    name = fft_type.name
+    last = fft_lengths[-1] // 2 + 1 if name == "RFFT" else fft_lengths[-1]
+    out = np.empty((*x.shape[:-1], last), real_dtype(x.dtype) if name == "IRFFT" else complex_dtype(x.dtype))
+    if not _into(x, out, fft_type=fft_type, fft_lengths=fft_lengths):
+        from scipy import fft
+
+        axes = tuple(range(-len(fft_lengths), 0))
+        return quiet(getattr(fft, f"{name.lower()}n"), x, fft_lengths, axes)  # type: ignore[no-any-return]
+    return out
 
 
 @functools.cache
 def _pocketfft() -> Any:
     """What SciPy's functions call, which can write where it is told to; None in versions that have another one."""
+    name = "scipy.fft._pocketfft.pypocketfft"
+    found = sys.modules.get(name) or _alone(name)
+    return found if all(hasattr(found, function) for function in ("c2c", "r2c", "c2r")) else None
+
+
+def _alone(name: str) -> Any:
+    """An extension module of SciPy, without the packages around it: they import for 100 ms what no transform needs."""
+    scipy = importlib.util.find_spec("scipy")
+    if scipy is None or not scipy.submodule_search_locations:
+        return None
+    folder = Path(scipy.submodule_search_locations[0]).joinpath(*name.split(".")[1:-1])
+    spec = PathFinder.find_spec(name, [str(folder)])
+    if spec is None or spec.loader is None:
+        return None
     try:
-        from scipy.fft._pocketfft import pypocketfft
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
     except ImportError:
         return None
-    return pypocketfft if all(hasattr(pypocketfft, name) for name in ("c2c", "r2c", "c2r")) else None
+    return module
 
 
 def _into(x: np.ndarray, out: np.ndarray, *, fft_type: Any, fft_lengths: tuple[int, ...]) -> bool:

@@ -14,7 +14,6 @@ import numpy as np
 
 from cotan import dtypes
 from cotan.api.policies import MAKERS, checkpoint_policies
-from cotan.compiler.passes import trace_decomposition
 from cotan.errors import a_type, format_frame
 from cotan.export.encoding import NotData, Reader, Writer, register_param_object
 from cotan.ir.check import check_jaxpr
@@ -68,6 +67,8 @@ class Plain:
 
     def _equation(self, eqn: Eqn, simpler: bool = False) -> Eqn:
         if eqn.primitive.higher_order and not sub_jaxprs(eqn.params):
+            from cotan.compiler.passes import trace_decomposition
+
             # It stands for a program, which says the same to readers who do not know the primitive.
             inner = trace_decomposition(eqn)
             if inner is not None:

@@ -149,8 +149,13 @@ def _of_state(key: Any, shape: tuple[int, ...], dtype: Any, algorithm: RandomAlg
 _generate = jit(_of_state, static_argnums=(1, 2, 3))
 
 
-_own = np.random.default_rng()
 _own_lock = threading.Lock()
+
+
+@functools.cache
+def _own() -> np.random.Generator:
+    # Importing NumPy's generators takes 10 ms, which only their users should pay.
+    return np.random.default_rng()
 
 
 def rng_uniform(a: Any, b: Any, shape: Any) -> Any:
@@ -187,8 +192,8 @@ def _draw(shape: tuple[int, ...], low: Any, high: Any) -> Any:
     dtype = low.dtype
     with _own_lock:
         if dtypes.issubdtype(dtype, np.integer):
-            return _own.integers(low, high, shape, dtype)
-        drawn = _own.random(shape)
+            return _own().integers(low, high, shape, dtype)
+        drawn = _own().random(shape)
     out = (low + (high - low).astype(np.float64) * drawn).astype(dtype)
     # Rounding to fewer digits may reach the upper bound, which is not among the numbers.
     return np.where(out < high, out, low)

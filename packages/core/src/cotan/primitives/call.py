@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from cotan.compiler.passes import inline
 from cotan.ir import primitive as tables
 from cotan.ir.avals import ShapedArray, same_type, tangent_aval
 from cotan.ir.evaluate import eval_closed
@@ -198,6 +197,8 @@ _call_rules(remat_p)
 
 @weakly_cached
 def _without_calls(closed: ClosedJaxpr) -> ClosedJaxpr:
+    from cotan.compiler.passes import inline
+
     return inline(closed, lambda eqn: eqn.params["jaxpr"] if eqn.primitive is jit_p else None)
 
 
