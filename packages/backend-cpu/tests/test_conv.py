@@ -14,7 +14,7 @@ from cotan.primitives.conv import conv_general_dilated_p
 from cotan.testing.operators.conv import CONVS, NHWC, parameters
 from cotan.testing.operators.table import values
 from cotan_cpu.codegen import Target
-from cotan_cpu.lower import conv, conv_product
+from cotan_cpu.lower import conv_plan, conv_product
 
 NCHW = ((0, 1, 2, 3), (0, 1, 2, 3), (0, 1, 2, 3))
 MIXED = ((1, 3, 0, 2), (2, 0, 3, 1), (3, 0, 2, 1))
@@ -54,8 +54,8 @@ MACHINES = {
 @pytest.fixture(autouse=True)
 def natively(monkeypatch):
     """Whatever the size."""
-    monkeypatch.setattr(conv, "_LEAST_FLOPS", 0)
-    monkeypatch.setattr(conv, "_LEAST_CHANNELS", 1)
+    monkeypatch.setattr(conv_plan, "_LEAST_FLOPS", 0)
+    monkeypatch.setattr(conv_plan, "_LEAST_CHANNELS", 1)
     with config.override(enable_x64=True):
         yield
 

@@ -14,12 +14,16 @@ from cotan.compiler.scatters import in_copies
 from cotan.ir.avals import shaped
 from cotan.ir.index import Axis, Index, axis_index
 from cotan.ir.jaxpr import Var
-from cotan.ir.scalar import Combiner, Expr, guard, make, reduce
+from cotan.ir.scalar import Combiner, Expr, guard, index_axes, make, reduce
 
 LARGE = 1 << 15
 """Reductions over at least so many elements are split..."""
 FEW = 32
 """...if they have less results than this."""
+COLUMNS = 512
+"""So many results may be sums of columns: too few to share them among threads, or to walk long pieces of rows."""
+LARGE_COLUMNS = 1 << 17
+"""Elements from which such sums are split."""
 CHUNK = 1 << 14
 MAX_CHUNKS = 64
 
@@ -31,7 +35,7 @@ def split_reductions(ops: Sequence[Op]) -> list[Op]:
         if op.kind == "scatter":
             result.extend(in_copies(op))
         else:
-            result.extend(_split(op) if op.kind == "map" and steps(op.axes) < FEW else (op,))
+            result.extend(_split(op) if op.kind == "map" and steps(op.axes) < COLUMNS else (op,))
     for position, op in enumerate(result):
         op.position = position
     return result
@@ -41,14 +45,22 @@ def _split(op: Op) -> Sequence[Op]:
     elements = op.elements(op.idx)
     if all(e.op in ("load", "const", "index") for e in elements):
         return (op,)
-    outer = survey(elements, op.axes).reductions
-    if len(outer) != 1 or steps(outer[0].attr[1]) < LARGE:
+    found = survey(elements, op.axes)
+    outer = found.reductions
+    if len(outer) != 1:
         return (op,)
     combiner, axes = outer[0].attr
     if isinstance(combiner, Combiner) and not combiner.commutative:
         return (op,)
+    elements_read = steps(axes)
+    if steps(op.axes) >= FEW:
+        elements_read *= steps(op.axes)
+        if elements_read < LARGE_COLUMNS or not _down_columns([idx for _, idx, _ in found.loads], op.axes[-1]):
+            return (op,)
+    elif elements_read < LARGE:
+        return (op,)
     position = _chunked_axis(axes)
-    chunks = _chunks(axes[position].extent, steps(axes))
+    chunks = _chunks(axes[position].extent, elements_read)
     if chunks < 2:
         return (op,)
     half = len(outer[0].args) // 2
@@ -75,6 +87,12 @@ def _reduction(op: Op, idx: Idx) -> Expr:
     """The one reduction in the elements of ``op`` at ``idx``."""
     [node] = survey(op.elements(idx), ()).reductions
     return node
+
+
+def _down_columns(loads: Sequence[Idx], column: Axis) -> bool:
+    """Whether neighbours along ``column`` are neighbours in all of memory that depends on it."""
+    moving = [idx for idx in loads if any(column in index_axes(part) for part in idx)]
+    return bool(moving) and all(idx[-1].coefficient(column) == 1 for idx in moving)
 
 
 def _chunked_axis(axes: Sequence[Axis]) -> int:
