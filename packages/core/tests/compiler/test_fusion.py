@@ -10,6 +10,7 @@ from compiler.compiling import check, kinds, staged
 from program_interpreter import run_program
 
 from cotan.compiler import compile_to_program, explain
+from cotan.ir import scalar
 from cotan.ir.avals import shaped
 from cotan.ir.program import KernelStep, Loop, Program, ReduceLoop, Store
 from cotan.primitives import arithmetic, compare, dot, reduce, shape, sort, transcendental
@@ -231,3 +232,14 @@ def test_the_same_program_gives_the_same_text() -> None:
 
     texts = {explain(compile_to_program(staged(fun, shaped((8, 9), F32), shaped((8, 9), F32)))) for _ in range(3)}
     assert len(texts) == 1
+
+
+def test_a_backends_kernel_rule_takes_the_place_of_cores() -> None:
+    def doubled(i: Any, x: Any) -> Any:
+        return scalar.add(x[i], x[i])
+
+    x = array(3, 5)
+    closed = staged(lambda x: [arithmetic.neg(transcendental.sin(x))], x)
+    program = compile_to_program(closed, kernels={transcendental.sin_p: doubled})
+    np.testing.assert_array_equal(run_program(program, [x])[0], -(x + x))
+    assert len(kernels(program)) == 1

@@ -57,7 +57,7 @@ def expm1(f: Floats, x: Val) -> Val:
     return f.where(f.lt(f.abs(x), 2.0 ** -(f.mantissa + 2)), x, result)
 
 
-def _split(f: Floats, x: Val) -> tuple[Val, Val]:
+def split(f: Floats, x: Val) -> tuple[Val, Val]:
     """e (as a float) and m - 1, where x = m 2**e with m between sqrt(1/2) and sqrt(2); x positive and normal."""
     root_half = 0x3F3504F3 if f.kind == "float" else 0x3FE6A09E667F3BCD
     bits = f.bits(x)
@@ -73,7 +73,7 @@ def _normal(f: Floats, x: Val) -> tuple[Val, Val]:
     return f.where(tiny, f.mul(x, 2.0**lift), x), f.where(tiny, -float(lift), 0.0)
 
 
-def _log_of(f: Floats, e: Val, m1: Val, extra: Val | None = None) -> Val:
+def log_of(f: Floats, e: Val, m1: Val, extra: Val | None = None) -> Val:
     """log((1 + m1) 2**e) + extra."""
     high, low = f.table("ln2")
     square = f.mul(m1, m1)
@@ -97,14 +97,14 @@ def _log_ends(f: Floats, x: Val, inner: Val, shifted: Val) -> Val:
 
 def log(f: Floats, x: Val) -> Val:
     normal, shift = _normal(f, x)
-    e, m1 = _split(f, normal)
-    return _log_ends(f, x, _log_of(f, f.add(e, shift), m1), x)
+    e, m1 = split(f, normal)
+    return _log_ends(f, x, log_of(f, f.add(e, shift), m1), x)
 
 
 def log1p(f: Floats, x: Val) -> Val:
     total, lost = f.two_sum(x, 1.0)
-    e, m1 = _split(f, total)
-    inner = _log_of(f, e, m1, f.div(lost, total))
+    e, m1 = split(f, total)
+    inner = log_of(f, e, m1, f.div(lost, total))
     inner = f.where(f.lt(f.abs(x), 2.0 ** -(f.mantissa + 2)), x, inner)
     return _log_ends(f, x, inner, total)
 
@@ -202,7 +202,7 @@ def rem(f: Floats, x: Val, y: Val) -> Val:
 def _log_pair(f: Floats, x: Val) -> tuple[Val, Val]:
     """log(x) as a sum of two, good to about 2**-66; x positive, finite."""
     normal, shift = _normal(f, x)
-    e, m1 = _split(f, normal)
+    e, m1 = split(f, normal)
     e = f.add(e, shift)
     bottom, bottom_lost = f.fast_two_sum(2.0, m1)
     s = f.div(m1, bottom)
@@ -233,8 +233,8 @@ def pow_(f: Floats, x: Val, y: Val) -> Val:
     if f.kind == "float":
         d = Floats(f.context, "double")
         normal = d.double(safe)
-        e, m1 = _split(d, normal)
-        value = f.b.convert("fptrunc", exp(d, d.mul(_log_of(d, e, m1), d.double(y))), "float")
+        e, m1 = split(d, normal)
+        value = f.b.convert("fptrunc", exp(d, d.mul(log_of(d, e, m1), d.double(y))), "float")
     else:
         high, low = _log_pair(f, safe)
         product, lost = f.two_product(high, y)

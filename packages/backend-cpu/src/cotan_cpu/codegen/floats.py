@@ -204,10 +204,23 @@ class Floats:
 
         if usual.lanes == 1:
             return b.branch(rare, lambda: [called(values)], lambda: [usual])[0]
-        reduce = f"llvm.vector.reduce.or.v{usual.lanes}i1"
-        b.declare(reduce, "i1", [rare.type])
-        some = b.emit(f"call i1 @{reduce}({rare.type} {rare.text})", "i1", 1, rare.depth)
-        return b.branch(some, lambda: [b.select(rare, self._one_by_one(called, values), usual)], lambda: [usual])[0]
+        return self.seldom(rare, usual, lambda *xs: self._one_by_one(called, xs), *values)
+
+    def seldom(self, rare: Val, usual: Val, compute: Callable[..., Val], *arguments: Val) -> Val:
+        """``usual``, but where ``rare`` holds ``compute(*arguments)``, which is not done if no lane is rare."""
+        b = self.b
+        some = rare
+        if rare.lanes > 1:
+            reduce = f"llvm.vector.reduce.or.v{rare.lanes}i1"
+            b.declare(reduce, "i1", [rare.type])
+            some = b.emit(f"call i1 @{reduce}({rare.type} {rare.text})", "i1", 1, rare.depth)
+
+        def computed() -> list[Val]:
+            # As if made here: what is computed of them stays in the branch.
+            local = [x._replace(depth=b.depth) for x in arguments]
+            return [b.select(rare, compute(*local), usual)]
+
+        return b.branch(some, computed, lambda: [usual])[0]
 
     def _one_by_one(self, function: Callable[[Sequence[Val]], Val], arguments: Sequence[Val]) -> Val:
         """``function`` of scalars for every lane, by way of memory: a loop is shorter than a row of calls."""

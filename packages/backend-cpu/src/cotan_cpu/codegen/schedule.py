@@ -289,7 +289,11 @@ class Planner:
         if inner_loop and size <= 4:
             factor = 8
         else:
-            factor = 4 if size <= 10 else 2 if size <= 30 else 1
+            # Side by side, long chains of operations that wait for each other keep all units busy. Short ones wait for
+            # memory, and of the longest the text would take more time to compile than it saves.
+            factor = 2 if 10 < size <= 30 or size > 300 else 4
+            if size > 10 and self.target.registers < 32:
+                factor = min(factor, 2)
         return max(1, min(native * factor, power_of_two(axis.extent)))
 
 

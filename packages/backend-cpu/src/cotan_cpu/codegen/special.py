@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 
 from cotan_cpu.codegen.builder import Val
-from cotan_cpu.codegen.exponential import exp, exp_times, log, log1p
+from cotan_cpu.codegen.exponential import exp, exp_times, log, log1p, log_of, split
 from cotan_cpu.codegen.floats import INF, NAN, Floats
 from cotan_cpu.codegen.trigonometry import sin, tan
 
@@ -78,20 +78,24 @@ def erfc(f: Floats, x: Val) -> Val:
 def erf_inv(f: Floats, x: Val) -> Val:
     size = f.abs(x)
     if f.kind == "float":
-        w = f.neg(log1p(f, f.neg(f.mul(x, x))))
+        # 1 - x*x is exact where little is left of it. Its logarithm need be right to 1e-7 only, not to an ulp.
+        w = f.neg(log_of(f, *split(f, f.sub(1.0, f.mul(x, x)))))
         near = f.horner(_GILES_NEAR, f.sub(w, 2.5))
-        far = f.horner(_GILES_FAR, f.sub(f.sqrt(w), 3.0))
-        ratio = f.where(f.lt(w, 5.0), near, far)
+        ratio = f.seldom(f.ge(w, 5.0), near, lambda w: f.horner(_GILES_FAR, f.sub(f.sqrt(w), 3.0)), w)
     else:
         edge = f.gt(size, 0.5)
         outer = f.mul(f.sub(1.0, size), f.add(size, 1.0))
         w = f.neg(f.where(edge, log(f, outer), log1p(f, f.neg(f.mul(x, x)))))
-        root = f.sqrt(w)
-        ratio = f.poly("erf_inv_near", f.sub(w, 3.125))
-        middle = f.poly("erf_inv_middle", f.sub(root, 3.25))
-        far = f.poly("erf_inv_far", f.sub(root, 5.0))
-        ratio = f.where(f.lt(root, 2.5), ratio, f.where(f.lt(root, 4.0), middle, far))
-    return f.where(f.eq(size, 1.0), f.mul(x, INF), f.mul(x, ratio))
+        near = f.poly("erf_inv_near", f.sub(w, 3.125))
+
+        def far(w: Val) -> Val:
+            root = f.sqrt(w)
+            middle = f.poly("erf_inv_middle", f.sub(root, 3.25))
+            return f.where(f.lt(root, 4.0), middle, f.poly("erf_inv_far", f.sub(root, 5.0)))
+
+        ratio = f.seldom(f.ge(w, 6.25), near, far, w)
+    outside = f.where(f.eq(size, 1.0), f.mul(x, INF), NAN)
+    return f.where(f.lt(size, 1.0), f.mul(x, ratio), outside)
 
 
 def lgamma(f: Floats, x: Val) -> Val:

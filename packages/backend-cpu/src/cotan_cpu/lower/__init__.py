@@ -1,7 +1,7 @@
 """What the CPU does by libraries: one module per family of primitives, with the stem of the family's file in core.
 
 A rule of kind ``eager`` is a function of ndarrays like the primitive's reference; one of kind ``library`` is
-``rule(writer, step)`` and adds to the text of a program (``program.Writer``).
+``rule(writer, step)`` and adds to the text of a program (``program.Writer``); one of kind ``kernel`` is like core's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,22 @@ def fill(table: LoweringTable) -> None:
         pooling,
         shape,
         sort,
+        special,
     )
 
-    for module in (arithmetic, at_once, cast, compare, conv, dot, fft, incomplete, lapack, pooling, shape, sort):
+    for module in (
+        arithmetic,
+        at_once,
+        cast,
+        compare,
+        conv,
+        dot,
+        fft,
+        incomplete,
+        lapack,
+        pooling,
+        shape,
+        sort,
+        special,
+    ):
         module.register(table)

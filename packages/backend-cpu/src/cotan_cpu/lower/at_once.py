@@ -45,6 +45,7 @@ def _program(primitive: Primitive, types: tuple[Any, ...], params: tuple[Any, ..
         supports_library=table.library,
         name=primitive.name,
         local_bytes=backend.capabilities.local_bytes,
+        kernels=table.kernel,
     )
     return CpuExecutable(program, backend.devices()[0], table)
 

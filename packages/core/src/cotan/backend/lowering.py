@@ -19,6 +19,8 @@ class LoweringTable:
     Attributes:
       eager: primitive -> what door 1 calls.
       library: primitive -> what a ``LibraryStep`` of a Program becomes (door 2).
+      kernel: primitive -> its elements in kernels (door 2), in place of core's rule and with its signature: for what
+        the backend has code of its own for, where core writes it out.
       native: primitive -> what an equation of a jaxpr becomes (door 3). Core decomposes until only these are left.
 
       on_host: those primitives of ``library`` that the backend does on the host; ``explain`` says so.
@@ -34,13 +36,14 @@ class LoweringTable:
     True
     """
 
-    __slots__ = ("backend", "eager", "library", "native", "on_host")
-    kinds = ("eager", "library", "native")
+    __slots__ = ("backend", "eager", "kernel", "library", "native", "on_host")
+    kinds = ("eager", "library", "kernel", "native")
 
     def __init__(self, backend: str) -> None:
         self.backend = backend
         self.eager: dict[Primitive, AnyRule] = {}
         self.library: dict[Primitive, AnyRule] = {}
+        self.kernel: dict[Primitive, AnyRule] = {}
         self.native: dict[Primitive, AnyRule] = {}
         self.on_host: set[Primitive] = set()
 

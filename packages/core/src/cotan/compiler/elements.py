@@ -8,7 +8,8 @@ variable becomes a buffer or is replaced by its own element is decided later. Kn
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from cotan.ir.avals import ShapedArray, shaped
 from cotan.ir.index import ZERO, Atom, Axis, FloorDiv, Index, Mod, Value, axis_index, const_index, linear_index
 from cotan.ir.jaxpr import Atom as JaxprAtom
 from cotan.ir.jaxpr import Eqn, Literal, Var
-from cotan.ir.primitive import kernel
+from cotan.ir.primitive import Primitive, kernel
 from cotan.ir.scalar import Cumulative, Expr, Library, Operand, Scatter, const, make
 
 Idx = tuple[Index, ...]
@@ -167,14 +168,16 @@ def as_expressions(answer: Any) -> tuple[Expr, ...]:
     return tuple(answer) if isinstance(answer, tuple | list) else (answer,)
 
 
-def make_op(eqn: Eqn, position: int, supports_library: Any) -> Op | None:
+def make_op(
+    eqn: Eqn, position: int, supports_library: Any, kernels: Mapping[Primitive, Rule] = MappingProxyType({})
+) -> Op | None:
     """The Op of an equation; None if there is no kernel rule for it and it must be decomposed or left to the host."""
     outs = eqn.outvars
     if eqn.effects:
         return Op(eqn.primitive.name, "host", outs, None, eqn, position=position)
     if any(is_empty(v.aval) for v in outs) and all(is_empty(v.aval) for v in outs):
         return Op(eqn.primitive.name, "empty", outs, None, eqn, position=position)
-    rule = kernel.get(eqn.primitive)
+    rule = kernels.get(eqn.primitive) or kernel.get(eqn.primitive)
     if rule is None or not all(has_scalars(v.aval) for v in (*eqn.invars, *outs)):
         # Libraries know complex numbers, which kernels do not.
         plain = all(isinstance(v.aval.dtype, np.dtype) for v in (*eqn.invars, *outs))

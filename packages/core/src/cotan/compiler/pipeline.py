@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from cotan.compiler.control import Carried, control_of, draft_control
-from cotan.compiler.elements import Idx, Op, has_scalars, is_empty, make_op, open_load, physical
+from cotan.compiler.elements import Idx, Op, Rule, has_scalars, is_empty, make_op, open_load, physical
 from cotan.compiler.fold import folded
 from cotan.compiler.fusion import Fusion, Group, finish_soon, fuse
 from cotan.compiler.kernels import Draft, cumulative_kernel, group_kernel, scatter_kernel, start_kernel
@@ -37,6 +38,7 @@ def compile_to_program(
     name: str = "",
     local_bytes: int = 0,
     lend_results: bool = False,
+    kernels: Mapping[Primitive, Rule] = MappingProxyType({}),
 ) -> Program:
     """Compile a jaxpr for a backend that runs kernels.
 
@@ -47,14 +49,13 @@ def compile_to_program(
       name: what the program is called.
       local_bytes: the scratch that a kernel may use for a row (``Capabilities.local_bytes``).
       lend_results: whether temps may lie in results that are not written yet (``Capabilities.lends_results``).
+      kernels: the backend's own kernel rules (``LoweringTable.kernel``).
 
     Raises:
       MissingRuleError: a primitive has neither a kernel rule nor a decomposition nor a reference.
     """
     name = name or closed.jaxpr.name or "program"
-    return _Compilation(
-        closed, supports_library, donated, name, local_bytes=local_bytes, lend_results=lend_results
-    ).program()
+    return _Compilation(closed, supports_library, donated, name, None, local_bytes, lend_results, kernels).program()
 
 
 class _Compilation:
@@ -70,6 +71,7 @@ class _Compilation:
         carried: Carried | None = None,
         local_bytes: int = 0,
         lend_results: bool = False,
+        kernels: Mapping[Primitive, Rule] = MappingProxyType({}),
     ) -> None:
         self.closed = optimise(closed)
         self.carried = carried
@@ -79,6 +81,7 @@ class _Compilation:
         self.name = name
         self.local_bytes = local_bytes
         self.lend_results = lend_results
+        self.kernels = kernels
         self.consts: dict[Var, Any] = dict(zip(self.closed.jaxpr.constvars, self.closed.consts, strict=True))
         self.ops: list[Op] = []
         self.renamed: dict[Var, Atom] = {}
@@ -126,7 +129,9 @@ class _Compilation:
         given = set(carried.values())
         donated = tuple(k in given for k in range(len(closed.in_avals)))
         name = closed.jaxpr.name or self.name
-        part = _Compilation(closed, self.supports_library, donated, name, carried, self.local_bytes).program()
+        part = _Compilation(
+            closed, self.supports_library, donated, name, carried, self.local_bytes, kernels=self.kernels
+        ).program()
         self.notes.extend(note for note in part.notes if note not in self.notes)
         return part
 
@@ -162,7 +167,7 @@ class _Compilation:
             for each in hoisted.after:
                 self._add(each)
             return
-        op = make_op(eqn, len(self.ops), self.supports_library)
+        op = make_op(eqn, len(self.ops), self.supports_library, self.kernels)
         if op is None:
             inner = trace_decomposition(eqn) if reference.get(eqn.primitive) is None or self._decomposes(eqn) else None
             if inner is not None:
@@ -237,7 +242,8 @@ class _Compilation:
     def _decomposes(self, eqn: Eqn) -> bool:
         """Whether kernels can hold all values of ``eqn``, so that its decomposition runs in kernels."""
         return (
-            kernel.get(eqn.primitive) is None
+            eqn.primitive not in self.kernels
+            and kernel.get(eqn.primitive) is None
             and eqn.primitive in decompose
             and all(has_scalars(v.aval) for v in (*eqn.invars, *eqn.outvars))
         )

@@ -423,6 +423,7 @@ def _for_door(closed: ClosedJaxpr, backend: Backend, door: str, options: Compile
             name=options.name,
             local_bytes=backend.capabilities.local_bytes,
             lend_results=backend.capabilities.lends_results,
+            kernels=backend.lowerings().kernel,
         )
         if not backend.capabilities.host_steps:
             _refuse_host_steps(program, backend)
