@@ -71,6 +71,21 @@ def test_square_matrices(n: int, dtype: Any, jit: bool) -> None:
             close(run(getattr(L, name))(a), getattr(np.linalg, name)(a), 5e-2 if dtype in KINDS[::2] else 1e-7)
 
 
+@pytest.mark.parametrize("shape", [(3000, 11), (257, 130), (2, 190, 181), (181, 190)])
+@pytest.mark.parametrize("dtype", KINDS)
+@pytest.mark.parametrize("mode", ["reduced", "complete"])
+def test_qr_of_large_matrices(shape: tuple[int, ...], dtype: Any, mode: str) -> None:
+    if mode == "complete" and shape[-2] > 1000:
+        shape = (1000, 40)
+    a = draw(*shape, dtype=dtype)
+    q, r = (np.asarray(x) for x in cotan.jit(lambda a: L.qr(a, mode=mode))(a))
+    wide = np.linalg.qr(a, mode=mode)
+    assert (q.shape, r.shape) == (wide[0].shape, wide[1].shape)
+    close(q @ r, a)
+    close(q.conj().swapaxes(-1, -2) @ q, np.broadcast_to(np.eye(q.shape[-1]), (*q.shape[:-2], *q.shape[-1:] * 2)))
+    np.testing.assert_array_equal(np.tril(r, -1), 0)
+
+
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5), (2, 4, 4), (0, 3), (3, 0), (1, 1), (17, 6)])
 @pytest.mark.parametrize("dtype", KINDS)
 def test_singular_values(shape: tuple[int, ...], dtype: Any) -> None:

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 _LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 _SECONDS_PER_FLOP = 1 / 4e9
 _ALIGNMENT = 64
+_QR_BLOCK = 32
+"""Columns that are factored together, recursively; the rest is brought up to date by products."""
+_LARGE_QR = 1 << 15
+"""Elements from which that pays, with the turning that it needs."""
 
 Sizes = dict[str, int]
 Choice = tuple[str, tuple[str, ...], Sizes, Sizes]
@@ -80,11 +84,13 @@ def _qr(ins: Any, outs: Any, *, pivoting: bool, full_matrices: bool) -> Choice:
     m, n = x.shape[-2:]
     k, kq, size = min(m, n), outs[0].shape[-1], x.dtype.itemsize
     sizes = {"m": m, "n": n, "k": k, "kq": kq, "rbytes": _bytes(outs[1])}
-    if not pivoting:
+    if not pivoting and (m < n or m * n < _LARGE_QR):
         return "qr", (), {**sizes, "bytes": _bytes(x)}, {"a": _bytes(x), "tau": k * size}
-    wide = m * max(n, kq) * size
-    more = {"pbytes": 4 * n, "qcount": m * kq}
-    return "qrp", (), {**sizes, **more}, {"a": wide, "b": _bytes(x), "tau": k * size, "rwork": 2 * n * size}
+    scratch = {"a": m * max(n, kq) * size, "b": _bytes(x), "tau": k * size}
+    if not pivoting:
+        nb = min(_QR_BLOCK, k)
+        return "qrt", (), {**sizes, "nb": nb}, {**scratch, "t": nb * k * size, "twork": nb * n * size}
+    return "qrp", (), {**sizes, "pbytes": 4 * n, "qcount": m * kq}, {**scratch, "rwork": 2 * n * size}
 
 
 def _geqrf(ins: Any, outs: Any) -> Choice:

@@ -73,6 +73,7 @@ def _permutation(name: str, letter: str) -> Recipe:
 
 @_recipe
 def _qr(name: str, letter: str) -> Recipe:
+    # What lies by rows is its transpose by columns, whose LQ factors are those of QR, transposed.
     r = Recipe(name, letter, ("x", "q", "r"), ("a", "tau", "work"), ("m", "n", "k", "kq", "bytes", "rbytes", "lwork"))
     r.do("copy", "&a", "&x", "bytes")
     r.call("gelqf", "#n", "#m", "&a", "#n", "&tau", "&work", "#lwork", "info")
@@ -85,6 +86,28 @@ def _qr(name: str, letter: str) -> Recipe:
 
 
 @_recipe
+def _qrt(name: str, letter: str) -> Recipe:
+    # For QR, unlike LQ, there is a routine that factors its panels recursively.
+    scratch, sizes = ("a", "b", "tau", "work", "t", "twork"), ("m", "n", "k", "kq", "nb", "rbytes", "lwork")
+    r = Recipe(name, letter, ("x", "q", "r"), scratch, sizes)
+    r.do("turn", "&a", "&x", "m", "n")
+    r.call("geqrt", "#m", "#n", "#nb", "&a", "#m", "&t", "#nb", "&twork", "info")
+    r.do("diagonals", "&tau", "&t", "nb", "k")
+    _split_qr(r, letter)
+    return r
+
+
+def _split_qr(r: Recipe, letter: str) -> None:
+    """Q and R, by rows, of the columns and reflectors in ``a`` with the factors ``tau``."""
+    r.do("turn", "&b", "&a", "n", "m")
+    r.do("clear", "&r", "rbytes")
+    r.do("rows", "&r", "n", "&b", "n", "k", "n")
+    r.do("half", "&r", "k", "n", 0)
+    r.call(_unitary(letter, "gqr"), "#m", "#kq", "#k", "&a", "#m", "&tau", "&work", "#lwork", "info")
+    r.do("turn", "&q", "&a", "kq", "m")
+
+
+@_recipe
 def _qrp(name: str, letter: str) -> Recipe:
     scratch = ("a", "b", "tau", "work", "rwork")
     sizes = ("m", "n", "k", "kq", "rbytes", "pbytes", "qcount", "lwork")
@@ -94,12 +117,7 @@ def _qrp(name: str, letter: str) -> Recipe:
     real = ("&rwork",) if _is_complex(letter) else ()
     r.call("geqp3", "#m", "#n", "&a", "#m", "&order", "&tau", "&work", "#lwork", *real, "info")
     r.do("from_zero", "&order", "n")
-    r.do("turn", "&b", "&a", "n", "m")
-    r.do("clear", "&r", "rbytes")
-    r.do("rows", "&r", "n", "&b", "n", "k", "n")
-    r.do("half", "&r", "k", "n", 0)
-    r.call(_unitary(letter, "gqr"), "#m", "#kq", "#k", "&a", "#m", "&tau", "&work", "#lwork", "info")
-    r.do("turn", "&q", "&a", "kq", "m")
+    _split_qr(r, letter)
     return r
 
 

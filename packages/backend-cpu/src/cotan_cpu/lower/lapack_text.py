@@ -220,6 +220,28 @@ exit:
   ret void
 }
 
+; to[i] = from[i % block, i]: the diagonals of triangles that lie side by side, by columns.
+define internal void @cotan_diagonals(ptr %to, ptr %from, i64 %block, i64 %count) {
+entry:
+  br label %head
+head:
+  %i = phi i64 [0, %entry], [%i.next, %body]
+  %more = icmp ult i64 %i, %count
+  br i1 %more, label %body, label %exit
+body:
+  %row = urem i64 %i, %block
+  %column = mul i64 %i, %block
+  %at = add i64 %row, %column
+  %from.at = getelementptr [SIZE x i8], ptr %from, i64 %at
+  %x = load BITS, ptr %from.at
+  %to.at = getelementptr [SIZE x i8], ptr %to, i64 %i
+  store BITS %x, ptr %to.at
+  %i.next = add i64 %i, 1
+  br label %head
+exit:
+  ret void
+}
+
 ; Conjugates of elements, whose parts lie side by side.
 define internal void @cotan_conj(ptr %x, i64 %count) {
 entry:
