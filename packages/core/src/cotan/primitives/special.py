@@ -177,8 +177,16 @@ def _piece(o: Any, w: Any, shift: float, rooted: bool, coefficients: tuple[float
     return o.polynomial(o.sub(o.sqrt(w) if rooted else w, o.const(shift, w)), coefficients)
 
 
+def _w(o: Any, x: Any) -> Any:
+    """-log(1 - x**2). The factors of 1 - x**2 are exact near 1; float32 rounds x**2 as usual generators do."""
+    if _is_double(x):
+        one = o.const(1, x)
+        return o.neg(o.log(o.mul(o.sub(one, x), o.add(one, x))))
+    return o.neg(o.log1p(o.neg(o.mul(x, x))))
+
+
 def _erf_inv(o: Any, x: Any) -> Any:
-    w = o.neg(o.log1p(o.neg(o.mul(x, x))))
+    w = _w(o, x)
     pieces = _DOUBLE if _is_double(x) else _SINGLE
     value = _piece(o, w, *pieces[-1][1:])
     for limit, *piece in reversed(pieces[:-1]):
@@ -192,10 +200,7 @@ def _erf_inv_of_arrays(x: Any) -> Any:
     shape, dtype = x.shape, x.dtype
     x = np.atleast_1d(x).astype(_FLOAT32 if dtype.itemsize < 4 else dtype, copy=False)
     pieces = _DOUBLE if _is_double(x) else _SINGLE
-    w = np.multiply(x, x)
-    np.negative(w, out=w)
-    np.log1p(w, out=w)
-    np.negative(w, out=w)
+    w = _w(ARRAYS, x)
     value = _horner(w - x.dtype.type(pieces[0][1]), pieces[0][3])
     below = pieces[0][0]
     for limit, shift, _, coefficients in pieces[1:]:
