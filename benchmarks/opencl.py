@@ -1,9 +1,11 @@
 """The OpenCL backend beside backend-cpu, NumPy and pyopencl itself: ratios of the shortest of interleaved times.
 
 The last column is the ratio of the time of all processors: where a machine is busy it tells more.
-``python -m benchmarks.opencl [PART ...] [--rounds N] [--side N] [--calls N]``; parts are loops, matmul, enqueue and
-mnist. Loops are over square matrices of that side, and so many calls are made before one waits for the last. MNIST is
-trained on the data of ``examples/mnist.py``.
+``python -m benchmarks.opencl [PART ...] [--rounds N] [--side N] [--calls N]``; parts are loops, launch, matmul, enqueue
+and mnist. Loops are over square matrices of that side. A device works while the host goes on, so that many calls are
+made before one waits for the last; with ``--calls 1`` every call is waited for, and takes in what the runtime needs to
+wake its threads and to say that it is done. The part launch says how much that is: the time of a kernel that does
+nothing, by pyopencl alone. MNIST is trained on the data of ``examples/mnist.py``.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -99,6 +102,21 @@ def loops(rounds: int, side: int = 1024, calls: int = 1) -> None:
         show(name, *shortest(runs, rounds, calls), 1.5)
 
 
+def launch(rounds: int) -> None:
+    """A kernel without work that is waited for, by pyopencl alone: no call that is waited for takes less."""
+    import pyopencl as cl
+
+    queue = cotan.devices("opencl")[0].queue.queue
+    empty = cl.Kernel(cl.Program(queue.context, "__kernel void empty() {}").build(), "empty")
+    found = []
+    for _ in range(rounds * TURN):
+        time.sleep(PAUSE)
+        start = time.perf_counter()
+        cl.enqueue_nd_range_kernel(queue, empty, (2,), (1,)).wait()
+        found.append((time.perf_counter() - start) * 1e6)
+    print(f"  {'an empty kernel, waited for':30} {median(found):10.1f} us (median of {len(found)})", flush=True)
+
+
 def matmul(rounds: int) -> None:
     """A product of 1024 x 1024 beside NumPy's."""
     value = np.random.default_rng(0).standard_normal((1024, 1024), np.float32)
@@ -169,7 +187,7 @@ def mnist(rounds: int) -> None:
     show("mnist, 20 steps", *shortest(runs, rounds), 3)
 
 
-PARTS = {"loops": loops, "matmul": matmul, "enqueue": enqueue, "mnist": mnist}
+PARTS = {"loops": loops, "launch": launch, "matmul": matmul, "enqueue": enqueue, "mnist": mnist}
 
 
 def main(words: list[str] | None = None) -> None:
@@ -177,7 +195,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("parts", nargs="*", metavar="PART")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--side", type=int, default=1024)
-    parser.add_argument("--calls", type=int, default=1)
+    parser.add_argument("--calls", type=int, default=20)
     options = parser.parse_args(words)
     print(f"  {'':32} {'opencl':>13} {'other':>13} {'ratio':>7} {'work':>15}")
     for part in options.parts or PARTS:
