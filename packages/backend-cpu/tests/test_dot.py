@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import cotan
 import cotan.numpy as cnp
 from cotan.config import config
 from cotan_cpu import native
@@ -89,7 +90,18 @@ def test_every_layout(dtype, always_native, monkeypatch):
 
 @pytest.mark.parametrize(
     ("rows", "inner", "columns"),
-    [(500, 300, 70), (70, 300, 500), (1, 3000, 3000), (3000, 3000, 1), (257, 129, 511), (1, 10**6, 1), (64, 9000, 64)],
+    [
+        (500, 300, 70),
+        (70, 300, 500),
+        (1, 3000, 3000),
+        (3000, 3000, 1),
+        (257, 129, 511),
+        (1, 10**6, 1),
+        (64, 9000, 64),
+        (30, 9001, 70),
+        (20, 5 * 1801, 33),
+        (3, 10**5, 2),
+    ],
 )
 @pytest.mark.parametrize("turned", list(itertools.product([False, True], repeat=2)))
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -109,6 +121,29 @@ def test_no_copy_where_the_layout_allows():
     assert (attention.batch, attention.rows, attention.columns, attention.inner) == ((1, 2, 3), 5, 6, 4)
     assert dot.plan((5, 4, 3), (7, 5), (((0,), (1,)), ((), ()))).pack_lhs is None
     assert dot.plan((5, 4, 3), (7, 4), (((1,), (1,)), ((), ()))).pack_lhs == (0, 2, 1)
+
+
+def test_a_long_contraction_is_done_in_parts():
+    def parts(rows, inner, columns):
+        found = dot.in_parts(dot.plan((rows, inner), (inner, columns), (((1,), (0,)), ((), ()))))
+        return None if found is None else (found.products, found.inner, found.lhs.batch[0], found.rhs.batch[0])
+
+    assert parts(128, 16384, 128) == (8, 2048, 2048, 2048 * 128)
+    assert parts(20, 5 * 1801, 33) == (5, 1801, 1801, 1801 * 33)
+    assert parts(30, 9001, 70) is parts(512, 4096, 512) is parts(8, 1024, 8) is parts(1, 10**6, 8) is None
+
+
+def test_sums_of_parts_do_not_depend_on_threads():
+    rng = np.random.default_rng(0)
+    lhs, rhs = rng.standard_normal((2, 9000, 64), np.float32)
+    product = cotan.jit(lambda a, b: a.T @ b)
+    found = []
+    for threads in (1, 2, 3):
+        with config.override(num_threads=threads):
+            cotan.clear_caches()
+            found.append(np.asarray(product(lhs, rhs)))
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
 
 
 def test_the_work_is_split_in_balance():

@@ -11,7 +11,7 @@ import ctypes
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +37,11 @@ DimensionNumbers = tuple[tuple[Dims, Dims], tuple[Dims, Dims]]
 _SECONDS_PER_FLOP = {"float32": 1 / 60e9, "float64": 1 / 30e9, "complex64": 1 / 15e9, "complex128": 1 / 8e9}
 _SECONDS_PER_BYTE = 1 / 8e9
 _LEAST_TILE = 64
+_MOST_PARTS = 8
+_LONG = 16
+"""A contracted extent so many times as long as the others is cut into parts, whose products are added."""
+_LEAST_LONG = 1 << 21
+"""Flops from which that is worth it."""
 _REAL = ("float16", "bfloat16", "float32", "float64")
 _NATIVE_FROM = 1 << 19
 _NATIVE_FROM_VECTOR = 1 << 14
@@ -214,6 +219,36 @@ def _tiles(extent: int, parts: int, least: int) -> int:
     return max(-(-size // 16) * 16, least) if extent > least else max(extent, 1)
 
 
+@functools.lru_cache(maxsize=1024)
+def in_parts(chosen: Plan) -> Plan | None:
+    """Products of parts of the contracted dimension in place of a long one, or None where that is of no use.
+
+    Then every thread reads its part of both operands alone. The parts depend on the shape only, and so do the sums.
+    """
+    longest = max(chosen.rows, chosen.columns)
+    if chosen.products > 1 or chosen.is_vector or chosen.inner < _LONG * longest or chosen.flops < _LEAST_LONG:
+        return None
+    parts = next((n for n in range(_MOST_PARTS, 1, -1) if chosen.inner % n == 0), 1)
+    if parts == 1:
+        return None
+    inner = chosen.inner // parts
+    lhs = replace(chosen.lhs, batch=(chosen.lhs.column * inner, 0, 0))
+    rhs = replace(chosen.rhs, batch=(chosen.rhs.row * inner, 0, 0))
+    return replace(chosen, batch=(parts, 1, 1), inner=inner, lhs=lhs, rhs=rhs)
+
+
+def _sum_kernel(parts: int, size: int, dtype: np.dtype) -> Kernel:
+    """A kernel that adds ``parts`` results of ``size`` elements in operand 0 up to operand 1."""
+    axis = Axis("i0", size, "parallel")
+    read = axis_index(axis)
+    value = scalar.load(0, read, dtype)
+    for part in range(1, parts):
+        value = scalar.add(value, scalar.load(0, read + part * size, dtype))
+    operands = (KernelOperand((parts * size,), dtype, False, True), KernelOperand((size,), dtype, True, False))
+    tree = (Loop(axis, (Store(1, read, value),)),)
+    return Kernel("sum", operands, tree, ("add",), parts * size, (parts + 1) * size * dtype.itemsize)
+
+
 def call(chosen: Plan, dtype: np.dtype, threads: int) -> Call:
     """The native call for a plan; split finely enough for that many threads where the work is worth it."""
     letter = blas.ELEMENTS[dtype.name].letter
@@ -326,15 +361,19 @@ def write(writer: Writer, step: LibraryStep) -> None:
         writer.loops(step)
         return
     chosen = plan(lhs.shape, rhs.shape, step.params["dimension_numbers"])
-    done = call(chosen, dtype, writer.threads)
     a = _operand(writer, left, chosen.pack_lhs, dtype)
     b = _operand(writer, right, chosen.pack_rhs, dtype)
     converted = result.dtype != dtype
     target = writer.scratch(result.size * dtype.itemsize) if converted else writer.pointer(out)
+    parted = in_parts(chosen) if dtype.kind == "f" else None
+    sums = target if parted is None else writer.scratch(parted.products * result.size * dtype.itemsize)
+    done = call(parted or chosen, dtype, writer.threads)
     operands = [b, a] if done.swapped else [a, b]
     what = f"{'x'.join(map(str, (chosen.rows, chosen.inner, chosen.columns)))} product"
     words = writer.words(done.words)
-    writer.library(done.function, [*operands, target, words], done.units, chosen.seconds(dtype), what)
+    writer.library(done.function, [*operands, sums, words], done.units, chosen.seconds(dtype), what)
+    if parted is not None:
+        writer.kernel(_sum_kernel(parted.products, result.size, dtype), [sums, target])
     if converted:
         order = tuple(range(len(result.shape)))
         writer.kernel(pack_kernel(result.shape, order, dtype, result.dtype), [target, writer.pointer(out)])
@@ -356,6 +395,15 @@ def _in_order(operand: np.ndarray, permutation: Dims | None, dtype: np.dtype) ->
 
 
 def _native(chosen: Plan, lhs: np.ndarray, rhs: np.ndarray, shape: Dims) -> np.ndarray:
+    parted = in_parts(chosen)
+    if parted is not None:
+        sums = _products(parted, lhs, rhs, (parted.products, *shape))
+        out = pool.empty(shape, lhs.dtype, math.prod(shape) * lhs.dtype.itemsize)
+        return quiet(np.add.reduce, sums, 0, None, out)  # type: ignore[no-any-return]
+    return _products(chosen, lhs, rhs, shape)
+
+
+def _products(chosen: Plan, lhs: np.ndarray, rhs: np.ndarray, shape: Dims) -> np.ndarray:
     dtype = lhs.dtype
     threads = native.thread_count(config.num_threads)
     done, words = _description(chosen, dtype, threads)
