@@ -88,7 +88,7 @@ TABLES: dict[str, tuple[Function, Any, Any, dict[str, int]]] = {
         taylor_safe(lambda z: (2 * mp.atanh(mp.sqrt(z)) / mp.sqrt(z) - 2) / z),
         0,
         (mp.sqrt(2) - 1) ** 4,
-        {"double": 8},
+        {"float": 4, "double": 8},
     ),
     "sin": (odd(mp.sin), 0, QUARTER_PI2, {"float": 3, "double": 7}),
     "cos": (taylor_safe(lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2), 0, QUARTER_PI2, {"float": 3, "double": 7}),
@@ -130,6 +130,7 @@ PARTS = {
     ("pi_half_short", "double"): parts(mp.pi / 2, 30, 30, 53),
     ("ln2", "float"): parts(mp.log(2), 12, 24),
     ("ln2", "double"): parts(mp.log(2), 40, 53),
+    ("two_thirds", "float"): parts(mpf(2) / 3, 24, 24),
     ("two_thirds", "double"): parts(mpf(2) / 3, 53, 53),
 }
 

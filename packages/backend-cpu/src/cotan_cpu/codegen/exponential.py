@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from cotan_cpu.codegen.builder import Val, literal
 from cotan_cpu.codegen.floats import INF, NAN, Floats
 
@@ -30,6 +32,18 @@ def exp(f: Floats, x: Val, extra: Val | None = None, halvings: int = 0) -> Val:
     if halvings:
         k = f.int_op("sub", k, halvings)
     return f.scale(f.add(small, 1.0), k)
+
+
+def exp_of_pair(f: Floats, x: Val, extra: Val) -> Val:
+    """e**(x + extra), rounded hardly more than once; ``extra`` is small beside x."""
+    least, most = _limits(f)
+    x = f.clamp(x, least, most)
+    n, k = f.round_to_int(f.fma(x, 1.4426950408889634, f.magic))
+    high, low = f.table("ln2")
+    r, lost = f.fast_two_sum(f.sub(x, f.mul(n, high)), f.fma(n, -low, extra))
+    total, more = f.fast_two_sum(1.0, r)
+    small = f.fma(f.mul(r, r), f.poly("exp", r), f.fma(r, lost, lost))
+    return f.scale(f.add(total, f.add(small, more)), k)
 
 
 def exp_times(f: Floats, x: Val, factor: Val, low: Val) -> Val:
@@ -200,7 +214,7 @@ def rem(f: Floats, x: Val, y: Val) -> Val:
 
 
 def _log_pair(f: Floats, x: Val) -> tuple[Val, Val]:
-    """log(x) as a sum of two, good to about 2**-66; x positive, finite."""
+    """log(x) as a sum of two, good to about 2**-66 (2**-36 for float32); x positive, finite."""
     normal, shift = _normal(f, x)
     e, m1 = split(f, normal)
     e = f.add(e, shift)
@@ -226,11 +240,11 @@ def _log_pair(f: Floats, x: Val) -> tuple[Val, Val]:
 
 
 def pow_(f: Floats, x: Val, y: Val) -> Val:
-    """Also for float32: log and exp are then done in float64 and need no second part."""
+    """In float32 without a fused multiply-add, log and exp are done in float64 and need no second part."""
     x, y = f.b.match(x, y)
     size = f.abs(x)
     safe = f.where(f.both(f.gt(size, 0.0), f.lt(size, INF)), size, 1.0)
-    if f.kind == "float":
+    if f.kind == "float" and not f.fused:
         d = Floats(f.context, "double")
         normal = d.double(safe)
         e, m1 = split(d, normal)
@@ -239,9 +253,11 @@ def pow_(f: Floats, x: Val, y: Val) -> Val:
         high, low = _log_pair(f, safe)
         product, lost = f.two_product(high, y)
         lost = f.fma(low, y, lost)
-        lost = f.where(f.lt(f.abs(product), 1000.0), lost, 0.0)
-        value = exp(f, product, lost)
-    return _pow_ends(f, x, y, size, value)
+        # Where the result is out of range anyway, the second part may be of no sense.
+        lost = f.where(f.lt(f.abs(product), 8.0 * f.bias), lost, 0.0)
+        value = exp_of_pair(f, product, lost)
+    plain = f.both(f.both(f.gt(x, 0.0), f.lt(x, INF)), f.lt(f.abs(y), INF))
+    return f.seldom(f.invert(plain), value, functools.partial(_pow_ends, f), x, y, size, value)
 
 
 def _pow_ends(f: Floats, x: Val, y: Val, size: Val, value: Val) -> Val:
