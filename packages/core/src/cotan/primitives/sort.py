@@ -138,26 +138,65 @@ def _comparable(x: Any) -> Any:
     return x if x.dtype.kind != "V" else x.astype(np.float32 if x.dtype in FLOAT else np.int8)
 
 
-def _sort_values(x: Any, dimension: int, is_stable: bool) -> Any:
+InPlace = Callable[[Any, int], Any]
+"""Sorts an ndarray along an axis, where it lies, equal elements in any order."""
+
+
+def _sort_values(x: Any, dimension: int, is_stable: bool, sort_in_place: InPlace) -> Any:
     values = _comparable(x)
     if is_stable and values.dtype.kind in "fc" and ((values == 0) & np.signbit(values.real)).any():
         # Only the two zeros are equal and yet different.
         out = np.sort(values, axis=dimension, kind="stable")
     else:
-        out = np.sort(values, axis=dimension)
+        out = np.array(values, order="C")
+        sort_in_place(out, dimension)
     return out if out.dtype == x.dtype else out.astype(x.dtype)
+
+
+_LEAST_PACKED = 256
+
+
+def _words(x: Any) -> Any:
+    """uint32 in the order of these float32, int32 or uint32, and equal where they are."""
+    if x.dtype.kind == "u":
+        return x
+    bits = x.view(np.int32)
+    if x.dtype.kind == "f":
+        # One zero and one NaN; negative numbers run the other way.
+        bits = np.where(x == 0, np.int32(0), np.where(x == x, bits, np.int32(0x7FC00000)))
+        bits = bits ^ ((bits >> 31) & 0x7FFFFFFF)
+    return bits.view(np.uint32) ^ np.uint32(1 << 31)
+
+
+def _stable_order(x: Any, axis: int, sort_in_place: InPlace = np.ndarray.sort) -> Any:
+    """A stable ``argsort``; of 32 bits by sorting words that end with the place, in half the time."""
+    x = x.astype(np.float32) if x.dtype == np.float16 else x
+    if x.dtype.itemsize != 4 or x.size < _LEAST_PACKED or x.shape[axis] >= 1 << 32:
+        return np.argsort(x, axis=axis, kind="stable")
+    packed = _words(np.ascontiguousarray(x)).astype(np.uint64) << np.uint64(32)
+    places = np.arange(x.shape[axis], dtype=np.uint64)
+    packed |= places.reshape((-1,) + (1,) * (x.ndim - 1 - axis))
+    sort_in_place(packed, axis)
+    return (packed & np.uint64(0xFFFFFFFF)).view(np.int64)
+
+
+def sorted_arrays(
+    operands: Sequence[Any], dimension: int, is_stable: bool, num_keys: int, sort_in_place: InPlace = np.ndarray.sort
+) -> list[Any]:
+    """The operands in the order of the first ``num_keys`` of them, by NumPy; backends may share out the sorting."""
+    if len(operands) == 1:
+        return [_sort_values(operands[0], dimension, is_stable, sort_in_place)]
+    keys = [_comparable(x) for x in operands[:num_keys]]
+    if num_keys == 1:
+        order = _stable_order(keys[0], dimension, sort_in_place)
+    else:
+        order = np.lexsort(keys[::-1], axis=dimension)
+    return [np.take_along_axis(x, order, dimension) for x in operands]
 
 
 @tables.reference(sort_p)
 def _(*operands: Any, dimension: int, is_stable: bool, num_keys: int) -> list[Any]:
-    if len(operands) == 1:
-        return [_sort_values(operands[0], dimension, is_stable)]
-    keys = [_comparable(x) for x in operands[:num_keys]]
-    if num_keys == 1:
-        order = np.argsort(keys[0], axis=dimension, kind="stable")
-    else:
-        order = np.lexsort(keys[::-1], axis=dimension)
-    return [np.take_along_axis(x, order, dimension) for x in operands]
+    return sorted_arrays(operands, dimension, is_stable, num_keys)
 
 
 @tables.kernel(sort_p)
@@ -275,7 +314,7 @@ def _(mapped: Any, args: Sequence[Any], dims: Sequence[int], *, k: int, axis: in
 def _(x: Any, *, k: int, axis: int) -> list[Any]:
     turned = (slice(None),) * axis + (slice(None, None, -1),)
     # Ascending and stable from the end: read backwards, it is descending with the first of equals first.
-    order = np.argsort(_comparable(x)[turned], axis=axis, kind="stable")[turned]
+    order = _stable_order(_comparable(x)[turned], axis)[turned]
     places = (x.shape[axis] - 1 - order)[(slice(None),) * axis + (slice(0, k),)]
     return [np.take_along_axis(x, places, axis), places.astype(np.int32)]
 
