@@ -29,6 +29,8 @@ _MEMORY = ((1 << 20, 16.0), (1 << 24, 10.0), (1 << 62, 5.0))
 _FAR = 2.5
 """How much dearer a lane is whose neighbour lies in another cache line."""
 _COPIES = 4
+_CACHED = 1 << 22
+"""Bytes that may stay in a cache from one run to the next."""
 _TILE_OPS = 60.0
 SHORT = 64
 WANTED_UNITS = 64
@@ -289,9 +291,11 @@ class Planner:
         if inner_loop and size <= 4:
             factor = 8
         else:
-            # Side by side, long chains of operations that wait for each other keep all units busy. Short ones wait for
-            # memory, and of the longest the text would take more time to compile than it saves.
-            factor = 2 if 10 < size <= 30 or size > 300 else 4
+            # Side by side, chains of operations that wait for each other keep all units busy. Where many large arrays
+            # are read, all wait for memory; of the longest chains the text takes more time to compile than it saves.
+            streams = len(work.accesses)
+            from_memory = streams > 6 and axis.extent * streams * work.width > _CACHED
+            factor = 2 if size > 300 or from_memory else 4
             if size > 10 and self.target.registers < 32:
                 factor = min(factor, 2)
         return max(1, min(native * factor, power_of_two(axis.extent)))
