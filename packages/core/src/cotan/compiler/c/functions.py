@@ -66,9 +66,8 @@ _TEXTS = {
   @I n;
   const @F y = cotan_small_float@(x, &n) + 1.0f;
   return as_float@(as_int@(y) + (n << 23)); }""",
+    # Without a branch for usual arguments, so that compilers work on several vectors at once.
     "exp": """@F (@F x) {
-  const @I m = !(cotan_abs_float@(x) < 87.0f);
-  if (!(@ANY)) return cotan_usual_float@(x);
   const @F below = x > 89.5f ? (@F)89.5f : x, near = below < -104.0f ? (@F)(-104.0f) : below;
   @I n;
   const @F y = cotan_small_float@(near, &n) + 1.0f;
