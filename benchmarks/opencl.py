@@ -2,10 +2,10 @@
 
 The last column is the ratio of the time of all processors: where a machine is busy it tells more.
 ``python -m benchmarks.opencl [PART ...] [--rounds N] [--side N] [--calls N]``; parts are loops, launch, matmul, enqueue
-and mnist. Loops are over square matrices of that side. A device works while the host goes on, so that many calls are
-made before one waits for the last; with ``--calls 1`` every call is waited for, and takes in what the runtime needs to
-wake its threads and to say that it is done. The part launch says how much that is: the time of a kernel that does
-nothing, by pyopencl alone. MNIST is trained on the data of ``examples/mnist.py``.
+and mnist. Loops are over square matrices of that side, and so many calls are made before one waits for the last. A call
+that is waited for takes in what the runtime needs to wake its threads and to say that it is done; the part launch says
+how much that is: the time of a kernel that does nothing, by pyopencl alone. MNIST is trained on the data of
+``examples/mnist.py``.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("parts", nargs="*", metavar="PART")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--side", type=int, default=1024)
-    parser.add_argument("--calls", type=int, default=20)
+    parser.add_argument("--calls", type=int, default=1)
     options = parser.parse_args(words)
     print(f"  {'':32} {'opencl':>13} {'other':>13} {'ratio':>7} {'work':>15}")
     for part in options.parts or PARTS:
