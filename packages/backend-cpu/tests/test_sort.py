@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -82,6 +84,17 @@ def test_what_a_thread_raises_is_raised_after_all_have_ended():
     assert dict(done)[0] == threading.get_ident()
 
 
+def test_at_the_end_of_the_process_this_thread_does_all():
+    code = """
+import atexit
+from cotan_cpu.host_threads import share
+share(lambda k: None, 3)
+atexit.register(lambda: share(lambda k: print(k, flush=True), 3))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n1\n2\n", "")
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_forked_process_starts_threads_of_its_own():
     host_threads.share(lambda k: None, 2)
@@ -94,5 +107,6 @@ def test_a_forked_process_starts_threads_of_its_own():
         host_threads.share(found.append, 2)
         os.write(writing, bytes(sorted(found)))
         os._exit(0)
+    os.close(writing)
     os.waitpid(child, 0)
     assert os.read(reading, 2) == bytes([0, 1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 _lock = threading.Lock()
 _pools: dict[int, ThreadPoolExecutor] = {}
@@ -35,9 +35,17 @@ def _pool(count: int) -> ThreadPoolExecutor:
 
 def share(work: Callable[[int], object], count: int) -> None:
     """``work(0)`` to ``work(count - 1)``, each in a thread, the first in this one; what one raises is raised."""
-    others = [_pool(count - 1).submit(work, k) for k in range(1, count)] if count > 1 else []
+    others: list[Future[object]] = []
+    mine = [0]
+    for k in range(1, count):
+        try:
+            others.append(_pool(count - 1).submit(work, k))
+        except RuntimeError:
+            # The process is ending, and threads take no more.
+            mine.append(k)
     try:
-        work(0)
+        for k in mine:
+            work(k)
     finally:
         for other in others:
             other.result()

@@ -284,7 +284,7 @@ class Planner:
         return cost
 
     def _lanes(self, axis: Axis, work: Work, reduction: bool) -> int:
-        """Lanes along the axis: several registers' worth where the body is small."""
+        """Lanes along the axis: several registers' worth."""
         native = self.native(work)
         size = work.total_ops()
         inner_loop = not reduction and bool(work.children)

@@ -6,40 +6,17 @@ A rule of kind ``eager`` is a function of ndarrays like the primitive's referenc
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from cotan.backend import LoweringTable
+
+FAMILIES = (
+    "arithmetic", "at_once", "cast", "compare", "conv", "dot", "fft", "incomplete", "lapack", "pooling", "shape",
+    "sort", "special",
+)  # fmt: skip
 
 
 def fill(table: LoweringTable) -> None:
     """Register all rules; imports the primitives' modules."""
-    from cotan_cpu.lower import (
-        arithmetic,
-        at_once,
-        cast,
-        compare,
-        conv,
-        dot,
-        fft,
-        incomplete,
-        lapack,
-        pooling,
-        shape,
-        sort,
-        special,
-    )
-
-    for module in (
-        arithmetic,
-        at_once,
-        cast,
-        compare,
-        conv,
-        dot,
-        fft,
-        incomplete,
-        lapack,
-        pooling,
-        shape,
-        sort,
-        special,
-    ):
-        module.register(table)
+    for family in FAMILIES:
+        import_module(f"{__name__}.{family}").register(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import math
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -17,6 +18,7 @@ from cotan.ir.primitive import reference
 from cotan.ir.program import LibraryStep
 from cotan.primitives.operands import complex_dtype, quiet, real_dtype
 from cotan_cpu import native
+from cotan_cpu.pool import pool
 
 if TYPE_CHECKING:
     from cotan_cpu.program import Writer
@@ -41,7 +43,8 @@ def eager(x: np.ndarray, *, fft_type: Any, fft_lengths: tuple[int, ...]) -> np.n
         return _reference()(x, fft_type=fft_type, fft_lengths=fft_lengths)  # type: ignore[no-any-return]
     name = fft_type.name
     last = fft_lengths[-1] // 2 + 1 if name == "RFFT" else fft_lengths[-1]
-    out = np.empty((*x.shape[:-1], last), real_dtype(x.dtype) if name == "IRFFT" else complex_dtype(x.dtype))
+    shape, dtype = (*x.shape[:-1], last), real_dtype(x.dtype) if name == "IRFFT" else complex_dtype(x.dtype)
+    out = pool.empty(shape, dtype, math.prod(shape) * dtype.itemsize)
     if not _into(x, out, fft_type=fft_type, fft_lengths=fft_lengths):
         from scipy import fft
 

@@ -25,6 +25,7 @@ from cotan.ir.scalar import Cumulative, Expr, Library, Operand, Scatter, const, 
 
 Idx = tuple[Index, ...]
 Rule = Callable[..., Any]
+NO_RULES: Mapping[Primitive, Rule] = MappingProxyType({})
 SCALARS = frozenset(
     np.dtype(t)
     for t in ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
@@ -168,9 +169,7 @@ def as_expressions(answer: Any) -> tuple[Expr, ...]:
     return tuple(answer) if isinstance(answer, tuple | list) else (answer,)
 
 
-def make_op(
-    eqn: Eqn, position: int, supports_library: Any, kernels: Mapping[Primitive, Rule] = MappingProxyType({})
-) -> Op | None:
+def make_op(eqn: Eqn, position: int, supports_library: Any, kernels: Mapping[Primitive, Rule] = NO_RULES) -> Op | None:
     """The Op of an equation; None if there is no kernel rule for it and it must be decomposed or left to the host."""
     outs = eqn.outvars
     if eqn.effects:

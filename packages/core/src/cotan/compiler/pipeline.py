@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from cotan.compiler.control import Carried, control_of, draft_control
-from cotan.compiler.elements import Idx, Op, Rule, has_scalars, is_empty, make_op, open_load, physical
+from cotan.compiler.elements import NO_RULES, Idx, Op, Rule, has_scalars, is_empty, make_op, open_load, physical
 from cotan.compiler.fold import folded
 from cotan.compiler.fusion import Fusion, Group, finish_soon, fuse
 from cotan.compiler.kernels import Draft, cumulative_kernel, group_kernel, scatter_kernel, start_kernel
@@ -38,7 +37,7 @@ def compile_to_program(
     name: str = "",
     local_bytes: int = 0,
     lend_results: bool = False,
-    kernels: Mapping[Primitive, Rule] = MappingProxyType({}),
+    kernels: Mapping[Primitive, Rule] = NO_RULES,
 ) -> Program:
     """Compile a jaxpr for a backend that runs kernels.
 
@@ -71,7 +70,7 @@ class _Compilation:
         carried: Carried | None = None,
         local_bytes: int = 0,
         lend_results: bool = False,
-        kernels: Mapping[Primitive, Rule] = MappingProxyType({}),
+        kernels: Mapping[Primitive, Rule] = NO_RULES,
     ) -> None:
         self.closed = optimise(closed)
         self.carried = carried

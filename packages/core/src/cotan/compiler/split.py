@@ -52,15 +52,15 @@ def _split(op: Op) -> Sequence[Op]:
     combiner, axes = outer[0].attr
     if isinstance(combiner, Combiner) and not combiner.commutative:
         return (op,)
-    elements_read = steps(axes)
+    walked = steps(axes)
     if steps(op.axes) >= FEW:
-        elements_read *= steps(op.axes)
-        if elements_read < LARGE_COLUMNS or not _down_columns([idx for _, idx, _ in found.loads], op.axes[-1]):
+        walked *= steps(op.axes)
+        if walked < LARGE_COLUMNS or not _down_columns([idx for _, idx, _ in found.loads], op.axes[-1]):
             return (op,)
-    elif elements_read < LARGE:
+    elif walked < LARGE:
         return (op,)
     position = _chunked_axis(axes)
-    chunks = _chunks(axes[position].extent, elements_read)
+    chunks = _chunks(axes[position].extent, walked)
     if chunks < 2:
         return (op,)
     half = len(outer[0].args) // 2
