@@ -8,6 +8,7 @@ import pytest
 import cotan
 import cotan.numpy as cnp
 from cotan.api.shortcut import MISS
+from cotan.backend import registry
 from cotan.config import config
 
 
@@ -224,3 +225,19 @@ def test_several_results_of_any_size(size):
     np.testing.assert_allclose(total, size * (size - 1) / 2)
     assert rest == {"none": None}
     assert len(find(jitted).fast) == 1
+
+
+def test_every_device_has_a_way_of_its_own():
+    jitted = cotan.jit(lambda x: x * 2)
+    with registry.aside():
+        with config.override(num_cpu_devices=3):
+            devices = cotan.devices("cpu")
+        placed = [cotan.device_put(np.arange(3.0, dtype=np.float32), device) for device in devices]
+        for x in [*placed, *placed[::-1]] * 2:
+            jitted(x)
+        entries = find(jitted).fast
+        assert len(entries) == 3
+        for x in placed:
+            [found] = [y for y in (entry((x,)) for entry in entries) if y is not MISS]
+            assert found.device is x.device
+            np.testing.assert_array_equal(found, [0, 2, 4])

@@ -46,7 +46,7 @@ class Program:
       outer: the closed-over values: arrays, and tracers of outer traces.
       donated: for each argument of ``closed``, whether it gives up its buffer.
       run: what a call with Arrays runs: the leaves of the arguments to those of the result. None before the first one.
-      short: the Python types of leaves for which a short cut to it was written, or cannot be.
+      short: the devices and the Python types of leaves for which a short cut to it was written, or cannot be.
     """
 
     closed: ClosedJaxpr
@@ -54,7 +54,7 @@ class Program:
     outer: tuple[Any, ...]
     donated: tuple[bool, ...]
     run: Any = None
-    short: frozenset[tuple[type, ...]] | set[tuple[type, ...]] = frozenset()
+    short: frozenset[tuple[Any, ...]] | set[tuple[Any, ...]] = frozenset()
 
     @property
     def kept(self) -> bool:
