@@ -32,6 +32,8 @@ _NO_MEMORY = ("MEM_OBJECT_ALLOCATION_FAILURE", "OUT_OF_RESOURCES", "OUT_OF_HOST_
 def _module() -> Any:
     os.environ.setdefault("PYOPENCL_NO_CACHE", "1")  # runtimes have caches of their own
     os.environ.setdefault("PYOPENCL_COMPILER_OUTPUT", "0")
+    if len(getattr(os, "sched_getaffinity", lambda _: ())(0)) == os.cpu_count():
+        os.environ.setdefault("POCL_AFFINITY", "1")  # else its threads often share a processor while another is idle
     try:
         import pyopencl
     except ImportError as error:
