@@ -33,6 +33,14 @@ def rows(x: Any) -> list[Any]:
     return [reduce_sum(x, (1,))]
 
 
+def middle(x: Any) -> list[Any]:
+    return [reduce_sum(x, (1,))]
+
+
+def sum_and_greatest(x: Any) -> list[Any]:
+    return [reduce_sum(x, (0,)), reduce.reduce_max(x, (0,))]
+
+
 def squares(x: Any) -> list[Any]:
     return [reduce_sum(arithmetic.mul(x, x), tuple(range(x.ndim - 1)))]
 
@@ -51,6 +59,14 @@ def greatest(x: Any) -> list[Any]:
         (columns, (300, 500), 2),
         (columns, (300, 512), 1),
         (columns, (40, 4_000), 1),
+        (columns, (2_048, 512), 2),
+        (columns, (1_024, 1_000), 1),
+        (columns, (130, 8_200), 2),
+        (columns, (127, 8_300), 1),
+        (columns, (128, 16_400), 1),
+        (squares, (40, 40, 700), 2),
+        (sum_and_greatest, (2_048, 512), 1),
+        (middle, (8, 300, 600), 1),
         (rows, (8, 1 << 15), 2),
         (rows, (100, 2_000), 1),
         (squares, (30, 40, 3, 50), 2),
@@ -61,7 +77,7 @@ def test_in_two_stages_where_few_results_take_many_elements(function: Any, shape
     assert kernels(function, array(*shape)) == count
 
 
-@pytest.mark.parametrize("shape", [(2_503, 61), (301, 499), (4_099, 33)])
+@pytest.mark.parametrize("shape", [(2_503, 61), (301, 499), (4_099, 33), (1_031, 1_021)])
 @pytest.mark.parametrize("function", [columns, squares, greatest])
 def test_odd_extents(function: Any, shape: Any) -> None:
     check(function, array(*shape))

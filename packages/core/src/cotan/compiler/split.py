@@ -5,7 +5,9 @@ The first stage reduces chunks of one axis, the second the partial states. Both 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from cotan.compiler.cost import steps, survey
 from cotan.compiler.elements import Idx, Op, open_load, physical
@@ -24,49 +26,72 @@ COLUMNS = 512
 """So many results may be sums of columns: too few to share them among threads, or to walk long pieces of rows."""
 LARGE_COLUMNS = 1 << 17
 """Elements from which such sums are split."""
+WIDE = 1 << 14
+"""Sums of up to so many columns, of a matrix of at least ``LARGE_WIDE`` elements, are done in a few stretches of at
+least ``STRETCH`` rows: a thread then walks rows that lie together."""
+LARGE_WIDE = 1 << 20
+STRETCH = 64
+WIDE_CHUNKS = 8
 CHUNK = 1 << 14
 MAX_CHUNKS = 64
 
 
+class _Cut(NamedTuple):
+    """How a reduction is cut: into so many chunks of the axis at ``position``; ``walk`` is (rows, columns) if wide."""
+
+    position: int
+    chunks: int
+    walk: tuple[int, int] | None
+
+
 def split_reductions(ops: Sequence[Op]) -> list[Op]:
     """``ops`` with two operations in place of each big reduction or scatter, and positions counted anew."""
+    cuts = [_cut(op) if op.kind == "map" and steps(op.axes) <= WIDE else None for op in ops]
+    walks = Counter(cut.walk for cut in cuts if cut is not None)
     result: list[Op] = []
-    for op in ops:
+    for op, cut in zip(ops, cuts, strict=True):
         if op.kind == "scatter":
             result.extend(in_copies(op))
+        elif cut is not None and (cut.walk is None or walks[cut.walk] == 1):
+            result.extend(_split(op, cut))
         else:
-            result.extend(_split(op) if op.kind == "map" and steps(op.axes) < COLUMNS else (op,))
+            # Several reductions of wide columns are one kernel, which has a block of them in the cache.
+            result.append(op)
     for position, op in enumerate(result):
         op.position = position
     return result
 
 
-def _split(op: Op) -> Sequence[Op]:
+def _cut(op: Op) -> _Cut | None:
+    """How to cut the reduction that ``op`` is; None for what stays whole."""
     elements = op.elements(op.idx)
     if all(e.op in ("load", "const", "index") for e in elements):
-        return (op,)
+        return None
     found = survey(elements, op.axes)
-    outer = found.reductions
-    if len(outer) != 1:
-        return (op,)
-    combiner, axes = outer[0].attr
+    if len(found.reductions) != 1:
+        return None
+    combiner, axes = found.reductions[0].attr
     if isinstance(combiner, Combiner) and not combiner.commutative:
-        return (op,)
-    walked = steps(axes)
-    if steps(op.axes) >= FEW:
-        walked *= steps(op.axes)
-        if walked < LARGE_COLUMNS or not _down_columns([idx for _, idx, _ in found.loads], op.axes[-1]):
-            return (op,)
-    elif walked < LARGE:
-        return (op,)
+        return None
+    results, walked = steps(op.axes), steps(axes)
+    if results < FEW:
+        wanted = walked // CHUNK if walked >= LARGE else 0
+    else:
+        wanted = _wanted_of_columns(results, walked, op.axes[-1].extent)
+        if wanted >= 2 and not _down_columns([idx for _, idx, _ in found.loads], op.axes[-1]):
+            return None
+    if wanted < 2:
+        return None
     position = _chunked_axis(axes)
-    chunks = _chunks(axes[position].extent, walked)
-    if chunks < 2:
-        return (op,)
-    half = len(outer[0].args) // 2
-    partials = tuple(
-        Var(shaped((chunks, *physical(op.outs[0].aval).shape), init.dtype)) for init in outer[0].args[:half]
-    )
+    chunks = _chunks(axes[position].extent, wanted)
+    return _Cut(position, chunks, None if results < COLUMNS else (walked, results)) if chunks > 1 else None
+
+
+def _split(op: Op, cut: _Cut) -> tuple[Op, Op]:
+    position, chunks = cut.position, cut.chunks
+    args = _reduction(op, op.idx).args
+    half = len(args) // 2
+    partials = tuple(Var(shaped((chunks, *physical(op.outs[0].aval).shape), init.dtype)) for init in args[:half])
 
     def partial(idx: Idx) -> tuple[Expr, ...]:
         return _partial(_reduction(op, idx[1:]), position, chunks, idx[0])
@@ -80,13 +105,21 @@ def _split(op: Op) -> Sequence[Op]:
 
     first = Op(op.name, "map", partials, partial, keep=True)
     second = Op(op.name, "map", op.outs, whole, op.eqn, None, (op.axes, op.idx))
-    return (first, second)
+    return first, second
 
 
 def _reduction(op: Op, idx: Idx) -> Expr:
     """The one reduction in the elements of ``op`` at ``idx``."""
     [node] = survey(op.elements(idx), ()).reductions
     return node
+
+
+def _wanted_of_columns(results: int, rows: int, columns: int) -> int:
+    """In how many chunks to cut sums of columns; 0 for none."""
+    walked = rows * results
+    if results < COLUMNS:
+        return walked // CHUNK if walked >= LARGE_COLUMNS else 0
+    return min(WIDE_CHUNKS, rows // STRETCH) if walked >= LARGE_WIDE and columns == results else 0
 
 
 def _down_columns(loads: Sequence[Idx], column: Axis) -> bool:
@@ -103,9 +136,9 @@ def _chunked_axis(axes: Sequence[Axis]) -> int:
     return max(range(len(axes)), key=lambda n: axes[n].extent)
 
 
-def _chunks(extent: int, total: int) -> int:
+def _chunks(extent: int, wanted: int) -> int:
     """In how many chunks to cut an axis: a divisor of its extent if there is one near the number wanted."""
-    wanted = max(2, min(MAX_CHUNKS, total // CHUNK, extent))
+    wanted = max(2, min(MAX_CHUNKS, wanted, extent))
     for chunks in range(wanted, wanted // 2, -1):
         if extent % chunks == 0:
             return chunks
