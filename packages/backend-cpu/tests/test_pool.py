@@ -98,3 +98,12 @@ def test_memory_of_the_user_is_never_exclusive():
     assert not is_exclusive(buffer_of(users, None))
     assert not is_exclusive(buffer_of(users[2:5], None))
     assert not is_exclusive(buffer_of(np.frombuffer(bytearray(80)), None))
+
+
+def test_blocks_lie_at_different_places_of_a_page():
+    own = Pool()
+    kept = [own.empty((MEGABYTE,), np.dtype(np.int8), MEGABYTE) for _ in range(16)]
+    places = [array.ctypes.data % 4096 for array in kept]
+    assert len(set(places)) == 16
+    apart = [(a - b) % 4096 for a, b in zip(places, places[1:], strict=False)]
+    assert all(1024 <= distance <= 3072 for distance in apart)

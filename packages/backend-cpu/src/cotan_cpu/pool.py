@@ -7,6 +7,7 @@ finaliser returns the memory. Knows NumPy memory only, no buffers and no program
 
 from __future__ import annotations
 
+import itertools
 import os
 from typing import Any
 
@@ -14,7 +15,10 @@ import numpy as np
 
 SMALLEST = 1 << 16
 """Arrays of fewer bytes are ``numpy.empty``: the C allocator is quick there."""
-_ALIGNMENT = 64
+_PAGE, _APART = 4096, 25 * 64
+"""Blocks begin at different lines of a page: a processor that compares only so many bits of addresses takes a load for
+one that needs an earlier store, and waits, wherever two arrays lie alike. 25 lines bring neighbours far apart."""
+_count = itertools.count()
 
 
 class Memory(np.ndarray):
@@ -34,8 +38,8 @@ class Block(np.ndarray):
 
 
 def _aligned(nbytes: int) -> Memory:
-    raw = np.empty(nbytes + _ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % _ALIGNMENT
+    raw = np.empty(nbytes + _PAGE, np.uint8)
+    start = (next(_count) * _APART - raw.ctypes.data) % _PAGE
     return raw[start : start + nbytes].view(Memory)
 
 
