@@ -21,9 +21,9 @@ from cotan.errors import BackendUnavailableError, JaxRuntimeError, log
 _ALIGNMENT = 4096
 _PROGRAMS = 256
 """Built programs that a device keeps for others of the same text."""
-_POLLS = 400
-"""Looks at a command, the processor yielded in between, before a thread sleeps until it is done: sleeping and waking
-take as long as short programs do."""
+_AWAKE = 2e-4
+"""Seconds that a thread looks at a command again and again, the processor yielded in between, before it sleeps until
+that is done: sleeping and waking take as long as short programs do, and looking on takes time from long ones."""
 _pause = getattr(os, "sched_yield", None) or functools.partial(time.sleep, 0)
 _LOST = ("DEVICE_NOT_AVAILABLE", "INVALID_COMMAND_QUEUE", "INVALID_CONTEXT", "DEVICE_NOT_FOUND")
 _NO_MEMORY = ("MEM_OBJECT_ALLOCATION_FAILURE", "OUT_OF_RESOURCES", "OUT_OF_HOST_MEMORY", "INVALID_BUFFER_SIZE")
@@ -268,9 +268,8 @@ class Queue:
         if event is None:
             return
         try:
-            for _ in range(_POLLS):
-                if event.command_execution_status <= 0:
-                    break
+            end = time.perf_counter() + _AWAKE
+            while event.command_execution_status > 0 and time.perf_counter() < end:
                 _pause()
             event.wait()
         except self.cl.Error as error:

@@ -40,7 +40,7 @@ TILE = 16
 """Rows and columns that go together, where columns of memory become rows."""
 SIDE = 8
 """Of those, rows and columns that are turned around at once, in vectors of so many lanes."""
-TALL = 4 * TILE
+TALL = 16 * TILE
 """Rows of one unit then: of the columns more is read while they are at hand."""
 _COLUMNS = 256
 """Columns that a unit reduces at least: their rows should fill lines of the cache."""
