@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -105,5 +107,5 @@ def test_blocks_lie_at_different_places_of_a_page():
     kept = [own.empty((MEGABYTE,), np.dtype(np.int8), MEGABYTE) for _ in range(16)]
     places = [array.ctypes.data % 4096 for array in kept]
     assert len(set(places)) == 16
-    apart = [(a - b) % 4096 for a, b in zip(places, places[1:], strict=False)]
+    apart = [(a - b) % 4096 for a, b in itertools.pairwise(places)]
     assert all(1024 <= distance <= 3072 for distance in apart)

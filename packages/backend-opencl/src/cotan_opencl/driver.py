@@ -6,6 +6,7 @@ Knows no arrays and no programs of cotan's.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import threading
 import time
@@ -18,7 +19,9 @@ import numpy as np
 from cotan.config import config
 from cotan.errors import BackendUnavailableError, JaxRuntimeError, log
 
-_ALIGNMENT = 4096
+_ALIGNMENT, _LEAST, _APART, _CACHED = 4096, 128, 13 * 128, 1 << 23
+"""Arrays are on whole pages; small ones, which come from caches, begin at different lines: see backend-cpu's pool."""
+_count = itertools.count()
 _PROGRAMS = 256
 """Built programs that a device keeps for others of the same text."""
 _AWAKE = 2e-4
@@ -233,9 +236,10 @@ class Queue:
         cl, flags = self.cl, self.cl.mem_flags
         if not self.found.shared:
             return Memory(cl.Buffer(self.context, flags.READ_WRITE, nbytes), None, nbytes)
-        alignment = _ALIGNMENT if nbytes >= _ALIGNMENT else 128
-        raw = np.empty(nbytes + alignment, np.uint8)
-        start = -raw.ctypes.data % alignment
+        shift = next(_count) * _APART if nbytes <= _CACHED else 0
+        space = _ALIGNMENT if nbytes >= _ALIGNMENT else _LEAST
+        raw = np.empty(nbytes + space, np.uint8)
+        start = (shift - raw.ctypes.data) % space
         return self.over(raw[start : start + nbytes])
 
     def over(self, host: np.ndarray) -> Memory:

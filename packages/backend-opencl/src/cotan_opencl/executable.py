@@ -191,12 +191,15 @@ def _direct_maker(count: int, places: tuple[tuple[int, int], ...]) -> Callable[.
     argument of the kernel, number of the buffer; -1 for the result)."""
     names = [f"b{k}" for k in range(count)]
     lines = [
-        "def make(queue, take, flush, set_arg, enqueue, nbytes, shape, dtype, device, Buffer, failed):",
-        "    lock, Error = queue.lock, queue.cl.Error",
+        "def make(queue, take, shelf, flush, set_arg, enqueue, nbytes, shape, dtype, device, Buffer, Loan, failed):",
+        "    lock, Error, new, pool = queue.lock, queue.cl.Error, object.__new__, device.pool",
         *(f"    last{position} = None" for position, _ in places),
         f"    def direct({', '.join(names)}):",
         *(f"        nonlocal last{position}" for position, _ in places),
-        "        loan = take(nbytes)",
+        # What their constructors do, without the calls.
+        "        try: memory = shelf.pop()",
+        "        except IndexError: loan = take(nbytes)",
+        "        else: loan = new(Loan); loan.memory = memory; loan.pool = pool",
         "        with lock:",
         "            try:",
     ]
@@ -213,7 +216,9 @@ def _direct_maker(count: int, places: tuple[tuple[int, int], ...]) -> Callable[.
         "                flush()",
         "            except Error as error:",
         "                raise failed(error) from error",
-        "        return Buffer(loan, shape, dtype, device, event)",
+        "        out = new(Buffer)",
+        "        out.loan, out.shape, out.dtype, out.device, out.event = loan, shape, dtype, device, event",
+        "        return out",
         "    return direct",
     ]
     found: dict[str, Any] = {}
@@ -288,10 +293,8 @@ class OpenclExecutable(Executable):
         if self._workspace:
             self._held = self.device.pool.take(self._workspace)
         for position, (number, size) in enumerate(launch.operands):
-            if number in self._inputs:
-                places.append((2 * position, self._inputs.index(number)))
-            elif number in self._outputs:
-                places.append((2 * position, -1))
+            if number in self._inputs or number in self._outputs:
+                places.append((2 * position, self._inputs.index(number) if number in self._inputs else -1))
             elif number in frame.places:
                 kernel.set_arg(2 * position, self._held.memory.cl)
                 kernel.set_arg(2 * position + 1, np.int64(frame.places[number] // size))
@@ -301,11 +304,9 @@ class OpenclExecutable(Executable):
         queue = self.device.queue
         enqueue = functools.partial(queue.cl.enqueue_nd_range_kernel, queue.queue, kernel, launch.items, launch.group)
         maker = _direct_maker(len(self._inputs), tuple(places))
-        take, flush = self.device.pool.take, queue.queue.flush
-        made: Callable[..., OpenclBuffer] = maker(
-            queue, take, flush, kernel.set_arg, enqueue, nbytes, shape, dtype, self.device, OpenclBuffer, self._failed
-        )
-        return made
+        take, shelf, flush = self.device.pool.take, self.device.pool.shelf(nbytes), queue.queue.flush
+        kinds = (shape, dtype, self.device, OpenclBuffer, Loan)
+        return maker(queue, take, shelf, flush, kernel.set_arg, enqueue, nbytes, *kinds, self._failed)
 
     def _failed(self, error: Exception) -> Exception:
         return self.device.queue.translated(error, f"running `{self.name}`")  # type: ignore[no-any-return]

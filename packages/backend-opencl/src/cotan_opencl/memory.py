@@ -67,7 +67,7 @@ class Pool:
         """Memory of at least so many bytes; ``idle``: such as no command can still use."""
         shelf = self._for_bytes.get(nbytes)
         if shelf is None:
-            shelf = self._shelf(nbytes)
+            shelf = self.shelf(nbytes)
         try:
             memory = shelf.pop(0) if idle else shelf.pop()
         except IndexError:
@@ -77,7 +77,8 @@ class Pool:
             memory = self._fresh(memory.nbytes)
         return Loan(memory, self)
 
-    def _shelf(self, nbytes: int) -> list[Memory]:
+    def shelf(self, nbytes: int) -> list[Memory]:
+        """The unused memory that serves ``nbytes``; always the same list."""
         shelf = self._shelves.setdefault(size_class(nbytes), [])
         if len(self._for_bytes) >= _SIZES_KNOWN:
             self._for_bytes.clear()
