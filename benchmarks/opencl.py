@@ -1,11 +1,12 @@
-"""The OpenCL backend beside backend-cpu, NumPy and pyopencl itself: ratios of the shortest of interleaved times.
+"""The OpenCL backend beside backend-cpu, NumPy and pyopencl itself.
 
-The last column is the ratio of the time of all processors: where a machine is busy it tells more.
-``python -m benchmarks.opencl [PART ...] [--rounds N] [--side N] [--calls N]``; parts are loops, launch, matmul, enqueue
-and mnist. Loops are over square matrices of that side, and so many calls are made before one waits for the last. A call
-that is waited for takes in what the runtime needs to wake its threads and to say that it is done; the part launch says
-how much that is: the time of a kernel that does nothing, by pyopencl alone. MNIST is trained on the data of
-``examples/mnist.py``.
+``python -m benchmarks.opencl [PART ...] [--rounds N] [--side N]``; parts are loops, launch, matmul, enqueue and mnist.
+Loops, over square matrices of that side, are measured as ``python -m benchmarks`` measures: turns of calls that follow
+each other, with arguments that vary, and the median of the ratios of turns. Beside it stands the ratio for single calls
+that are waited for (the shortest of them), which takes in what the runtime needs to wake its threads and to say that it
+is done; the part launch says how much that is: the time of a kernel that does nothing, by pyopencl alone. The other
+parts compare the shortest of interleaved times, and the time of all processors, which tells more where a machine is
+busy. MNIST is trained on the data of ``examples/mnist.py``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ import numpy as np
 
 import cotan
 import cotan.numpy as cnp
+from benchmarks.measure import Settings, settle
 
+LIMIT = 1.5
+TURNS = Settings()
 CALLS = 200
 TURN = 5
 PAUSE = 0.005
@@ -57,9 +61,9 @@ LOOPS: dict[str, Callable[[Any], Any]] = {
 """Elementwise fusions and reductions of one matrix."""
 
 
-def shortest(runs: Sequence[Callable[[], Any]], rounds: int, calls: int = 1) -> list[tuple[float, float]]:
-    """Seconds of the shortest call of each, and of all processors for one, where a run makes ``calls`` calls; they take
-    turns, with pauses in which the other's threads go to sleep."""
+def shortest(runs: Sequence[Callable[[], Any]], rounds: int) -> list[tuple[float, float]]:
+    """Seconds of the shortest call of each, and of all processors for one; they take turns, with pauses in which the
+    other's threads go to sleep."""
     best, work = [float("inf")] * len(runs), [0.0] * len(runs)
     for _ in range(rounds):
         for k, run in enumerate(runs):
@@ -70,7 +74,24 @@ def shortest(runs: Sequence[Callable[[], Any]], rounds: int, calls: int = 1) -> 
                 run()
                 best[k] = min(best[k], time.perf_counter() - start)
             work[k] += time.process_time() - begin
-    return [(best[k] / calls, work[k] / rounds / TURN / calls) for k in range(len(runs))]
+    return [(best[k], work[k] / rounds / TURN) for k in range(len(runs))]
+
+
+def in_turns(runs: Sequence[Callable[[int], Any]]) -> list[list[float]]:
+    """Seconds per call in each turn of each: a run makes so many calls and waits for the last."""
+    counts, found = [], []
+    for run in runs:
+        start = time.perf_counter()
+        run(TURN)
+        counts.append(max(TURN, int(TURNS.budget * TURN / (time.perf_counter() - start))))
+        found.append([])
+    for _ in range(TURNS.rounds):
+        for run, count, seconds in zip(runs, counts, found, strict=True):
+            settle(TURNS.settle)
+            start = time.perf_counter()
+            run(count)
+            seconds.append((time.perf_counter() - start) / count)
+    return found
 
 
 def show(name: str, found: tuple[float, float], wanted: tuple[float, float], limit: float) -> None:
@@ -84,22 +105,30 @@ def show(name: str, found: tuple[float, float], wanted: tuple[float, float], lim
     )
 
 
-def loops(rounds: int, side: int = 1024, calls: int = 1) -> None:
+def loops(rounds: int, side: int = 1024) -> None:
     """Programs of a matrix beside backend-cpu's."""
-    value = np.random.default_rng(0).standard_normal((side, side), np.float32)
+    values = np.random.default_rng(0).standard_normal((2, side, side), np.float32)
+    print(f"  {'calls in a row':30} {'opencl':>13} {'cpu':>13} {'ratio':>7} {'single calls':>21}")
     for name, function in LOOPS.items():
         runs = []
         for platform in ("opencl", "cpu"):
-            x, f = cotan.device_put(value, cotan.devices(platform)[0]), cotan.jit(function)
+            f, arrays = cotan.jit(function), cotan.device_put([*values], cotan.devices(platform)[0])
 
-            def run(f: Callable[[Any], Any] = f, x: Any = x) -> None:
-                for _ in range(calls):
-                    y = f(x)
+            def run(count: int, f: Callable[[Any], Any] = f, xs: Sequence[Any] = arrays) -> None:
+                for k in range(count):
+                    y = f(xs[k % len(xs)])
                 y.block_until_ready()
 
             runs.append(run)
-            run()
-        show(name, *shortest(runs, rounds, calls), 1.5)
+            run(2)
+        ours, other = in_turns(runs)
+        ratio = median(a / b for a, b in zip(ours, other, strict=True))
+        (single, _), (other_single, _) = shortest([lambda run=run: run(1) for run in runs], rounds)  # type: ignore[misc]
+        print(
+            f"{' ' if ratio <= LIMIT else '!'} {name:30} {median(ours) * 1e6:10.1f} us {median(other) * 1e6:10.1f} us"
+            f" {ratio:7.2f} of {LIMIT} {single / other_single:14.2f}",
+            flush=True,
+        )
 
 
 def launch(rounds: int) -> None:
@@ -195,12 +224,13 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("parts", nargs="*", metavar="PART")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--side", type=int, default=1024)
-    parser.add_argument("--calls", type=int, default=1)
     options = parser.parse_args(words)
-    print(f"  {'':32} {'opencl':>13} {'other':>13} {'ratio':>7} {'work':>15}")
     for part in options.parts or PARTS:
-        more = {"side": options.side, "calls": options.calls} if part == "loops" else {}
-        PARTS[part](options.rounds, **more)
+        if part == "loops":
+            loops(options.rounds, options.side)
+        else:
+            print(f"  {part:30} {'opencl':>13} {'other':>13} {'ratio':>7} {'work':>15}")
+            PARTS[part](options.rounds)
 
 
 if __name__ == "__main__":
