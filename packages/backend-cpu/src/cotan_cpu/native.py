@@ -261,6 +261,7 @@ class Runtime:
 
         # Without optimisation: it is made at a program's first call, and all its time is spent in what it calls.
         self._engine = jit.Engine(level=0)
+        self._optimising = jit.Engine()
         parallel = parallel_text(driver.futex_number(), platform.machine())
         self.has_helpers = parallel is not SERIAL
         symbols = {"cotan_syscall": driver.syscall_address()} if self.has_helpers else {}
@@ -307,7 +308,7 @@ class Runtime:
 
         recipe = lapack_recipes.named(name)
         symbols = {**driver.blas_symbols(recipe.symbols), **driver.memory_symbols()}
-        module = self._engine.load(lapack_text.text(recipe), symbols)
+        module = self._optimising.load(lapack_text.text(recipe), symbols)
         self._libraries.append(module)
         self._addresses[name] = module.address(name)
 

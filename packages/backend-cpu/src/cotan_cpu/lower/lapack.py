@@ -21,7 +21,7 @@ from cotan.ir.avals import ShapedArray, shaped
 from cotan.ir.primitive import Primitive, abstract, cost, reference
 from cotan.ir.program import LibraryStep
 from cotan_cpu import driver, native
-from cotan_cpu.lower import lapack_recipes
+from cotan_cpu.lower import lapack_recipes, lapack_small
 from cotan_cpu.lower.lapack_text import Recipe
 from cotan_cpu.pool import pool
 
@@ -64,15 +64,21 @@ def _bytes(aval: ShapedArray, rank: int = 2) -> int:
     return math.prod(aval.shape[-rank:]) * int(aval.dtype.itemsize)
 
 
+def _sized(operation: str, x: ShapedArray) -> str:
+    """What does an operation for matrices of that size."""
+    small = max(x.shape[-2:]) <= lapack_small.LARGEST and x.dtype.kind == "f"
+    return f"{operation}small" if small else operation
+
+
 def _cholesky(ins: Any, outs: Any) -> Choice:
     (x,) = ins
-    return "cholesky", (), {"n": x.shape[-1], "bytes": _bytes(x), "parts": _parts(x)}, {}
+    return _sized("cholesky", x), (), {"n": x.shape[-1], "bytes": _bytes(x), "parts": _parts(x)}, {}
 
 
 def _lu(ins: Any, outs: Any) -> Choice:
     (x,) = ins
     m, n = x.shape[-2:]
-    return "lu", (), {"m": m, "n": n, "k": min(m, n)}, {"a": _bytes(x)}
+    return _sized("lu", x), (), {"m": m, "n": n, "k": min(m, n), "bytes": _bytes(x)}, {"a": _bytes(x)}
 
 
 def _permutation(ins: Any, outs: Any, *, permutation_size: int) -> Choice:
@@ -173,7 +179,7 @@ def _triangular(
     sides = ("R" if left_side else "L", "U" if lower else "L", trans)
     flags = (*sides, "Y" if conjugate and not transpose_a else "N", "U" if unit_diagonal else "N")
     sizes = {"rows": b.shape[-2], "columns": b.shape[-1], "n": a.shape[-1], "bytes": _bytes(b)}
-    return "triangular", flags, {**sizes, "count": math.prod(b.shape[-2:])}, {}
+    return _sized("triangular", a), flags, {**sizes, "count": math.prod(b.shape[-2:])}, {}
 
 
 def _tridiagonal_solve(ins: Any, outs: Any, *, perturb_singular: bool) -> Choice | None:

@@ -53,6 +53,25 @@ def _cholesky(name: str, letter: str) -> Recipe:
 
 
 @_recipe
+def _cholesky_small(name: str, letter: str) -> Recipe:
+    r = Recipe(name, letter, ("x", "out"), (), ("n", "bytes", "parts"))
+    r.do("copy", "&out", "&x", "bytes")
+    r.refuse("root", "out", "n")
+    r.spoil("out", "parts")
+    r.do("half", "&out", "n", "n", 1)
+    return r
+
+
+@_recipe
+def _lu_small(name: str, letter: str) -> Recipe:
+    r = Recipe(name, letter, ("x", "out", "pivots", "order"), (), ("m", "n", "k", "bytes"))
+    r.do("copy", "&out", "&x", "bytes")
+    r.do("eliminate", "&out", "&pivots", "m", "n")
+    r.do("permute", "&order", "m", "&pivots", "k")
+    return r
+
+
+@_recipe
 def _lu(name: str, letter: str) -> Recipe:
     r = Recipe(name, letter, ("x", "out", "pivots", "order"), ("a",), ("m", "n", "k"))
     r.do("turn", "&a", "&x", "m", "n")
@@ -281,6 +300,21 @@ def _triangular(name: str, letter: str, side: str, uplo: str, trans: str, conjug
     r.call("trsm", *flags, "#columns", "#rows", "one", "&a", "#n", "&out", "#columns")
     if conjugate == "Y":
         r.do("conj", "&out", "count")
+    return r
+
+
+@_recipe
+def _triangular_small(
+    name: str, letter: str, side: str, uplo: str, trans: str, conjugate: str, diagonal: str
+) -> Recipe:
+    r = Recipe(name, letter, ("a", "b", "out"), (), ("rows", "columns", "n", "bytes"))
+    r.do("copy", "&out", "&b", "bytes")
+    # The letters are LAPACK's, which sees transposes. From the right, transposes of both sides are solved.
+    left, lower, transposed = side == "R", uplo == "U", trans != "N"
+    strides = (1, "n") if transposed == left else ("n", 1)
+    vectors = ("columns", 1, "n", "columns") if left else (1, "columns", "n", "rows")
+    forward = int((lower != transposed) == left)
+    r.do("substitute", "&a", *strides, "&out", *vectors, forward, int(diagonal == "U"))
     return r
 
 

@@ -8,8 +8,11 @@ matrix. Matrices lie by rows, which LAPACK reads as their transposes. Knows noth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from cotan_cpu.lower import lapack_small
 
 WORD_OF_LETTER = {"s": ("float", 4, 4), "d": ("double", 8, 8), "c": ("float", 4, 8), "z": ("double", 8, 16)}
 """Letter of LAPACK -> (LLVM type of a part, its bytes, bytes of an element)."""
@@ -108,6 +111,8 @@ HELPERS = """
 declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare i64 @llvm.umin.i64(i64, i64)
+declare PART @llvm.fabs.FKIND(PART)
+declare PART @llvm.sqrt.FKIND(PART)
 declare ptr @cotan_malloc(i64)
 declare void @cotan_free(ptr)
 
@@ -438,12 +443,18 @@ exit:
 """
 
 
+_HEAD = re.compile(r"define internal (void @\w+)")
+
+
 def text(recipe: Recipe) -> str:
     """The IR of the function of a recipe."""
     part, part_bytes, size = WORD_OF_LETTER[recipe.letter]
-    helpers = HELPERS
+    names, *functions = (HELPERS + lapack_small.HELPERS).split("\n\n")
+    called = {line.split("(")[0] for line in recipe.lines}
+    helpers = "\n\n".join([names, *(f for f in functions if f"call {_HEAD.search(f)[1]}" in called)])  # type: ignore[index]
     for word, meaning in (
         ("PARTSIZE", str(part_bytes)), ("PART", part), ("BITS", f"i{8 * size}"), ("SIZE", str(size)),
+        ("FKIND", f"f{8 * part_bytes}"),
     ):  # fmt: skip
         helpers = helpers.replace(word, meaning)
     top = [f"declare void @{symbol}({types})" for symbol, types in recipe.symbols.items()]
