@@ -126,7 +126,7 @@ row(
     oracle=lambda x, weights, length: np.bincount(x, weights, length),
 )
 row("numpy", "digitize", V, Operand((4,), made=np.sort), dtypes="if", specials=False, order=0, result=np.int32)
-row("numpy", "searchsorted", Operand((6,), made=np.sort), V, dtypes="if", specials=False, order=0, result=np.int32)
+row("numpy", "searchsorted", Operand((6,), made=np.sort), V, dtypes="if", specials=False, order=0)
 row(
     "numpy",
     "searchsorted",
@@ -136,7 +136,6 @@ row(
     kw={"side": "right"},
     specials=False,
     order=0,
-    result=np.int32,
 )
 for shape, axis in ((M, -1), (M, 0), (MN, 0), (M, None)):
     row("numpy", "sort", shape, dtypes="biuhf", kw={"axis": axis})

@@ -8,7 +8,7 @@ _KIND = "a result has one dtype for all values: eigenvalues are complex, though 
 _COUNTS = "counts have the dtype of the weights, which is floating"
 _LATTICE = "an integer and a float promote to that float, however many bits the integer has"
 _HERMITIAN = "the matrix is made Hermitian first, where NumPy takes one triangle of one that is not"
-_ROUNDING = "the matrix is singular: its condition number is made of rounding errors"
+_ROUNDING = "the matrix is singular: its inverse and its condition number are made of rounding errors"
 _UFUNC = "elementwise functions have no argument `dtype`"
 
 REASONS: dict[str, str] = {
@@ -22,7 +22,7 @@ REASONS: dict[str, str] = {
     **dict.fromkeys(("linalg.eigvals:6", "linalg.eigvals:9"), _KIND),
     **dict.fromkeys(("linalg.eigh:20", "linalg.eigh:22", "linalg.eigvalsh:10"), _HERMITIAN),
     "linalg.eigh:6": "eigenvectors have other phases, which are not determined",
-    **dict.fromkeys(("linalg.inv:14", "linalg.inv:17"), _ROUNDING),
+    **dict.fromkeys([f"linalg.inv:{n}" for n in (11, 12, 14, 17)], _ROUNDING),
     "fromiter:4": "the dtype has a shape of its own",
     "isin:12": "a set is no array, and NumPy takes it for one object",
     "isscalar:2": "an array of no dimensions is a scalar",

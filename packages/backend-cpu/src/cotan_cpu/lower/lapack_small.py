@@ -79,6 +79,7 @@ row.begin:
   %l.old = load PART, ptr %l.at
   %l = fdiv PART %l.old, %pivot
   store PART %l, ptr %l.at
+  %l.neg = fneg PART %l
   br label %column
 column:
   %j = phi i64 [%k.next, %row.begin], [%j.next, %column.body]
@@ -89,8 +90,7 @@ column.body:
   %u = load PART, ptr %u.at
   %x.at = getelementptr PART, ptr %i.row, i64 %j
   %x = load PART, ptr %x.at
-  %product = fmul PART %l, %u
-  %x.new = fsub PART %x, %product
+  %x.new = call PART @llvm.fmuladd.FKIND(PART %l.neg, PART %u, PART %x)
   store PART %x.new, ptr %x.at
   %j.next = add i64 %j, 1
   br label %column
@@ -137,6 +137,7 @@ row.begin:
   %l.old = load PART, ptr %l.at
   %l = fdiv PART %l.old, %root
   store PART %l, ptr %l.at
+  %l.neg = fneg PART %l
   br label %column
 column:
   %j = phi i64 [%k.next, %row.begin], [%j.next, %column.body]
@@ -149,8 +150,7 @@ column.body:
   %m = load PART, ptr %m.at
   %x.at = getelementptr PART, ptr %i.row, i64 %j
   %x = load PART, ptr %x.at
-  %product = fmul PART %l, %m
-  %x.new = fsub PART %x, %product
+  %x.new = call PART @llvm.fmuladd.FKIND(PART %l.neg, PART %m, PART %x)
   store PART %x.new, ptr %x.at
   %j.next = add i64 %j, 1
   br label %column
@@ -216,8 +216,8 @@ dot.body:
   %k.b = mul i64 %k, %b.row
   %y.at = getelementptr PART, ptr %top, i64 %k.b
   %y = load PART, ptr %y.at
-  %product = fmul PART %m, %y
-  %left.next = fsub PART %left, %product
+  %m.neg = fneg PART %m
+  %left.next = call PART @llvm.fmuladd.FKIND(PART %m.neg, PART %y, PART %left)
   %k.next = add i64 %k, 1
   br label %dot
 dotted:

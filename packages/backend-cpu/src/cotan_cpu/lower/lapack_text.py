@@ -113,6 +113,7 @@ declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare i64 @llvm.umin.i64(i64, i64)
 declare PART @llvm.fabs.FKIND(PART)
 declare PART @llvm.sqrt.FKIND(PART)
+declare PART @llvm.fmuladd.FKIND(PART, PART, PART)
 declare ptr @cotan_malloc(i64)
 declare void @cotan_free(ptr)
 

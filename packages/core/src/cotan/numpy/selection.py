@@ -391,7 +391,7 @@ def lexsort(keys: Sequence[Any], axis: int = -1) -> Any:
 
 
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan") -> Any:
-    """Where the elements of ``v`` would be inserted into the sorted vector ``a``, as int32.
+    """Where the elements of ``v`` would be inserted into the sorted vector ``a``.
 
     Raises:
       ValueError: ``a`` is not one-dimensional, or ``side`` is neither 'left' nor 'right'.
@@ -422,7 +422,7 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
         above = lax.bitwise_and(above, lax.lt(low, high))
         low = where_(above, lax.add(middle, np.int32(1)), low)
         high = where_(above, high, middle)
-    return low
+    return low.astype(dtypes.default_int())
 
 
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
