@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ import cotan.numpy as cnp
 from cotan.api.shortcut import MISS
 from cotan.backend import registry
 from cotan.config import config
+from cotan.runtime.compile import Compiled
 
 
 def warmed(fun, *args, **options):
@@ -241,3 +244,16 @@ def test_every_device_has_a_way_of_its_own():
             [found] = [y for y in (entry((x,)) for entry in entries) if y is not MISS]
             assert found.device is x.device
             np.testing.assert_array_equal(found, [0, 2, 4])
+
+
+def test_a_short_way_that_cannot_be_written_is_tried_once(monkeypatch):
+    tried = []
+    ready = Compiled.ready
+    monkeypatch.setattr(Compiled, "ready", lambda self, *held: tried.append(self) or ready(self, *held))
+    pair = namedtuple("Pair", "a b")  # a node that is not written out
+    jitted = cotan.jit(lambda state, x: state.a + state.b * x, donate_argnums=0)
+    x = cnp.ones(4)
+    for _ in range(5):
+        np.testing.assert_array_equal(jitted(pair(cnp.ones(4), cnp.ones(4)), x), 2)
+    assert not find(jitted).fast
+    assert len(tried) == 1

@@ -112,11 +112,11 @@ _MOST_ENTRIES = 8
 
 def _add_entry(programs: Programs, program: Program, bound: Bound, leaves: Sequence[Any]) -> None:
     """Give calls like this one a way of their own, which is tried before all others."""
-    ready = program.run.ready()
-    kinds = (None if ready is None else ready.device, *map(type, leaves))
+    kinds = (program.run.device, *map(type, leaves))
     if kinds in program.short:
         return
     program.short = {*program.short, kinds}
+    ready = program.run.ready()
     if ready is None or any(type(x) is Array and x._device is not ready.device for x in leaves):
         return
     entry = write_entry(bound, leaves, ready, program.closed.out_avals, program.out_tree)

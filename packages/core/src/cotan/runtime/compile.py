@@ -260,6 +260,12 @@ class Compiled:
         """The backend's executable on ``device``; None where the backend runs operation by operation."""
         return self.on(device).executable
 
+    @property
+    def device(self) -> Device | None:
+        """Where it ran last; None before."""
+        device: Device | None = self._fast[0]
+        return device
+
     def ready(self, held: Sequence[Array] = ()) -> Ready | None:
         """How it ran last, with ``held`` before the arguments; None if it did not run yet, or knows no short way."""
         device, call = self._fast
@@ -314,6 +320,11 @@ class _Closure:
         if not args or not config.plain_dispatch:
             values = self._at(args)
         return self._compiled((*values, *args))
+
+    @property
+    def device(self) -> Device | None:
+        """Where it ran last; None before."""
+        return self._compiled.device
 
     def ready(self) -> Ready | None:
         """See ``Compiled.ready``."""
