@@ -52,6 +52,7 @@ from cotan.api import (
     named_scope,
     pure_callback,
     remat,
+    typeof,
     value_and_grad,
     vjp,
     vmap,
@@ -85,7 +86,6 @@ from cotan.config import (
 )
 from cotan.dtypes import float0
 from cotan.environment import print_environment_info
-from cotan.ir.trace import typeof
 from cotan.left_out import missing as _missing
 from cotan.ref import empty_ref, free_ref, freeze, new_ref
 from cotan.runtime.array import Array

@@ -35,6 +35,14 @@ def test_make_jaxpr_of_a_function_of_outer_values():
     assert len(shapes[0].jaxpr.invars) == len(shapes[0].consts) == 1
 
 
+def test_typeof():
+    struct = ShapeDtypeStruct((2, 3), "float32", weak_type=True)
+    assert cotan.typeof(struct) is cotan.typeof(cnp.full((2, 3), 1.0))
+    assert cotan.jit(lambda x: cotan.typeof(x).size * x)(cnp.ones(3)).tolist() == [3.0, 3.0, 3.0]
+    with pytest.raises(TypeError, match="a value of type list is not an array"):
+        cotan.typeof([1.0])
+
+
 def test_eval_shape():
     def f(x, *, y):
         return {"m": x @ y, "n": 1.0}

@@ -13,6 +13,7 @@ from cotan import nn
 
 X = np.array([[-4.0, -1.5, -0.6, -0.1], [0.2, 0.7, 1.3, 5.5]], np.float32)
 ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805
+POINTWISE = (nn.softmax, nn.log_softmax)
 
 
 def _sigmoid(x):
@@ -233,6 +234,42 @@ def test_where_leaves_elements_out():
     # s = softmax of (1, 2): the derivative of the sum of squares is 2 s (s - sum s^2).
     s = np.array([0.26894143, 0.7310586])
     np.testing.assert_allclose(slope, [*(2 * s * (s - (s * s).sum())), 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("by_rule", [True, False])
+@pytest.mark.parametrize("jitted", [True, False])
+@pytest.mark.parametrize("function", [nn.softmax, nn.log_softmax, nn.logsumexp, nn.logmeanexp])
+def test_elements_left_out_change_no_value_and_no_derivative(function, jitted, by_rule):
+    inside = np.array([0.5, 1.0], np.float32)
+    weights = np.array([1.0, -3.0], np.float32)
+
+    def loss(x, where=None):
+        return (
+            function(x, where=where)[..., :2] * weights if function in POINTWISE else function(x, where=where)
+        ).sum()
+
+    with cotan.softmax_custom_jvp(by_rule):
+        value_and_slope = cotan.value_and_grad(cotan.jit(loss) if jitted else loss)
+        value, slope = value_and_slope(inside)
+        for outside in (1000.0, np.inf, -np.inf, np.nan):
+            found = value_and_slope(np.array([*inside, outside], np.float32), np.array([True, True, False]))
+            np.testing.assert_allclose(found[0], value, rtol=1e-6)
+            np.testing.assert_allclose(found[1], [*slope, 0.0], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("by_rule", [True, False])
+def test_rows_left_out_as_a_whole(by_rule):
+    x, rows = np.array([[1.0, 2.0], [3.0, 5.0]], np.float32), np.array([[True], [False]])
+    with cotan.softmax_custom_jvp(by_rule):
+        np.testing.assert_allclose(nn.softmax(x, where=rows), [[0.26894143, 0.7310586], [0, 0]], rtol=1e-6)
+        np.testing.assert_allclose(nn.log_softmax(x, where=rows)[1], [-np.inf, -np.inf])
+        for function in POINTWISE:
+            slope = cotan.grad(lambda x, f=function: cnp.where(rows, f(x, where=rows), 0.0)[:, 0].sum())(x)
+            assert np.all(slope[0] != 0)
+            np.testing.assert_array_equal(slope[1], [0, 0])
+    # What is left is infinite: that is no reason for the others to be NaN.
+    x = np.array([-np.inf, 0.0], np.float32)
+    np.testing.assert_array_equal(nn.softmax(x, where=np.array([True, False])), [np.nan, 0])
 
 
 def test_one_hot():

@@ -8,12 +8,14 @@ from user_functions import type_of
 
 import cotan
 import cotan.numpy as cnp
+from cotan import lax
 
 I8, U8, I32, U32 = (np.array([1, 2, 3], d) for d in ("int8", "uint8", "int32", "uint32"))
 F16, F32, C64 = (np.array([1, 2, 3], d) for d in ("float16", "float32", "complex64"))
 BF16 = cnp.array([1, 2, 3], "bfloat16")
 BOOL = np.array([True, False, True])
 WEAK = cnp.full(3, 0.5)
+STRUCT = cotan.ShapeDtypeStruct((3,), "float32", weak_type=True)
 
 TYPES = [
     (lambda: cnp.add(I8, 1), "int8"),
@@ -77,6 +79,9 @@ TYPES = [
     (lambda: cnp.full(2, 1.0), "~float32"),
     (lambda: cnp.full_like(2.0, 3), "~float32"),
     (lambda: cnp.ones_like(1), "~int32"),
+    (lambda: cnp.ones_like(STRUCT), "float32"),
+    (lambda: cnp.full_like(STRUCT, np.arange(3)), "float32"),
+    (lambda: cnp.zeros_like(STRUCT, dtype="int8"), "int8"),
     (lambda: cnp.zeros(2), "float32"),
     (lambda: cnp.arange(3), "int32"),
     (lambda: cnp.arange(3.0), "float32"),
@@ -151,3 +156,54 @@ def test_small_integers_index_long_axes():
 def test_what_has_no_meaning(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+class Described:
+    """No array, and nothing that could become one."""
+
+    shape, dtype = (2, 3), np.dtype("int16")
+
+
+@pytest.mark.parametrize(
+    "like", [Described(), cotan.ShapeDtypeStruct((2, 3), "int16"), cotan.typeof(cnp.ones((2, 3), "int16"))]
+)
+def test_what_only_describes_an_array_serves_as_a_pattern(like):
+    for filled, value in (
+        (cnp.zeros_like(like), 0),
+        (cnp.empty_like(like), 0),
+        (cnp.ones_like(like), 1),
+        (cnp.full_like(like, 7), 7),
+        (cnp.full_like(like, [7, 8, 9]), [7, 8, 9]),
+        (lax.full_like(like, 7), 7),
+    ):
+        np.testing.assert_array_equal(filled, np.full((2, 3), value))
+        assert filled.dtype == np.int16
+    assert cnp.zeros_like(like, shape=4).shape == (4,)
+    assert (cnp.shape(like), cnp.ndim(like), cnp.size(like), cnp.size(like, 1)) == ((2, 3), 2, 6, 3)
+    with pytest.raises(TypeError, match="sin needs arrays or scalars"):
+        cnp.sin(like)
+
+
+def test_patterns_need_a_shape_and_a_dtype():
+    class Shapely:
+        shape = (2, 3)
+
+    assert cnp.shape(Shapely()) == (2, 3)
+    for call in (cnp.zeros_like, cnp.ones_like, lambda x: cnp.full_like(x, 1), lambda x: cnp.full_like(x, [1])):
+        with pytest.raises(TypeError, match="_like needs arrays or scalars, got Shapely"):
+            call(Shapely())
+    with pytest.raises(TypeError, match="a value of type Shapely is not an array"):
+        lax.full_like(Shapely(), 1)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, cotan.jit], ids=["eager", "jit"])
+def test_arrays_of_keys_are_filled_word_by_word(wrap):
+    keys = cotan.random.split(cotan.random.key(1), 3)
+    words = cotan.random.key_data
+    for like in (keys, cotan.ShapeDtypeStruct((3,), keys.dtype)):
+        np.testing.assert_array_equal(words(wrap(lambda like=like: cnp.zeros_like(like))()), np.zeros((3, 2)))
+        np.testing.assert_array_equal(words(wrap(lambda like=like: cnp.full_like(like, 7))()), np.full((3, 2), 7))
+        np.testing.assert_array_equal(words(cnp.full_like(like, keys[1])), np.tile(words(keys[1]), (3, 1)))
+    np.testing.assert_array_equal(words(cnp.ones(2, keys.dtype)), np.ones((2, 2)))
+    np.testing.assert_array_equal(words(cotan.vmap(cnp.zeros_like)(keys)), np.zeros((3, 2)))
+    assert lax.full((2,), 3, keys.dtype).dtype == keys.dtype

@@ -12,7 +12,7 @@ from cotan.api.jacobian import jacobian as jacobian
 from cotan.api.jit import clear_caches, jit
 from cotan.api.linear_transpose import linear_transpose
 from cotan.api.names import named_call, named_scope
-from cotan.api.tracing import ShapeDtypeStruct, eval_shape, explain, make_jaxpr
+from cotan.api.tracing import ShapeDtypeStruct, eval_shape, explain, make_jaxpr, typeof
 from cotan.api.vmap import vmap
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "named_scope",
     "pure_callback",
     "remat",
+    "typeof",
     "value_and_grad",
     "vjp",
     "vmap",

@@ -10,7 +10,7 @@ from cotan.api.arguments import Argnums, bind_static, resolve_options
 from cotan.api.flat import Function, check_argument_leaves, check_callable, copy_identity
 from cotan.api.programs import Program, trace_program
 from cotan.errors import where
-from cotan.ir.avals import ShapedArray, get_aval, is_array_like, shaped
+from cotan.ir.avals import ShapedArray, described_aval, get_aval, shaped
 from cotan.runtime.compile import explain_closed
 from cotan.runtime.devices import SingleDeviceSharding, as_device
 from cotan.tracebacks import boundary
@@ -90,14 +90,16 @@ def struct_of(aval: ShapedArray) -> ShapeDtypeStruct:
     return ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
 
 
-def aval_of(x: Any) -> ShapedArray | None:
-    """The abstract value of an array or of anything that has a shape and a dtype; None if ``x`` has none."""
-    if is_array_like(x):
-        return get_aval(x)
-    shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
-    if not isinstance(shape, tuple) or dtype is None:
-        return None
-    return shaped(shape, dtypes.canonicalize_dtype(dtype), bool(getattr(x, "weak_type", False)))
+def typeof(x: Any) -> ShapedArray:
+    """The abstract value of a tracer, array or scalar, or what a ``ShapeDtypeStruct`` describes.
+
+    Raises:
+      TypeError: ``x`` is none of these.
+
+    >>> typeof(ShapeDtypeStruct((2, 3), "float32")).shape
+    (2, 3)
+    """
+    return shaped(x.shape, x.dtype, x.weak_type) if isinstance(x, ShapeDtypeStruct) else get_aval(x)
 
 
 def _trace(api: str, fun: Function, static_argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
@@ -114,7 +116,7 @@ def avals_of(api: str, fun: Function, leaves: Sequence[Any], names: ArgNames) ->
     Raises:
       TypeError: one has not; the message names it.
     """
-    avals = [aval_of(x) for x in leaves]
+    avals = [described_aval(x) for x in leaves]
     known = tuple([a for a in avals if a is not None])
     if len(known) < len(leaves):
         wrong = [(x, name) for x, name, a in zip(leaves, names, avals, strict=True) if a is None]

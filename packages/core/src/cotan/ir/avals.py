@@ -165,6 +165,16 @@ def get_aval(x: Any) -> ShapedArray:
     )
 
 
+def described_aval(x: Any) -> ShapedArray | None:
+    """The abstract value of an array or of anything that has a shape and a dtype; None if ``x`` has none."""
+    if is_array_like(x):
+        return get_aval(x)
+    shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
+    if not isinstance(shape, tuple) or dtype is None:
+        return None
+    return shaped(shape, dtypes.canonicalize_dtype(dtype), bool(getattr(x, "weak_type", False)))
+
+
 def is_array_like(x: Any) -> bool:
     """Whether ``get_aval`` accepts ``x``."""
     return (

@@ -17,7 +17,7 @@ import numpy as np
 
 from cotan import errors
 from cotan.config import config
-from cotan.ir.avals import ShapedArray, aval_of_type, get_aval
+from cotan.ir.avals import ShapedArray, aval_of_type
 
 if TYPE_CHECKING:
     from cotan.ir.primitive import Primitive
@@ -233,8 +233,3 @@ class Tracer:
 
     def __repr__(self) -> str:
         return f"Tracer<{self.aval.short()}> of {self._trace.name}"
-
-
-def typeof(x: Any) -> ShapedArray:
-    """The abstract value of a tracer, array or scalar."""
-    return get_aval(x)

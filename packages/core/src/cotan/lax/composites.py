@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes
-from cotan.ir.avals import get_aval
+from cotan.ir.avals import described_aval, get_aval, is_array_like
 from cotan.primitives import dot as dot_family
 from cotan.primitives import shape as shape_family
 from cotan.primitives import slice as slice_family
@@ -17,6 +17,7 @@ from cotan.primitives import sort as sort_family
 from cotan.primitives.arithmetic import integer_pow
 from cotan.primitives.cast import convert_element_type
 from cotan.primitives.compare import select_n
+from cotan.primitives.random_bits import random_wrap
 
 
 def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
@@ -35,7 +36,7 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
 
 
 def full(shape: Sequence[int], fill_value: Any, dtype: Any = None) -> Any:
-    """An array of ``shape`` filled with a scalar.
+    """An array of ``shape`` filled with a scalar; keys are filled with a key, or with a number for each of their words.
 
     >>> from cotan import lax
     >>> lax.full((2,), 7, "int32")
@@ -47,6 +48,8 @@ def full(shape: Sequence[int], fill_value: Any, dtype: Any = None) -> Any:
     weak = dtype is None and aval.weak_type
     dtype = aval.dtype if dtype is None else dtypes.canonicalize_dtype(dtype)
     shape = tuple(map(operator.index, shape))
+    if isinstance(dtype, dtypes.KeyType) and aval.dtype != dtype:
+        return random_wrap(full(shape + dtype.trailing, fill_value, np.uint32), impl=dtype.impl)
     if isinstance(fill_value, bool | int | float | complex | np.ndarray | np.generic):
         with np.errstate(all="ignore"):
             scalar = np.asarray(fill_value).astype(dtype)
@@ -57,10 +60,14 @@ def full(shape: Sequence[int], fill_value: Any, dtype: Any = None) -> Any:
 
 
 def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Sequence[int] | None = None) -> Any:
-    """``full`` with the shape and dtype of ``x`` where they are not given."""
-    aval = get_aval(x)
+    """``full`` with the shape and dtype of ``x`` where they are not given.
+
+    ``x`` is an array, or anything that has a shape and a dtype, as ``ShapeDtypeStruct`` has; then the result is strong.
+    """
+    aval = described_aval(x) or get_aval(x)
     filled = full(aval.shape if shape is None else shape, fill_value, aval.dtype if dtype is None else dtype)
-    return convert_element_type(filled, aval.dtype, weak_type=True) if dtype is None and aval.weak_type else filled
+    weak = dtype is None and aval.weak_type and is_array_like(x)
+    return convert_element_type(filled, aval.dtype, weak_type=True) if weak else filled
 
 
 def zeros_like_array(x: Any) -> Any:

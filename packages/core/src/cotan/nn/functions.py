@@ -176,8 +176,11 @@ def logsumexp(
         b = _inexact(b, "logsumexp")
         a = cnp.where(b != 0, a, -cnp.inf)
         b = b.astype(a.dtype)
-    # Elements that are left out, or of which there are none, count as exp(-inf) = 0.
-    kept = {} if where is None and a.size else {"where": where, "initial": -cnp.inf}
+    # Elements that are left out, or of which there are none, count as exp(-inf) = 0. They are replaced before the
+    # exponential, where what they were could overflow, and then make derivatives NaN.
+    if where is not None:
+        a = cnp.where(where, a, -cnp.inf)
+    kept = {} if a.size else {"initial": -cnp.inf}
     largest = lax.stop_gradient(cnp.max(a, axis=axis, keepdims=True, **kept))
     largest = cnp.where(cnp.isfinite(largest), largest, cnp.zeros_like(largest))
     terms = cnp.exp(a - largest)
@@ -216,7 +219,8 @@ def _softmax(x: Any, axis: Axis, where: Any) -> Any:
     if where is not None:
         shifted = cnp.where(where, shifted, -cnp.inf)
     terms = cnp.exp(shifted)
-    return terms / cnp.sum(terms, axis=axis, keepdims=True)
+    result = terms / cnp.sum(terms, axis=axis, keepdims=True)
+    return result if where is None else cnp.where(where, result, 0)
 
 
 @partial(custom_jvp, nondiff_argnums=(1,))
@@ -241,9 +245,9 @@ def log_softmax(x: Any, axis: Axis = -1, where: Any = None) -> Any:
     x = _inexact(x, "log_softmax")
     kept = {} if where is None else {"where": where, "initial": -cnp.inf}
     shifted = x - cnp.max(lax.stop_gradient(x), axis=axis, keepdims=True, **kept)
-    terms = cnp.exp(shifted)
-    total = cnp.sum(terms, axis=axis, keepdims=True, **({} if where is None else {"where": where}))
-    result = shifted - cnp.log(total)
+    if where is not None:
+        shifted = cnp.where(where, shifted, -cnp.inf)
+    result = shifted - cnp.log(cnp.sum(cnp.exp(shifted), axis=axis, keepdims=True))
     return result if where is None else cnp.where(where, result, -cnp.inf)
 
 

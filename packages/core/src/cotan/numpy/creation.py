@@ -11,7 +11,7 @@ import numpy as np
 
 from cotan import dtypes, lax
 from cotan.errors import where
-from cotan.ir.avals import get_aval, is_array_like
+from cotan.ir.avals import described_aval, get_aval, is_array_like
 from cotan.ir.trace import Tracer
 from cotan.numpy import manipulation, ufuncs
 from cotan.numpy.promotion import (
@@ -216,9 +216,9 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) 
 
 
 def _like(name: str, a: Any, value: Any, dtype: Any, shape: Any) -> Any:
-    check_arraylike(name, a)
+    known = described_aval(a) is not None and not isinstance(a, SCALARS)
     return lax.full_like(
-        a if not isinstance(a, SCALARS) else as_array(a, name),
+        a if known else as_array(a, name),
         value,
         user_dtype(dtype, name),
         None if shape is None else canonical_shape(shape, name),
@@ -243,9 +243,11 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, 
     fill = asarray(fill_value)
     if fill.ndim == 0:
         return _placed(_like("full_like", a, fill, dtype, shape), device)
-    a = as_array(a, "full_like")
-    target = a.dtype if dtype is None else user_dtype(dtype, "full_like")
-    return full(a.shape if shape is None else shape, fill.astype(target), target, device=device)
+    aval = described_aval(a)
+    if aval is None:
+        aval = get_aval(as_array(a, "full_like"))
+    target = aval.dtype if dtype is None else user_dtype(dtype, "full_like")
+    return full(aval.shape if shape is None else shape, fill.astype(target), target, device=device)
 
 
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *, device: Any = None) -> Any:

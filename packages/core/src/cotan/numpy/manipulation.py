@@ -26,8 +26,9 @@ from cotan.numpy.ufuncs import where_
 
 
 def shape(a: Any) -> tuple[int, ...]:
-    """The shape of an array or scalar."""
-    return tuple(as_array(a, "shape").shape)
+    """The shape of an array or scalar, or of anything that says its shape, as ``ShapeDtypeStruct`` does."""
+    extents = getattr(a, "shape", None)
+    return extents if isinstance(extents, tuple) else tuple(as_array(a, "shape").shape)
 
 
 def ndim(a: Any) -> int:
