@@ -363,6 +363,11 @@ class Config(threading.local):
         return getattr(self, _find(name).name)
 
     @property
+    def x64_enabled(self) -> bool:
+        """Whether 64-bit dtypes exist on this thread."""
+        return self.enable_x64
+
+    @property
     def values(self) -> dict[str, Any]:
         """All flags with their values on this thread."""
         return {name: getattr(self, name) for name in flags}

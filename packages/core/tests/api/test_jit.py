@@ -57,6 +57,22 @@ def test_structure_is_part_of_the_key(count):
     assert count.traced == 7
 
 
+def test_nodes_whose_data_cannot_be_hashed_are_told_apart_by_equality(count):
+    class Labelled:
+        def __init__(self, value, labels):
+            self.value, self.labels = value, labels
+
+    cotan.tree_util.register_pytree_node(Labelled, lambda x: ((x.value,), x.labels), lambda y, x: Labelled(x[0], y))
+    f = cotan.jit(count(lambda x: Labelled(x.value * len(x.labels), [*x.labels])))
+    for _ in range(3):
+        for labels in ([1], [1, 2], [3]):
+            found = f(Labelled(cnp.ones(2), labels))
+            assert found.labels == labels
+            assert found.value.tolist() == [len(labels)] * 2
+    assert count.traced == 3
+    assert cotan.grad(lambda x: f(x).value.sum())(Labelled(cnp.ones(2), [1, 2])).value.tolist() == [2, 2]
+
+
 def test_positional_and_keyword_are_different_calls(count):
     f = cotan.jit(count(lambda x: x))
     f(1)

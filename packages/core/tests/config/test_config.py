@@ -23,6 +23,7 @@ def test_override_is_for_the_block() -> None:
     assert config.enable_x64 is False
     with enable_x64(True):
         assert config.enable_x64 is True
+        assert config.x64_enabled is True
         with enable_x64(False), disable_jit():
             assert (config.enable_x64, config.disable_jit) == (False, True)
         assert (config.enable_x64, config.disable_jit) == (True, False)

@@ -70,6 +70,13 @@ def test_evaluate_and_print():
     assert str(jaxpr) == text
 
 
+def test_constants_of_a_closed_program():
+    values = cnp.arange(3)
+    closed = cotan.make_jaxpr(lambda x: x + values)(1)
+    assert closed.literals == closed.consts
+    assert [x.tolist() for x in closed.literals] == [[0, 1, 2]]
+
+
 def test_checker_finds_wrong_types():
     jaxpr = _program()
     wrong = jaxpr.replace(eqns=[jaxpr.eqns[0].replace(outvars=[Var(shaped((2,), F32))]), jaxpr.eqns[1]])

@@ -179,6 +179,11 @@ class ClosedJaxpr:
         return self.jaxpr.out_avals
 
     @property
+    def literals(self) -> tuple[Any, ...]:
+        """``consts`` by another name."""
+        return self.consts
+
+    @property
     def eqns(self) -> tuple[Eqn, ...]:
         return self.jaxpr.eqns
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from cotan.numpy.promotion import (
     normalize_axis,
     promote_dtypes,
     promote_dtypes_inexact,
+    spread,
 )
 from cotan.primitives.dot import dot_general_p
 from cotan.runtime.array import Array
@@ -173,9 +173,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred
             )
         left, right = tuple(range(a.ndim - count, a.ndim)), tuple(range(count))
     else:
-        first, second = axes
-        first = first if isinstance(first, Sequence) else (first,)
-        second = second if isinstance(second, Sequence) else (second,)
+        first, second = map(spread, axes)
         left = tuple(normalize_axis(d, a.ndim, "tensordot") for d in first)
         right = tuple(normalize_axis(d, b.ndim, "tensordot") for d in second)
     if len(left) != len(right) or any(a.shape[m] != b.shape[n] for m, n in zip(left, right, strict=False)):

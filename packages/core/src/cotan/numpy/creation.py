@@ -47,7 +47,8 @@ def array(
     """An array of the given values.
 
     Args:
-      object: a scalar, an array, anything with ``__array__``, or nested lists of these.
+      object: a scalar, an array, anything with ``__array__``, nested lists of these, or another sequence or buffer of
+        numbers.
       dtype: of the result; by default that of the values (64 bits become 32 unless 64-bit mode is on).
       ndmin: the least number of dimensions; new ones lead.
 
@@ -97,11 +98,7 @@ def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
         return lift(_to_numpy(values, asked))
     if hasattr(obj, "__dlpack__"):
         return lift(_to_numpy(np.from_dlpack(obj), asked))
-    if isinstance(obj, memoryview | bytearray | range):
-        return lift(_to_numpy(np.asarray(obj), asked))
-    raise TypeError(
-        f"{where()}: array: a value of type {type(obj).__name__} is not a number, an array or a nested list of them"
-    )
+    return lift(_to_numpy(_nested(obj), asked))
 
 
 def _nested(obj: Any) -> np.ndarray:

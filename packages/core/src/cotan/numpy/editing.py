@@ -14,7 +14,7 @@ from cotan.errors import ConcretizationTypeError
 from cotan.errors import where as place_of
 from cotan.ir.trace import Tracer
 from cotan.numpy import creation, manipulation, reductions, selection, ufuncs
-from cotan.numpy.promotion import as_array, canonical_shape, normalize_axis, promote_dtypes
+from cotan.numpy.promotion import as_array, canonical_shape, normalize_axis, promote_dtypes, spread
 
 
 def _known(x: Any, name: str, what: str, hint: str = "Only values can be traced") -> np.ndarray:
@@ -247,7 +247,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
 def _parts(a: Any, kth: Any, axis: int, name: str) -> tuple[Any, int]:
     x = as_array(a, name)
     axis = normalize_axis(axis, x.ndim, name)
-    for position in map(operator.index, kth if isinstance(kth, Sequence) else (kth,)):
+    for position in map(operator.index, spread(kth)):
         if not -x.shape[axis] <= position < x.shape[axis]:
             raise ValueError(
                 f"{place_of()}: {name}: kth={position} is out of range for an axis of extent {x.shape[axis]}"
@@ -334,7 +334,7 @@ def apply_over_axes(func: Callable[[Any, int], Any], a: Any, axes: int | Sequenc
     (1, 3, 1)
     """
     x = as_array(a, "apply_over_axes")
-    for one in axes if isinstance(axes, Sequence) else (axes,):
+    for one in spread(axes):
         axis = normalize_axis(one, x.ndim, "apply_over_axes")
         result = as_array(func(x, axis), "apply_over_axes")
         if result.ndim == x.ndim - 1:

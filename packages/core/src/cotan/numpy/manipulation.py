@@ -21,6 +21,7 @@ from cotan.numpy.promotion import (
     normalize_axes,
     normalize_axis,
     promote_dtypes,
+    spread,
 )
 from cotan.numpy.ufuncs import where_
 
@@ -70,8 +71,7 @@ def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -
 
 def resolve_shape(a: Any, shape: Any) -> tuple[int, ...]:
     """A shape in which one extent may be -1, for the elements of ``a``."""
-    items = tuple(shape) if isinstance(shape, Sequence | np.ndarray) else (shape,)
-    extents = tuple(-1 if isinstance(n, int) and n == -1 else canonical_shape((n,), "reshape")[0] for n in items)
+    extents = canonical_shape(shape, "reshape", unknown=True)
     if extents.count(-1) > 1:
         raise ValueError(f"reshape: only one extent may be -1 (to be computed), got {extents}")
     if -1 in extents:
@@ -133,8 +133,8 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     """``a`` with axes moved to new positions, the others in order."""
     a = as_array(a, "moveaxis")
-    sources = normalize_axes(source if isinstance(source, Sequence) else (source,), a.ndim, "moveaxis")
-    targets = normalize_axes(destination if isinstance(destination, Sequence) else (destination,), a.ndim, "moveaxis")
+    sources = normalize_axes(spread(source), a.ndim, "moveaxis")
+    targets = normalize_axes(spread(destination), a.ndim, "moveaxis")
     if len(sources) != len(targets):
         raise ValueError(f"moveaxis: {len(sources)} source axes but {len(targets)} destinations; give as many")
     order = [d for d in range(a.ndim) if d not in sources]
@@ -154,8 +154,8 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 def expand_dims(a: Any, axis: int | Sequence[int] = 0) -> Any:
     """``a`` with new axes of extent 1 at the given positions of the result."""
     a = as_array(a, "expand_dims")
-    count = len(axis) if isinstance(axis, Sequence) else 1
-    axes = normalize_axes(axis, a.ndim + count, "expand_dims")
+    items = spread(axis)
+    axes = normalize_axes(items, a.ndim + len(items), "expand_dims")
     return lax.expand_dims(a, axes) if axes else a
 
 
@@ -199,7 +199,7 @@ def broadcast_to(array: Any, shape: Any) -> Any:
 
 def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
     """The common shape of several."""
-    return lax.broadcast_shapes(*(s if isinstance(s, Sequence) else (s,) for s in shapes))
+    return lax.broadcast_shapes(*map(spread, shapes))
 
 
 def broadcast_arrays(*args: Any) -> list[Any]:
@@ -324,7 +324,7 @@ def _split(name: str, ary: Any, indices_or_sections: Any, axis: int, equal: bool
     x = as_array(ary, name)
     axis = normalize_axis(axis, x.ndim, name)
     extent = x.shape[axis]
-    if isinstance(indices_or_sections, Sequence) or getattr(indices_or_sections, "ndim", 0):
+    if hasattr(indices_or_sections, "__iter__") and getattr(indices_or_sections, "ndim", 1):
         clipped = [min(max(n + extent if n < 0 else n, 0), extent) for n in map(operator.index, indices_or_sections)]
         cuts = [0, *clipped, extent]
     else:
@@ -400,8 +400,8 @@ def roll(a: Any, shift: Any, axis: Axis = None) -> Any:
     a = as_array(a, "roll")
     if axis is None:
         return reshape(roll(ravel(a), shift, 0), a.shape)
-    axes = tuple(axis) if isinstance(axis, Sequence) else (axis,)
-    shifts = tuple(shift) if isinstance(shift, Sequence) or np.ndim(shift) else (shift,)
+    axes = spread(axis)
+    shifts = spread(shift)
     if len(shifts) != len(axes) and 1 not in (len(shifts), len(axes)):
         raise ValueError(f"roll: there are {len(shifts)} shifts and {len(axes)} axes; give one of either, or as many")
     count = max(len(shifts), len(axes)) if shifts and axes else 0

@@ -174,6 +174,11 @@ def as_array(x: Any, fun_name: str) -> Any:
     return x
 
 
+def spread(value: Any) -> tuple[Any, ...]:
+    """The items of whatever can be iterated over, or the value as the only item: for shapes, axes and the like."""
+    return tuple(value) if hasattr(value, "__iter__") and getattr(value, "ndim", 1) else (value,)
+
+
 def normalize_axis(axis: Any, ndim: int, fun_name: str) -> int:
     """An axis as 0..ndim-1.
 
@@ -196,23 +201,19 @@ def normalize_axes(axis: Any, ndim: int, fun_name: str) -> tuple[int, ...]:
     """An axis, several or None (all) as a tuple in 0..ndim-1, without repetition."""
     if axis is None:
         return tuple(range(ndim))
-    items = tuple(axis) if isinstance(axis, Sequence) else (axis,)
-    axes = tuple(normalize_axis(item, ndim, fun_name) for item in items)
+    axes = tuple(normalize_axis(item, ndim, fun_name) for item in spread(axis))
     if len(set(axes)) != len(axes):
         raise ValueError(f"{fun_name}: repeated axis in {axis}; name each axis once")
     return axes
 
 
-def canonical_shape(shape: Any, fun_name: str) -> tuple[int, ...]:
-    """A shape of integers known while tracing.
+def canonical_shape(shape: Any, fun_name: str, unknown: bool = False) -> tuple[int, ...]:
+    """A shape of integers known while tracing, of which some may be -1 if ``unknown``.
 
     Raises:
       TypeError: something in it is no such integer. ValueError: negative.
     """
-    try:
-        items = tuple(shape) if isinstance(shape, Sequence) or getattr(shape, "ndim", 0) else (shape,)
-    except TypeError:
-        items = (shape,)
+    items = spread(shape)
     try:
         found = tuple(operator.index(item) for item in items)
     except TypeError as error:
@@ -221,7 +222,7 @@ def canonical_shape(shape: Any, fun_name: str) -> tuple[int, ...]:
         raise TypeError(
             f"{fun_name}: a shape must consist of integers that are known while tracing, got {shape!r}"
         ) from None
-    if any(extent < 0 for extent in found):
+    if any(extent < -unknown for extent in found):
         raise ValueError(f"{fun_name}: negative extent in shape {found}; only reshape takes -1")
     return found
 

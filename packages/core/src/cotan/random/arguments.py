@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes
+from cotan.numpy.promotion import spread
 
 Shape = Sequence[int]
 
@@ -20,11 +21,7 @@ def extents(shape: Any, fun_name: str) -> tuple[int, ...]:
       TypeError: something in it is no integer known while tracing. ValueError: a negative extent.
     """
     try:
-        found = (
-            (operator.index(shape),)
-            if not isinstance(shape, Sequence | np.ndarray)
-            else tuple(map(operator.index, shape))
-        )
+        found = tuple(map(operator.index, spread(shape)))
     except TypeError:
         raise TypeError(f"{fun_name}: the shape must be integers, known while tracing; got {shape!r}") from None
     if any(extent < 0 for extent in found):

@@ -133,7 +133,8 @@ def register_pytree_node(
 
     Args:
       nodetype: the class; its subclasses stay leaves.
-      flatten_func: object -> (children, auxiliary data). The data must be hashable and comparable for use with jit.
+      flatten_func: object -> (children, auxiliary data). The data must be comparable for use with jit, and is
+        found sooner if it is hashable.
       unflatten_func: (auxiliary data, children) -> object. Children may be any objects, not only arrays.
       flatten_with_keys_func: object -> (pairs of key and child, auxiliary data), for messages and key paths.
 
@@ -247,7 +248,7 @@ def register_dataclass(
     Args:
       nodetype: the dataclass (or another class with these attributes whose constructor takes them by keyword).
       data_fields: the fields that are children. By default all that are not marked as static.
-      meta_fields: the fields that are part of the structure; they must be hashable and comparable. By default those
+      meta_fields: the fields that are part of the structure; they must be comparable. By default those
         declared with ``field(metadata={"static": True})``.
       drop_fields: fields that are left out, and get their default when the object is put together again.
 

@@ -274,11 +274,8 @@ class PyTreeDef:
         if self._hash is None:
             try:
                 self._hash = hash(self.spec)
-            except TypeError as error:
-                raise TypeError(
-                    f"{self} cannot be hashed, as jit needs: the auxiliary data of a node is not hashable ({error}). "
-                    "Make it hashable, or a child"
-                ) from None
+            except TypeError:  # some auxiliary data cannot be hashed; equality still tells such structures apart
+                self._hash = hash(_types(self.spec))
         return self._hash
 
     def __repr__(self) -> str:
@@ -302,6 +299,11 @@ def _share(spec: Spec) -> PyTreeDef:
             _shared.update({LEAF: leaf_treedef, _NONE: none_treedef})
         treedef = _shared[spec] = PyTreeDef(spec)
     return treedef
+
+
+def _types(spec: Spec) -> Spec:
+    """A spec without auxiliary data."""
+    return LEAF if spec is LEAF else (spec[0], *map(_types, spec[2:]))
 
 
 def treedef_of(spec: Spec) -> PyTreeDef:
