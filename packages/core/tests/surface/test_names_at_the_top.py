@@ -193,6 +193,38 @@ def test_known_values_are_computed_while_tracing():
     assert cotan.jit(f, static_argnums=1)(1.0, 4).shape == (6,)
 
 
+def _known_beside_traced(x):
+    with cotan.ensure_compile_time_eval():
+        known = float(cnp.sum(cnp.arange(3.0)))  # fails unless it is computed now
+        inner = cotan.jit(lambda v: v * x)(2.0) + cotan.grad(lambda v: v * v * x)(1.5)
+        total, _ = cotan.lax.scan(lambda c, v: (c + v * x, None), 0.0, cnp.arange(3.0))
+        return known * x + inner + total
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda f: f,
+        cotan.jit,
+        cotan.grad,
+        cotan.vmap,
+        lambda f: cotan.jit(cotan.grad(f)),
+        lambda f: cotan.grad(cotan.jit(f)),
+    ],
+)
+def test_traced_values_may_be_used_where_known_ones_are_computed(transform):
+    x = cnp.ones(2) if transform is cotan.vmap else 1.0
+    np.testing.assert_allclose(transform(_known_beside_traced)(x), 3 + 5 + 3.0, rtol=1e-6)
+
+
+def test_what_names_a_mapped_axis_is_not_computed_before_it_is_mapped():
+    def f(x):
+        with cotan.ensure_compile_time_eval():
+            return cotan.lax.axis_index("i") + cotan.lax.psum(2.0, "i") + x
+
+    np.testing.assert_array_equal(cotan.vmap(f, axis_name="i")(cnp.arange(3.0)), [6.0, 8.0, 10.0])
+
+
 def test_names_for_annotations():
     assert isinstance(cnp.ones(1), typing.get_args(ArrayLike)[0])
     assert np.ndarray in typing.get_args(ArrayLike)

@@ -12,7 +12,9 @@ import numpy as np
 
 from cotan.backend import Device
 from cotan.errors import where
-from cotan.ir.trace import eval_trace, set_current_trace
+from cotan.ir.jaxpr import axes_named
+from cotan.ir.primitive import Primitive
+from cotan.ir.trace import Trace, Tracer, current_trace, eval_trace, set_current_trace
 from cotan.runtime.array import Array
 from cotan.runtime.devices import as_device, default_backend, device_put
 
@@ -116,9 +118,28 @@ def _checked(api: str, x: Any, shape: Sequence[int]) -> Any:
     return x
 
 
+class _KnownAtOnce(Trace):
+    """Runs operations of known values at once, and gives ``parent`` the others, and those that name a mapped axis."""
+
+    __slots__ = ("parent",)
+    name = "ensure_compile_time_eval"
+
+    def __init__(self, parent: Trace) -> None:
+        super().__init__()
+        self.parent = parent
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        if not any(isinstance(x, Tracer) for x in args) and not axes_named(primitive, params):
+            return eval_trace.process(primitive, args, params)
+        with set_current_trace(self.parent):
+            return self.parent.process(primitive, args, params)
+
+
 @contextmanager
 def ensure_compile_time_eval() -> Iterator[None]:
     """A block in which operations on known values run at once, also while a program is traced.
+
+    Operations on values that are not known become a part of the program, as they do outside of the block.
 
     >>> import cotan, cotan.numpy as cnp
     >>> @cotan.jit
@@ -129,5 +150,6 @@ def ensure_compile_time_eval() -> Iterator[None]:
     >>> f(1)
     Array(4, dtype=int32, weak_type=True)
     """
-    with set_current_trace(eval_trace):
+    trace = current_trace()
+    with set_current_trace(trace if trace is eval_trace else _KnownAtOnce(trace)):
         yield
