@@ -326,9 +326,15 @@ def test_power_of_integers_by_arrays(jitted):
         (
             lambda: cnp.reshape(np.ones(6), (4, 2)),
             TypeError,
-            r"cannot reshape an array of shape \(6,\) \(size 6\) into \(4, 2\)",
+            r"cannot reshape array of shape \(6,\) \(size 6\) into shape \(4, 2\)",
         ),
-        (lambda: cnp.reshape(np.ones(6), (-1, -1)), ValueError, "only one extent may be -1"),
+        (
+            lambda: cnp.reshape(np.ones(6), (4, -1)),
+            TypeError,
+            r"cannot reshape array of shape \(6,\) \(size 6\) into shape \(4, -1\)",
+        ),
+        (lambda: cnp.reshape(np.ones(0), (0, -1)), TypeError, r"into shape \(0, -1\)"),
+        (lambda: cnp.reshape(np.ones(6), (-1, -1)), TypeError, "only one extent may be -1"),
         (lambda: cnp.squeeze(np.ones((2, 1)), 0), ValueError, "squeeze: axis 0"),
         (lambda: cnp.concatenate([]), ValueError, "concatenate needs at least one array"),
         (lambda: cnp.stack([np.ones(2), np.ones(3)]), ValueError, "all arrays must have one shape"),

@@ -19,7 +19,7 @@ ROWS = lax.GatherDimensionNumbers((1,), (0,), (0,))
 WRITE = lax.ScatterDimensionNumbers((1,), (0,), (0,))
 
 CASES: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
-    ("size", lambda: lax.reshape(X, (4,)), TypeError, r"reshape.*shape \(2, 3\) \(6 elements\) into shape \(4,\)"),
+    ("size", lambda: lax.reshape(X, (4,)), TypeError, r"reshape.*shape \(2, 3\) \(size 6\) into shape \(4,\)"),
     ("minus one", lambda: lax.reshape(X, (-1,)), TypeError, "reshape: new_sizes must not be negative.*numpy.reshape"),
     ("order", lambda: lax.reshape(X, (6,), (0,)), ValueError, "reshape: dimensions must name each axis"),
     ("not ints", lambda: lax.reshape(X, (2.0, 3)), TypeError, "reshape: new_sizes must be integers"),

@@ -73,18 +73,14 @@ def resolve_shape(a: Any, shape: Any) -> tuple[int, ...]:
     """A shape in which one extent may be -1, for the elements of ``a``."""
     extents = canonical_shape(shape, "reshape", unknown=True)
     if extents.count(-1) > 1:
-        raise ValueError(f"reshape: only one extent may be -1 (to be computed), got {extents}")
+        raise TypeError(f"reshape: only one extent may be -1 (to be computed), got {extents}")
     if -1 in extents:
         known = -math.prod(extents)
-        if known == 0 or a.size % known:
-            raise TypeError(
-                f"reshape: cannot reshape an array of shape {tuple(a.shape)} (size {a.size}) into {extents}; the sizes "
-                "must be equal (-1 stands for what is left)"
-            )
-        extents = tuple(a.size // known if n == -1 else n for n in extents)
-    if math.prod(extents) != a.size:
+        if known and a.size % known == 0:
+            extents = tuple(a.size // known if n == -1 else n for n in extents)
+    if -1 in extents or math.prod(extents) != a.size:
         raise TypeError(
-            f"reshape: cannot reshape an array of shape {tuple(a.shape)} (size {a.size}) into {extents}; the sizes "
+            f"reshape: cannot reshape array of shape {tuple(a.shape)} (size {a.size}) into shape {extents}; the sizes "
             "must be equal (-1 stands for what is left)"
         )
     return extents

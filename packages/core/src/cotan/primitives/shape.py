@@ -214,8 +214,8 @@ def _reshape_abstract(x: ShapedArray, *, new_sizes: Shape, dimensions: None) -> 
         )
     if math.prod(new_sizes) != x.size:
         raise TypeError(
-            f"reshape: cannot reshape an array of shape {x.shape} ({x.size} elements) into shape {new_sizes} "
-            f"({math.prod(new_sizes)} elements)"
+            f"reshape: cannot reshape array of shape {x.shape} (size {x.size}) into shape {new_sizes} "
+            f"(size {math.prod(new_sizes)})"
         )
     return shaped(new_sizes, x.dtype, x.weak_type)
 
