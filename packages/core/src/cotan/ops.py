@@ -71,6 +71,7 @@ def segment_sum(
     unique_indices: bool = False,
     bucket_size: int | None = None,
     mode: Any = None,
+    out_sharding: Any = None,
 ) -> Any:
     """The sums of the rows of ``data`` that have the same number.
 
@@ -82,6 +83,7 @@ def segment_sum(
       indices_are_sorted, unique_indices: promises about the numbers.
       bucket_size: add up so many rows at a time, for accuracy.
       mode: what to do with numbers out of range, as for ``x.at[...]``.
+      out_sharding: accepted, and without meaning on one device.
 
     Returns:
       An array of shape ``(num_segments, *data.shape[1:])``; segments without rows are 0.
@@ -105,6 +107,7 @@ def segment_prod(
     unique_indices: bool = False,
     bucket_size: int | None = None,
     mode: Any = None,
+    out_sharding: Any = None,
 ) -> Any:
     """The products of the rows of ``data`` that have the same number; 1 for segments without rows. See ``segment_sum``.
 
@@ -124,6 +127,7 @@ def segment_max(
     unique_indices: bool = False,
     bucket_size: int | None = None,
     mode: Any = None,
+    out_sharding: Any = None,
 ) -> Any:
     """The largest of the rows of ``data`` that have the same number, elementwise; the least number (or -inf) for
     segments without rows. See ``segment_sum``.
@@ -144,6 +148,7 @@ def segment_min(
     unique_indices: bool = False,
     bucket_size: int | None = None,
     mode: Any = None,
+    out_sharding: Any = None,
 ) -> Any:
     """The smallest of the rows of ``data`` that have the same number, elementwise; the largest number (or inf) for
     segments without rows. See ``segment_sum``.

@@ -35,7 +35,7 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
         ) from None
 
 
-def full(shape: Sequence[int], fill_value: Any, dtype: Any = None) -> Any:
+def full(shape: Sequence[int], fill_value: Any, dtype: Any = None, *, sharding: Any = None) -> Any:
     """An array of ``shape`` filled with a scalar; keys are filled with a key, or with a number for each of their words.
 
     >>> from cotan import lax
@@ -59,7 +59,9 @@ def full(shape: Sequence[int], fill_value: Any, dtype: Any = None) -> Any:
     return shape_family.broadcast_in_dim(value, shape, ())
 
 
-def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Sequence[int] | None = None) -> Any:
+def full_like(
+    x: Any, fill_value: Any, dtype: Any = None, shape: Sequence[int] | None = None, sharding: Any = None
+) -> Any:
     """``full`` with the shape and dtype of ``x`` where they are not given.
 
     ``x`` is an array, or anything that has a shape and a dtype, as ``ShapeDtypeStruct`` has; then the result is strong.
@@ -80,12 +82,12 @@ def iota(dtype: Any, size: int) -> Any:
     return shape_family.iota(dtype, size)
 
 
-def broadcasted_iota(dtype: Any, shape: Sequence[int], dimension: int) -> Any:
+def broadcasted_iota(dtype: Any, shape: Sequence[int], dimension: int, *, out_sharding: Any = None) -> Any:
     """An array of ``shape`` that counts along ``dimension``."""
     return shape_family.broadcasted_iota(dtype, tuple(map(operator.index, shape)), operator.index(dimension))
 
 
-def broadcast(operand: Any, sizes: Sequence[int]) -> Any:
+def broadcast(operand: Any, sizes: Sequence[int], *, out_sharding: Any = None) -> Any:
     """``operand`` with new leading dimensions of the given sizes."""
     aval = get_aval(operand)
     sizes = tuple(map(operator.index, sizes))
@@ -116,7 +118,9 @@ def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = No
     return shape_family.reshape(operand, (*shape[:low], merged, *shape[high:]))
 
 
-def dot(lhs: Any, rhs: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+def dot(
+    lhs: Any, rhs: Any, *, precision: Any = None, preferred_element_type: Any = None, out_sharding: Any = None
+) -> Any:
     """Vector/vector, matrix/vector, vector/matrix or matrix/matrix product.
 
     Raises:

@@ -17,12 +17,12 @@ Initializer = Callable[..., Any]
 Axes = int | Sequence[int]
 
 
-def zeros(key: Any, shape: Sequence[int], dtype: Any = None) -> Any:
+def zeros(key: Any, shape: Sequence[int], dtype: Any = None, out_sharding: Any = None) -> Any:
     """All 0."""
     return cnp.zeros(shape, dtypes.default_float() if dtype is None else dtype)
 
 
-def ones(key: Any, shape: Sequence[int], dtype: Any = None) -> Any:
+def ones(key: Any, shape: Sequence[int], dtype: Any = None, out_sharding: Any = None) -> Any:
     """All 1."""
     return cnp.ones(shape, dtypes.default_float() if dtype is None else dtype)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from cotan import lax
+from cotan import dtypes, lax
 from cotan.numpy import manipulation, reductions, ufuncs
 from cotan.numpy.promotion import (
     as_array,
@@ -30,7 +31,9 @@ def _operands(name: str, a: Any, b: Any) -> tuple[Any, Any]:
     return as_array(a, name), as_array(b, name)
 
 
-def matmul(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+def matmul(
+    a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None, out_sharding: Any = None
+) -> Any:
     """Matrix product over the last two axes, leading ones broadcast; vectors are rows left, columns right.
 
     Raises:
@@ -81,7 +84,7 @@ def _batch_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
         ) from None
 
 
-def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None, out_sharding: Any = None) -> Any:
     """Sum product over the last axis of ``a`` and the second-last of ``b`` (the only one of a vector)."""
     a, b = _operands("dot", a, b)
     if a.ndim == 0 or b.ndim == 0:
@@ -162,7 +165,15 @@ def outer(a: Any, b: Any) -> Any:
     return ufuncs.multiply(manipulation.ravel(a)[:, None], manipulation.ravel(b)[None, :])
 
 
-def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+def tensordot(
+    a: Any,
+    b: Any,
+    axes: Any = 2,
+    *,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    out_sharding: Any = None,
+) -> Any:
     """Sum product over chosen axes: the last ``axes`` of ``a`` with the first of ``b``, or two lists of axes."""
     a, b = _operands("tensordot", a, b)
     if isinstance(axes, int | np.integer):
@@ -203,8 +214,20 @@ def einsum(
     optimize: Any = "auto",
     precision: Any = None,
     preferred_element_type: Any = None,
+    _dot_general: Callable[..., Any] = lax.dot_general,
+    out_sharding: Any = None,
 ) -> Any:
     """Sums of products by Einstein's convention, in an order of pairwise contractions found by opt_einsum.
+
+    Args:
+      optimize: how hard to look for the order; as opt_einsum's ``optimize``.
+      precision: as that of ``lax.dot_general``.
+      preferred_element_type: dtype in which to sum and of the result; None: that of the operands.
+      _dot_general: what computes the products of two operands, in place of ``lax.dot_general``.
+      out_sharding: accepted, and without meaning on one device.
+
+    Raises:
+      ValueError: the subscripts do not fit the operands.
 
     >>> import cotan.numpy as cnp
     >>> cnp.einsum("ij,jk->ik", cnp.ones((2, 3)), cnp.ones((3, 4))).shape
@@ -223,12 +246,22 @@ def einsum(
     except ValueError as error:
         raise ValueError(f"einsum: {error}") from None
     remaining = [as_array(x, "einsum") for x in promote_dtypes("einsum", *arrays)]
+    preferred = None
+    if preferred_element_type is not None:
+        preferred = dtypes.check_user_dtype(preferred_element_type, "einsum")
+    # A product of the user's own is told the dtype in any case.
+    wanted = preferred if _dot_general is lax.dot_general else preferred or remaining[0].dtype
+
+    def product(a: Any, b: Any, numbers: Any) -> Any:
+        a, b = promote_dtypes("einsum", a, b)
+        return _dot_general(a, b, numbers, precision, preferred_element_type=wanted)
+
     for picked, _, expression, *_ in contractions:
         chosen = [remaining.pop(n) for n in picked]
         inputs, result = expression.split("->")
-        remaining.append(_contract(inputs.split(","), result, chosen, precision))
+        remaining.append(_contract(inputs.split(","), result, chosen, product, preferred))
     (out,) = remaining
-    return out if preferred_element_type is None else out.astype(preferred_element_type)
+    return out if preferred is None else out.astype(preferred)
 
 
 def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> tuple[list[tuple[int, ...]], Any]:
@@ -248,24 +281,22 @@ def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> t
         raise ValueError(f"einsum_path: {error}") from None
 
 
-def _contract(names: list[str], result: str, operands: list[Any], precision: Any) -> Any:
+def _contract(names: list[str], result: str, operands: list[Any], product: Callable[..., Any], preferred: Any) -> Any:
     """One step of an einsum: one or two operands (more are folded)."""
     while len(operands) > 2:
         kept = "".join(sorted(set(names[0] + names[1]) & set("".join(names[2:]) + result)))
-        product = _contract(names[:2], kept, operands[:2], precision)
-        names, operands = [kept, *names[2:]], [product, *operands[2:]]
+        pair = _contract(names[:2], kept, operands[:2], product, preferred)
+        names, operands = [kept, *names[2:]], [pair, *operands[2:]]
     for n, (labels, x) in enumerate(zip(names, operands, strict=True)):
         names[n], operands[n] = _take_diagonals(labels, x)
     others = [set(result) | set("".join(names[:n] + names[n + 1 :])) for n in range(len(names))]
     for n, needed in enumerate(others):
-        gone = tuple(d for d, label in enumerate(names[n]) if label not in needed)
-        if gone:
-            operands[n] = reductions.sum(operands[n], axis=gone, dtype=operands[n].dtype)
-            names[n] = "".join(label for label in names[n] if label in needed)
+        gone = "".join(label for label in names[n] if label not in needed)
+        operands[n], names[n] = _sum_labels(operands[n], names[n], gone, preferred)
     if len(operands) == 1:
         labels, x = names[0], operands[0]
     else:
-        labels, x = _pair(names, operands, set(result), precision)
+        labels, x = _pair(names, operands, result, product, preferred)
     return manipulation.transpose(x, [labels.index(label) for label in result])
 
 
@@ -279,7 +310,9 @@ def _take_diagonals(labels: str, x: Any) -> tuple[str, Any]:
     return labels, x
 
 
-def _pair(names: list[str], operands: list[Any], kept: set[str], precision: Any) -> tuple[str, Any]:
+def _pair(
+    names: list[str], operands: list[Any], result: str, product: Callable[..., Any], preferred: Any
+) -> tuple[str, Any]:
     (left, right), (a, b) = names, operands
     shared = [label for label in left if label in right]
     # A shared label of extent 1 on one side broadcasts; it is no batch or contraction there.
@@ -291,25 +324,32 @@ def _pair(names: list[str], operands: list[Any], kept: set[str], precision: Any)
             raise ValueError(f"einsum: label {label!r} has extents {m} and {n}; give different axes different labels")
         if m == 1:
             a, left = lax.squeeze(a, (left.index(label),)), left.replace(label, "")
-            if label not in kept:
-                b, right = _sum_label(b, right, label)
+            if label not in result:
+                b, right = _sum_labels(b, right, label, preferred)
         else:
             b, right = lax.squeeze(b, (right.index(label),)), right.replace(label, "")
-            if label not in kept:
-                a, left = _sum_label(a, left, label)
+            if label not in result:
+                a, left = _sum_labels(a, left, label, preferred)
         shared.remove(label)
-    batch = [label for label in shared if label in kept]
-    contracted = [label for label in shared if label not in kept]
+    batch = "".join(label for label in shared if label in result)
+    contracted = [label for label in shared if label not in result]
+    free = ["".join(label for label in labels if label not in shared) for labels in (left, right)]
+    if batch + free[1] + free[0] == result:
+        left, right, a, b = right, left, b, a  # so that the result need not be transposed
+        free.reverse()
     numbers = (
         (tuple(map(left.index, contracted)), tuple(map(right.index, contracted))),
         (tuple(map(left.index, batch)), tuple(map(right.index, batch))),
     )
-    labels = "".join(batch) + "".join(c for c in left if c not in shared) + "".join(c for c in right if c not in shared)
-    return labels, lax.dot_general(a, b, numbers, precision=precision)
+    return batch + free[0] + free[1], product(a, b, numbers)
 
 
-def _sum_label(x: Any, labels: str, label: str) -> tuple[Any, str]:
-    return reductions.sum(x, axis=labels.index(label), dtype=x.dtype), labels.replace(label, "")
+def _sum_labels(x: Any, labels: str, gone: str, preferred: Any) -> tuple[Any, str]:
+    if not gone:
+        return x, labels
+    dtype = x.dtype if preferred is None else dtypes.result_type(x.dtype, preferred)
+    left = "".join(label for label in labels if label not in gone)
+    return reductions.sum(x, axis=tuple(map(labels.index, gone)), dtype=dtype), left
 
 
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:

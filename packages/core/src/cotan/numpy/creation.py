@@ -42,7 +42,14 @@ def _stack(obj: Any, dtype: Any) -> Any:
 
 
 def array(
-    object: Any, dtype: Any = None, copy: bool | None = True, order: str = "K", ndmin: int = 0, *, device: Any = None
+    object: Any,
+    dtype: Any = None,
+    copy: bool | None = True,
+    order: str = "K",
+    ndmin: int = 0,
+    *,
+    device: Any = None,
+    out_sharding: Any = None,
 ) -> Any:
     """An array of the given values.
 
@@ -51,6 +58,7 @@ def array(
         numbers.
       dtype: of the result; by default that of the values (64 bits become 32 unless 64-bit mode is on).
       ndmin: the least number of dimensions; new ones lead.
+      out_sharding: accepted, and without meaning on one device.
 
     Raises:
       TypeError: a value is no number or array.
@@ -129,7 +137,13 @@ def _to_numpy(values: Any, asked: Any) -> np.ndarray:
 
 
 def asarray(
-    a: Any, dtype: Any = None, order: str | None = None, *, copy: bool | None = None, device: Any = None
+    a: Any,
+    dtype: Any = None,
+    order: str | None = None,
+    *,
+    copy: bool | None = None,
+    device: Any = None,
+    out_sharding: Any = None,
 ) -> Any:
     """``a`` as an array, without a copy where it is one already.
 
@@ -186,12 +200,12 @@ def _float_dtype(dtype: Any, name: str) -> Any:
     return dtypes.default_float() if dtype is None else user_dtype(dtype, name)
 
 
-def zeros(shape: Any, dtype: Any = None, *, device: Any = None) -> Any:
+def zeros(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
     """An array of zeros (default: floats)."""
     return _placed(lax.full(canonical_shape(shape, "zeros"), 0, _float_dtype(dtype, "zeros")), device)
 
 
-def ones(shape: Any, dtype: Any = None, *, device: Any = None) -> Any:
+def ones(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
     """An array of ones (default: floats)."""
     return _placed(lax.full(canonical_shape(shape, "ones"), 1, _float_dtype(dtype, "ones")), device)
 
@@ -203,7 +217,7 @@ def _placed(x: Any, device: Any) -> Any:
 empty = zeros
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Any:
+def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
     """An array filled with ``fill_value``, which may be an array that broadcasts."""
     shape = canonical_shape(shape, "full")
     check_arraylike("full", fill_value)
@@ -222,12 +236,12 @@ def _like(name: str, a: Any, value: Any, dtype: Any, shape: Any) -> Any:
     )
 
 
-def zeros_like(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Any:
+def zeros_like(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
     """Zeros of the shape and dtype of ``a``."""
     return _placed(_like("zeros_like", a, 0, dtype, shape), device)
 
 
-def ones_like(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Any:
+def ones_like(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
     """Ones of the shape and dtype of ``a``."""
     return _placed(_like("ones_like", a, 1, dtype, shape), device)
 
@@ -235,7 +249,9 @@ def ones_like(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = Non
 empty_like = zeros_like
 
 
-def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Any:
+def full_like(
+    a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, out_sharding: Any = None
+) -> Any:
     """An array of the shape and dtype of ``a`` filled with ``fill_value``."""
     fill = asarray(fill_value)
     if fill.ndim == 0:
@@ -247,7 +263,9 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, 
     return full(aval.shape if shape is None else shape, fill.astype(target), target, device=device)
 
 
-def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *, device: Any = None) -> Any:
+def arange(
+    start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *, device: Any = None, out_sharding: Any = None
+) -> Any:
     """start, start + step, ... below stop; with one argument 0, 1, ... below it.
 
     Raises:

@@ -48,7 +48,7 @@ def size(a: Any, axis: Axis = None) -> int:
     return math.prod(extents[axis] for axis in normalize_axes(axis, len(extents), "size"))
 
 
-def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
+def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None, out_sharding: Any = None) -> Any:
     """``a`` with another shape; one extent may be -1.
 
     Raises:
@@ -86,7 +86,7 @@ def resolve_shape(a: Any, shape: Any) -> tuple[int, ...]:
     return extents
 
 
-def ravel(a: Any, order: str = "C") -> Any:
+def ravel(a: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
     """``a`` as one dimension."""
     return reshape(a, (-1,) if shape(a) and size(a) else (size(a),), order)
 
@@ -174,7 +174,7 @@ def squeeze(a: Any, axis: Axis = None) -> Any:
     return lax.squeeze(a, axes) if axes else a
 
 
-def broadcast_to(array: Any, shape: Any) -> Any:
+def broadcast_to(array: Any, shape: Any, *, out_sharding: Any = None) -> Any:
     """``array`` repeated to ``shape`` by NumPy's rule.
 
     Raises:
@@ -437,12 +437,15 @@ def tile(A: Any, reps: Any) -> Any:
     return lax.reshape(wide, tuple(c * n for c, n in zip(counts, extents, strict=True)))
 
 
-def repeat(a: Any, repeats: Any, axis: int | None = None, *, total_repeat_length: int | None = None) -> Any:
+def repeat(
+    a: Any, repeats: Any, axis: int | None = None, *, total_repeat_length: int | None = None, out_sharding: Any = None
+) -> Any:
     """Each element of ``a`` repeated along an axis (of the flat array if None).
 
     Args:
       repeats: an integer, or one per element (known while tracing).
       total_repeat_length: the extent of the result; it is cut, or filled with the last element.
+      out_sharding: accepted, and without meaning on one device.
     """
     a = as_array(a, "repeat")
     if axis is None:

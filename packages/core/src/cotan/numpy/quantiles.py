@@ -95,6 +95,8 @@ def percentile(
     overwrite_input: bool = False,
     method: str = "linear",
     keepdims: bool = False,
+    *,
+    out_sharding: Any = None,
 ) -> Any:
     """``quantile`` of q / 100."""
     return quantile(a, ufuncs.true_divide(q, 100), axis, out, overwrite_input, method, keepdims)

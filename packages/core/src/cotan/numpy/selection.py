@@ -438,7 +438,9 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     return where(ufuncs.greater_equal(bins[-1], bins[0]), rising, falling).astype(np.int32)
 
 
-def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | None = None) -> Any:
+def bincount(
+    x: Any, weights: Any = None, minlength: int = 0, *, length: int | None = None, out_sharding: Any = None
+) -> Any:
     """How often each integer occurs (or the sum of the weights); ``length`` fixes the extent, needed under jit."""
     x = as_array(x, "bincount")
     if x.ndim != 1 or not dtypes.issubdtype(x.dtype, np.integer):

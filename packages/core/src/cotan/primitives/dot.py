@@ -82,6 +82,8 @@ def dot_general(
     dimension_numbers: Any,
     precision: Any = None,
     preferred_element_type: Any = None,
+    *,
+    out_sharding: Any = None,
 ) -> Any:
     """Multiply and sum over the contracted axes, separately for each element of the batch axes.
 
@@ -91,6 +93,7 @@ def dot_general(
       precision: None, 'default', 'high', 'highest' or a ``Precision``, or a pair of them; or a ``DotAlgorithm``, a
         ``DotAlgorithmPreset`` or the name of one.
       preferred_element_type: dtype in which to sum and of the result; None: that of the operands.
+      out_sharding: accepted, and without meaning on one device.
 
     Returns:
       An array with the batch axes, the other axes of ``lhs``, then those of ``rhs``.

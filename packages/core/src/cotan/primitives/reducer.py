@@ -91,14 +91,15 @@ def reducer(
     tables.decompose[primitive] = decompose
     tables.cost[primitive] = lambda ins, outs, **params: (ins[0].size, ins[0].nbytes + outs[0].nbytes)
 
-    def function(operand: Any, axes: Sequence[int]) -> Any:
+    def function(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -> Any:
         try:
             return primitive.bind(operand, axes=tuple(sorted(axes)))
         except Exception as error:
             trim(error)
             raise
 
-    return primitive, describe(function, primitive, f"{does}\n\n  Takes {accepts.words}; ``axes`` are not negative.")
+    words = f"Takes {accepts.words}; ``axes`` are not negative. ``out_sharding`` changes nothing on one device."
+    return primitive, describe(function, primitive, f"{does}\n\n  {words}")
 
 
 def _reducer_abstract(primitive: Primitive, accepts: Dtypes) -> None:

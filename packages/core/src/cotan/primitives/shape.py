@@ -181,11 +181,12 @@ decompose[transpose_p] = BASIC
 reshape_p = first_order("reshape", required=True)
 
 
-def reshape(operand: Any, new_sizes: Any, dimensions: Any = None) -> Any:
+def reshape(operand: Any, new_sizes: Any, dimensions: Any = None, *, out_sharding: Any = None) -> Any:
     """The elements of ``operand`` in row-major order, in the shape ``new_sizes``.
 
     Args:
       dimensions: an order in which to read the axes of ``operand`` instead.
+      out_sharding: accepted, and without meaning on one device.
 
     Raises:
       TypeError: the numbers of elements differ.

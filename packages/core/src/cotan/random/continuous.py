@@ -15,7 +15,9 @@ from cotan.random.sampling import exponential, normal, uniform
 _ONE = np.float32(1)
 
 
-def lognormal(key: Any, sigma: Any = _ONE, shape: Shape | None = None, dtype: Any = None) -> Any:
+def lognormal(
+    key: Any, sigma: Any = _ONE, shape: Shape | None = None, dtype: Any = None, *, out_sharding: Any = None
+) -> Any:
     """The exponential of a normal number of standard deviation ``sigma``; complex for complex dtypes.
 
     >>> import cotan
@@ -29,7 +31,7 @@ def lognormal(key: Any, sigma: Any = _ONE, shape: Shape | None = None, dtype: An
     return cnp.exp(normal(key, shape, dtype) * cnp.asarray(sigma, dtype))
 
 
-def pareto(key: Any, b: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def pareto(key: Any, b: Any, shape: Shape | None = None, dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Pareto on (1, inf): density b x^(-b - 1).
 
     >>> import cotan
@@ -41,7 +43,7 @@ def pareto(key: Any, b: Any, shape: Shape | None = None, dtype: Any = None) -> A
     return cnp.exp(exponential(key, shape, dtype) / cnp.asarray(b, dtype))
 
 
-def rayleigh(key: Any, scale: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def rayleigh(key: Any, scale: Any, shape: Shape | None = None, dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Rayleigh: the norm of two normal numbers of standard deviation ``scale``.
 
     >>> import cotan
@@ -54,7 +56,16 @@ def rayleigh(key: Any, scale: Any, shape: Shape | None = None, dtype: Any = None
     return cnp.asarray(scale, dtype) * cnp.sqrt(drawn * -2)
 
 
-def triangular(key: Any, left: Any, mode: Any, right: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def triangular(
+    key: Any,
+    left: Any,
+    mode: Any,
+    right: Any,
+    shape: Shape | None = None,
+    dtype: Any = None,
+    *,
+    out_sharding: Any = None,
+) -> Any:
     """Triangular on (left, right) with its peak at ``mode``.
 
     >>> import cotan
@@ -73,7 +84,7 @@ def triangular(key: Any, left: Any, mode: Any, right: Any, shape: Shape | None =
     return cnp.where(rising, up, down)
 
 
-def wald(key: Any, mean: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def wald(key: Any, mean: Any, shape: Shape | None = None, dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Wald (inverse Gaussian) of the given mean and scale 1.
 
     (J. Michael, W. Schucany and R. Haas, "Generating random variates using transformations with multiple roots", 1976.)

@@ -80,12 +80,13 @@ def _poisson(key: Any, lam: Any, dtype: Any) -> Any:
     return cnp.where(lam == 0, 0, cnp.where(small, by_products, by_rejection)).astype(dtype)
 
 
-def poisson(key: Any, lam: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def poisson(key: Any, lam: Any, shape: Shape | None = None, dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Poisson of rate ``lam``.
 
     Args:
       lam: not negative; any shape that broadcasts to ``shape`` (default: that of ``lam``).
       dtype: of the result, an integer or floating dtype; default: the default integer.
+      out_sharding: accepted, and without meaning on one device.
 
     >>> import cotan
     >>> cotan.random.poisson(cotan.random.key(0), 4.0, (3,)).dtype
@@ -224,7 +225,7 @@ def multinomial(
 # ---- geometric
 
 
-def geometric(key: Any, p: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def geometric(key: Any, p: Any, shape: Shape | None = None, dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Geometric: the number of the first trial that succeeds (1, 2, ...), each with probability ``p``.
 
     >>> import cotan

@@ -102,11 +102,12 @@ def _parameter(x: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     return cnp.broadcast_to(cnp.asarray(x, dtype), shape)
 
 
-def gamma(key: Any, a: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def gamma(key: Any, a: Any, shape: Shape | None = None, dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Gamma of shape parameter ``a`` and scale 1: density x^(a - 1) exp(-x) / gamma(a).
 
     Args:
       a: positive; any shape that broadcasts to ``shape`` (default: that of ``a``).
+      out_sharding: accepted, and without meaning on one device.
 
     >>> import cotan
     >>> cotan.random.gamma(cotan.random.key(0), 2.0, (3,)).shape
@@ -116,7 +117,7 @@ def gamma(key: Any, a: Any, shape: Shape | None = None, dtype: Any = None) -> An
     return random_gamma_p.bind(key, _parameter(a, common_shape(shape, "gamma", a), dtype), log_space=False)
 
 
-def loggamma(key: Any, a: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def loggamma(key: Any, a: Any, shape: Shape | None = None, dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """The logarithm of ``gamma``, which for small ``a`` stays finite where gamma underflows to 0.
 
     >>> import cotan
@@ -127,7 +128,7 @@ def loggamma(key: Any, a: Any, shape: Shape | None = None, dtype: Any = None) ->
     return random_gamma_p.bind(key, _parameter(a, common_shape(shape, "loggamma", a), dtype), log_space=True)
 
 
-def beta(key: Any, a: Any, b: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def beta(key: Any, a: Any, b: Any, shape: Shape | None = None, dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Beta on (0, 1): density proportional to x^(a - 1) (1 - x)^(b - 1).
 
     >>> import cotan
@@ -143,12 +144,13 @@ def beta(key: Any, a: Any, b: Any, shape: Shape | None = None, dtype: Any = None
     return part_a / (part_a + part_b)
 
 
-def dirichlet(key: Any, alpha: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def dirichlet(key: Any, alpha: Any, shape: Shape | None = None, dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Dirichlet: vectors of positive numbers of sum 1, along a new last axis.
 
     Args:
       alpha: positive concentrations, ``(..., n)``.
       shape: of the batch; default: that of ``alpha`` without its last axis.
+      out_sharding: accepted, and without meaning on one device.
 
     >>> import cotan, cotan.numpy as cnp
     >>> cotan.random.dirichlet(cotan.random.key(0), cnp.array([1.0, 2.0]), (4,)).shape
@@ -162,7 +164,7 @@ def dirichlet(key: Any, alpha: Any, shape: Shape | None = None, dtype: Any = Non
     return softmax(loggamma(key, alpha, (*batch, alpha.shape[-1]), dtype), -1)
 
 
-def chisquare(key: Any, df: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def chisquare(key: Any, df: Any, shape: Shape | None = None, dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Chi-square with ``df`` degrees of freedom.
 
     >>> import cotan
@@ -174,7 +176,9 @@ def chisquare(key: Any, df: Any, shape: Shape | None = None, dtype: Any = None) 
     return cnp.exp(loggamma(key, cnp.asarray(df, dtype) / 2, shape, dtype)) * 2
 
 
-def f(key: Any, dfnum: Any, dfden: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def f(
+    key: Any, dfnum: Any, dfden: Any, shape: Shape | None = None, dtype: Any = None, *, out_sharding: Any = None
+) -> Any:
     """F with ``dfnum`` and ``dfden`` degrees of freedom in numerator and denominator.
 
     >>> import cotan
@@ -189,7 +193,7 @@ def f(key: Any, dfnum: Any, dfden: Any, shape: Shape | None = None, dtype: Any =
     return above / (chisquare(for_den, dfden, shape, dtype) / dfden)
 
 
-def t(key: Any, df: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def t(key: Any, df: Any, shape: Shape | None = None, dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Student's t with ``df`` degrees of freedom.
 
     >>> import cotan
@@ -203,7 +207,7 @@ def t(key: Any, df: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
     return normal(for_normal, shape, dtype) * cnp.sqrt(half / gamma(for_gamma, half, shape, dtype))
 
 
-def generalized_normal(key: Any, p: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def generalized_normal(key: Any, p: Any, shape: Shape = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Generalised normal: density proportional to ``exp(-|x|^p)``.
 
     >>> import cotan
@@ -217,7 +221,7 @@ def generalized_normal(key: Any, p: Any, shape: Shape = (), dtype: Any = None) -
     return rademacher(for_sign, shape, dtype) * size ** (1 / p)
 
 
-def ball(key: Any, d: int, p: Any = 2, shape: Shape = (), dtype: Any = None) -> Any:
+def ball(key: Any, d: int, p: Any = 2, shape: Shape = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Uniform in the unit ball of ``d`` dimensions of the p-norm, along a new last axis.
 
     (F. Barthe et al., "A probabilistic approach to the geometry of the l_p^n-ball", 2005.)
@@ -235,7 +239,7 @@ def ball(key: Any, d: int, p: Any = 2, shape: Shape = (), dtype: Any = None) -> 
     return direction / ((cnp.sum(cnp.abs(direction) ** p, -1) + rest) ** (1 / p))[..., None]
 
 
-def maxwell(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def maxwell(key: Any, shape: Shape = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Standard Maxwell: the norm of three standard normal numbers.
 
     >>> import cotan

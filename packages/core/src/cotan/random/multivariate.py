@@ -16,7 +16,14 @@ _METHODS = ("cholesky", "eigh", "svd")
 
 
 def multivariate_normal(
-    key: Any, mean: Any, cov: Any, shape: Shape | None = None, dtype: Any = None, method: str = "cholesky"
+    key: Any,
+    mean: Any,
+    cov: Any,
+    shape: Shape | None = None,
+    dtype: Any = None,
+    method: str = "cholesky",
+    *,
+    out_sharding: Any = None,
 ) -> Any:
     """Normal vectors along a new last axis.
 
@@ -24,6 +31,7 @@ def multivariate_normal(
       mean: ``(..., n)``. cov: covariances, symmetric positive, ``(..., n, n)``.
       shape: of the batch; default: what the leading axes of mean and cov broadcast to.
       method: how the covariance is factored: 'cholesky' (positive definite only), 'eigh' or 'svd'.
+      out_sharding: accepted, and without meaning on one device.
 
     Raises:
       ValueError: another method; shapes that do not belong together.
@@ -58,7 +66,9 @@ def _factor(cov: Any, method: str) -> Any:
     return linalg.cholesky(cov)
 
 
-def orthogonal(key: Any, n: int, shape: Shape = (), dtype: Any = None, m: int | None = None) -> Any:
+def orthogonal(
+    key: Any, n: int, shape: Shape = (), dtype: Any = None, m: int | None = None, *, out_sharding: Any = None
+) -> Any:
     """Matrices uniform among the orthogonal (complex dtypes: unitary) ones, ``(*shape, n, m)``; m is n by default.
 
     With n and m different, the shorter side is orthonormal. (F. Mezzadri, "How to generate random matrices from the

@@ -18,13 +18,14 @@ from cotan.random.bits import UINTS, random_bits
 from cotan.random.keys import key_words, split
 
 
-def bits(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def bits(key: Any, shape: Shape = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Uniform random bits as unsigned integers.
 
     Args:
       key: a key.
       shape: of the result.
       dtype: an unsigned integer dtype (default uint32, or uint64 in 64-bit mode).
+      out_sharding: accepted, and without meaning on one device.
     """
     dtype = np.dtype(dtypes.canonicalize_dtype(np.uint64) if dtype is None else dtypes.check_user_dtype(dtype, "bits"))
     if not np.issubdtype(dtype, np.unsignedinteger):
@@ -32,7 +33,9 @@ def bits(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
     return random_bits(key_words(key, "bits"), dtype.itemsize * 8, extents(shape, "bits"))
 
 
-def uniform(key: Any, shape: Shape = (), dtype: Any = None, minval: Any = 0.0, maxval: Any = 1.0) -> Any:
+def uniform(
+    key: Any, shape: Shape = (), dtype: Any = None, minval: Any = 0.0, maxval: Any = 1.0, *, out_sharding: Any = None
+) -> Any:
     """Uniform in [minval, maxval).
 
     >>> import cotan
@@ -69,7 +72,7 @@ def _is_scalar(value: Any, expected: float) -> bool:
     return isinstance(value, int | float) and value == expected
 
 
-def normal(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def normal(key: Any, shape: Shape = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Standard normal, by the inverse of the error function; complex dtypes have unit total variance."""
     dtype = np.dtype(dtypes.default_float() if dtype is None else dtypes.check_user_dtype(dtype, "normal"))
     shape = extents(shape, "normal")
@@ -88,7 +91,7 @@ def _normal(words: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     return lax.mul(lax.full(shape, np.array(math.sqrt(2), dtype), dtype), lax.erf_inv(drawn))
 
 
-def randint(key: Any, shape: Shape, minval: Any, maxval: Any, dtype: Any = None) -> Any:
+def randint(key: Any, shape: Shape, minval: Any, maxval: Any, dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Integers uniform in [minval, maxval).
 
     Raises:
@@ -140,7 +143,9 @@ def _randint(key: Any, shape: tuple[int, ...], minval: Any, maxval: Any, dtype: 
     return lax.add(low, lax.convert_element_type(offset, dtype))
 
 
-def bernoulli(key: Any, p: Any = 0.5, shape: Shape | None = None, mode: str = "low") -> Any:
+def bernoulli(
+    key: Any, p: Any = 0.5, shape: Shape | None = None, mode: str = "low", *, out_sharding: Any = None
+) -> Any:
     """True with probability ``p``; ``mode='high'`` draws twice the bits for very small ``p``."""
     if mode not in ("low", "high"):
         raise ValueError(f"bernoulli: mode must be 'low' or 'high', got {mode!r}")
@@ -154,7 +159,7 @@ def bernoulli(key: Any, p: Any = 0.5, shape: Shape | None = None, mode: str = "l
     return lax.lt(uniform(key, shape, dtype), p)
 
 
-def rademacher(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def rademacher(key: Any, shape: Shape = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """-1 or 1 with equal probability."""
     dtype = dtypes.default_int() if dtype is None else dtypes.check_user_dtype(dtype, "rademacher")
     signs = cnp.asarray(bernoulli(key, 0.5, extents(shape, "rademacher")), dtype)
@@ -174,11 +179,12 @@ def _shuffle(key: Any, x: Any, axis: int) -> Any:
     return x
 
 
-def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False) -> Any:
+def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False, *, out_sharding: Any = None) -> Any:
     """A random order of ``range(x)`` (``x`` an int) or of ``x`` along ``axis``.
 
     Args:
       independent: shuffle every line along ``axis`` on its own.
+      out_sharding: accepted, and without meaning on one device.
     """
     if not hasattr(x, "ndim"):
         if isinstance(x, int | np.integer):
@@ -197,7 +203,7 @@ def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False) -> A
     return cnp.take(x, _shuffle(key, cnp.arange(x.shape[axis]), 0), axis=axis)
 
 
-def gumbel(key: Any, shape: Shape = (), dtype: Any = None, mode: str = "low") -> Any:
+def gumbel(key: Any, shape: Shape = (), dtype: Any = None, mode: str = "low", *, out_sharding: Any = None) -> Any:
     """Standard Gumbel: -log(-log(u))."""
     if mode not in ("low", "high"):
         raise ValueError(f"gumbel: mode must be 'low' or 'high', got {mode!r}")
@@ -220,12 +226,15 @@ def categorical(
     shape: Shape | None = None,
     replace: bool = True,
     mode: str | None = None,
+    *,
+    out_sharding: Any = None,
 ) -> Any:
     """Indices drawn with unnormalised log-probabilities ``logits`` along ``axis``, by the Gumbel trick.
 
     Args:
       shape: of the result; must end with logits' shape without ``axis``.
       replace: whether an index may occur again along the leading axes of ``shape``.
+      out_sharding: accepted, and without meaning on one device.
     """
     logits = cnp.asarray(logits)
     if not -logits.ndim <= axis < logits.ndim:
@@ -289,12 +298,14 @@ def choice(key: Any, a: Any, shape: Shape = (), replace: bool = True, p: Any = N
     return cnp.take(population, indices, axis=axis)
 
 
-def exponential(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def exponential(key: Any, shape: Shape = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Standard exponential: -log1p(-u)."""
     return -cnp.log1p(-uniform(key, shape, float_dtype(dtype, "exponential")))
 
 
-def truncated_normal(key: Any, lower: Any, upper: Any, shape: Shape | None = None, dtype: Any = None) -> Any:
+def truncated_normal(
+    key: Any, lower: Any, upper: Any, shape: Shape | None = None, dtype: Any = None, *, out_sharding: Any = None
+) -> Any:
     """Standard normal conditioned to lie in (lower, upper)."""
     dtype = float_dtype(dtype, "truncated_normal")
     shape = common_shape(shape, "truncated_normal", lower, upper)
@@ -308,21 +319,21 @@ def truncated_normal(key: Any, lower: Any, upper: Any, shape: Shape | None = Non
     return cnp.clip(out, inside_low, inside_high)
 
 
-def laplace(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def laplace(key: Any, shape: Shape = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Standard Laplace."""
     dtype = float_dtype(dtype, "laplace")
     u = uniform(key, shape, dtype, minval=-1.0 + float(dtypes.finfo(dtype).epsneg), maxval=1.0)
     return cnp.sign(u) * cnp.log1p(-cnp.abs(u))
 
 
-def logistic(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def logistic(key: Any, shape: Shape = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Standard logistic: log(u / (1 - u))."""
     dtype = float_dtype(dtype, "logistic")
     u = uniform(key, shape, dtype, minval=float(dtypes.finfo(dtype).tiny), maxval=1.0)
     return cnp.log(u / (1 - u))
 
 
-def cauchy(key: Any, shape: Shape = (), dtype: Any = None) -> Any:
+def cauchy(key: Any, shape: Shape = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
     """Standard Cauchy: tan(pi (u - 1/2))."""
     dtype = float_dtype(dtype, "cauchy")
     u = uniform(key, shape, dtype, minval=float(dtypes.finfo(dtype).eps), maxval=1.0)

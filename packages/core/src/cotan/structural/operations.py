@@ -37,8 +37,12 @@ def _add_any_abstract(x: ShapedArray, y: ShapedArray) -> ShapedArray:
     return shaped(x.shape or y.shape, x.dtype, x.weak_type and y.weak_type)
 
 
-def broadcast_in_dim(operand: Any, shape: Sequence[int], broadcast_dimensions: Sequence[int]) -> Any:
+def broadcast_in_dim(
+    operand: Any, shape: Sequence[int], broadcast_dimensions: Sequence[int], *, out_sharding: Any = None
+) -> Any:
     """``operand`` repeated to ``shape``; its axis k becomes axis ``broadcast_dimensions[k]`` of the result.
+
+    ``out_sharding`` is accepted, and without meaning on one device.
 
     Raises:
       ValueError: the dimensions are not increasing, out of range, or of sizes that do not agree (equal or 1).
@@ -92,8 +96,10 @@ def _transpose_abstract(operand: ShapedArray, *, permutation: Shape) -> ShapedAr
     return shaped(tuple(operand.shape[axis] for axis in permutation), operand.dtype, operand.weak_type)
 
 
-def reduce_sum(operand: Any, axes: Sequence[int]) -> Any:
+def reduce_sum(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -> Any:
     """The sum of ``operand`` over ``axes``, in its own dtype.
+
+    ``out_sharding`` is accepted, and without meaning on one device.
 
     Raises:
       ValueError: an axis is out of range or given twice.
