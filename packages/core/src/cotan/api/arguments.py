@@ -24,6 +24,7 @@ class Options(NamedTuple):
     donate_argnums: tuple[int, ...]
     donate_argnames: tuple[str, ...]
     inline: bool
+    compiler_options: tuple[tuple[str, Any], ...] = ()
 
 
 def resolve_options(
@@ -34,6 +35,7 @@ def resolve_options(
     donate_argnums: Argnums = None,
     donate_argnames: Argnames = None,
     inline: bool = False,
+    compiler_options: tuple[tuple[str, Any], ...] = (),
 ) -> Options:
     """Check the options against the signature of ``fun``, and complete numbers by names and names by numbers.
 
@@ -49,7 +51,7 @@ def resolve_options(
             f"{subject(api, fun)}: argument {', '.join(sorted(map(str, both)))} is both static and "
             "donated; a static argument is a Python value and has no buffer to give up"
         )
-    return Options(*static, *donated, inline)
+    return Options(*static, *donated, inline, compiler_options)
 
 
 class Static:

@@ -11,9 +11,10 @@ from typing import Any
 
 from cotan.api.arguments import Argnames, Argnums, Bound, Options, resolve_options
 from cotan.api.flat import Function, check_callable, copy_identity
+from cotan.api.placement import Placement, resolve_placement
 from cotan.api.programs import Program, Programs, clear_programs, find_program, programs_of
 from cotan.api.shortcut import MISS, write_entry
-from cotan.api.stages import Lowered, Traced, trace_call
+from cotan.api.stages import CompilerOptions, Lowered, Traced, check_options, trace_call
 from cotan.config import config
 from cotan.ir import structure
 from cotan.ir.evaluate import eval_closed
@@ -26,7 +27,7 @@ from cotan.tracebacks import boundary, trim, trims
 from cotan.tree.calling import fun_name
 
 
-def _jitted(fun: Function, options: Options) -> Function:
+def _jitted(fun: Function, options: Options, placement: Placement | None = None) -> Function:
     """``fun`` behind a table of programs. A plain function, because calling one is what Python does fastest."""
     programs = programs_of("jit", fun, options)
     name = fun_name(fun)
@@ -50,11 +51,34 @@ def _jitted(fun: Function, options: Options) -> Function:
             trim(error)
             raise
 
-    copy_identity(trims(jitted), fun, "jit")
-    _add_stages(jitted, lambda args, kwargs: trace_call(fun, options, programs, args, kwargs))
-    jitted.clear_cache = programs.clear  # type: ignore[attr-defined]
-    jitted._cache_size = programs.by_key.__len__  # type: ignore[attr-defined]
-    return jitted
+    whole = jitted if placement is None else _placed(jitted, fun, options, placement)
+    copy_identity(trims(whole), fun, "jit")
+
+    def traced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Traced:
+        if placement is not None:
+            args, kwargs = placement.arguments(fun, options, args, kwargs)
+        return trace_call(fun, options, programs, args, kwargs)
+
+    _add_stages(whole, traced)
+    whole.clear_cache = programs.clear  # type: ignore[attr-defined]
+    whole._cache_size = programs.by_key.__len__  # type: ignore[attr-defined]
+    return whole
+
+
+def _placed(jitted: Function, fun: Function, options: Options, placement: Placement) -> Function:
+    """``jitted`` with arguments and results brought to where they are asked for, under its compiler options."""
+    flags = dict(options.compiler_options)
+
+    def placed(*args: Any, **kwargs: Any) -> Any:
+        try:
+            args, kwargs = placement.arguments(fun, options, args, kwargs)
+            with config.override(**flags):
+                return placement.results(fun, jitted(*args, **kwargs))
+        except Exception as error:
+            trim(error)
+            raise
+
+    return placed
 
 
 def _add_stages(jitted: Function, traced: Callable[[tuple[Any, ...], dict[str, Any]], Traced]) -> None:
@@ -97,9 +121,11 @@ def _call(
     run = program.run
     known = run is not None
     if run is None:
-        run = program.run = compiling.compile_closed(program.closed, leaves, program.donated, name).closing_over(
-            program.outer
-        )
+        if options.compiler_options:  # which programs of the same text do not share
+            made = compiling.Compiled(program.closed, program.donated, name)
+        else:
+            made = compiling.compile_closed(program.closed, leaves, program.donated, name)
+        run = program.run = made.closing_over(program.outer)
     outs = run(leaves)
     if known and len(program.short) < _MOST_ENTRIES:
         # At the second call, since most programs that are called once are never called again.
@@ -133,11 +159,17 @@ def jit(
     fun: Function | None = None,
     /,
     *,
+    in_shardings: Any = None,
+    out_shardings: Any = None,
     static_argnums: Argnums = None,
     static_argnames: Argnames = None,
     donate_argnums: Argnums = None,
     donate_argnames: Argnames = None,
+    keep_unused: bool = False,
+    device: Any = None,
+    backend: str | None = None,
     inline: bool = False,
+    compiler_options: CompilerOptions | None = None,
 ) -> Any:
     """A function that does what ``fun`` does, as one compiled program.
 
@@ -146,14 +178,21 @@ def jit(
 
     Args:
       fun: the function; without it the result is a decorator with these options.
+      in_shardings, out_shardings: shardings on one device, or PartitionSpecs for the current mesh, or pytrees of them
+        and None: prefixes of the tuple of positional arguments and of the result, which are brought there.
       static_argnums, static_argnames: positions or names of arguments that are Python values, not data: the program is
         made for their values, which must be hashable. Either completes the other from the signature.
       donate_argnums, donate_argnames: arguments whose buffers may become results; their arrays are deleted by the call.
+      keep_unused: accepted; arguments that the program does not use cost nothing.
+      device, backend: a device, or a platform's name: where the program runs, wherever its arguments are.
       inline: when traced inside another program, become part of it instead of a call.
+      compiler_options: values, for this program, of flags that the compiler reads (``num_threads``, ...).
 
     Raises:
-      TypeError: ``fun`` is not callable; (when called) an argument or result is not an array.
-      ValueError: there is no such argument; (when called) a static argument is not hashable.
+      TypeError: ``fun`` is not callable, or a sharding is none; (when called) an argument or result is not an array.
+      ValueError: there is no such argument or compiler option, or options exclude each other; (when called) a static
+        argument is not hashable, or shardings do not fit the structure of arguments or result.
+      RuntimeError: (when called) there is a PartitionSpec and no current mesh.
 
     >>> import cotan, cotan.numpy as cnp
     >>> @cotan.jit
@@ -166,10 +205,12 @@ def jit(
     @boundary
     def decorate(function: Function) -> Function:
         check_callable("jit", function)
+        flags = check_options(compiler_options or {})
         options = resolve_options(
-            "jit", function, static_argnums, static_argnames, donate_argnums, donate_argnames, inline
+            "jit", function, static_argnums, static_argnames, donate_argnums, donate_argnames, inline, flags
         )
-        return _jitted(function, options)
+        placement = resolve_placement(function, in_shardings, out_shardings, device, backend)
+        return _jitted(function, options, Placement() if flags and placement is None else placement)
 
     return decorate if fun is None else decorate(fun)
 

@@ -60,6 +60,7 @@ class _Call:
       in_tree: the structure of the dynamic ``(args, kwargs)``.
       positions: which positional arguments of ``fun`` the dynamic ones are, or None for the first ones.
       device: where it will run; None if the arguments leave that open.
+      compiler_options: flags of the compiler that jit was given.
     """
 
     fun: Function
@@ -67,6 +68,7 @@ class _Call:
     in_tree: PyTreeDef
     positions: tuple[int, ...] | None
     device: Device | None
+    compiler_options: tuple[tuple[str, Any], ...] = ()
 
     @property
     def avals(self) -> tuple[ShapedArray, ...]:
@@ -268,13 +270,13 @@ class Lowered(_Stage):
                 )
             device = device_assignment[0]
         program = self._call.program
-        if not compiler_options:
+        flags = dict((*self._call.compiler_options, *check_options(compiler_options or {})))
+        if not flags:
             compiled = compiling.compile_closed(program.closed, donated=program.donated, name=self._call.name)
             compiled.on(device)
         else:
-            _check_options(compiler_options)
             compiled = compiling.Compiled(program.closed, program.donated, self._call.name)
-            with config.override(**compiler_options):
+            with config.override(**flags):
                 compiled.on(device)
         return Compiled(self._call, compiled, device)
 
@@ -331,12 +333,18 @@ class Lowered(_Stage):
         return {"flops": float(work.flops), "bytes accessed": float(work.bytes)}
 
 
-def _check_options(options: CompilerOptions) -> None:
+def check_options(options: CompilerOptions) -> tuple[tuple[str, Any], ...]:
+    """Names and values of options that the compiler has, in order.
+
+    Raises:
+      ValueError: there is no such option.
+    """
     for name in options:
         if name.removeprefix("jax_") not in compiling.OPTIONS:
             raise ValueError(
                 f"{where()}: compiler_options: there is no option {name!r}; there are {', '.join(compiling.OPTIONS)}"
             )
+    return tuple(sorted((name.removeprefix("jax_"), value) for name, value in options.items()))
 
 
 @dataclass(frozen=True)
@@ -527,7 +535,7 @@ def trace_call(
     leaves, in_tree = tree_flatten(bound.dynamic)
     avals = avals_of("jit", fun, leaves, bound.names(fun, in_tree))
     program = program_for("jit", fun, options, programs, bound, in_tree, avals)
-    return Traced(_Call(fun, program, in_tree, bound.positions, _device_of(fun, leaves)))
+    return Traced(_Call(fun, program, in_tree, bound.positions, _device_of(fun, leaves), options.compiler_options))
 
 
 def _device_of(fun: Function, leaves: Sequence[Any]) -> Device | None:
