@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 import cotan
 import cotan.numpy as cnp
-from cotan import ShapeDtypeStruct, checkpoint_policies
+from cotan import ShapeDtypeStruct, checkpoint_policies, lax
 from cotan.api.checkpoint import checkpoint_name
+from cotan.ir.evaluate import eval_closed
 
 
 def test_make_jaxpr_shows_the_program():
@@ -41,6 +44,54 @@ def test_typeof():
     assert cotan.jit(lambda x: cotan.typeof(x).size * x)(cnp.ones(3)).tolist() == [3.0, 3.0, 3.0]
     with pytest.raises(TypeError, match="a value of type list is not an array"):
         cotan.typeof([1.0])
+
+
+def test_make_jaxpr_of_a_function_of_named_axes():
+    def f(x):
+        return lax.psum(x, ("i", "j")) + lax.axis_index("j") + lax.axis_size("i")
+
+    closed, shape = cotan.make_jaxpr(f, axis_env=[("i", 2), ("j", 3)], return_shape=True)(cnp.ones(4))
+    assert closed.jaxpr.named_axes == {"i", "j"}
+    assert shape == ShapeDtypeStruct((4,), np.float32)
+
+    def run(x):
+        return eval_closed(closed, x)[0]
+
+    x = cnp.arange(24.0).reshape(2, 3, 4)
+    found = cotan.vmap(cotan.vmap(run, axis_name="j"), axis_name="i")(x)
+    np.testing.assert_array_equal(found, np.sum(x, (0, 1)) + np.arange(3)[None, :, None] + np.full((2, 3, 4), 2))
+
+
+@pytest.mark.parametrize(
+    ("axis_env", "sizes"),
+    [([("i", 2), ("j", 3)], [5, 2, 3]), ((("k", 7), ("j", 4)), [7, None, 4]), ([("i", 2), ("i", 4)], [5, 4, 6])],
+)
+def test_make_jaxpr_within_other_axes(axis_env, sizes):
+    def size(name):
+        try:
+            return lax.axis_size(name)
+        except NameError:
+            return None
+
+    @cotan.jit
+    def inner(x):
+        seen.append([size(name) for name in ("k", "i", "j")])
+        return x
+
+    def outer(x):
+        cotan.make_jaxpr(inner, axis_env=axis_env)(x)
+        return x
+
+    seen: list[list[int | None]] = []
+    cotan.vmap(cotan.vmap(outer, axis_name="j"), axis_name="k")(cnp.ones((5, 6)))
+    assert seen == [sizes]
+
+
+@pytest.mark.parametrize("axis_env", [["i"], [("i", "a")], [("i", 1.5)], [({}, 3)], 3, [("i", 2, 3)]])
+def test_axes_that_make_jaxpr_refuses(axis_env):
+    match = re.escape(f"axis_env must be a sequence of pairs of a name and a size, got {axis_env!r}")
+    with pytest.raises(TypeError, match=f"test_tracing.py:.*make_jaxpr of `.*`: {match}"):
+        cotan.make_jaxpr(lambda x: x, axis_env=axis_env)
 
 
 def test_eval_shape():

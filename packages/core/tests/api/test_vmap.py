@@ -108,6 +108,30 @@ def test_mesh_axes_are_kept_and_must_differ():
     cotan.vmap(inner, axis_name="b", spmd_axis_name="columns")(x)
 
 
+@pytest.mark.parametrize("data", [len, "abc", object(), {"reduce": max, "name": "x", "rate": 0.5}, [None, slice(2)]])
+def test_an_argument_that_is_not_mapped_may_be_anything(data):
+    def f(x, given):
+        seen.append(given)
+        return 2 * x
+
+    seen = []
+    mapped = cotan.vmap(f, in_axes=(0, None))
+    np.testing.assert_array_equal(mapped(cnp.arange(3.0), data), [0, 2, 4])
+    np.testing.assert_array_equal(cotan.jit(lambda x: mapped(x, data))(cnp.arange(3.0)), [0, 2, 4])
+    np.testing.assert_array_equal(cotan.vmap(mapped, (1, None))(cnp.ones((3, 2)), data), np.full((2, 3), 2))
+    assert seen == [data] * 3
+
+
+def test_an_argument_that_is_mapped_in_part():
+    def f(x, p):
+        return p["scale"] * x + p["f"](x)
+
+    mapped = cotan.vmap(f, in_axes=(None, {"scale": 0, "f": None}))
+    np.testing.assert_array_equal(mapped(2.0, {"scale": cnp.arange(3.0), "f": cnp.square}), [4, 6, 8])
+    with pytest.raises(TypeError, match=r"vmap of `f`: argument `p\['f'\]` is a function, not an array"):
+        cotan.vmap(f, in_axes=(None, 0))(2.0, {"scale": cnp.arange(3.0), "f": cnp.square})
+
+
 def test_a_program_is_traced_for_each_named_axis():
     traced = []
 

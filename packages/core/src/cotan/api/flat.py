@@ -5,7 +5,7 @@ No transform is known here, and no mathematics.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from cotan.errors import a_type, where
@@ -13,7 +13,7 @@ from cotan.ir.avals import get_aval, is_array_like
 from cotan.ir.trace import Tracer
 from cotan.runtime.dispatch import lift
 from cotan.tree import PyTreeDef, keystr, tree_flatten, tree_flatten_with_path
-from cotan.tree.calling import ArgNames, fun_name
+from cotan.tree.calling import fun_name
 from cotan.tree.calling import fun_place as fun_place
 
 Function = Callable[..., Any]
@@ -45,7 +45,7 @@ def lift_leaf(x: Any) -> Any:
     return x if isinstance(x, Tracer) else lift(x)
 
 
-def check_argument_leaves(api: str, fun: Function, leaves: Sequence[Any], names: ArgNames) -> None:
+def check_argument_leaves(api: str, fun: Function, leaves: Sequence[Any], names: Iterable[str]) -> None:
     """Raise TypeError for the first leaf of the arguments that is not an array, naming it."""
     if all(map(is_array_like, leaves)):
         return

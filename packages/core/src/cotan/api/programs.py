@@ -30,7 +30,7 @@ from cotan.ir.jaxpr import ClosedJaxpr, Jaxpr
 from cotan.ir.structure import SMALL, intern
 from cotan.ir.trace import Tracer, current_trace, eval_trace
 from cotan.runtime.array import Array
-from cotan.transforms.batch import axes_in_scope
+from cotan.transforms.batch import AxisData, axes_in_scope
 from cotan.transforms.stage import stage_to_jaxpr
 from cotan.tree import PyTreeDef, tree_flatten
 from cotan.tree.calling import fun_name
@@ -243,9 +243,15 @@ def _explain(api: str, fun: Function, programs: Programs, key: tuple[Any, ...], 
 
 
 def trace_program(
-    api: str, fun: Function, options: Options, bound: Bound, in_tree: PyTreeDef, avals: Sequence[ShapedArray]
+    api: str,
+    fun: Function,
+    options: Options,
+    bound: Bound,
+    in_tree: PyTreeDef,
+    avals: Sequence[ShapedArray],
+    axes: Sequence[AxisData] | None = None,
 ) -> Program:
-    """Run the function on tracers and record what it does."""
+    """Run the function on tracers and record what it does; ``axes`` are in scope, or those that are around the call."""
     out_tree: PyTreeDef | None = None
 
     def flat(*leaves: Any) -> list[Any]:
@@ -258,7 +264,7 @@ def trace_program(
 
     names = bound.names(fun, in_tree).names
     name = fun_name(fun)
-    jaxpr, consts = stage_to_jaxpr(flat, avals, name=name, arg_names=names, by=api, place=fun_place(fun))
+    jaxpr, consts = stage_to_jaxpr(flat, avals, name=name, arg_names=names, by=api, place=fun_place(fun), axes=axes)
     jaxpr, outer, inner = _lift_constants(jaxpr, consts)
     donated = (False,) * len(outer) + donated_leaves(options, bound, len(avals))
     assert out_tree is not None

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from cotan import dtypes
 from cotan.api.arguments import Argnums, bind_static, resolve_options
-from cotan.api.flat import Function, check_argument_leaves, check_callable, copy_identity
+from cotan.api.flat import Function, check_argument_leaves, check_callable, copy_identity, subject
 from cotan.api.programs import Program, trace_program
 from cotan.errors import where
 from cotan.ir.avals import ShapedArray, described_aval, get_aval, shaped
 from cotan.runtime.compile import explain_closed
 from cotan.runtime.devices import SingleDeviceSharding, as_device
 from cotan.tracebacks import boundary
+from cotan.transforms.batch import AxisData, axes_in_scope
 from cotan.tree import tree_flatten
 from cotan.tree.calling import ArgNames
 
@@ -102,12 +104,20 @@ def typeof(x: Any) -> ShapedArray:
     return shaped(x.shape, x.dtype, x.weak_type) if isinstance(x, ShapeDtypeStruct) else get_aval(x)
 
 
-def _trace(api: str, fun: Function, static_argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
+def _trace(
+    api: str,
+    fun: Function,
+    static_argnums: Argnums,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    axes: Sequence[AxisData] = (),
+) -> Program:
     check_callable(api, fun)
     options = resolve_options(api, fun, static_argnums, None)
     bound = bind_static(api, fun, options, args, kwargs)
     leaves, in_tree = tree_flatten(bound.dynamic)
-    return trace_program(api, fun, options, bound, in_tree, avals_of(api, fun, leaves, bound.names(fun, in_tree)))
+    avals = avals_of(api, fun, leaves, bound.names(fun, in_tree))
+    return trace_program(api, fun, options, bound, in_tree, avals, (*axes, *axes_in_scope()) if axes else None)
 
 
 def avals_of(api: str, fun: Function, leaves: Sequence[Any], names: ArgNames) -> tuple[ShapedArray, ...]:
@@ -125,18 +135,25 @@ def avals_of(api: str, fun: Function, leaves: Sequence[Any], names: ArgNames) ->
 
 
 @boundary
-def make_jaxpr(fun: Function, static_argnums: Argnums = None, return_shape: bool = False) -> Function:
+def make_jaxpr(
+    fun: Function,
+    static_argnums: Argnums = None,
+    axis_env: Sequence[tuple[Hashable, int]] | None = None,
+    return_shape: bool = False,
+) -> Function:
     """A function that traces ``fun`` and returns the program, instead of running it.
 
     Args:
       static_argnums: positions of arguments that are Python values, not data.
+      axis_env: names and sizes of axes that ``fun`` may speak of as if it were mapped over them; the program names them
+        still.
       return_shape: whether to return also the structure of the result, as ``eval_shape`` does.
 
     Returns:
       A function that takes what ``fun`` takes (arrays may be given as ``ShapeDtypeStruct``) and returns a closed jaxpr.
 
     Raises:
-      TypeError: (when called) an argument or result is not an array.
+      TypeError: ``axis_env`` is something else, or (when called) an argument or result is not an array.
 
     >>> import cotan, cotan.numpy as cnp
     >>> cotan.make_jaxpr(lambda x: cnp.sin(x) * 2)(1.0)
@@ -146,16 +163,29 @@ def make_jaxpr(fun: Function, static_argnums: Argnums = None, return_shape: bool
       in (c,) }
     """
     check_callable("make_jaxpr", fun)
+    axes = _axes_of(fun, axis_env)
 
     @boundary
     def traced(*args: Any, **kwargs: Any) -> Any:
-        program = _trace("make_jaxpr", fun, static_argnums, args, kwargs)
+        program = _trace("make_jaxpr", fun, static_argnums, args, kwargs, axes)
         closed = program.whole()
         if not return_shape:
             return closed
         return closed, program.out_tree.unflatten(map(struct_of, closed.out_avals))
 
     return copy_identity(traced, fun, "make_jaxpr")
+
+
+def _axes_of(fun: Function, axis_env: Any) -> tuple[AxisData, ...]:
+    """The axes of ``axis_env``, of which a later one hides one of the same name."""
+    try:
+        axes = tuple([AxisData(name, operator.index(size)) for name, size in axis_env or ()])
+        hash(axes)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{subject('make_jaxpr', fun)}: axis_env must be a sequence of pairs of a name and a size, got {axis_env!r}"
+        ) from None
+    return axes[::-1]
 
 
 @boundary

@@ -55,7 +55,8 @@ def vmap(
       sum_match: where ``out_axes`` says None, sum a result that varies over the examples instead of refusing it.
 
     Raises:
-      TypeError: ``in_axes`` or ``axis_size`` is not of these kinds, or (when called) an argument is not an array.
+      TypeError: ``in_axes`` or ``axis_size`` is not of these kinds, or (when called) an argument that is mapped is not
+        an array.
       ValueError: (when called) axes are out of range, of different sizes, or do not fit the structure.
 
     >>> import cotan, cotan.numpy as cnp
@@ -86,7 +87,6 @@ def vmap(
             )
         leaves, tree = tree_flatten((args, kwargs))
         names = ArgNames(fun, tree)
-        check_argument_leaves("vmap", fun, leaves, names)
         dims = _in_dims(fun, in_axes, args, kwargs, leaves, names)
         size = _axis_size(fun, names, leaves, dims, axis_size)
         call = FlatFunction("vmap", fun, tree)
@@ -150,9 +150,11 @@ def _check_axes(what: str, fun: Function, axes: Any) -> None:
 def _in_dims(
     fun: Function, in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Any], names: ArgNames
 ) -> list[Dim]:
-    """The mapped axis of each leaf of the arguments, non-negative."""
+    """The mapped axis of each leaf of the arguments, non-negative. What is not mapped may be anything."""
     dims: list[Dim] = flatten_axes(f"{subject('vmap', fun)}: in_axes", tree_structure(args), in_axes)
     dims += [0] * len(tree_leaves(kwargs))
+    mapped = [k for k, axis in enumerate(dims) if axis is not None]
+    check_argument_leaves("vmap", fun, [leaves[k] for k in mapped], [names[k] for k in mapped])
     for k, (x, axis) in enumerate(zip(leaves, dims, strict=True)):
         if axis is None:
             continue

@@ -175,6 +175,7 @@ def stage_to_jaxpr(
     arg_names: Sequence[str] = (),
     by: str = "jit",
     place: str = "",
+    axes: Sequence[Any] | None = None,
 ) -> tuple[Jaxpr, list[Any]]:
     """Record ``fun_flat`` (flat arrays to a sequence of arrays) at the given avals.
 
@@ -183,6 +184,7 @@ def stage_to_jaxpr(
       arg_names: the user's names of the arguments, for messages.
       by: the transform that asks, for messages.
       place: where the function was defined, for messages.
+      axes: the named axes in scope; None: those that are where it is called.
 
     Returns:
       The jaxpr and the values of its constvars, which may be tracers of outer traces.
@@ -191,7 +193,7 @@ def stage_to_jaxpr(
     # The program may be used again elsewhere: what is around this call is no part of its names.
     scope = enter_scope("")
     try:
-        with new_trace(StageTrace(current_trace(), described, arg_names)) as trace:
+        with new_trace(StageTrace(current_trace(), described, arg_names, axes)) as trace:
             outs = fun_flat(*[trace.new_arg(aval) for aval in in_avals])
             return trace.to_jaxpr(outs, name)  # type: ignore[no-any-return]
     finally:
