@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ import cotan.numpy as cnp
 from cotan import ad_checkpoint
 from cotan import checkpoint_policies as policies
 from cotan.ad_checkpoint import checkpoint_name, print_saved_residuals
+from cotan.config import config
 
 W, X = np.full((3, 3), 0.1, np.float32), np.float32([0.1, 0.2, 0.3])
 
@@ -123,6 +126,23 @@ def test_static_arguments_and_options():
     g = cotan.checkpoint(static_argnames="n", prevent_cse=(False, True))(lambda x, *, n: x**n if n > 1 else x)
     assert float(cotan.grad(lambda x: g(x, n=3))(2.0)) == 12
     assert float(cotan.grad(cotan.checkpoint(lambda x: x * x, static_argnums=(), static_argnames=()))(3.0)) == 6
+
+
+def test_static_arguments_that_are_not_hashable(caplog):
+    def f(powers, x, *, scale):
+        return scale["by"] * sum(x**n for n in powers)
+
+    g = cotan.checkpoint(f, static_argnums=0, static_argnames="scale")
+    powers, scale = [2], {"by": 3.0}
+    np.testing.assert_allclose(cotan.grad(g, 1)(powers, 2.0, scale=scale), 12)
+    powers.append(3)
+    np.testing.assert_allclose(cotan.grad(g, 1)(powers, 2.0, scale=scale), 48)
+    np.testing.assert_allclose(
+        cotan.jit(cotan.vmap(lambda x: g(powers, x, scale={"by": x})))(cnp.arange(3.0)), [0, 2, 24]
+    )
+    with caplog.at_level(logging.WARNING, "cotan"), config.override(explain_cache_misses=True):
+        g(powers, 2.0, scale=scale)
+    assert "a static argument is not hashable, so that it is traced by every call" in caplog.records[-1].getMessage()
 
 
 @pytest.mark.parametrize(

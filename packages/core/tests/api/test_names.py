@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 import cotan
@@ -131,3 +133,61 @@ def test_bad_arguments():
         named_call(3)
     with pytest.raises(TypeError, match="named_scope takes a function"):
         named_scope("a")(3)
+
+
+TRANSFORMS = [
+    *(cotan.jit, cotan.vmap, cotan.grad, cotan.value_and_grad, cotan.jacfwd, cotan.jacrev, cotan.hessian),
+    *(cotan.checkpoint, cotan.custom_jvp, cotan.custom_vjp, cotan.custom_batching.custom_vmap, cotan.named_call),
+]
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_a_transformed_function_has_the_attributes_of_the_function(transform):
+    def loss(x):
+        """Says what it does."""
+
+    loss.units, loss.trace = "nats", 3
+    made = transform(loss)
+    assert (made.__name__, made.__qualname__, made.__doc__) == ("loss", loss.__qualname__, "Says what it does.")
+    assert made.units == "nats"
+    assert made.__wrapped__ is loss or transform is cotan.hessian
+    assert callable(made.trace) == (transform is cotan.jit)  # what a jitted function has itself goes before
+    made.units = "bits"
+    assert loss.units == "nats"
+
+
+def test_the_methods_of_a_jitted_function_are_its_own():
+    inner = cotan.jit(lambda x: 2 * x)
+    inner.units = "nats"
+    for transform in (cotan.vmap, cotan.grad, cotan.checkpoint, cotan.custom_jvp):
+        made = transform(inner)
+        assert made.units == "nats"
+        assert not any(hasattr(made, name) for name in ("trace", "lower", "eval_shape", "clear_cache", "_cache_size"))
+    outer = cotan.jit(cotan.vmap(inner))
+    assert outer.lower is not inner.lower
+    assert outer.eval_shape(cnp.ones(3)).shape == (3,)
+
+
+def test_attributes_of_objects_and_partials():
+    class Model:
+        def __init__(self):
+            self.units = "nats"
+
+        def __call__(self, x):
+            return x
+
+    assert cotan.vmap(Model()).units == "nats"
+    part = functools.partial(lambda x, y: x * y, 2.0)
+    part.units = "nats"
+    assert cotan.grad(part).units == "nats"
+
+
+def test_messages_say_how_a_function_was_made():
+    def step(x):
+        return x
+
+    made = cotan.jit(cotan.vmap(cotan.grad(step)))
+    assert made.__name__ == "step"
+    with pytest.raises(TypeError, match=r"jit of `vmap\(grad\(step\)\)`"):
+        made("text")
+    assert cotan.make_jaxpr(cotan.grad(step)).__name__ == "make_jaxpr(grad(step))"

@@ -49,6 +49,25 @@ def test_avals_are_interned_and_compare_by_value():
     assert tangent_aval(shaped((2,), np.dtype(np.int32))).dtype == cotan.float0
 
 
+@pytest.mark.parametrize(
+    ("value", "long", "tangent"),
+    [
+        (1, "~int32[]", "float0[]"),
+        (1.5, "~float32[]", "~float32[]"),
+        (np.zeros((2, 3), cotan.numpy.bfloat16), "bfloat16[2,3]", "bfloat16[2,3]"),
+        (np.zeros(2, bool), "bool[2]", "float0[2]"),
+        (cotan.random.key(0), "key<fry>[]", "float0[]"),
+    ],
+)
+def test_avals_as_text(value, long, tangent):
+    aval = cotan.typeof(value)
+    assert str(aval) == long
+    assert repr(aval) == f"ShapedArray({long.strip('~')}{', weak_type=True' if long[0] == '~' else ''})"
+    assert aval.str_short() == long.strip("~")
+    assert aval.str_short(short_dtypes=True) == aval.short().strip("~")
+    assert str(aval.to_tangent_aval()) == tangent
+
+
 @pytest.mark.parametrize("value", ["text", [1.0], None, object()])
 def test_what_is_no_array_is_refused_by_type(value):
     assert not is_array_like(value)

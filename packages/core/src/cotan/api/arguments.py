@@ -78,7 +78,7 @@ class Bound(NamedTuple):
       positions: which positional arguments the dynamic ones are.
       static_args: position -> value.
       static_kwargs: name -> value.
-      key: of the static arguments, hashable.
+      key: of the static arguments, hashable; None if one of them is not.
     """
 
     dynamic: tuple[tuple[Any, ...], dict[str, Any]]
@@ -104,26 +104,32 @@ class Bound(NamedTuple):
         return ArgNames(fun, in_tree, self.positions)
 
 
-def bind_static(api: str, fun: Any, options: Options, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
-    """Set the static arguments of a call apart.
+def bind_static(
+    api: str, fun: Any, options: Options, args: tuple[Any, ...], kwargs: dict[str, Any], *, keyed: bool = True
+) -> Bound:
+    """Set the static arguments of a call apart. ``keyed``: they must be hashable.
 
     Raises:
-      ValueError: a static argument is not hashable.
+      ValueError: a static argument is not hashable and must be.
     """
     if not options.static_argnums and not options.static_argnames:
         return Bound((args, kwargs), None, {}, {}, ())
     chosen = {n if n >= 0 else n + len(args) for n in options.static_argnums}
     static_args = {k: args[k] for k in sorted(chosen) if 0 <= k < len(args)}
     static_kwargs = {name: kwargs[name] for name in sorted(kwargs) if name in options.static_argnames}
-    key: list[tuple[int | str, Static]] = []
     given: list[tuple[int | str, Any]] = [*static_args.items(), *static_kwargs.items()]
-    for label, value in given:
-        name = label if isinstance(label, str) else positional_names(fun, len(args))[label]
-        check_hashable(value, name, subject(api, fun))
-        key.append((label, Static(value)))
+    key: tuple[tuple[int | str, Static], ...] | None
+    try:
+        key = tuple([(label, Static(value)) for label, value in given])
+    except TypeError:
+        if keyed:
+            for label, value in given:
+                name = label if isinstance(label, str) else positional_names(fun, len(args))[label]
+                check_hashable(value, name, subject(api, fun))
+        key = None
     positions = tuple(k for k in range(len(args)) if k not in static_args)
     dynamic = tuple(args[k] for k in positions), {k: v for k, v in kwargs.items() if k not in static_kwargs}
-    return Bound(dynamic, positions, static_args, static_kwargs, tuple(key))
+    return Bound(dynamic, positions, static_args, static_kwargs, key)
 
 
 def donated_leaves(options: Options, bound: Bound, leaves: int) -> tuple[bool, ...]:

@@ -38,8 +38,8 @@ def checkpoint(
       prevent_cse: keep the compiler from recognising the recomputation and undoing it. (A sequence counts as true if
         one of its entries is.)
       policy: which values may be kept all the same; see ``checkpoint_policies``. None: none of them.
-      static_argnums, static_argnames: positions or names of arguments that are Python values, not data; they must be
-        hashable.
+      static_argnums, static_argnames: positions or names of arguments that are Python values, not data. Where one is
+        not hashable, ``fun`` is traced anew by every call.
       concrete: no longer accepted; name arguments on whose values Python branches as static.
 
     Raises:
@@ -61,7 +61,7 @@ def checkpoint(
 
         @boundary
         def recomputed(*args: Any, **kwargs: Any) -> Any:
-            program, leaves, _ = find_program("checkpoint", function, options, programs, args, kwargs)
+            program, leaves, _ = find_program("checkpoint", function, options, programs, args, kwargs, keyed=False)
             operands = [*program.outer, *leaves]
             outs = remat_p.bind(*operands, jaxpr=program.closed, policy=policy, prevent_cse=guarded)
             return program.out_tree.unflatten(outs)

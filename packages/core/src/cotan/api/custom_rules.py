@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes
-from cotan.api.flat import Function, check_argument_leaves, check_callable, lift_leaf
+from cotan.api.flat import Function, check_argument_leaves, check_callable, copy_attributes, lift_leaf
 from cotan.errors import UnexpectedTracerError, a_type, where
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, same_type, shaped, tangent_aval
 from cotan.ir.trace import Tracer
@@ -134,6 +134,7 @@ class RuledFunction:
         self, fun: Function, nondiff_argnums: Argnums = (), nondiff_argnames: str | Sequence[str] = ()
     ) -> None:
         check_callable(self.kind, fun)
+        copy_attributes(self, fun)
         functools.update_wrapper(self, fun, updated=())
         self.__name__ = fun_name(fun)
         self.fun = fun

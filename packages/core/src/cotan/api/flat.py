@@ -13,7 +13,7 @@ from cotan.ir.avals import get_aval, is_array_like
 from cotan.ir.trace import Tracer
 from cotan.runtime.dispatch import lift
 from cotan.tree import PyTreeDef, keystr, tree_flatten, tree_flatten_with_path
-from cotan.tree.calling import fun_name
+from cotan.tree.calling import MESSAGE_NAME, fun_name
 from cotan.tree.calling import fun_place as fun_place
 
 Function = Callable[..., Any]
@@ -30,14 +30,38 @@ def check_callable(api: str, fun: Any) -> None:
 
 
 def copy_identity(wrapper: Function, fun: Function, api: str) -> Function:
-    """Give ``wrapper`` the name, documentation and signature of ``fun``."""
+    """Give ``wrapper`` the name, documentation, signature and attributes of ``fun``.
+
+    In messages it has the transform's name as well.
+    """
     name = fun_name(fun)
-    wrapper.__name__ = name if api == "jit" else f"{api}({name})"
+    copy_attributes(wrapper, fun)
+    setattr(wrapper, MESSAGE_NAME, name if api == "jit" else f"{api}({name})")
+    plain = getattr(fun, "__name__", name)
+    wrapper.__name__ = plain if isinstance(plain, str) else name
     wrapper.__qualname__ = getattr(fun, "__qualname__", name)
     wrapper.__module__ = getattr(fun, "__module__", __name__)
     wrapper.__doc__ = getattr(fun, "__doc__", None)
     wrapper.__wrapped__ = fun  # type: ignore[attr-defined]
     return wrapper
+
+
+_OWN = "__cotan_methods__"
+
+
+def copy_attributes(wrapper: Any, fun: Any) -> None:
+    """Give ``wrapper`` the attributes that users gave ``fun``, without those that a transform gave it."""
+    given = {} if isinstance(fun, type) else getattr(fun, "__dict__", {})
+    own = given.get(_OWN, ())
+    for name, value in given.items():
+        if name not in own and not name.startswith("__cotan_"):
+            wrapper.__dict__[name] = value
+
+
+def add_methods(function: Function, **methods: Any) -> None:
+    """Give a transformed function attributes that functions made of it do not get."""
+    function.__dict__.update(methods)
+    function.__dict__[_OWN] = frozenset(methods)
 
 
 def lift_leaf(x: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cotan.api.arguments import Argnames, Argnums, Bound, Options, resolve_options
-from cotan.api.flat import Function, check_callable, copy_identity
+from cotan.api.flat import Function, add_methods, check_callable, copy_identity
 from cotan.api.placement import Placement, resolve_placement
 from cotan.api.programs import Program, Programs, clear_programs, find_program, programs_of
 from cotan.api.shortcut import MISS, write_entry
@@ -59,9 +59,7 @@ def _jitted(fun: Function, options: Options, placement: Placement | None = None)
             args, kwargs = placement.arguments(fun, options, args, kwargs)
         return trace_call(fun, options, programs, args, kwargs)
 
-    _add_stages(whole, traced)
-    whole.clear_cache = programs.clear  # type: ignore[attr-defined]
-    whole._cache_size = programs.by_key.__len__  # type: ignore[attr-defined]
+    add_methods(whole, **_stages(traced), clear_cache=programs.clear, _cache_size=programs.by_key.__len__)
     return whole
 
 
@@ -81,8 +79,8 @@ def _placed(jitted: Function, fun: Function, options: Options, placement: Placem
     return placed
 
 
-def _add_stages(jitted: Function, traced: Callable[[tuple[Any, ...], dict[str, Any]], Traced]) -> None:
-    """Give a jitted function what ``stages.Wrapped`` promises."""
+def _stages(traced: Callable[[tuple[Any, ...], dict[str, Any]], Traced]) -> dict[str, Function]:
+    """What ``stages.Wrapped`` promises of a jitted function."""
 
     @boundary
     def trace(*args: Any, **kwargs: Any) -> Traced:
@@ -99,8 +97,7 @@ def _add_stages(jitted: Function, traced: Callable[[tuple[Any, ...], dict[str, A
         """The shapes and dtypes of the result for these arguments."""
         return traced(args, kwargs).out_info
 
-    for method in (trace, lower, eval_shape):
-        setattr(jitted, method.__name__, method)
+    return {"trace": trace, "lower": lower, "eval_shape": eval_shape}
 
 
 def _call(

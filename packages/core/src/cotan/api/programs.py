@@ -175,15 +175,25 @@ def clear_programs() -> None:
 
 
 def find_program(
-    api: str, fun: Function, options: Options, programs: Programs, args: tuple[Any, ...], kwargs: dict[str, Any]
+    api: str,
+    fun: Function,
+    options: Options,
+    programs: Programs,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    keyed: bool = True,
 ) -> tuple[Program, list[Any], Bound]:
     """The program for a call, traced now if it is new, the leaves of the dynamic arguments, and the call's parts.
 
+    Args:
+      keyed: static arguments must be hashable; if not, a program for one that is not is traced for every call.
+
     Raises:
       TypeError: an argument is not an array.
-      ValueError: a static argument is not hashable.
+      ValueError: a static argument is not hashable and must be.
     """
-    bound = bind_static(api, fun, options, args, kwargs)
+    bound = bind_static(api, fun, options, args, kwargs, keyed=keyed)
     leaves, in_tree = tree_flatten(bound.dynamic)
     try:
         avals = tuple([get_aval(x) for x in leaves])
@@ -205,7 +215,8 @@ def program_for(
     """The program for arguments of the given structure and types, traced now if it is new."""
     axes = () if current_trace() is eval_trace else tuple(axes_in_scope())
     key: tuple[Any, ...] = (bound.key, in_tree, avals, config.trace_key(), axes)
-    program = programs.by_key.get(key)
+    shared = bound.key is not None
+    program = programs.by_key.get(key) if shared else None
     if program is not None:
         return program
     if config.no_tracing:
@@ -221,6 +232,8 @@ def program_for(
         log_trace(api, fun, bound.names(fun, in_tree), avals, perf_counter() - start)
     with _lock:
         _traced_code.update(_code(fun))
+    if not shared:
+        return program
     if program.kept:
         return programs.add(key, program)
     programs.gone = "it closes over values that an outer function is being traced with, which differ every time"
@@ -233,6 +246,9 @@ def _code(fun: Function) -> list[Any]:
 
 
 def _explain(api: str, fun: Function, programs: Programs, key: tuple[Any, ...], bound: Bound) -> None:
+    if bound.key is None:
+        log_miss(api, fun, key, [], "a static argument is not hashable, so that it is traced by every call", None)
+        return
     why = programs.gone
     if not programs.by_key and not why and all(code in _traced_code for code in _code(fun)) and _code(fun):
         why = (

@@ -17,7 +17,7 @@ from cotan.runtime.devices import SingleDeviceSharding, as_device
 from cotan.tracebacks import boundary
 from cotan.transforms.batch import AxisData, axes_in_scope
 from cotan.tree import tree_flatten
-from cotan.tree.calling import ArgNames
+from cotan.tree.calling import ArgNames, fun_name
 
 
 class ShapeDtypeStruct:
@@ -173,7 +173,9 @@ def make_jaxpr(
             return closed
         return closed, program.out_tree.unflatten(map(struct_of, closed.out_avals))
 
-    return copy_identity(traced, fun, "make_jaxpr")
+    copy_identity(traced, fun, "make_jaxpr")
+    traced.__name__ = fun_name(traced)
+    return traced
 
 
 def _axes_of(fun: Function, axis_env: Any) -> tuple[AxisData, ...]:

@@ -84,12 +84,25 @@ class ShapedArray:
     def strip_weak_type(self) -> ShapedArray:
         return self if not self.weak_type else shaped(self.shape, self.dtype, False)
 
+    def to_tangent_aval(self) -> ShapedArray:
+        """The abstract value of tangents and cotangents: that of this one, or of ``float0`` if it is not inexact."""
+        return tangent_aval(self)
+
+    def str_short(self, short_dtypes: bool = False) -> str:
+        """``float32[4,1000]``; with ``short_dtypes`` ``f32[4,1000]``."""
+        short = short_dtypes or self.dtype == dtypes.float0  # which NumPy calls void
+        name = dtypes.short_name(self.dtype) if short else self.dtype.name
+        return f"{name}[{','.join(map(str, self.shape))}]"
+
     def short(self) -> str:
         """``f32[4,1000]``; a weak type shows as ``~f32[]``."""
-        return f"{'~' if self.weak_type else ''}{dtypes.short_name(self.dtype)}[{','.join(map(str, self.shape))}]"
+        return f"{'~' if self.weak_type else ''}{self.str_short(short_dtypes=True)}"
+
+    def __str__(self) -> str:
+        return f"{'~' if self.weak_type else ''}{self.str_short()}"
 
     def __repr__(self) -> str:
-        return f"ShapedArray({self.short()})"
+        return f"ShapedArray({self.str_short()}{', weak_type=True' if self.weak_type else ''})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (shaped, (self.shape, self.dtype, self.weak_type))

@@ -15,6 +15,8 @@ from cotan.errors import format_frame
 from cotan.tree.keys import keystr
 from cotan.tree.treedef import PyTreeDef
 
+MESSAGE_NAME = "__cotan_name__"  # the attribute of a function that says how messages call it, if not by its name
+
 
 def fun_name(fun: Any) -> str:
     """What messages call a function.
@@ -24,7 +26,7 @@ def fun_name(fun: Any) -> str:
     """
     while isinstance(fun, functools.partial):
         fun = fun.func
-    name = getattr(fun, "__name__", None)
+    name = getattr(fun, MESSAGE_NAME, None) or getattr(fun, "__name__", None)
     return name if isinstance(name, str) else type(fun).__name__
 
 
