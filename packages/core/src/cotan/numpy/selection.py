@@ -455,7 +455,9 @@ def bincount(
 
 
 def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
-    """Whether |a - b| <= atol + rtol |b|, elementwise."""
+    """Whether |a - b| <= atol + rtol |b|, elementwise; keys are close if they are equal."""
+    if any(dtypes.is_extended(getattr(x, "dtype", None)) for x in (a, b)):
+        return ufuncs.equal(a, b)
     a, b = promote_args_inexact("isclose", a, b)
     near = ufuncs.less_equal(
         ufuncs.absolute(lax.sub(a, b)), ufuncs.add(atol, ufuncs.multiply(rtol, ufuncs.absolute(b)))

@@ -28,8 +28,33 @@ from cotan.primitives.operands import (
 )
 from cotan.structural import UndefinedPrimal, Zero, broadcast_in_dim, convert_element_type, reduce_sum
 
-eq_p, eq = compare("eq", PLAIN, reference=np.equal, kernel=scalar.eq, does="x == y.")
-ne_p, ne = compare("ne", PLAIN, reference=np.not_equal, kernel=scalar.ne, does="x != y; true for NaN.")
+
+def _same_keys(x: Any, y: Any) -> Any:
+    """Which keys have all words in common."""
+    from cotan.primitives.reduce import reduce_and
+
+    words = _broadcast_words(x, y)
+    return reduce_and(eq(*words), (len(shape_of(words[0])) - 1,))
+
+
+def _other_keys(x: Any, y: Any) -> Any:
+    return bitwise_not(_same_keys(x, y))
+
+
+def _broadcast_words(*keys: Any) -> list[Any]:
+    """The words of arrays of keys, those of single keys repeated to the shape of the others."""
+    from cotan.primitives.random_bits import random_unwrap
+
+    shape = max((shape_of(x) for x in keys), key=len)
+    words = [random_unwrap(x) for x in keys]
+    wide = (*shape, *keys[0].dtype.trailing)
+    return [broadcast_in_dim(x, wide, (len(shape),)) if len(shape_of(x)) == 1 and shape else x for x in words]
+
+
+eq_p, eq = compare("eq", PLAIN, reference=np.equal, kernel=scalar.eq, keys=_same_keys, does="x == y.")
+ne_p, ne = compare(
+    "ne", PLAIN, reference=np.not_equal, kernel=scalar.ne, keys=_other_keys, does="x != y; true for NaN."
+)
 lt_p, lt = compare("lt", ORDERED, reference=np.less, kernel=scalar.lt, does="x < y.")
 le_p, le = compare("le", ORDERED, reference=np.less_equal, kernel=scalar.le, does="x <= y.")
 gt_p, gt = compare("gt", ORDERED, reference=np.greater, kernel=scalar.gt, does="x > y.")

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from cotan import dtypes
 from cotan.ir import primitive as tables
 from cotan.ir import scalar
 from cotan.ir.avals import ShapedArray, get_aval, shaped, tangent_aval
@@ -398,10 +399,14 @@ def binary(
     decompose: Function | None = None,
     result: Any = None,
     exact: bool = False,
+    keys: Function | None = None,
     does: str = "",
     public: str = "",
 ) -> tuple[Primitive, Function]:
-    """An elementwise primitive of two operands; as ``unary``, with one jvp and transpose function per operand."""
+    """An elementwise primitive of two operands; as ``unary``, with one jvp and transpose function per operand.
+
+    ``keys`` is done, by the public function, on two arrays of keys, which the primitive itself refuses.
+    """
     primitive = nary(
         name,
         accepts,
@@ -423,18 +428,23 @@ def binary(
                 x, y = lift(x, y)
             return bind(x, y, **params)
         except Exception as error:
+            # Looked at here, where a refusal costs nothing to the calls that succeed.
+            kind = getattr(x, "dtype", None)
+            if keys is not None and dtypes.is_extended(kind) and kind == getattr(y, "dtype", None):
+                return keys(x, y)
             trim(error)
             raise
 
-    takes = f"Takes two arrays of equal shapes and dtypes ({accepts.words}); either may be a scalar."
+    words = accepts.words if keys is None else f"{accepts.words}, or keys of one kind"
+    takes = f"Takes two arrays of equal shapes and dtypes ({words}); either may be a scalar."
     return primitive, describe(function, primitive, f"{does} Elementwise.\n\n  {takes}", public)
 
 
 def compare(
-    name: str, accepts: Dtypes, *, reference: Function, kernel: Function, does: str
+    name: str, accepts: Dtypes, *, reference: Function, kernel: Function, does: str, keys: Function | None = None
 ) -> tuple[Primitive, Function]:
     """An elementwise comparison: a bool for two operands, with zero derivative."""
-    return binary(name, accepts, reference=reference, kernel=kernel, result=BOOLEAN, does=does)
+    return binary(name, accepts, reference=reference, kernel=kernel, result=BOOLEAN, keys=keys, does=does)
 
 
 def describe(function: Function, primitive: Primitive, words: str, public: str = "") -> Function:
