@@ -116,3 +116,14 @@ def test_a_refused_sequence_is_shown():
         cnp.sum(X, Extents(0, 1.5))
     with pytest.raises(ValueError, match=r"reshape: negative extent in shape \(2, -3\)"):
         cnp.reshape(X, Extents(2, -3))
+
+
+@pytest.mark.parametrize("value", [None, [1.0, 2.0], [[1], [2], [3]], Extents(2, 3), object()])
+def test_extents_of_what_is_no_array_are_numpys(value):
+    for name in ("shape", "ndim", "size"):
+        with pytest.warns(DeprecationWarning, match=f"{name} is for arrays and scalars, and got a.*; use numpy.{name}"):
+            assert getattr(cnp, name)(value) == getattr(np, name)(value)
+
+
+def test_text_has_no_extents():
+    assert (cnp.shape("text"), cnp.ndim("text"), cnp.size("text")) == ((), 0, 1)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import itertools
 import math
 import operator
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from cotan import dtypes, lax
+from cotan.errors import a_type
+from cotan.errors import where as place_of
+from cotan.ir.avals import is_array_like
 from cotan.ir.trace import Tracer
 from cotan.numpy import reductions
 from cotan.numpy.promotion import (
@@ -27,14 +31,31 @@ from cotan.numpy.ufuncs import where_
 
 
 def shape(a: Any) -> tuple[int, ...]:
-    """The shape of an array or scalar, or of anything that says its shape, as ``ShapeDtypeStruct`` does."""
+    """The shape of an array or scalar, or of anything that says its shape, as ``ShapeDtypeStruct`` does.
+
+    Other objects have the shape that NumPy finds, with a DeprecationWarning.
+    """
+    return _extents(a, "shape")
+
+
+def _extents(a: Any, fun_name: str) -> tuple[int, ...]:
     extents = getattr(a, "shape", None)
-    return extents if isinstance(extents, tuple) else tuple(as_array(a, "shape").shape)
+    if isinstance(extents, tuple):
+        return extents
+    if is_array_like(a) or hasattr(a, "__array__"):
+        return tuple(as_array(a, fun_name).shape)
+    if not isinstance(a, str):
+        warnings.warn(
+            f"{place_of()}: {fun_name} is for arrays and scalars, and got {a_type(a)}; use numpy.{fun_name}",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+    return np.shape(a)
 
 
 def ndim(a: Any) -> int:
-    """The number of dimensions."""
-    return len(shape(a))
+    """The number of dimensions; of what, see ``shape``."""
+    return len(_extents(a, "ndim"))
 
 
 def size(a: Any, axis: Axis = None) -> int:
@@ -44,7 +65,7 @@ def size(a: Any, axis: Axis = None) -> int:
     >>> cnp.size(cnp.ones((2, 3, 4)), (0, 2))
     8
     """
-    extents = shape(a)
+    extents = _extents(a, "size")
     return math.prod(extents[axis] for axis in normalize_axes(axis, len(extents), "size"))
 
 
