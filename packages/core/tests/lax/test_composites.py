@@ -75,6 +75,7 @@ def test_batch_matmul_is_matmul():
         (lambda: lax.add(np.ones(2, np.float16), 1.0), "float16"),
         (lambda: lax.add(cnp.asarray(1.0), 1.0), "~float32"),
         (lambda: lax.dot(np.ones(2, np.int8), np.ones(2, np.int8), preferred_element_type=np.int32), "int32"),
+        (lambda: cnp.remainder(np.ones(2, np.int8), 0.5), "~float32"),
     ],
 )
 def test_types(value, expected):
@@ -83,6 +84,34 @@ def test_types(value, expected):
 
 def test_broadcast_shapes():
     assert lax.broadcast_shapes((2, 1), (3,), ()) == (2, 3)
+
+
+def test_extents_of_one_are_repeated():
+    whole = Q[0]
+    column, row = whole[:, :1], whole[:1]
+    for transform in (lambda f: f, cotan.jit):
+        np.testing.assert_array_equal(transform(lax.sub)(column, row), column - row)
+        np.testing.assert_array_equal(transform(lax.lt)(whole, row), whole < row)
+    np.testing.assert_array_equal(cotan.vmap(lax.mul, (0, None))(Q, row), Q * row)
+    slope = cotan.grad(lambda x: lax.reduce_sum(lax.mul(x, row), (0, 1)))(column)
+    np.testing.assert_allclose(slope, np.full_like(column, row.sum()), rtol=1e-6)
+
+
+def test_shapes_may_be_numbers():
+    np.testing.assert_array_equal(lax.full(3, 2.0), [2, 2, 2])
+    np.testing.assert_array_equal(lax.full_like(Q, 1, shape=np.int64(2)), [1, 1])
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "common"),
+    [("float32", "int8", "float32"), ("bfloat16", "float32", "float32"), ("int8", "int32", "int32")],
+)
+def test_products_of_different_dtypes(left, right, common):
+    x, y = np.ones((2, 3), left), np.full((3, 2), 2, right)
+    found = lax.dot_general(x, y, (((1,), (0,)), ((), ())))
+    assert found.dtype == np.dtype(common)
+    np.testing.assert_array_equal(found.astype(np.float32), np.full((2, 2), 6))
+    assert lax.dot(x, y, preferred_element_type=np.float32).dtype == np.float32
 
 
 def test_traced_starts():
@@ -103,6 +132,8 @@ def test_traced_starts():
         (lambda: lax.collapse(Q, 2, 1), ValueError, "collapse: dimensions 2..1"),
         (lambda: lax.add(V, np.ones(7, np.int32)), TypeError, "add requires operands of equal dtypes"),
         (lambda: lax.add(V, V[:3]), TypeError, "add got incompatible shapes for broadcasting"),
+        (lambda: lax.add(Q, Q[0]), TypeError, "add got incompatible shapes for broadcasting"),
+        (lambda: lax.add(Q[0, :1], np.ones((3, 1), np.int32)), TypeError, "add requires operands of equal dtypes"),
     ],
 )
 def test_bad_input(call, error, text):

@@ -128,6 +128,7 @@ def test_matrices_with_names(n: int) -> None:
     close(L.hankel(v), S.hankel(v))
     for name, x in (("circulant", v), ("fiedler", v), ("fiedler_companion", w), ("companion", w)):
         close(getattr(L, name)(x), getattr(S, name)(x))
+    close(L.companion(np.array([4, 2, 1], np.uint8)), S.companion(np.array([4.0, 2, 1])))
     close(L.leslie(w, v), S.leslie(w, v))
     for mode in ("full", "same", "valid"):
         for k in (1, 2, 5):

@@ -35,7 +35,7 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
         ) from None
 
 
-def full(shape: Sequence[int], fill_value: Any, dtype: Any = None, *, sharding: Any = None) -> Any:
+def full(shape: int | Sequence[int], fill_value: Any, dtype: Any = None, *, sharding: Any = None) -> Any:
     """An array of ``shape`` filled with a scalar; keys are filled with a key, or with a number for each of their words.
 
     >>> from cotan import lax
@@ -47,7 +47,7 @@ def full(shape: Sequence[int], fill_value: Any, dtype: Any = None, *, sharding: 
         raise TypeError(f"full: fill_value must be a scalar, got shape {aval.shape}")
     weak = dtype is None and aval.weak_type
     dtype = aval.dtype if dtype is None else dtypes.canonicalize_dtype(dtype)
-    shape = tuple(map(operator.index, shape))
+    shape = (operator.index(shape),) if isinstance(shape, int | np.integer) else tuple(map(operator.index, shape))
     if isinstance(dtype, dtypes.KeyType) and aval.dtype != dtype:
         return random_wrap(full(shape + dtype.trailing, fill_value, np.uint32), impl=dtype.impl)
     if isinstance(fill_value, bool | int | float | complex | np.ndarray | np.generic):
@@ -60,7 +60,7 @@ def full(shape: Sequence[int], fill_value: Any, dtype: Any = None, *, sharding: 
 
 
 def full_like(
-    x: Any, fill_value: Any, dtype: Any = None, shape: Sequence[int] | None = None, sharding: Any = None
+    x: Any, fill_value: Any, dtype: Any = None, shape: int | Sequence[int] | None = None, sharding: Any = None
 ) -> Any:
     """``full`` with the shape and dtype of ``x`` where they are not given.
 

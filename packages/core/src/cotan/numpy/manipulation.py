@@ -238,9 +238,8 @@ def _sequence(arrays: Any, name: str) -> list[Any]:
 
 def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Any:
     """The arrays joined along an existing axis (their flat elements if None)."""
-    items = promote_dtypes("concatenate", *(as_array(x, "concatenate") for x in _sequence(arrays, "concatenate")))
-    if dtype is not None:
-        items = [x.astype(dtype) for x in items]
+    items = [as_array(x, "concatenate") for x in _sequence(arrays, "concatenate")]
+    items = promote_dtypes("concatenate", *items) if dtype is None else [x.astype(dtype) for x in items]
     if axis is None:
         return lax.concatenate([ravel(x) for x in items], 0)
     if items[0].ndim == 0:

@@ -146,7 +146,7 @@ def poly(seq_of_zeros: Any) -> Any:
         return ufuncs.real(result) if real else result
     if zeros.ndim != 1:
         raise ValueError(f"{where()}: poly takes a vector of zeros or a square matrix, got shape {tuple(zeros.shape)}")
-    result = lax.full((1,), 1, zeros.dtype)
+    result = lax.full((1,) if zeros.shape[0] else (), 1, zeros.dtype)
     for k in range(zeros.shape[0]):
         raised = manipulation.pad_with_zeros(result, [(0, 1)])
         result = raised - manipulation.pad_with_zeros(result * zeros[k], [(1, 0)])

@@ -106,6 +106,11 @@ def sum(
     Array([2., 2., 2.], dtype=float32)
     """
     _no_out("sum", out)
+    if dtype is not None and user_dtype(dtype, "sum") == np.bool_:
+        return _reduce(
+            "sum", a, axis, lax.reduce_or, keepdims=keepdims, identity=False, dtype=dtype, initial=initial, where=where,
+            combine=ufuncs.logical_or,
+        )  # fmt: skip
     return _reduce(
         "sum", a, axis, lax.reduce_sum, keepdims=keepdims, identity=0, dtype=dtype, initial=initial, where=where,
         combine=ufuncs.add, widen=True,
@@ -123,6 +128,11 @@ def prod(
 ) -> Any:
     """Product over axes; narrow integers and bools widen to the default integer."""
     _no_out("prod", out)
+    if dtype is not None and user_dtype(dtype, "prod") == np.bool_:
+        return _reduce(
+            "prod", a, axis, lax.reduce_and, keepdims=keepdims, identity=True, dtype=dtype, initial=initial,
+            where=where, combine=ufuncs.logical_and,
+        )  # fmt: skip
     return _reduce(
         "prod", a, axis, lax.reduce_prod, keepdims=keepdims, identity=1, dtype=dtype, initial=initial, where=where,
         combine=ufuncs.multiply, widen=True,
@@ -361,7 +371,7 @@ def nanstd(
     return lax.sqrt(nanvar(a, axis, dtype, out, ddof, keepdims))
 
 
-def _cumulative(name: str, primitive: Primitive) -> Primitive:
+def _cumulative(name: str, primitive: Primitive, of_bools: Primitive) -> Primitive:
     def function(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
         _no_out(name, out)
         x = as_array(a, name)
@@ -374,12 +384,12 @@ def _cumulative(name: str, primitive: Primitive) -> Primitive:
             asked = dtypes.default_int()
         if asked is not None or x.aval.weak_type:
             x = x.astype(asked or x.dtype)
-        return primitive(x, axis=where)
+        return (of_bools if is_bool(x) else primitive)(x, axis=where)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"Running {'sum' if name == 'cumsum' else 'product'} along ``axis`` (of the flat array if None)."
     return function
 
 
-cumsum = _cumulative("cumsum", lax.cumsum)
-cumprod = _cumulative("cumprod", lax.cumprod)
+cumsum = _cumulative("cumsum", lax.cumsum, lax.cummax)
+cumprod = _cumulative("cumprod", lax.cumprod, lax.cummin)

@@ -47,7 +47,7 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None =
 
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
     """The element of the first choice whose condition holds, else ``default``."""
-    if len(condlist) != len(choicelist) or not condlist:
+    if len(condlist) != len(choicelist) or len(condlist) == 0:
         raise ValueError(
             f"select: {len(condlist)} conditions for {len(choicelist)} choices; give one condition for each choice"
         )
@@ -165,7 +165,7 @@ def compress(
     return take(a, places, axis=axis, mode="fill", fill_value=fill_value)
 
 
-def unravel_index(indices: Any, shape: Sequence[int], order: str = "C") -> tuple[Any, ...]:
+def unravel_index(indices: Any, shape: int | Sequence[int], order: str = "C") -> tuple[Any, ...]:
     """Indices of the flat array as one index per axis; negative ones count from the end, others are clipped.
 
     Args:
@@ -181,11 +181,12 @@ def unravel_index(indices: Any, shape: Sequence[int], order: str = "C") -> tuple
     """
     if order not in ("C", "F"):
         raise ValueError(f"{source_line()}: unravel_index: order must be 'C' or 'F', got {order!r}")
-    size = math.prod(shape)
+    extents = (operator.index(shape),) if isinstance(shape, int | np.integer) else tuple(shape)
+    size = math.prod(extents)
     rest = as_array(indices, "unravel_index")
     rest = ufuncs.clip(rest, None if ufuncs.is_unsigned(rest) else -size, size - 1)
     result = []
-    for extent in reversed(tuple(shape)) if order == "C" else tuple(shape):
+    for extent in reversed(extents) if order == "C" else extents:
         result.append(ufuncs.remainder(rest, extent))
         rest = ufuncs.floor_divide(rest, extent)
     return tuple(reversed(result)) if order == "C" else tuple(result)
@@ -385,6 +386,8 @@ def lexsort(keys: Sequence[Any], axis: int = -1) -> Any:
     arrays = [as_array(key, "lexsort") for key in keys]
     if not arrays:
         raise TypeError("lexsort needs at least one key, got an empty sequence")
+    if arrays[0].ndim == 0:  # as in NumPy: there is one place to sort
+        return lax.full((), 0, dtypes.default_int())
     axis = normalize_axis(axis, arrays[0].ndim, "lexsort")
     places = lax.broadcasted_iota(dtypes.default_int(), arrays[0].shape, axis)
     return lax.sort((*arrays[::-1], places), dimension=axis, num_keys=len(arrays), is_stable=True)[-1]

@@ -69,7 +69,7 @@ def unique(
       axis: find distinct slices along this axis; None: distinct elements.
       equal_nan: whether NaNs are equal to each other.
       size: how many values to return, needed while tracing: others are cut off, missing ones are ``fill_value``.
-      fill_value: by default the least value.
+      fill_value: by default the least value. The place of a missing value is that of the least one, its count 0.
       sorted: results are in order in any case.
 
     Returns:
@@ -97,15 +97,14 @@ def unique(
     # The places in sorted order where groups begin; those past the last group lie past the end.
     beginning = selection.nonzero(groups.first, size=found, fill_value=number)[0]
     missing = lax.ge(beginning, number)
-    index = (
-        selection.take(groups.order, beginning, mode="clip") if number else lax.full((found,), 0, groups.order.dtype)
-    )
-    values = (
-        selection.take(rows, index, axis=0, mode="clip") if number else lax.full((found, *rows.shape[1:]), 0, x.dtype)
-    )
-    fill = values[:1] if fill_value is None else as_array(fill_value, "unique").astype(x.dtype)
-    spread = lax.reshape(missing, (found, *(1 for _ in rows.shape[1:])))
-    values = selection.where(spread, fill, values).astype(x.dtype) if found and number else values
+    if number:
+        index = selection.take(groups.order, selection.where(missing, 0, beginning), mode="clip")
+        values = selection.take(rows, index, axis=0, mode="clip")
+    else:
+        index, values = lax.full((found,), 0, groups.order.dtype), lax.full((found, *rows.shape[1:]), 0, x.dtype)
+    if fill_value is not None and found and number:
+        fill = as_array(fill_value, "unique").astype(x.dtype)
+        values = selection.where(lax.reshape(missing, (found, *(1 for _ in rows.shape[1:]))), fill, values)
     results = [manipulation.moveaxis(values, 0, axis)]
     if return_index:
         results.append(index)
@@ -271,8 +270,7 @@ def setdiff1d(
     >>> cnp.setdiff1d(cnp.array([3, 1, 2, 1]), cnp.array([2]))
     Array([1, 3], dtype=int32)
     """
-    a, b = promote_dtypes("setdiff1d", as_array(ar1, "setdiff1d"), as_array(ar2, "setdiff1d"))
-    a = manipulation.ravel(a)
+    a, b = manipulation.ravel(as_array(ar1, "setdiff1d")), as_array(ar2, "setdiff1d")
     chosen = lax.bitwise_not(isin(a, b))
     if not assume_unique:
         groups = _grouped(a, equal_nan=True)

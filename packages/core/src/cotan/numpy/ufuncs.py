@@ -213,7 +213,7 @@ def _float_divmod(a: Any, b: Any) -> tuple[Any, Any]:
 
 def _like_divisor(modulo: Any, b: Any) -> Any:
     """``modulo``, of floats, where a 0 gets the sign of ``b``: a sum with 0 is 0 of the positive sign."""
-    sign = lax.convert_element_type(copysign(1.0, b), modulo.dtype)
+    sign = lax.convert_element_type(copysign(1.0, b), modulo.dtype, weak_type=modulo.aval.weak_type)
     return lax.mul(sign, lax.add(lax.mul(sign, modulo), 0))
 
 

@@ -31,6 +31,7 @@ from cotan.primitives.operands import (
     lift,
     of_own_dtype,
     quiet,
+    repeated,
     shape_of,
 )
 from cotan.structural import UndefinedPrimal, Zero, add_tangents, broadcast_in_dim, instantiate, reduce_sum
@@ -432,11 +433,17 @@ def binary(
             kind = getattr(x, "dtype", None)
             if keys is not None and dtypes.is_extended(kind) and kind == getattr(y, "dtype", None):
                 return keys(x, y)
-            trim(error)
-            raise
+            wide = repeated((x, y)) if type(error) is TypeError else None
+            if wide is None:
+                trim(error)
+                raise
+        return bind(*wide, **params)
 
     words = accepts.words if keys is None else f"{accepts.words}, or keys of one kind"
-    takes = f"Takes two arrays of equal shapes and dtypes ({words}); either may be a scalar."
+    takes = (
+        f"Takes two arrays of equal dtypes ({words}) and shapes, but that extents of 1 are repeated; either may be a "
+        "scalar."
+    )
     return primitive, describe(function, primitive, f"{does} Elementwise.\n\n  {takes}", public)
 
 

@@ -88,7 +88,7 @@ def dot_general(
     """Multiply and sum over the contracted axes, separately for each element of the batch axes.
 
     Args:
-      lhs, rhs: arrays of one dtype.
+      lhs, rhs: arrays; of different dtypes, they are converted to the common one.
       dimension_numbers: ``((lhs_contracting, rhs_contracting), (lhs_batch, rhs_batch))``, tuples of axes.
       precision: None, 'default', 'high', 'highest' or a ``Precision``, or a pair of them; or a ``DotAlgorithm``, a
         ``DotAlgorithmPreset`` or the name of one.
@@ -99,7 +99,7 @@ def dot_general(
       An array with the batch axes, the other axes of ``lhs``, then those of ``rhs``.
 
     Raises:
-      TypeError: dtypes differ, or extents of paired axes do.
+      TypeError: extents of paired axes differ.
 
     >>> import numpy as np
     >>> from cotan import lax
@@ -110,6 +110,9 @@ def dot_general(
     axes = [ints("dot_general", "dimension_numbers", d) for d in (lhs_contract, rhs_contract, lhs_batch, rhs_batch)]
     numbers = ((axes[0], axes[1]), (axes[2], axes[3]))
     preferred = None if preferred_element_type is None else dtypes.canonicalize_dtype(preferred_element_type)
+    if get_aval(lhs).dtype != get_aval(rhs).dtype:
+        common = dtypes.result_type(lhs, rhs)
+        lhs, rhs = convert_element_type(lhs, common), convert_element_type(rhs, common)
     algorithm = algorithm_of(precision)
     if algorithm is None:
         exactness = canonicalize_precision(precision)

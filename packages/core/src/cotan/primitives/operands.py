@@ -215,6 +215,27 @@ def of_own_dtype(function: Callable[..., Any]) -> Callable[..., Any]:
     return kept
 
 
+# ---- Extents of one
+
+
+def repeated(args: Sequence[Any]) -> list[Any] | None:
+    """Operands of one rank with their extents of 1 repeated to the others' extents; None where there is nothing to do.
+
+    Scalars stay as they are, and so does what is no array.
+    """
+    shapes = [getattr(x, "shape", ()) for x in args]
+    wide = {shape for shape in shapes if shape}
+    if len(wide) < 2 or len({len(shape) for shape in wide}) != 1:
+        return None
+    full = tuple(next((n for n in extents if n != 1), 1) for extents in zip(*wide, strict=True))
+    if any(n not in (1, extent) for shape in wide for n, extent in zip(shape, full, strict=True)):
+        return None
+    axes = tuple(range(len(full)))
+    return [
+        broadcast_in_dim(x, full, axes) if shape not in ((), full) else x for x, shape in zip(args, shapes, strict=True)
+    ]
+
+
 # ---- The mapped axis
 
 

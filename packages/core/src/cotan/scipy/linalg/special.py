@@ -10,7 +10,7 @@ import numpy as np
 
 from cotan import dtypes
 from cotan import numpy as cnp
-from cotan.numpy.promotion import as_array, check_arraylike, promote_dtypes
+from cotan.numpy.promotion import as_array, check_arraylike, promote_dtypes, promote_dtypes_inexact
 
 
 def _vector(name: str, x: Any, least: int = 0) -> Any:
@@ -129,6 +129,7 @@ def companion(a: Any) -> Any:
     Array([[ 3., -2.],
            [ 1.,  0.]], dtype=float32)
     """
+    (a,) = promote_dtypes_inexact("companion", a)
     a = cnp.atleast_1d(as_array(a, "companion"))
     if a.shape[-1] < 2:
         raise ValueError(f"companion needs two coefficients or more, got shape {tuple(a.shape)}")
