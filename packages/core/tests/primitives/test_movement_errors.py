@@ -109,7 +109,9 @@ CASES: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
     ),
     (
         "dot dtype",
-        lambda: lax.dot_general(X, np.int32(X), (((0,), (0,)), ((), ()))),
+        lambda: lax.dot_general_p.bind(
+            X, np.int32(X), dimension_numbers=(((0,), (0,)), ((), ())), precision=None, preferred_element_type=None
+        ),
         TypeError,
         "dot_general.*f32 and i32",
     ),
