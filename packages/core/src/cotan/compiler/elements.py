@@ -107,6 +107,22 @@ def _call(rule: Rule, eqn: Eqn, idx: Idx) -> Any:
     return rule(idx, *operands, **eqn.params)
 
 
+def _of_words(record: Scatter, rule: Rule, eqn: Eqn, idx: Idx) -> Scatter:
+    """A scatter of keys, as its rule describes it, as one of their words: each update walks the words of its key."""
+    trailing = eqn.outvars[0].aval.dtype.trailing
+    rank, n = len(record.extents), len(trailing)
+
+    def target(update: Idx) -> tuple[Sequence[tuple[Index, int, int]], Idx]:
+        conditions, place = record.target(update[:rank])
+        return conditions, (*place, *update[rank:])
+
+    def value(update: Idx) -> Expr:
+        word: Scatter = _call(rule, eqn, (*idx[: len(idx) - n], *update[rank:]))
+        return word.value(update[:rank])
+
+    return Scatter((*record.extents, *trailing), target, value, record.combine, record.unique)
+
+
 class Op:
     """One equation as the fuser sees it.
 
@@ -189,6 +205,8 @@ def make_op(eqn: Eqn, position: int, supports_library: Any, kernels: Mapping[Pri
     if isinstance(answer, Cumulative):
         return Op(name, "cumulative", outs, None, eqn, answer, space, position)
     if isinstance(answer, Scatter):
+        if isinstance(outs[0].aval.dtype, ExtendedDType):
+            answer = _of_words(answer, rule, eqn, space[1])
         return Op(name, "scatter", outs, None, eqn, answer, space, position)
     if isinstance(answer, Library):
         if _by_library(eqn, supports_library):
