@@ -1,5 +1,6 @@
 """The promotion of dtypes against a table of literal results (a star marks weak results, a dash a refusal)."""
 
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,10 @@ def test_memory_of_results_depends_on_the_configuration() -> None:
     assert dtypes.result_type("uint32", "int32") == np.int32
 
 
+class Whole(IntEnum):
+    ONE = 1
+
+
 @pytest.mark.parametrize(
     ("value", "kind", "weak"),
     [
@@ -131,12 +136,16 @@ def test_memory_of_results_depends_on_the_configuration() -> None:
         (1.0, "float", True),
         (1j, "complex", True),
         (np.float64(1), None, False),
+        (Whole.ONE, "int", True),
     ],
 )
 def test_python_scalars(value: Any, kind: str | None, weak: bool) -> None:
     assert dtypes.scalar_kind(value) == kind
     assert dtypes.is_python_scalar(value) is (kind is not None)
     assert dtypes.is_weakly_typed(value) is weak
+    plain = dtypes.plain_scalar(value)
+    assert plain == value
+    assert type(plain).__name__ == (kind or type(value).__name__)
 
 
 def test_scalars_must_fit_the_default_integer() -> None:

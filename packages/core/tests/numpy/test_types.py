@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+
 import numpy as np
 import pytest
 from user_functions import type_of
@@ -207,3 +209,56 @@ def test_arrays_of_keys_are_filled_word_by_word(wrap):
     np.testing.assert_array_equal(words(cnp.ones(2, keys.dtype)), np.ones((2, 2)))
     np.testing.assert_array_equal(words(cotan.vmap(cnp.zeros_like)(keys)), np.zeros((3, 2)))
     assert lax.full((2,), 3, keys.dtype).dtype == keys.dtype
+
+
+class Whole(enum.IntEnum):
+    THREE = 3
+
+
+class Part(float):
+    pass
+
+
+class Turn(complex):
+    pass
+
+
+NUMBERS = [(Whole.THREE, 3), (Part(1.5), 1.5), (Turn(1j), 1j)]
+WITH_A_NUMBER = {
+    "asarray": cnp.asarray,
+    "add": lambda x: cnp.add(I8, x),
+    "operator": lambda x: F16 * cnp.ones(3, "float16") + x,
+    "reflected": lambda x: x - cnp.ones(3, "float16"),
+    "where": lambda x: cnp.where(BOOL, x, 0),
+    "full": lambda x: cnp.full(2, x),
+    "stack": lambda x: cnp.stack([x, F32[0]]),
+    "list": lambda x: cnp.array([x, x]),
+    "update": lambda x: cnp.zeros(3, "complex64").at[0].subtract(x),
+    "jit": cotan.jit(lambda x: x),
+    "constant": lambda x: cotan.jit(lambda y: y + x)(C64),
+    "result": lambda x: cotan.jit(lambda: x)(),
+    "branch": lambda x: lax.cond(True, lambda: x, lambda: x),
+    "carry": lambda x: lax.fori_loop(0, 3, lambda i, y: y + 1, x),
+    "mapped": lambda x: cotan.vmap(lambda y, z: y * z, (0, None))(C64, x),
+    "evaluated": lambda x: cotan.eval_shape(lambda y: y, x),
+    "tangent": lambda x: cotan.jvp(lambda y: y * 2, (1j,), (Turn(x),))[1],
+    "put": cotan.device_put,
+}
+
+
+@pytest.mark.parametrize(("derived", "plain"), NUMBERS, ids=["int", "float", "complex"])
+@pytest.mark.parametrize("name", WITH_A_NUMBER)
+def test_numbers_of_derived_types_are_the_numbers_they_are(name, derived, plain):
+    call = WITH_A_NUMBER[name]
+    found, expected = call(derived), call(plain)
+    assert type_of(found) == type_of(expected)
+    if name != "evaluated":
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_an_integer_of_a_derived_type_must_fit():
+    class Large(enum.IntEnum):
+        MANY = 2**40
+
+    with pytest.raises(OverflowError, match="1099511627776 does not fit"):
+        cnp.asarray(Large.MANY)

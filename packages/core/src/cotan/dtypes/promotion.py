@@ -121,6 +121,18 @@ def is_python_scalar(x: Any) -> bool:
     return type(x) in SCALAR_DEFAULTS or (isinstance(x, bool | int | float | complex) and not isinstance(x, np.generic))
 
 
+def plain_scalar(x: Any) -> Any:
+    """``x``, but an instance of a subclass of Python's numbers (such as IntEnum) as the number that it is.
+
+    >>> class Flag(int): ...
+    >>> type(plain_scalar(Flag(1)))
+    <class 'int'>
+    """
+    if type(x) in SCALAR_DEFAULTS or not is_python_scalar(x):
+        return x
+    return next(t for t in (int, float, complex) if isinstance(x, t))(x)
+
+
 def scalar_kind(x: Any) -> str | None:
     """``"bool"``, ``"int"``, ``"float"`` or ``"complex"`` for Python scalars, else None.
 

@@ -172,6 +172,8 @@ def get_aval(x: Any) -> ShapedArray:
         return aval
     if isinstance(x, np.ndarray | np.generic):
         return _of_numpy(x)
+    if dtypes.is_python_scalar(x):
+        return get_aval(dtypes.plain_scalar(x))
     raise TypeError(
         f"{where()}: a value of type {type(x).__name__} is not an array; "
         "cotan computes with cotan Arrays, NumPy arrays and Python or NumPy scalars"
@@ -194,4 +196,5 @@ def is_array_like(x: Any) -> bool:
         type(x) in aval_of_type
         or isinstance(getattr(x, "aval", None), ShapedArray)
         or isinstance(x, np.ndarray | np.generic)
+        or dtypes.is_python_scalar(x)
     )

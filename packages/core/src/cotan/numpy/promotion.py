@@ -41,8 +41,10 @@ def check_arraylike(fun_name: str, *args: Any) -> None:
 def lift(x: Any) -> Any:
     """``x`` if it is an Array, a tracer or a Python scalar; else, converted through ``__array__``, an Array."""
     kind = type(x)
-    if kind is Array or kind in _SCALAR_TYPES or isinstance(x, _AS_THEY_ARE):
+    if kind is Array or kind in _SCALAR_TYPES:
         return x
+    if isinstance(x, _AS_THEY_ARE):
+        return dtypes.plain_scalar(x)
     if not is_array_like(x):
         x = np.asarray(x)
     return to_array(x)

@@ -60,6 +60,8 @@ def lift_to(
         return x
     if isinstance(x, Tracer):
         raise escaped(x)
+    if dtypes.is_python_scalar(x) and type(x) is not bool:
+        return lift_to(dtypes.plain_scalar(x), device, aval, what, copy=copy, explicit=explicit)
     if aval is None:
         aval = get_aval(x)
     value = np.asarray(x)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from cotan import dtypes
 from cotan.config import config
 from cotan.errors import SourceFrame, enter_scope, leave_scope, source_frame
 from cotan.ir.avals import ShapedArray, get_aval
@@ -87,6 +88,8 @@ class Recorder(Trace):
                 raise escaped(x)
             return self._constant(x, x, x.aval)
         aval = get_aval(x)
+        if dtypes.is_python_scalar(x):  # of a type derived from Python's numbers
+            return Literal(dtypes.plain_scalar(x))
         if isinstance(x, np.generic | np.ndarray):
             value = np.array(x, aval.dtype)  # a copy: the program must not change when the caller's memory does
             if not aval.shape:
