@@ -191,3 +191,16 @@ def test_messages_say_how_a_function_was_made():
     with pytest.raises(TypeError, match=r"jit of `vmap\(grad\(step\)\)`"):
         made("text")
     assert cotan.make_jaxpr(cotan.grad(step)).__name__ == "make_jaxpr(grad(step))"
+
+
+@pytest.mark.parametrize("transform", [cotan.jit, cotan.vmap, cotan.grad, cotan.checkpoint])
+def test_names_of_callables_that_are_no_text(transform):
+    class Module:
+        def __getattr__(self, name):
+            return name.encode()
+
+        def __call__(self, x):
+            return x
+
+    made = transform(Module())
+    assert type(made.__name__) is type(made.__qualname__) is str

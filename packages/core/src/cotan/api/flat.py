@@ -37,9 +37,9 @@ def copy_identity(wrapper: Function, fun: Function, api: str) -> Function:
     name = fun_name(fun)
     copy_attributes(wrapper, fun)
     setattr(wrapper, MESSAGE_NAME, name if api == "jit" else f"{api}({name})")
-    plain = getattr(fun, "__name__", name)
-    wrapper.__name__ = plain if isinstance(plain, str) else name
-    wrapper.__qualname__ = getattr(fun, "__qualname__", name)
+    for attribute in ("__name__", "__qualname__"):
+        text = getattr(fun, attribute, name)
+        setattr(wrapper, attribute, text if isinstance(text, str) else name)
     wrapper.__module__ = getattr(fun, "__module__", __name__)
     wrapper.__doc__ = getattr(fun, "__doc__", None)
     wrapper.__wrapped__ = fun  # type: ignore[attr-defined]
