@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cotan import absl_flags
 from cotan.errors import where
 
 Check = Callable[[Any], Any]
@@ -366,6 +367,14 @@ class Config(threading.local):
     def x64_enabled(self) -> bool:
         """Whether 64-bit dtypes exist on this thread."""
         return self.enable_x64
+
+    def config_with_absl(self) -> None:
+        """Define absl's flags ``--jax_...`` for all flags here, which take effect when ``absl.app.run`` begins."""
+        absl_flags.define_for_app(flags, _ALIASES, self.update)
+
+    def parse_flags_with_absl(self) -> None:
+        """Set what arguments ``--jax_...`` of this process say, as absl reads them; for programs without ``run``."""
+        absl_flags.parse_own(flags, _ALIASES, self.update)
 
     @property
     def values(self) -> dict[str, Any]:
