@@ -286,6 +286,12 @@ def test_symbolic_zeros_may_be_returned_and_know_their_type():
         np.testing.assert_array_equal(cotan.grad(lambda x, g=g: (g(x)[0] + 5 * g(x)[1]).sum())(xs), np.ones(3))
     assert repr(zero_from_primal(2.0, symbolic_zeros=True)) == "SymbolicZero(~f32[])"
     np.testing.assert_array_equal(zero_from_primal(xs), np.zeros(3))
+    zeros = zero_from_primal({"a": (xs, None), "n": 3})
+    np.testing.assert_array_equal(zeros["a"][0], np.zeros(3))
+    assert zeros["n"].dtype == cotan.float0
+    assert repr(zero_from_primal((2.0, [xs]), symbolic_zeros=True)) == "(SymbolicZero(~f32[]), [SymbolicZero(f32[3])])"
+    with pytest.raises(TypeError, match="a value of type str is not an array"):
+        zero_from_primal([2.0, "a"])
     assert zero_from_primal(3).dtype == cotan.float0
 
 

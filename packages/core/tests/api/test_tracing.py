@@ -46,6 +46,41 @@ def test_typeof():
         cotan.typeof([1.0])
 
 
+STRUCT = ShapeDtypeStruct((2, 3), "float32")
+WEAK = ShapeDtypeStruct((), "int32", weak_type=True)
+
+
+def test_structs_are_values_where_nothing_is_computed():
+    assert cotan.eval_shape(lambda: {"a": STRUCT, "b": WEAK}) == {"a": STRUCT, "b": WEAK}
+    assert cotan.eval_shape(lambda x: (x, STRUCT, x * lax.sin(STRUCT)), STRUCT) == (STRUCT,) * 3
+    assert cotan.eval_shape(cotan.jit(lambda: STRUCT)) == cotan.jit(lambda: STRUCT).eval_shape() == STRUCT
+    assert cotan.eval_shape(cotan.vmap(lambda x: STRUCT), cnp.ones(5)) == ShapeDtypeStruct((5, 2, 3), "float32")
+    closed, shape = cotan.make_jaxpr(lambda x: (x, STRUCT), return_shape=True)(1.5)
+    assert shape == (ShapeDtypeStruct((), "float32", weak_type=True), STRUCT)
+    assert closed.consts == (STRUCT,)
+    assert cotan.typeof(WEAK).weak_type
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda: cotan.jit(lambda: STRUCT)(),
+        lambda: cotan.jit(lambda: STRUCT).lower(),
+        lambda: cotan.jit(lambda x: x)(STRUCT),
+        lambda: lax.sin(STRUCT),
+        lambda: cnp.sin(STRUCT),
+        lambda: cotan.grad(lambda x: x.sum())(STRUCT),
+        lambda: cotan.vmap(lambda x: 2 * x)(STRUCT),
+        lambda: cotan.device_put(STRUCT),
+        lambda: cotan.checkpoint(lambda x: lax.sin(x))(STRUCT),
+        lambda: lax.cond(True, lambda: STRUCT, lambda: STRUCT),
+    ],
+)
+def test_structs_have_no_values(compute):
+    with pytest.raises(TypeError, match=r"needs a value, and a ShapeDtypeStruct \(f32\[.*3\]\) only describes one"):
+        compute()
+
+
 def test_make_jaxpr_of_a_function_of_named_axes():
     def f(x):
         return lax.psum(x, ("i", "j")) + lax.axis_index("j") + lax.axis_size("i")

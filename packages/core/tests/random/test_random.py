@@ -139,7 +139,7 @@ def test_normal_moments():
         (lambda: random.key(0, impl="mersenne"), ValueError, "no generator 'mersenne'"),
         (lambda: random.fold_in(random.key(0), -1), OverflowError, "outside of 0..2\\*\\*32-1"),
         (lambda: random.uniform(random.key(0), (2,), np.int32), ValueError, "dtype must be a floating dtype"),
-        (lambda: random.randint(random.key(0), (2,), 0.0, 5), TypeError, "minval must be an integer"),
+        (lambda: random.randint(random.key(0), (2,), 0j, 5), TypeError, "minval must be a real number, got complex"),
         (lambda: random.bits(random.key(0), (2,), np.int32), ValueError, "unsigned"),
         (lambda: random.uniform(random.key(0), (-1,)), ValueError, "negative extent"),
         (lambda: random.permutation(random.key(0), cnp.ones((2, 2)), axis=5), ValueError, "axis 5 is out of range"),
@@ -155,3 +155,15 @@ def test_normal_moments():
 def test_bad_input(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0.0, 10.9), (np.float64(0.5), 10), (False, cnp.float32(10)), (np.zeros(50, np.float16), 10), (-0.9, 10.5)],
+)
+def test_bounds_of_randint_lose_their_fractions(low, high):
+    key = random.key(3)
+    found = random.randint(key, (50,), low, high)
+    np.testing.assert_array_equal(found, random.randint(key, (50,), 0, 10))
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(cotan.jit(lambda a, b: random.randint(key, (50,), a, b))(low, high), found)

@@ -227,6 +227,7 @@ def test_transpose() -> None:
     assert tree.transpose(tree.structure([0, 0]), None, value) == expected
     with pytest.raises(TypeError, match=r"tree_transpose: a tree with the structure PyTreeDef\(\[\*\]\) that has"):
         tree.transpose(tree.structure([0]), inner, value)
+    assert tree.transpose(tree.structure([0, 0]), tree.structure((0, 0)), [[1, 2], (3, 4)]) == ([1, 3], [2, 4])
 
 
 def test_structures_as_trees() -> None:

@@ -73,20 +73,24 @@ class SymbolicZero:
 
 
 def zero_from_primal(val: Any, symbolic_zeros: bool = False) -> Any:
-    """The zero tangent of ``val``: zeros of its shape and tangent type, or a ``SymbolicZero``.
+    """The zero tangent of ``val``: for each of its arrays zeros of its shape and tangent type, or a ``SymbolicZero``.
 
     Raises:
-      TypeError: ``val`` is no array.
+      TypeError: a leaf of ``val`` is no array.
 
     >>> from cotan.custom_derivatives import zero_from_primal
     >>> zero_from_primal(1.5, symbolic_zeros=True)
     SymbolicZero(~f32[])
     """
-    zero = SymbolicZero.from_primal_value(val)
-    if symbolic_zeros:
-        return zero
-    made = instantiate(Zero(zero.aval))
-    return made if zero.aval.dtype == dtypes.float0 else lift_leaf(made)
+
+    def of_leaf(leaf: Any) -> Any:
+        zero = SymbolicZero.from_primal_value(leaf)
+        if symbolic_zeros:
+            return zero
+        made = instantiate(Zero(zero.aval))
+        return made if zero.aval.dtype == dtypes.float0 else lift_leaf(made)
+
+    return tree_map(of_leaf, val)
 
 
 @dataclass(frozen=True, slots=True)

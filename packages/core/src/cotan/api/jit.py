@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cotan.api.arguments import Argnames, Argnums, Bound, Options, resolve_options
-from cotan.api.flat import Function, add_methods, check_callable, copy_identity
+from cotan.api.flat import Function, add_methods, check_callable, copy_identity, lift_leaf
 from cotan.api.placement import Placement, resolve_placement
 from cotan.api.programs import Program, Programs, clear_programs, find_program, programs_of
 from cotan.api.shortcut import MISS, write_entry
@@ -122,7 +122,7 @@ def _call(
             made = compiling.Compiled(program.closed, program.donated, name)
         else:
             made = compiling.compile_closed(program.closed, leaves, program.donated, name)
-        run = program.run = made.closing_over(program.outer)
+        run = program.run = made.closing_over([lift_leaf(x) for x in program.outer])
     outs = run(leaves)
     if known and len(program.short) < _MOST_ENTRIES:
         # At the second call, since most programs that are called once are never called again.

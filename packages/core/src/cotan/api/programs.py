@@ -25,7 +25,7 @@ from cotan.api.flat import Function, check_argument_leaves, check_result_leaves,
 from cotan.api.reports import log_miss, log_trace
 from cotan.config import config
 from cotan.errors import where
-from cotan.ir.avals import ShapedArray, get_aval
+from cotan.ir.avals import ShapedArray, get_aval, valueless
 from cotan.ir.jaxpr import ClosedJaxpr, Jaxpr
 from cotan.ir.structure import SMALL, intern
 from cotan.ir.trace import Tracer, current_trace, eval_trace
@@ -309,7 +309,7 @@ def _stays(value: Any) -> bool:
 
 def _operand(value: Any) -> Any:
     """A closed-over value as an operand: on a device once and for all, and free to follow the arguments to theirs."""
-    if isinstance(value, Tracer):
+    if isinstance(value, Tracer) or type(value) in valueless:
         return value
     value = lift_leaf(value)
     return Array(value.aval, value._live(), value._device) if value._committed else value

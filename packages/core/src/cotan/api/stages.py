@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from cotan.api.arguments import Bound, Options, bind_static
-from cotan.api.flat import Function
+from cotan.api.flat import Function, lift_leaf
 from cotan.api.programs import Program, Programs, program_for
 from cotan.api.reports import call_changes, described
 from cotan.api.tracing import ShapeDtypeStruct, avals_of, struct_of
@@ -204,7 +204,7 @@ class Traced(_Stage):
 
         Raises:
           BackendUnavailableError: no backend is installed.
-          TypeError: the function closes over values that are being traced.
+          TypeError: the function closes over values that are being traced, or over a ``ShapeDtypeStruct``.
           ValueError: several platforms, or one that has not the arguments' device.
         """
         call = self._call
@@ -213,6 +213,8 @@ class Traced(_Stage):
                 f"{where()}: {described(call.fun)} closes over values that an outer function is being traced with; it "
                 "can be traced, but not lowered or compiled by itself. Pass these values as arguments"
             )
+        for value in call.program.outer:
+            lift_leaf(value)  # raises where a ShapeDtypeStruct stands for an array
         device = call.device
         if lowering_platforms is not None:
             device = _device_of_platform(lowering_platforms, device)

@@ -11,7 +11,7 @@ from cotan.api.arguments import Argnums, bind_static, resolve_options
 from cotan.api.flat import Function, check_argument_leaves, check_callable, copy_identity, subject
 from cotan.api.programs import Program, trace_program
 from cotan.errors import where
-from cotan.ir.avals import ShapedArray, described_aval, get_aval, shaped
+from cotan.ir.avals import ShapedArray, aval_of_type, described_aval, get_aval, shaped, valueless
 from cotan.runtime.compile import explain_closed
 from cotan.runtime.devices import SingleDeviceSharding, as_device
 from cotan.tracebacks import boundary
@@ -87,6 +87,10 @@ class ShapeDtypeStruct:
         return f"ShapeDtypeStruct(shape={self.shape}, dtype={getattr(self.dtype, 'name', self.dtype)}{more})"
 
 
+aval_of_type[ShapeDtypeStruct] = lambda x: shaped(x.shape, dtypes.canonicalize_dtype(x.dtype), x.weak_type)
+valueless.add(ShapeDtypeStruct)
+
+
 def struct_of(aval: ShapedArray) -> ShapeDtypeStruct:
     """An abstract value as users see it."""
     return ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
@@ -101,7 +105,7 @@ def typeof(x: Any) -> ShapedArray:
     >>> typeof(ShapeDtypeStruct((2, 3), "float32")).shape
     (2, 3)
     """
-    return shaped(x.shape, x.dtype, x.weak_type) if isinstance(x, ShapeDtypeStruct) else get_aval(x)
+    return get_aval(x)
 
 
 def _trace(

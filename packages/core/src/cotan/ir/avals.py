@@ -142,6 +142,9 @@ def tangent_aval(aval: ShapedArray) -> ShapedArray:
 # type of a value -> its aval. Upper rooms add theirs (tracers, and the runtime's Array).
 aval_of_type: dict[type, Callable[[Any], ShapedArray]] = {}
 
+# Types of what only describes an array. A program may be traced with one, as a constant; it cannot be run.
+valueless: set[type] = set()
+
 
 def _of_numpy(x: Any) -> ShapedArray:
     return shaped(x.shape, dtypes.canonicalize_dtype(x.dtype))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes
-from cotan.ir.avals import described_aval, get_aval, is_array_like
+from cotan.ir.avals import described_aval, get_aval, is_array_like, valueless
 from cotan.primitives import dot as dot_family
 from cotan.primitives import shape as shape_family
 from cotan.primitives import slice as slice_family
@@ -68,7 +68,7 @@ def full_like(
     """
     aval = described_aval(x) or get_aval(x)
     filled = full(aval.shape if shape is None else shape, fill_value, aval.dtype if dtype is None else dtype)
-    weak = dtype is None and aval.weak_type and is_array_like(x)
+    weak = dtype is None and aval.weak_type and is_array_like(x) and type(x) not in valueless
     return convert_element_type(filled, aval.dtype, weak_type=True) if weak else filled
 
 

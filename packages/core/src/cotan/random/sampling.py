@@ -92,21 +92,29 @@ def _normal(words: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 
 
 def randint(key: Any, shape: Shape, minval: Any, maxval: Any, dtype: Any = None, *, out_sharding: Any = None) -> Any:
-    """Integers uniform in [minval, maxval).
+    """Integers uniform in [minval, maxval). Of bounds that are not integers the fraction is cut off.
 
     Raises:
-      TypeError: dtype or bounds are not integers.
+      TypeError: dtype is not an integer dtype, or a bound is complex.
     """
     dtype = np.dtype(dtypes.default_int() if dtype is None else dtypes.check_user_dtype(dtype, "randint"))
     if not np.issubdtype(dtype, np.integer):
         raise TypeError(f"randint: dtype must be an integer dtype, got {dtype}")
-    for name, bound in (("minval", minval), ("maxval", maxval)):
-        if not dtypes.issubdtype(dtypes.dtype(bound), np.integer):
-            raise TypeError(f"randint: {name} must be an integer, got {dtypes.dtype(bound)}")
+    minval, maxval = _whole("minval", minval), _whole("maxval", maxval)
     shape = common_shape(shape, "randint", minval, maxval)
     if dtype.itemsize < 4:
         return lax.convert_element_type(_randint(key, shape, minval, maxval, np.dtype(np.int32), dtype), dtype)
     return _randint(key, shape, minval, maxval, dtype, dtype)
+
+
+def _whole(name: str, bound: Any) -> Any:
+    """``bound`` as integers."""
+    dtype = dtypes.dtype(bound)
+    if dtypes.issubdtype(dtype, np.integer):
+        return bound
+    if dtypes.issubdtype(dtype, np.floating) or dtype == np.bool_:
+        return lax.convert_element_type(cnp.asarray(bound), dtypes.default_int())
+    raise TypeError(f"randint: {name} must be a real number, got {dtype}")
 
 
 def _clip_bound(bound: Any, dtype: Any) -> tuple[Any, Any]:

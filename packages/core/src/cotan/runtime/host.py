@@ -15,7 +15,7 @@ from cotan.backend import Backend, Buffer, Capabilities, Device
 from cotan.backend.registry import INSTALL
 from cotan.config import config
 from cotan.errors import BackendUnavailableError, where
-from cotan.ir.avals import ShapedArray, get_aval, shaped
+from cotan.ir.avals import ShapedArray, get_aval, shaped, valueless
 from cotan.ir.trace import Tracer, escaped
 from cotan.runtime.array import Array
 from cotan.runtime.transfers import guarded
@@ -64,6 +64,11 @@ def lift_to(
         return lift_to(dtypes.plain_scalar(x), device, aval, what, copy=copy, explicit=explicit)
     if aval is None:
         aval = get_aval(x)
+    if type(x) in valueless:
+        raise TypeError(
+            f"{where()}: {what} needs a value, and a {type(x).__name__} ({aval.short()}) only describes one; it can "
+            "stand for an array where nothing is computed, as in cotan.eval_shape"
+        )
     value = np.asarray(x)
     dtype = aval.dtype
     if dtype == dtypes.float0:

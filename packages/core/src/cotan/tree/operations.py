@@ -144,7 +144,7 @@ def tree_transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, py
       pytree_to_transpose: the tree.
 
     Raises:
-      TypeError: the tree does not have that structure.
+      TypeError: the tree does not have as many leaves as that.
 
     >>> tree_transpose(tree_structure([0, 0]), tree_structure({"a": 0, "b": 0}), [{"a": 1, "b": 2}, {"a": 3, "b": 4}])
     {'a': [1, 3], 'b': [2, 4]}
@@ -152,7 +152,7 @@ def tree_transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, py
     leaves, treedef = tree_flatten(pytree_to_transpose)
     if inner_treedef is None:
         inner_treedef = tree_structure(outer_treedef.flatten_up_to(pytree_to_transpose)[0])
-    if treedef != outer_treedef.compose(inner_treedef):
+    if treedef.num_leaves != outer_treedef.num_leaves * inner_treedef.num_leaves:
         raise TypeError(
             f"{where()}: tree_transpose: a tree with the structure {outer_treedef} that has {inner_treedef} at each "
             f"leaf is expected, got {treedef}"
