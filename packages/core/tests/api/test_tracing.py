@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import re
 
 import numpy as np
@@ -205,3 +207,24 @@ def test_checkpoint_with_pytrees_statics_and_decorator():
 
     gradient = cotan.grad(lambda p: f(p, 3, scale=2.0)["y"])({"x": 2.0})
     assert float(gradient["x"]) == 24
+
+
+@dataclasses.dataclass
+class Pair:
+    first: object
+    second: object
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda x: dataclasses.astuple(Pair(x, 1))[0]])
+def test_copies_of_traced_values_are_the_values(duplicate):
+    def twice(x):
+        return duplicate(x) + x
+
+    x = cnp.array([1.0, 2.0])
+    np.testing.assert_array_equal(cotan.jit(twice)(x), [2.0, 4.0])
+    np.testing.assert_array_equal(cotan.vmap(twice)(x), [2.0, 4.0])
+    np.testing.assert_array_equal(cotan.jacobian(twice)(x), [[2.0, 0.0], [0.0, 2.0]])
+    np.testing.assert_array_equal(lax.map(twice, x), [2.0, 4.0])
+    key = cotan.random.key(0)
+    words = cotan.jit(lambda key: cotan.random.key_data(duplicate(key)))(key)
+    np.testing.assert_array_equal(words, cotan.random.key_data(duplicate(key)))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -230,6 +230,14 @@ class Tracer:
     def item(self, *args: Any) -> Any:
         hint = "Return the array and convert it outside."
         return self._known(errors.ConcretizationTypeError, "item()", hint).item(*args)
+
+    # A traced value never changes, and means nothing outside of its trace: it is its own copy.
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
 
     def __repr__(self) -> str:
         return f"Tracer<{self.aval.short()}> of {self._trace.name}"
