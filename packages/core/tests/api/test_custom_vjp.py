@@ -492,3 +492,29 @@ def test_calls_that_do_not_fit():
         f(1.0, k=2.0)
     with pytest.raises(TypeError, match="custom_vjp of `<lambda>`: argument `x` is a str, not an array"):
         f("a")
+
+
+@pytest.mark.parametrize(
+    "slope",
+    [
+        lambda f: cotan.grad(f)(X),
+        lambda f: cotan.jit(cotan.grad(f))(X),
+        lambda f: cotan.grad(cotan.jit(f))(X),
+        lambda f: cotan.grad(cotan.checkpoint(f))(X),
+        lambda f: cotan.grad(lambda x: cotan.vmap(f)(x[None])[0])(X),
+        lambda f: cotan.grad(lambda x: cotan.jit(cotan.vmap(f))(x[None])[0])(X),
+        lambda f: cotan.grad(lambda x: lax.scan(lambda c, _: (f(c), None), x, None, length=1)[0])(X),
+        lambda f: cotan.grad(lambda x: lax.cond(x > 0, f, lambda y: y, x))(X),
+    ],
+)
+def test_numbers_among_the_residuals_stay_numbers(slope):
+    seen = []
+
+    def backward(residuals, ct):
+        x, options = residuals
+        seen.append(tuple(map(type, (options["cubed"], options["n"], options["scale"]))))
+        return (options["scale"] * x ** options["n"] * ct if options["cubed"] else ct,)
+
+    f = ruled(lambda x: x**3, lambda x: (x**3, (x, {"cubed": True, "n": 2, "scale": 30.0})), backward)
+    np.testing.assert_allclose(slope(f), SLOPE, rtol=1e-6)
+    assert set(seen) == {(bool, int, float)}

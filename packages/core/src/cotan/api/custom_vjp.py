@@ -141,18 +141,34 @@ class _Call(Call):
                     f"{' at ' + keystr(path) if path else ''}; residuals must be arrays. What is no data belongs into "
                     "nondiff_argnums, or is closed over by the backward function."
                 )
-        return outs, leaves, _Backward(self, tree, avals, nonzero)
+        scalars = [type(x) in _SCALARS for x in leaves]
+        fixed = [x if s else None for x, s in zip(leaves, scalars, strict=True)]
+        kept = [x for x, s in zip(leaves, scalars, strict=True) if not s]
+        return outs, kept, _Backward(self, tree, fixed, avals, nonzero)
+
+
+_SCALARS = frozenset((bool, int, float, complex))
 
 
 class _Backward:
-    """The user's backward function on flat arrays, for residuals of one structure."""
+    """The user's backward function on flat arrays, for residuals of one structure.
+
+    ``scalars`` are the residuals that are Python numbers, which it gets as they are, so that it may branch on them;
+    None stands where there is an array.
+    """
 
     def __init__(
-        self, call: _Call, residuals: PyTreeDef, avals: Sequence[ShapedArray], nonzero: tuple[bool, ...]
+        self,
+        call: _Call,
+        residuals: PyTreeDef,
+        scalars: Sequence[Any],
+        avals: Sequence[ShapedArray],
+        nonzero: tuple[bool, ...],
     ) -> None:
         self.call = call
         self.name = call.name
         self.residuals = residuals
+        self.scalars = scalars
         self.avals = list(map(tangent_aval, avals))
         self.nonzero = nonzero
 
@@ -167,9 +183,9 @@ class _Backward:
         else:
             given = list(map(instantiate, cts))
         what = f"its backward function `{fun_name(call.bwd)}`"
-        back = call.function.run(
-            call.bwd, *call.fixed(()), self.residuals.unflatten(residuals), call.out_tree.unflatten(given)
-        )
+        arrays = iter(residuals)
+        saved = self.residuals.unflatten([next(arrays) if x is None else x for x in self.scalars])
+        back = call.function.run(call.bwd, *call.fixed(()), saved, call.out_tree.unflatten(given))
         children = call.tree.children()
         if not (isinstance(back, tuple | list) and len(back) == len(children)):
             shown = f"{len(back)}" if isinstance(back, tuple | list) else a_type(back)
