@@ -16,7 +16,13 @@ from typing import Any
 
 
 class CotanError(Exception):
-    """Base of the exceptions that cotan defines. Each is also one of Python's own kinds (TypeError, ValueError...)."""
+    """Base of the exceptions that cotan defines. Each is also one of Python's own kinds (TypeError, ValueError...).
+
+    Attributes:
+      keeps_text: whether the text stays as it is where others get the user's line before them.
+    """
+
+    keeps_text = False
 
 
 class JAXTypeError(CotanError, TypeError):

@@ -18,7 +18,7 @@ from types import FunctionType, TracebackType
 from typing import Any, TypeVar
 
 from cotan.config import config
-from cotan.errors import format_frame, is_hidden
+from cotan.errors import CotanError, format_frame, is_hidden
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
@@ -98,6 +98,8 @@ def trim(error: BaseException) -> None:
 
 def _name_place(error: Exception) -> None:
     """Put the user's line before the text, unless it stands there, or the error is the user's own."""
+    if isinstance(error, CotanError) and error.keeps_text:
+        return
     text = error.args[0] if error.args else None
     passed = list(traceback.walk_tb(error.__traceback__))
     if type(text) is not str or not passed or not is_hidden(passed[-1][0]) or _BEGINS_WITH_PLACE.match(text):

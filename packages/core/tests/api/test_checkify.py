@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 
 import numpy as np
 import pytest
@@ -47,13 +48,13 @@ def test_errors_and_results():
     checkify.check_error(error)
     error, y = checkify.checkify(small)(3.0)
     assert float(y) == 6.0
-    assert error.get().startswith("test_checkify.py:")
-    assert error.get().endswith("in small: 3.0 is not below 2.0 (`check` failed)")
+    assert re.fullmatch(r"3.0 is not below 2.0 \(`check` failed\) at test_checkify.py:\d+, in small", error.get())
     assert isinstance(error.get_exception(), checkify.FailedCheckError)
     for throw in (error.throw, lambda: checkify.check_error(error)):
         with pytest.raises(checkify.JaxRuntimeError, match=r"3\.0 is not below 2\.0") as raised:
             throw()
         assert isinstance(raised.value, ValueError)
+        assert str(raised.value) == error.get()
         assert isinstance(raised.value.__cause__, checkify.FailedCheckError)
     assert str(error) == f"Error({error.get()})"
     assert checkify.init_error.get() is None
@@ -61,7 +62,7 @@ def test_errors_and_results():
 
 def test_checks_that_are_run_at_once():
     small(1.0)
-    with pytest.raises(checkify.JaxRuntimeError, match=r"3.0 is not below 2.0"):
+    with pytest.raises(checkify.JaxRuntimeError, match=r"^3.0 is not below 2.0 .*, in small$"):
         small(3.0)
     with pytest.raises(checkify.JaxRuntimeError, match=r"2.0 is not below"):
         cotan.vmap(small)(X)
@@ -241,7 +242,7 @@ def test_mapped_functions():
     found = error.get_exception()
     assert isinstance(found, checkify.BatchedError)
     assert set(found.error_mapping) == {(2,), (3,)}
-    with pytest.raises(checkify.JaxRuntimeError, match="at mapped index 3: "):
+    with pytest.raises(checkify.JaxRuntimeError, match="^at mapped index 2: "):
         error.throw()
     assert cotan.vmap(checkify.checkify(small))(X[:2])[0].get() is None
     error, _ = cotan.jit(cotan.vmap(cotan.vmap(checkify.checkify(small))))(X.reshape(2, 2))

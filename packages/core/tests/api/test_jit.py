@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import inspect
 import threading
 import weakref
 
@@ -144,6 +145,16 @@ def test_decorator_with_options_and_methods(count):
 
     assert float(power(3.0)) == 9
     assert float(power(2.0, n=3)) == 8
+
+
+def test_a_jitted_function_has_the_signature_of_its_own():
+    def scale(x, /, factor: float = 2.0, *, bias=0.0):
+        return x * factor + bias
+
+    for options in ({}, {"static_argnames": "factor"}):
+        jitted = cotan.jit(scale, **options)
+        assert inspect.signature(jitted, follow_wrapped=False) == inspect.signature(jitted) == inspect.signature(scale)
+    assert not hasattr(cotan.jit(max), "__signature__")  # which Python does not know
 
 
 def test_pytrees_in_and_out():

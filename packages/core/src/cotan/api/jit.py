@@ -24,7 +24,7 @@ from cotan.runtime import compile as compiling
 from cotan.runtime import dispatch
 from cotan.runtime.array import Array
 from cotan.tracebacks import boundary, trim, trims
-from cotan.tree.calling import fun_name
+from cotan.tree.calling import fun_name, signature_of
 
 
 def _jitted(fun: Function, options: Options, placement: Placement | None = None) -> Function:
@@ -53,6 +53,9 @@ def _jitted(fun: Function, options: Options, placement: Placement | None = None)
 
     whole = jitted if placement is None else _placed(jitted, fun, options, placement)
     copy_identity(trims(whole), fun, "jit")
+    signature = signature_of(fun)
+    if signature is not None:  # for programs that ask for it without following __wrapped__
+        whole.__signature__ = signature  # type: ignore[attr-defined]
 
     def traced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Traced:
         if placement is not None:

@@ -288,10 +288,10 @@ def _refuse_leaf(x: Any) -> None:
 
 
 def device_get(x: Any) -> Any:
-    """A pytree like ``x`` with its Arrays as NumPy arrays on the host (read-only where memory is shared).
+    """A pytree like ``x`` with its arrays, and NumPy's scalars, as NumPy arrays on the host.
 
-    Raises:
-      TypeError: a leaf is traced, or an array of random keys.
+    They are read-only where memory is shared. What NumPy has no array for stays as it is: traced values, arrays of
+    random keys, and leaves that are no arrays.
 
     >>> import cotan, cotan.numpy as cnp
     >>> cotan.device_get({"a": cnp.ones(2)})
@@ -299,9 +299,13 @@ def device_get(x: Any) -> Any:
     """
 
     def host(leaf: Any) -> Any:
+        if isinstance(leaf, (Tracer, type)) or not hasattr(leaf, "__array__"):
+            return leaf
         if type(leaf) is Array:
+            if dtypes.is_extended(leaf.dtype):
+                return leaf
             leaf.copy_to_host_async()  # which is asked for, where transfers are guarded
-        return np.asarray(leaf) if isinstance(leaf, Array) else leaf
+        return np.asarray(leaf)
 
     return tree_map(host, x)
 

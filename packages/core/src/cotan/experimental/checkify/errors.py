@@ -20,7 +20,12 @@ from cotan.tree import register_pytree_node
 
 
 class CheckifyRuntimeError(CotanError, ValueError):
-    """A check failed: raised by ``Error.throw``, ``check_error``, and a check that is run at once."""
+    """A check failed: raised by ``Error.throw``, ``check_error``, and a check that is run at once.
+
+    Its text is that of ``Error.get``.
+    """
+
+    keeps_text = True
 
 
 class CheckifyException(Exception):
@@ -88,8 +93,12 @@ class Site:
 
     def exception(self, payload: Sequence[Any]) -> CheckifyException:
         """The exception for values of the payload."""
-        place = f"{format_frame(self.source)}: " if self.source is not None else ""
-        return self.category(place + self.describe(payload))
+        text = self.describe(payload)
+        if self.source is None:
+            return self.category(text)
+        place = format_frame(self.source)
+        # A message of the user's own comes first, as programs that look for it expect.
+        return self.category(f"{text} at {place}" if self.category is FailedCheckError else f"{place}: {text}")
 
     def __repr__(self) -> str:
         return f"<{self.category.__name__} at {format_frame(self.source)}>"
