@@ -52,6 +52,7 @@ def _segment(
     if bucket_size is not None and bucket_size <= 0:
         raise ValueError(f"{_where()}: {name}: bucket_size must be positive, got {bucket_size}")
     flags = {"indices_are_sorted": indices_are_sorted, "unique_indices": unique_indices, "mode": mode}
+    flags["wrap_negative_indices"] = False  # a negative number is out of range
     start = neutral(x.dtype)
     shape = (num_segments, *x.shape[1:])
     if bucket_size is None or x.shape[0] <= bucket_size:

@@ -36,16 +36,17 @@ def mesh(*names):
     [("sum", np.add, 0), ("prod", np.multiply, 1), ("max", np.maximum, -np.inf), ("min", np.minimum, np.inf)],
 )
 @pytest.mark.parametrize("bucket_size", [None, 3])
-def test_segments(name, combine, neutral, bucket_size):
+@pytest.mark.parametrize("ids", [IDS, np.array([2, -1, 2, -4]), np.array([-5, 3, 0, 4])])
+def test_segments(name, combine, neutral, bucket_size, ids):
     function = getattr(ops, f"segment_{name}")
     expected = np.full((4, 2), neutral, np.float32)
-    for row, number in zip(DATA, IDS, strict=True):
-        if number < 4:
+    for row, number in zip(DATA, ids, strict=True):
+        if 0 <= number < 4:
             expected[number] = combine(expected[number], row)
     call = lambda x, ids: function(x, ids, num_segments=4, bucket_size=bucket_size)  # noqa: E731
-    np.testing.assert_allclose(call(DATA, IDS), expected)
-    np.testing.assert_allclose(cotan.jit(call)(DATA, IDS), expected)
-    assert function(DATA, IDS).shape == (8, 2)
+    np.testing.assert_allclose(call(DATA, ids), expected)
+    np.testing.assert_allclose(cotan.jit(call)(DATA, ids), expected)
+    assert function(DATA, ids).shape == (ids.max() + 1, 2)
 
 
 def test_segments_have_derivatives():
