@@ -34,7 +34,9 @@ def _segment(
     x, ids = _as_array(data, name), _as_array(segment_ids, name)
     if not _dtypes.issubdtype(ids.dtype, np.integer):
         raise TypeError(f"{_where()}: {name}: segment_ids must be integers, got {ids.dtype}")
-    if ids.ndim != 1 or x.ndim < 1 or ids.shape[0] != x.shape[0]:
+    if ids.ndim == 1 and x.shape[:1] in ((), (1,)):
+        x = _numpy.broadcast_to(x, (*ids.shape, *x.shape[1:]))
+    if ids.ndim != 1 or ids.shape[0] != x.shape[0]:
         raise ValueError(
             f"{_where()}: {name}: segment_ids must be a vector of one number for each of the {x.shape[:1]} rows of the "
             f"data, got shape {tuple(ids.shape)}"
@@ -77,7 +79,7 @@ def segment_sum(
     """The sums of the rows of ``data`` that have the same number.
 
     Args:
-      data: an array; its rows are summed.
+      data: an array; its rows are summed. A single row, or a scalar, counts for each number.
       segment_ids: a vector of integers, for each row the number of its segment. Rows with a number out of range are
         left out.
       num_segments: how many there are, needed while tracing; by default as many as the largest number asks for.

@@ -242,7 +242,7 @@ def test_mapped_functions():
     found = error.get_exception()
     assert isinstance(found, checkify.BatchedError)
     assert set(found.error_mapping) == {(2,), (3,)}
-    with pytest.raises(checkify.JaxRuntimeError, match="^at mapped index 2: "):
+    with pytest.raises(checkify.JaxRuntimeError, match=r"^at mapped index 2: "):
         error.throw()
     assert cotan.vmap(checkify.checkify(small))(X[:2])[0].get() is None
     error, _ = cotan.jit(cotan.vmap(cotan.vmap(checkify.checkify(small))))(X.reshape(2, 2))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
 import cotan
 import cotan.numpy as cnp
+from cotan.errors import ConcretizationTypeError
 
 RNG = np.random.default_rng(0)
 F = RNG.standard_normal((3, 4)).astype(np.float32)
@@ -281,6 +284,22 @@ def test_jitted_equals_numpy(name, args, kwargs):
 
     found = cotan.jit(call)(*(x for x, t in zip(args, traced, strict=True) if t))
     compare(found, oracle(name, args, kwargs))
+
+
+@pytest.mark.parametrize("counts", [[1, 2, 0], [0, 0, 3], [0, 0, 0], [2, 2, 2], 2])
+@pytest.mark.parametrize("length", [0, 3, 6, 8])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_repeats_may_be_traced(counts, length, axis):
+    x = np.arange(9.0, dtype=np.float32).reshape(3, 3)
+    filled = np.repeat(x, counts, axis)
+    last = np.take(x, [2] * length, axis)
+    expected = np.take(np.concatenate([filled, last], axis), range(length), axis)
+    call = functools.partial(cnp.repeat, axis=axis, total_repeat_length=length)
+    np.testing.assert_array_equal(call(x, np.array(counts)), expected)
+    np.testing.assert_array_equal(cotan.jit(call)(x, np.array(counts)), expected)
+    np.testing.assert_array_equal(cotan.vmap(call, (None, 0))(x, np.array([counts]))[0], expected)
+    with pytest.raises(ConcretizationTypeError, match=r"test_functions.py.*: repeat: .* pass total_repeat_length"):
+        cotan.jit(cnp.repeat)(x, np.array(counts))
 
 
 def test_half_precision_means_do_not_overflow():

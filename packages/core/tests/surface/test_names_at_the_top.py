@@ -49,6 +49,11 @@ def test_segments(name, combine, neutral, bucket_size, ids):
     assert function(DATA, ids).shape == (ids.max() + 1, 2)
 
 
+def test_segments_of_one_row_or_a_number():
+    np.testing.assert_array_equal(ops.segment_sum(2.0, IDS[:3], 3), [2, 0, 4])
+    np.testing.assert_array_equal(ops.segment_max(DATA[:1], IDS[:3], 3), [[1, 2], [-np.inf] * 2, [1, 2]])
+
+
 def test_segments_have_derivatives():
     slope = cotan.grad(lambda x: (ops.segment_sum(x, IDS[:3], 3) ** 2).sum())(DATA[:3, 0])
     np.testing.assert_allclose(slope, [12, 6, 12])
@@ -232,6 +237,20 @@ def test_names_for_annotations():
     assert str in typing.get_args(DTypeLike)
     assert isinstance(cotan.devices()[0], cotan.Device)
     assert cotan.core.ShapedArray is type(cotan.typeof(1.0)) is cotan.core.AbstractValue
+
+
+def test_types_tell_that_arrays_are_undivided():
+    seen = []
+    cotan.jit(lambda x: seen.append(cotan.typeof(x)))(DATA)
+    for aval in (*seen, cotan.typeof(DATA), cotan.typeof(cnp.asarray(DATA)), cotan.core.ShapedArray((4, 2), np.int32)):
+        assert aval.sharding == cotan.NamedSharding(cotan.sharding.AbstractMesh((), ()), P(None, None))
+        assert (aval.sharding.is_fully_replicated, aval.sharding.mesh.empty) == (True, True)
+    given = cotan.NamedSharding(mesh("x"), P("x"))
+    assert cotan.core.ShapedArray((4,), np.float32, sharding=given).sharding == given
+    assert cotan.core.ShapedArray((4,), np.float32, sharding=given) != cotan.core.ShapedArray((4,), np.float32)
+    described = cotan.ShapeDtypeStruct((4, 2), np.float32, sharding=cotan.typeof(DATA).sharding)
+    assert described.sharding is None
+    assert cotan.jit(cnp.sin).lower(described).out_info.shape == (4, 2)
 
 
 def test_static_fields():

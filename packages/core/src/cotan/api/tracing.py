@@ -14,6 +14,7 @@ from cotan.errors import where
 from cotan.ir.avals import ShapedArray, aval_of_type, described_aval, get_aval, shaped, valueless
 from cotan.runtime.compile import explain_closed
 from cotan.runtime.devices import SingleDeviceSharding, as_device
+from cotan.runtime.sharding import NamedSharding
 from cotan.tracebacks import boundary
 from cotan.transforms.batch import AxisData, axes_in_scope
 from cotan.tree import tree_flatten
@@ -44,6 +45,8 @@ class ShapeDtypeStruct:
         self.shape = tuple(int(n) for n in shape)
         self.dtype = dtypes.as_dtype(dtype)
         self.weak_type = bool(weak_type)
+        if isinstance(sharding, NamedSharding) and sharding.mesh.empty:
+            sharding = None  # as the type of an array has it: undivided, on no device in particular
         if sharding is not None:
             sharding = SingleDeviceSharding(as_device(sharding, "ShapeDtypeStruct: sharding"))
         self.sharding = sharding

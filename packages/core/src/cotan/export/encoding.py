@@ -163,8 +163,8 @@ class Writer:
         self.text(name_of_dtype(dtype))
 
     def aval(self, aval: ShapedArray) -> None:
-        if aval.sharding is not None or aval.vma:
-            raise NotData(aval.sharding or aval.vma)
+        if aval != shaped(aval.shape, aval.dtype, aval.weak_type):
+            raise NotData(aval.vma or aval.sharding)
         number = self._avals.get(aval)
         if number is not None:
             self.uint(number + 1)

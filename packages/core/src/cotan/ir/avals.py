@@ -24,11 +24,11 @@ class ShapedArray:
       shape: tuple of ints.
       dtype: a NumPy dtype or an extended dtype (``key<fry>``).
       weak_type: whether the value came from a Python scalar and gives way in promotion.
-      sharding: how the value lies on a mesh, or None.
+      sharding: how the value lies on a mesh; undivided, on one without axes, unless something else was said.
       vma: names of mesh axes over which the value varies.
     """
 
-    __slots__ = ("shape", "dtype", "weak_type", "sharding", "vma", "_hash", "__weakref__")
+    __slots__ = ("shape", "dtype", "weak_type", "vma", "_hash", "_sharding", "__weakref__")
     shape: Shape
     dtype: Any
     weak_type: bool
@@ -44,9 +44,13 @@ class ShapedArray:
         self.shape = shape
         self.dtype = dtype
         self.weak_type = weak_type
-        self.sharding = sharding
+        self._sharding = sharding
         self.vma = vma
         self._hash = hash((shape, dtype, weak_type, sharding, vma))
+
+    @property
+    def sharding(self) -> Any:
+        return undivided[0](len(self.shape)) if self._sharding is None else self._sharding
 
     @property
     def ndim(self) -> int:
@@ -72,7 +76,7 @@ class ShapedArray:
             and self.shape == other.shape
             and self.dtype == other.dtype
             and self.weak_type == other.weak_type
-            and self.sharding == other.sharding
+            and self._sharding == other._sharding
             and self.vma == other.vma
         )
 
@@ -107,6 +111,9 @@ class ShapedArray:
     def __reduce__(self) -> tuple[Any, ...]:
         return (shaped, (self.shape, self.dtype, self.weak_type))
 
+
+# One function, which an upper room that knows meshes puts here: the sharding of an undivided array of a given rank.
+undivided: list[Callable[[int], Any]] = []
 
 _interned: dict[tuple[Any, ...], ShapedArray] = {}
 _INTERNED_LIMIT = 16384

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, lax
-from cotan.errors import a_type
+from cotan.errors import ConcretizationTypeError, a_type
 from cotan.errors import where as place_of
 from cotan.ir.avals import is_array_like
 from cotan.ir.trace import Tracer
@@ -463,9 +463,17 @@ def repeat(
     """Each element of ``a`` repeated along an axis (of the flat array if None).
 
     Args:
-      repeats: an integer, or one per element (known while tracing).
-      total_repeat_length: the extent of the result; it is cut, or filled with the last element.
+      repeats: an integer, or one per element.
+      total_repeat_length: the extent of the result; it is cut, or filled with the last element. Must be given where
+        ``repeats`` is traced.
       out_sharding: accepted, and without meaning on one device.
+
+    Raises:
+      ConcretizationTypeError: ``repeats`` is traced, and ``total_repeat_length`` not given.
+
+    >>> import cotan, cotan.numpy as cnp
+    >>> cotan.jit(lambda n: cnp.repeat(cnp.array([5, 6, 7]), n, total_repeat_length=6))(cnp.array([2, 0, 3]))
+    Array([5, 5, 7, 7, 7, 7], dtype=int32)
     """
     a = as_array(a, "repeat")
     if axis is None:
@@ -476,13 +484,33 @@ def repeat(
         wide_shape = (*a.shape[: axis + 1], count, *a.shape[axis + 1 :])
         wide = lax.broadcast_in_dim(a, wide_shape, tuple(d for d in range(a.ndim + 1) if d != axis + 1))
         return lax.reshape(wide, (*a.shape[:axis], a.shape[axis] * count, *a.shape[axis + 1 :]))
-    counts = np.broadcast_to(np.asarray(repeats), (a.shape[axis],))
-    picked = np.repeat(np.arange(a.shape[axis]), counts)
-    if total_repeat_length is not None:
-        missing = total_repeat_length - len(picked)
-        picked = np.concatenate([picked, np.full(max(missing, 0), a.shape[axis] - 1)])[:total_repeat_length]
-    from_rows = [slice(None)] * axis + [picked.astype(np.int32)]
-    return a[tuple(from_rows)]
+    if isinstance(repeats, Tracer) and repeats.concrete() is None:
+        picked = _traced_places(repeats, a.shape[axis], total_repeat_length)
+    else:
+        picked = _known_places(repeats, a.shape[axis], total_repeat_length)
+    return a[(slice(None),) * axis + (picked,)]
+
+
+def _known_places(repeats: Any, extent: int, length: int | None) -> np.ndarray[Any, Any]:
+    """Which element stands at each place of the result of ``repeat``."""
+    picked = np.repeat(np.arange(extent), np.broadcast_to(np.asarray(repeats), (extent,)))
+    if length is not None:
+        missing = max(length - len(picked), 0)
+        picked = np.concatenate([picked, np.full(missing, extent - 1)])[:length]
+    return picked.astype(np.int32)
+
+
+def _traced_places(repeats: Any, extent: int, length: int | None) -> Any:
+    """As ``_known_places``: one more than the number of later elements that have begun before."""
+    if length is None:
+        raise ConcretizationTypeError(
+            "repeat: the extent of the result depends on the values of repeats, which are traced; pass "
+            "total_repeat_length"
+        )
+    counts = broadcast_to_shape(repeats, (extent,))
+    begins = lax.cumsum(counts) - counts
+    begun = lax.full((operator.index(length),), 0, np.int32).at[begins].add(1)
+    return lax.cumsum(begun) - 1
 
 
 def pad_with_zeros(x: Any, widths: Sequence[tuple[int, int]]) -> Any:

@@ -7,6 +7,7 @@ somewhere asks ``only_device`` and refuses several devices in clear words. Knows
 from __future__ import annotations
 
 import enum
+import functools
 import math
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ import numpy as np
 
 from cotan.backend import Device
 from cotan.errors import where
+from cotan.ir.avals import undivided
 from cotan.tree import tree_map
 
 Index = tuple[slice, ...]
@@ -480,6 +482,14 @@ class NamedSharding(Sharding):
 
     def __repr__(self) -> str:
         return f"NamedSharding(mesh={self.mesh!r}, spec={self.spec!r})"
+
+
+@functools.cache
+def _undivided(ndim: int) -> NamedSharding:
+    return NamedSharding(AbstractMesh((), ()), PartitionSpec(*[None] * ndim))
+
+
+undivided.append(_undivided)
 
 
 def only_device(sharding: Sharding, fun_name: str) -> Device:
