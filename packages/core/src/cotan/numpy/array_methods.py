@@ -17,7 +17,7 @@ from cotan.config import config
 from cotan.errors import where
 from cotan.ir.trace import Tracer, slots
 from cotan.numpy import contractions, editing, indexing, manipulation, reductions, selection, ufuncs
-from cotan.numpy.promotion import normalize_axis
+from cotan.numpy.promotion import normalize_axis, stands_for_array
 from cotan.runtime.array import Array
 from cotan.runtime.devices import device_put
 from cotan.tracebacks import boundary, trim
@@ -37,7 +37,7 @@ _OPERANDS = (Array, Tracer, np.ndarray, np.generic, int, float, complex)
 
 def _accepts(other: Any) -> bool:
     """Whether an operator takes ``other``; of all else Python asks whether it can do the operation itself."""
-    return type(other) in _NUMBERS or isinstance(other, _OPERANDS)
+    return type(other) in _NUMBERS or isinstance(other, _OPERANDS) or stands_for_array(other)
 
 
 def _takes_numbers(dtype: Any) -> bool:

@@ -21,6 +21,7 @@ from cotan.numpy.promotion import (
     check_arraylike,
     normalize_axis,
     promote_dtypes_inexact,
+    stands_for_array,
     user_dtype,
 )
 from cotan.runtime.array import Array
@@ -54,8 +55,8 @@ def array(
     """An array of the given values.
 
     Args:
-      object: a scalar, an array, anything with ``__array__``, nested lists of these, or another sequence or buffer of
-        numbers.
+      object: a scalar, an array, anything with ``__jax_array__`` or ``__array__``, nested lists of these, or another
+        sequence or buffer of numbers.
       dtype: of the result; by default that of the values (64 bits become 32 unless 64-bit mode is on).
       ndmin: the least number of dimensions; new ones lead.
       out_sharding: accepted, and without meaning on one device.
@@ -84,12 +85,16 @@ def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
                 obj = dtypes.coerce_scalar(obj, "array")
             return lax.convert_element_type(obj, aval.dtype, weak_type=aval.weak_type)
         return lift(_to_numpy(obj, asked))
+    if stands_for_array(obj):
+        return _array(obj.__jax_array__(), asked, copy)
     if isinstance(obj, Tracer) or hasattr(obj, "aval"):
         return (
             obj if asked is None or (obj.dtype == asked and not obj.weak_type) else lax.convert_element_type(obj, asked)
         )
     if isinstance(obj, list | tuple):
         leaves = _leaves(obj)
+        if any(map(stands_for_array, leaves)):
+            return _array(_standing(obj), asked, copy)
         if any(isinstance(leaf, Tracer) or hasattr(leaf, "aval") for leaf in leaves):
             target = dtypes.lattice_result_type(*leaves)[0] if asked is None else asked
             return _stack(obj, target)
@@ -107,6 +112,11 @@ def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
     if hasattr(obj, "__dlpack__"):
         return lift(_to_numpy(np.from_dlpack(obj), asked))
     return lift(_to_numpy(_nested(obj), asked))
+
+
+def _standing(obj: Any) -> Any:
+    """Nested lists with arrays in the places of what stands for them."""
+    return [_standing(x) for x in obj] if isinstance(obj, list | tuple) else as_array(obj, "array")
 
 
 def _nested(obj: Any) -> np.ndarray:

@@ -32,19 +32,26 @@ def check_arraylike(fun_name: str, *args: Any) -> None:
       TypeError: names the argument's position and type; lists and tuples are not converted silently.
     """
     for position, arg in enumerate(args):
-        if is_array_like(arg) or hasattr(arg, "__array__"):
+        if is_array_like(arg) or hasattr(arg, "__array__") or stands_for_array(arg):
             continue
         hint = "; make an array of it first: cotan.numpy.array(...)" if isinstance(arg, list | tuple) else ""
         raise TypeError(f"{fun_name} needs arrays or scalars, got {type(arg).__name__} at position {position}{hint}")
 
 
+def stands_for_array(x: Any) -> bool:
+    """Whether ``x`` says by ``__jax_array__`` which array, traced ones too, it stands for."""
+    return hasattr(type(x), "__jax_array__")
+
+
 def lift(x: Any) -> Any:
-    """``x`` if it is an Array, a tracer or a Python scalar; else, converted through ``__array__``, an Array."""
+    """``x`` if it is an Array, a tracer or a Python scalar; else an Array, by ``__jax_array__`` or ``__array__``."""
     kind = type(x)
     if kind is Array or kind in _SCALAR_TYPES:
         return x
     if isinstance(x, _AS_THEY_ARE):
         return dtypes.plain_scalar(x)
+    if stands_for_array(x):
+        return lift(x.__jax_array__())
     if not is_array_like(x):
         x = np.asarray(x)
     return to_array(x)
