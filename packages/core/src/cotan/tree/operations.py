@@ -161,41 +161,66 @@ def tree_transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, py
     return inner_treedef.unflatten([outer_treedef.unflatten(leaves[i::n]) for i in range(n)])
 
 
-def tree_flatten_with_path(tree: Any, is_leaf: IsLeaf | None = None) -> tuple[list[tuple[KeyPath, Any]], PyTreeDef]:
+def tree_flatten_with_path(
+    tree: Any, is_leaf: Callable[..., bool] | None = None, is_leaf_takes_path: bool = False
+) -> tuple[list[tuple[KeyPath, Any]], PyTreeDef]:
     """Like ``tree_flatten``, with pairs of key path and leaf.
+
+    With ``is_leaf_takes_path``, ``is_leaf`` is called with a key path and what stands there.
 
     >>> tree_flatten_with_path({"a": [1]})[0]
     [((DictKey(key='a'), SequenceKey(idx=0)), 1)]
     """
     out: list[tuple[KeyPath, Any]] = []
-    _walk(tree, (), out, is_leaf)
-    return out, tree_structure(tree, is_leaf)
+    if is_leaf is None:
+        _walk(tree, (), out, None)
+        return out, tree_structure(tree)
+    decisions: list[bool] = []
+
+    def ends(path: KeyPath, x: Any) -> bool:
+        decisions.append(bool(is_leaf(path, x) if is_leaf_takes_path else is_leaf(x)))
+        return decisions[-1]
+
+    _walk(tree, (), out, ends)
+    # The structure is found by a walk in the same order, which knows no paths.
+    known = iter(decisions)
+    return out, tree_structure(tree, lambda x: next(known))
 
 
-def _walk(x: Any, path: KeyPath, out: list[tuple[KeyPath, Any]], is_leaf: Callable[..., bool] | None) -> None:
-    if not is_node(x) or (is_leaf is not None and is_leaf(x)):
+def _walk(x: Any, path: KeyPath, out: list[tuple[KeyPath, Any]], ends: Callable[[KeyPath, Any], bool] | None) -> None:
+    if (ends is not None and ends(path, x)) or not is_node(x):
         out.append((path, x))
         return
     for key, child in one_level_with_keys(x)[2]:
-        _walk(child, (*path, key), out, is_leaf)
+        _walk(child, (*path, key), out, ends)
 
 
-def tree_leaves_with_path(tree: Any, is_leaf: IsLeaf | None = None) -> list[tuple[KeyPath, Any]]:
-    """Pairs of key path and leaf.
+def tree_leaves_with_path(
+    tree: Any, is_leaf: Callable[..., bool] | None = None, is_leaf_takes_path: bool = False
+) -> list[tuple[KeyPath, Any]]:
+    """Pairs of key path and leaf; ``is_leaf_takes_path`` as in ``tree_flatten_with_path``.
 
     >>> [(keystr(path), leaf) for path, leaf in tree_leaves_with_path({"a": [1], "b": 2})]
     [("['a'][0]", 1), ("['b']", 2)]
     """
-    return tree_flatten_with_path(tree, is_leaf)[0]
+    return tree_flatten_with_path(tree, is_leaf, is_leaf_takes_path)[0]
 
 
-def tree_map_with_path(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: IsLeaf | None = None) -> Any:
+def tree_map_with_path(
+    f: Callable[..., Any],
+    tree: Any,
+    *rest: Any,
+    is_leaf: Callable[..., bool] | None = None,
+    is_leaf_takes_path: bool = False,
+) -> Any:
     """Like ``tree_map``; ``f`` takes the key path of the leaf before the leaves.
+
+    ``is_leaf_takes_path`` as in ``tree_flatten_with_path``.
 
     >>> tree_map_with_path(lambda path, x: keystr(path) + f"={x}", {"a": [1]})
     {'a': ["['a'][0]=1"]}
     """
-    pairs, treedef = tree_flatten_with_path(tree, is_leaf)
+    pairs, treedef = tree_flatten_with_path(tree, is_leaf, is_leaf_takes_path)
     columns = [_matching(treedef, i, r) for i, r in enumerate(rest)]
     rows = zip(pairs, *columns, strict=True)
     return treedef.unflatten([f(path, leaf, *others) for (path, leaf), *others in rows])
