@@ -27,21 +27,7 @@ class PyTreeRegistry:
         self, tree: Any, leaf_predicate: Callable[..., bool] | None = None
     ) -> tuple[list[tuple[KeyPath, Any]], PyTreeDef]:
         """Pairs of key path and leaf, and the structure. The predicate is asked of ``(key path, subtree)``."""
-        if leaf_predicate is None:
-            return tree_flatten_with_path(tree)
-        found: list[tuple[KeyPath, Any]] = []
-        leaves: list[int] = []
-        self._walk(tree, (), leaf_predicate, found, leaves)
-        chosen = set(leaves)
-        return found, tree_flatten(tree, lambda x: id(x) in chosen)[1]
-
-    def _walk(self, x: Any, path: KeyPath, is_leaf: Callable[..., bool], out: list[Any], leaves: list[int]) -> None:
-        if is_leaf(path, x) or not is_node(x):
-            out.append((path, x))
-            leaves.append(id(x))
-            return
-        for key, child in flatten_one_level_with_keys(x)[0]:
-            self._walk(child, (*path, key), is_leaf, out, leaves)
+        return tree_flatten_with_path(tree, leaf_predicate, is_leaf_takes_path=True)
 
     def flatten_one_level(self, tree: Any) -> tuple[Iterable[Any], Any] | None:
         """(children, auxiliary data) of a node; None for a leaf."""
