@@ -306,6 +306,47 @@ def test_half_precision_means_do_not_overflow():
     assert float(cnp.mean(cnp.full((70000,), 2.0, np.float16))) == 2.0
 
 
+@pytest.mark.parametrize("total", [0, 1, 3, 6])
+@pytest.mark.parametrize("repeats", [[2, 0, 1], [0, 0, 0], [0, 4, 0], [1, 1, 1], [2], 1])
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8])
+def test_repeats_that_are_not_known_while_tracing(repeats, total, dtype):
+    x, repeats = np.arange(6.0, dtype=np.float32).reshape(2, 3), np.asarray(repeats, dtype)
+
+    def call(x, repeats):
+        return cnp.repeat(x, repeats, axis=1, total_repeat_length=total)
+
+    oracle = np.repeat(x, repeats.astype(int), axis=1)
+    oracle = np.concatenate([oracle, np.repeat(x[:, -1:], total, axis=1)], axis=1)[:, :total]
+    compare(cotan.jit(call)(x, repeats), oracle)
+    compare(call(x, repeats), oracle)
+    compare(cotan.vmap(lambda row: call(x, row))(repeats[None])[0], oracle)
+    compare(
+        cotan.jit(lambda n: cnp.repeat(x[:0, 0], n, total_repeat_length=0))(repeats[:0] if repeats.ndim else repeats),
+        x[0, :0],
+    )
+    weights = np.arange(1.0, total + 1, dtype=np.float32)
+    slope = cotan.grad(lambda x, repeats: cnp.sum(call(x, repeats) * weights))
+    np.testing.assert_allclose(cotan.jit(slope)(x, repeats), slope(x, repeats))
+
+
+def test_narrow_repeats_do_not_wrap_around_while_tracing():
+    spread = cotan.jit(lambda n: cnp.repeat(np.arange(3), n, total_repeat_length=500))
+    compare(spread(np.full(3, 200, np.uint8)), np.repeat(np.arange(3, dtype=np.int32), 200)[:500])
+
+
+@pytest.mark.parametrize(
+    ("repeats", "total", "error", "text"),
+    [
+        (np.ones(3, int), None, cotan.errors.ConcretizationTypeError, "repeat: .*pass total_repeat_length"),
+        (np.ones(3), 3, TypeError, "repeat: repeats must be integers, got float"),
+        (np.ones(2, int), 3, ValueError, "repeat: 2 repeats for 3 elements"),
+    ],
+)
+def test_repeats_that_are_refused_while_tracing(repeats, total, error, text):
+    with pytest.raises(error, match=text):
+        cotan.jit(lambda n: cnp.repeat(np.arange(3.0), n, total_repeat_length=total))(repeats)
+
+
 @pytest.mark.parametrize("name", ["sum", "prod"])
 @pytest.mark.parametrize(
     ("dtype", "expected"), [("int8", "int32"), ("uint8", "uint32"), ("bool", "int32"), ("float16", "float16")]

@@ -470,6 +470,7 @@ def repeat(
 
     Raises:
       ConcretizationTypeError: ``repeats`` is traced, and ``total_repeat_length`` not given.
+      TypeError: ``repeats`` are not integers. ValueError: they are not one for each element.
 
     >>> import cotan, cotan.numpy as cnp
     >>> cotan.jit(lambda n: cnp.repeat(cnp.array([5, 6, 7]), n, total_repeat_length=6))(cnp.array([2, 0, 3]))
@@ -507,7 +508,14 @@ def _traced_places(repeats: Any, extent: int, length: int | None) -> Any:
             "repeat: the extent of the result depends on the values of repeats, which are traced; pass "
             "total_repeat_length"
         )
-    counts = broadcast_to_shape(repeats, (extent,))
+    if not dtypes.issubdtype(repeats.dtype, np.integer) and repeats.dtype != np.bool_:
+        raise TypeError(f"{place_of()}: repeat: repeats must be integers, got {repeats.dtype}")
+    counts = lax.convert_element_type(ravel(repeats), np.int32)  # sums of narrower ones would wrap around
+    if counts.size not in (1, extent):
+        raise ValueError(
+            f"{place_of()}: repeat: {counts.size} repeats for {extent} elements; give one for each, or one for all"
+        )
+    counts = broadcast_to_shape(counts, (extent,))
     begins = lax.cumsum(counts) - counts
     begun = lax.full((operator.index(length),), 0, np.int32).at[begins].add(1)
     return lax.cumsum(begun) - 1
