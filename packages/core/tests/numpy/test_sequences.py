@@ -127,3 +127,28 @@ def test_extents_of_what_is_no_array_are_numpys(value):
 
 def test_text_has_no_extents():
     assert (cnp.shape("text"), cnp.ndim("text"), cnp.size("text")) == ((), 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype", "expected"),
+    [
+        (["1.5", "-inf"], "float32", [1.5, -np.inf]),
+        ([["1", "2"], ["3", "4"]], "int8", [[1, 2], [3, 4]]),
+        (("1.5", 2.0), "bfloat16", [1.5, 2.0]),
+        (["1+2j"], "complex64", [1 + 2j]),
+        ([b"2"], "int32", [2]),
+        ("2.5", "float16", 2.5),
+        (np.array(["1.5"]), "float32", [1.5]),
+    ],
+)
+def test_text_is_read_as_the_type_that_is_asked_for(text, dtype, expected):
+    found = cnp.array(text, dtype)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(np.asarray(found, np.asarray(expected).dtype), expected)
+    with pytest.raises(TypeError, match=r"not a number|are not numbers"):
+        cnp.array(text)
+
+
+def test_text_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        cnp.array(["a"], "float32")

@@ -62,8 +62,8 @@ def array(
       out_sharding: accepted, and without meaning on one device.
 
     Raises:
-      TypeError: a value is no number or array.
-      ValueError: ragged nested lists.
+      TypeError: a value is no number or array; text is taken where ``dtype`` says as what it is to be read.
+      ValueError: ragged nested lists, or text that is no number.
 
     >>> import cotan.numpy as cnp
     >>> cnp.array([[1, 2], [3, 4]])
@@ -98,7 +98,7 @@ def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
         if any(isinstance(leaf, Tracer) or hasattr(leaf, "aval") for leaf in leaves):
             target = dtypes.lattice_result_type(*leaves)[0] if asked is None else asked
             return _stack(obj, target)
-        values = _nested(obj)
+        values = _nested(obj, asked)
         if asked is None:
             asked = (
                 dtypes.lattice_result_type(*leaves)[0]
@@ -111,7 +111,7 @@ def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
         return lift(_to_numpy(values, asked))
     if hasattr(obj, "__dlpack__"):
         return lift(_to_numpy(np.from_dlpack(obj), asked))
-    return lift(_to_numpy(_nested(obj), asked))
+    return lift(_to_numpy(_nested(obj, asked), asked))
 
 
 def _standing(obj: Any) -> Any:
@@ -119,12 +119,12 @@ def _standing(obj: Any) -> Any:
     return [_standing(x) for x in obj] if isinstance(obj, list | tuple) else as_array(obj, "array")
 
 
-def _nested(obj: Any) -> np.ndarray:
+def _nested(obj: Any, asked: Any) -> np.ndarray:
     try:
         values = np.array(obj)
     except ValueError as error:
         raise ValueError(f"{where()}: array: the nested lists are ragged, pad them to one length: {error}") from None
-    if values.dtype == object or values.dtype.kind in "USM":
+    if values.dtype == object or values.dtype.kind == "M" or (values.dtype.kind in "US" and asked is None):
         wrong = next((leaf for leaf in _leaves(obj) if not (isinstance(leaf, SCALARS) or is_array_like(leaf))), obj)
         raise TypeError(
             f"{where()}: array: a value of type {type(wrong).__name__} is not a number, an array or a nested list of "
@@ -135,7 +135,11 @@ def _nested(obj: Any) -> np.ndarray:
 
 def _to_numpy(values: Any, asked: Any) -> np.ndarray:
     values = np.asarray(values)
-    if values.dtype == object or values.dtype.kind in "USMm":
+    kind = values.dtype.kind
+    if kind in "US" and asked is not None:  # text is read as numbers of the type that is asked for
+        floating = dtypes.issubdtype(asked, np.floating)  # NumPy itself reads no bfloat16
+        return (values.astype(np.float64) if floating else values).astype(asked)
+    if kind in "OUSMm":
         raise TypeError(
             f"{where()}: array: values of dtype {values.dtype} are not numbers; convert or encode them first"
         )
