@@ -182,7 +182,7 @@ def test_what_only_describes_an_array_serves_as_a_pattern(like):
         assert filled.dtype == np.int16
     assert cnp.zeros_like(like, shape=4).shape == (4,)
     assert (cnp.shape(like), cnp.ndim(like), cnp.size(like), cnp.size(like, 1)) == ((2, 3), 2, 6, 3)
-    with pytest.raises(TypeError, match="sin needs arrays or scalars"):
+    with pytest.raises(TypeError, match=r"sin needs arrays or scalars|only describes one"):
         cnp.sin(like)
 
 
