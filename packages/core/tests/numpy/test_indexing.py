@@ -335,8 +335,8 @@ def test_mapped_over_array_and_index() -> None:
 
 
 ERRORS: list[tuple[Any, Any, type[Exception], str]] = [
-    (V, [0, 1], TypeError, "a list is not an index array"),
-    (X, (slice(None), [0]), TypeError, "a list is not an index array.*position 1"),
+    (V, [0, 1], TypeError, "a list alone is no index"),
+    (X, (slice(None), [0.5]), TypeError, "integer or boolean type, got f32 at position 1"),
     (V, 1.0, TypeError, "integer or boolean type, got f32 at position 0"),
     (V, np.float32([1]), TypeError, "integer or boolean type"),
     (V, "a", TypeError, "not indexed by strings"),
@@ -360,8 +360,6 @@ def test_bad_indices_are_refused(x: Any, index: Any, error: type[Exception], tex
 def test_bad_updates_are_refused() -> None:
     with pytest.raises(ValueError, match=r"shape \(3,\) does not broadcast.*shape \(\)"):
         at(V)[0].set(np.float32([1, 2, 3]))
-    with pytest.raises(TypeError, match="got a list"):
-        at(V)[:2].set([1, 2])
     with pytest.raises(ValueError, match="unknown gather/scatter mode 'wrap'"):
         at(V)[0].get(mode="wrap")
 

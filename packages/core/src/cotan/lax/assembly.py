@@ -14,15 +14,19 @@ from cotan.api.flat import lift_leaf
 from cotan.api.names import named_call
 from cotan.errors import where
 from cotan.ir.avals import get_aval
+from cotan.ir.trace import Tracer
 from cotan.lax.composites import full, slice_in_dim
+from cotan.lax.control_flow import while_loop
 from cotan.primitives.arithmetic import add, mul, neg, sub
 from cotan.primitives.cast import bitcast_convert_type
-from cotan.primitives.compare import bitwise_and, lt, select_n, shift_right_logical
+from cotan.primitives.compare import bitwise_and, gt, lt, select_n, shift_right_logical
 from cotan.primitives.gather import GatherDimensionNumbers, gather
-from cotan.primitives.scatter import ScatterDimensionNumbers, scatter, scatter_add
+from cotan.primitives.reduce import reduce_max
+from cotan.primitives.scatter import ScatterDimensionNumbers, scatter_add
 from cotan.primitives.shape import broadcast_in_dim, concatenate, expand_dims, reshape, squeeze, transpose
 from cotan.primitives.sort import top_k
 from cotan.runtime.devices import new_array_device
+from cotan.structural import convert_element_type
 from cotan.tree import tree_leaves
 
 
@@ -191,15 +195,44 @@ def scatter_apply(
     unique_indices: bool = False,
     mode: Any = None,
 ) -> Any:
-    """``operand`` with ``func`` applied to the elements that the indices name, once for each.
+    """``operand`` with ``func`` applied to the elements that the indices name, as often as they do.
 
     Args:
       update_shape: the shape that updates would have.
     """
     x = lift_leaf(operand)
     flags = {"indices_are_sorted": indices_are_sorted, "unique_indices": unique_indices, "mode": mode}
-    marks = scatter(full(x.shape, False), scatter_indices, full(update_shape, True), dimension_numbers, **flags)
-    return select_n(marks, x, func(x))
+    ones = full(update_shape, 1, np.int32)
+    return apply_times(
+        func, x, scatter_add(full(x.shape, 0, np.int32), scatter_indices, ones, dimension_numbers, **flags)
+    )
+
+
+def apply_times(func: Callable[[Any], Any], x: Any, times: Any) -> Any:
+    """``x`` with an elementwise function applied to each element as often as ``times``, integers of its shape, says.
+
+    Numbers that are not known while tracing take a loop, which has derivatives in forward mode alone.
+
+    >>> import cotan.numpy as cnp
+    >>> from cotan.lax.assembly import apply_times
+    >>> apply_times(lambda v: 2 * v, cnp.ones(3), cnp.array([0, 1, 3]))
+    Array([1., 2., 8.], dtype=float32)
+    """
+
+    def again(k: Any, x: Any) -> Any:
+        chosen = gt(times, k)
+        # Elements that are left alone must not reach the function, whose slope there may be infinite.
+        changed = func(select_n(chosen, full(x.shape, 1, x.dtype), x))
+        return select_n(chosen, x, convert_element_type(changed, x.dtype))
+
+    known = times.concrete() if isinstance(times, Tracer) else times
+    if known is not None:
+        for k in range(int(np.max(known, initial=0))):
+            x = again(np.int32(k), x)
+        return x
+    last = reduce_max(times, tuple(range(times.ndim)))
+    start = (full((), 0, np.int32), x)
+    return while_loop(lambda s: lt(s[0], last), lambda s: (add(s[0], np.int32(1)), again(*s)), start)[1]
 
 
 def shape_as_value(shape: Sequence[int]) -> Any:

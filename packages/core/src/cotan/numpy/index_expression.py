@@ -77,12 +77,14 @@ def parse(shape: Shape, index: Any) -> list[Entry]:
     """The entries of ``index`` for an array of ``shape``; every axis has one.
 
     Raises:
-      TypeError: a list, a string, or an array that is neither integer nor boolean.
+      TypeError: a list that is no part of a tuple, a string, or an array that is neither integer nor boolean.
       IndexError: too many indices, two ellipses, a mask of another shape, a slice with bounds that are not known, or
         something that is no index.
       NonConcreteBooleanIndexError: a mask whose values are not known while tracing.
     """
     items = index if type(index) is tuple else (index,)
+    if items is index:
+        items = tuple(_array_of(item) if isinstance(item, list | tuple) else item for item in items)
     items = tuple(item if _is_plain(item) else _checked(item, place) for place, item in enumerate(items))
     used = sum(_consumes(item) for item in items)
     if used > len(shape):
@@ -109,6 +111,13 @@ def _is_plain(item: Any) -> bool:
     return item is None or item is Ellipsis or type(item) is int or isinstance(item, slice)
 
 
+def _array_of(item: Sequence[Any]) -> Any:
+    """A sequence inside of an index tuple, as an index array."""
+    from cotan.numpy.creation import asarray
+
+    return asarray(item) if len(item) else np.zeros(0, np.int32)
+
+
 def _checked(item: Any, place: int) -> Any:
     """An index array, a flag, or a Python int.
 
@@ -121,8 +130,8 @@ def _checked(item: Any, place: int) -> Any:
         return int(item)
     if isinstance(item, list | tuple):
         raise TypeError(
-            f"{errors.where()}: {errors.a_type(item)} is not an index array (at position {place} of the index); "
-            "make one of it with cotan.numpy.array, or use a tuple for several dimensions"
+            f"{errors.where()}: {errors.a_type(item)} alone is no index; make an index array of it with "
+            "cotan.numpy.array, or a tuple for several dimensions"
         )
     if isinstance(item, str):
         raise TypeError(

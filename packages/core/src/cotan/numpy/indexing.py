@@ -292,7 +292,20 @@ def write(
     unique_indices: bool = False,
     indices_are_sorted: bool = False,
 ) -> Any:
-    """``x`` with ``values`` written to, or combined with, the elements that the entries name."""
+    """``x`` with ``values`` written to, or combined with, the elements that the entries name.
+
+    They are combined in their common dtype; the result has that of ``x``.
+    """
+    if isinstance(values, list | tuple):
+        from cotan.numpy.creation import asarray
+
+        values = asarray(values)
+    aval = get_aval(x)
+    common = _common_dtype(aval.dtype, values)
+    if common != aval.dtype and operation is not scatter.scatter:
+        flags = {"unique_indices": unique_indices, "indices_are_sorted": indices_are_sorted}
+        found = write(convert_element_type(x, common), entries, values, operation, mode, wrap=wrap, **flags)
+        return convert_element_type(found, aval.dtype, weak_type=aval.weak_type)
     shape = x.shape
     out = layout(entries)
     values = _updates(x, values, out)
@@ -316,14 +329,8 @@ def write(
 def _updates(x: Any, values: Any, out: Layout) -> Any:
     """The values in the operand's dtype, without new axes; they broadcast to the rest of the result's shape."""
     dtype = get_aval(x).dtype
-    if isinstance(values, list | tuple):
-        raise TypeError(
-            f"{errors.where()}: .at[] updates need an array or a scalar, got {errors.a_type(values)}; "
-            "make an array of it first: cotan.numpy.array(...)"
-        )
     if not (isinstance(values, Tracer) or is_array_like(values)):
         values = np.asarray(values)
-    _check_cast(dtype, values)
     if type(values) in PYTHON_SCALARS and isinstance(dtype, np.dtype):
         values = dtypes.coerce_scalar(values, ".at[]", dtype)
     aval = get_aval(values)
@@ -352,11 +359,11 @@ def _spread(values: Any, shape: Shape, places: Sequence[int]) -> Any:
     return values if have == shape else broadcast_in_dim(values, shape, tuple(places[len(places) - len(have) :]))
 
 
-def _check_cast(dtype: Any, values: Any) -> None:
-    """Warn where writing loses the kind or width of the values."""
-    source = get_aval(values).dtype
+def _common_dtype(dtype: Any, values: Any) -> Any:
+    """The dtype in which values meet elements of ``dtype``; with a warning where the result loses kind or width."""
+    source = get_aval(values if isinstance(values, Tracer) or is_array_like(values) else np.asarray(values)).dtype
     if source == dtype:
-        return
+        return dtype
     if not (isinstance(dtype, np.dtype) and isinstance(source, np.dtype)):
         raise TypeError(
             f"{errors.where()}: cannot write {dtypes.short_name(source)} to an array of {dtypes.short_name(dtype)}; "
@@ -365,10 +372,11 @@ def _check_cast(dtype: Any, values: Any) -> None:
     common, _ = dtypes.lattice_result_type(shaped((), dtype), values)
     if common != dtype:
         errors.warn(
-            f"an update of dtype {source} does not fit into an array of dtype {dtype} and is cast to it; "
+            f"an update of dtype {source} does not fit into an array of dtype {dtype}, to which the result is cast; "
             "convert it explicitly with .astype",
             FutureWarning,
         )
+    return common
 
 
 def _simple_starts(entries: Sequence[Entry], shape: Shape, wrap: bool) -> list[int] | None:
@@ -542,8 +550,21 @@ class IndexUpdateRef:
         return self._write(self.array, scatter.scatter_max, values, **options)
 
     def apply(self, function: Callable[[Any], Any], **options: Any) -> Any:
-        """``x[index] = function(x[index])``, once for each index."""
-        return self.set(function(self.get(wrap_negative_indices=options.get("wrap_negative_indices", True))), **options)
+        """``x[index] = function(x[index])``, for an elementwise function: as often as an element is named.
+
+        >>> import cotan.numpy as cnp
+        >>> cnp.ones(3).at[cnp.array([0, 2, 2])].apply(lambda v: 3 * v)
+        Array([3., 1., 9.], dtype=float32)
+        """
+        once = self.set(function(self.get(wrap_negative_indices=options.get("wrap_negative_indices", True))), **options)
+        entries = parse(self.array.shape, self.index)
+        if options.get("unique_indices") or all(not isinstance(e, Array) or e.mask is not None for e in entries):
+            return once
+        from cotan.lax.assembly import apply_times
+
+        zeros = broadcast_in_dim(np.int32(0), self.array.shape, ())
+        times = self._write(zeros, scatter.scatter_add, np.int32(1), **options)
+        return apply_times(function, once, arithmetic.sub(times, np.int32(1)))
 
 
 def _ones(x: Any) -> Any:

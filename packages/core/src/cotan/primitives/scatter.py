@@ -282,6 +282,8 @@ def _write(ufunc: Any, x: Any, indices: Any, updates: Any, numbers: Any, clip: b
     if keep is not None:
         points = tuple(np.broadcast_to(p, geometry.point_shape)[keep] for p in points)
         values = values[keep]
+    if not values.size:
+        return out
     if not points:
         # Every window is the same one, and the updates come one after another.
         for value in values.reshape((-1, *view.shape)):
