@@ -98,8 +98,11 @@ def sum(
     keepdims: bool = False,
     initial: Any = None,
     where: Any = None,
+    promote_integers: bool = True,
 ) -> Any:
     """Sum over axes; narrow integers and bools widen to the default integer.
+
+    Where ``promote_integers`` is false, integers keep their dtype, and wrap around in it; bools are counted even so.
 
     >>> import cotan.numpy as cnp
     >>> cnp.sum(cnp.ones((2, 3)), axis=0)
@@ -113,7 +116,7 @@ def sum(
         )  # fmt: skip
     return _reduce(
         "sum", a, axis, lax.reduce_sum, keepdims=keepdims, identity=0, dtype=dtype, initial=initial, where=where,
-        combine=ufuncs.add, widen=True,
+        combine=ufuncs.add, widen=promote_integers or is_bool(a),
     )  # fmt: skip
 
 
@@ -125,8 +128,9 @@ def prod(
     keepdims: bool = False,
     initial: Any = None,
     where: Any = None,
+    promote_integers: bool = True,
 ) -> Any:
-    """Product over axes; narrow integers and bools widen to the default integer."""
+    """Product over axes; narrow integers and bools widen to the default integer, unless told as in ``sum``."""
     _no_out("prod", out)
     if dtype is not None and user_dtype(dtype, "prod") == np.bool_:
         return _reduce(
@@ -135,7 +139,7 @@ def prod(
         )  # fmt: skip
     return _reduce(
         "prod", a, axis, lax.reduce_prod, keepdims=keepdims, identity=1, dtype=dtype, initial=initial, where=where,
-        combine=ufuncs.multiply, widen=True,
+        combine=ufuncs.multiply, widen=promote_integers or is_bool(a),
     )  # fmt: skip
 
 
@@ -225,6 +229,20 @@ def mean(
     return lax.div(total, divisor).astype(target)
 
 
+_mean = mean
+
+
+def _known_mean(mean: Any, x: Any) -> Any:
+    """The mean a caller has of ``x``, in its dtype."""
+    middle = as_array(mean, "var")
+    if middle.ndim not in (0, x.ndim):
+        raise TypeError(
+            f"var: `mean` of shape {middle.shape} for an array of shape {x.shape}; give it as many dimensions "
+            "(keepdims=True), or none"
+        )
+    return middle.astype(x.dtype)
+
+
 def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
     """Weighted mean over axes."""
     if weights is None:
@@ -258,24 +276,37 @@ def var(
     keepdims: bool = False,
     *,
     where: Any = None,
+    mean: Any = None,
     correction: int | float | None = None,
 ) -> Any:
-    """Variance over axes: the mean of squared distances from the mean, with ``ddof`` less in the divisor."""
+    """Variance over axes: the mean of squared distances from the mean, with ``ddof`` less in the divisor.
+
+    ``mean`` is one that is there already, as ``cnp.mean(a, axis, keepdims=True)`` gives it, or a number.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.var(cnp.arange(4.), mean=1)
+    Array(1.5, dtype=float32)
+    """
     _no_out("var", out)
     x = as_array(a, "var")
     target = dtypes.to_inexact_dtype(x.dtype) if dtype is None else user_dtype(dtype, "var")
     wide = np.float32 if np.dtype(target).itemsize == 2 else target
     x = x.astype(wide)
-    centred = lax.sub(x, broadcast_to_shape(mean(x, axis=axis, keepdims=True, where=where), x.shape))
+    middle = _mean(x, axis=axis, keepdims=True, where=where) if mean is None else _known_mean(mean, x)
+    centred = lax.sub(x, broadcast_to_shape(middle, x.shape))
     squares = (
         lax.add(lax.square(lax.real(centred)), lax.square(lax.imag(centred))) if is_complex(x) else lax.square(centred)
     )
     count = _count(x, axis, keepdims, where, "var")
     less = ddof if correction is None else correction
-    divisor = np.asarray(count - less, squares.dtype) if isinstance(count, int) else count.astype(squares.dtype) - less
     total = sum(squares, axis=axis, keepdims=keepdims, where=where)
-    if isinstance(count, int) and count - less <= 0:
-        return lax.full_like(total, np.nan)
+    if isinstance(count, int):
+        if count - less <= 0:
+            return lax.full_like(total, np.nan)
+        divisor = np.asarray(count - less, squares.dtype)
+    else:
+        divisor = count.astype(squares.dtype) - less
+        divisor = where_(lax.gt(divisor, 0), divisor, np.nan)
     result = lax.div(total, divisor)
     return result if is_complex(x) else result.astype(target)
 
@@ -289,10 +320,11 @@ def std(
     keepdims: bool = False,
     *,
     where: Any = None,
+    mean: Any = None,
     correction: int | float | None = None,
 ) -> Any:
     """Standard deviation over axes: the root of ``var``."""
-    return lax.sqrt(var(a, axis, dtype, out, ddof, keepdims, where=where, correction=correction))
+    return lax.sqrt(var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction))
 
 
 def ptp(a: Any, axis: Axis = None, out: None = None, keepdims: bool = False) -> Any:
@@ -329,46 +361,88 @@ def argmin(a: Any, axis: int | None = None, out: None = None, keepdims: bool = F
     return _argument("argmin", lax.argmin, a, axis, keepdims)
 
 
-def _nan_ignored(name: str, reduction: Primitive, fill: Callable[[Any], Any], empty: Any) -> Primitive:
-    def function(a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
-        x = as_array(a, name)
-        extra = {} if dtype is None else {"dtype": dtype}
-        if not is_inexact(x):
-            return reduction(x, axis=axis, keepdims=keepdims, **extra)
-        missing = ufuncs.isnan(x)
-        result = reduction(where_(missing, fill(x.dtype), x), axis=axis, keepdims=keepdims, **extra)
-        return result if empty is None else where_(all(missing, axis=axis, keepdims=keepdims), empty, result)
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"As ``{name[3:]}``, with NaNs left out."
-    return function
-
-
-nansum = _nan_ignored("nansum", sum, lambda _: 0, None)
-nanprod = _nan_ignored("nanprod", prod, lambda _: 1, None)
-nanmax = _nan_ignored("nanmax", max, lowest, np.nan)
-nanmin = _nan_ignored("nanmin", min, highest, np.nan)
+def _without_nans(
+    reduction: Primitive, fill: Callable[[Any], Any], empty: Any, a: Any, axis: Axis, keepdims: bool, initial: Any,
+    where: Any, **dtype: Any,
+) -> Any:  # fmt: skip
+    """``reduction`` with ``fill`` in place of NaNs; ``empty`` where there is nothing but NaNs and no ``initial``."""
+    x = as_array(a, f"nan{reduction.__name__}")
+    inexact = is_inexact(x)
+    missing = ufuncs.isnan(x) if inexact else None
+    filled = where_(missing, fill(x.dtype), x) if inexact else x
+    result = reduction(filled, axis=axis, keepdims=keepdims, initial=initial, where=where, **dtype)
+    if empty is None or initial is not None or not inexact:
+        return result
+    return where_(all(missing, axis=axis, keepdims=keepdims), empty, result)
 
 
-def nanmean(a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
+def nansum(
+    a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, initial: Any = None,
+    where: Any = None,
+) -> Any:  # fmt: skip
+    """As ``sum``, with NaNs left out."""
+    _no_out("nansum", out)
+    return _without_nans(sum, lambda _: 0, None, a, axis, keepdims, initial, where, dtype=dtype)
+
+
+def nanprod(
+    a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, initial: Any = None,
+    where: Any = None,
+) -> Any:  # fmt: skip
+    """As ``prod``, with NaNs left out."""
+    _no_out("nanprod", out)
+    return _without_nans(prod, lambda _: 1, None, a, axis, keepdims, initial, where, dtype=dtype)
+
+
+def nanmax(
+    a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
+) -> Any:
+    """As ``max``, with NaNs left out; NaN where there is nothing else and no ``initial``."""
+    _no_out("nanmax", out)
+    return _without_nans(max, lowest, np.nan, a, axis, keepdims, initial, where)
+
+
+def nanmin(
+    a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
+) -> Any:
+    """As ``min``, with NaNs left out; NaN where there is nothing else and no ``initial``."""
+    _no_out("nanmin", out)
+    return _without_nans(min, highest, np.nan, a, axis, keepdims, initial, where)
+
+
+def _present(x: Any, where: Any, name: str) -> Any:
+    """Where ``x`` is to be counted: it is no NaN, and ``where`` holds."""
+    there = ufuncs.logical_not(ufuncs.isnan(x))
+    return there if where is None else ufuncs.logical_and(there, as_array(where, name))
+
+
+def nanmean(
+    a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, where: Any = None
+) -> Any:
     """As ``mean``, with NaNs left out."""
+    _no_out("nanmean", out)
     x = as_array(a, "nanmean")
-    return mean(x, axis=axis, dtype=dtype, keepdims=keepdims, where=ufuncs.logical_not(ufuncs.isnan(x)))
+    return mean(x, axis=axis, dtype=dtype, keepdims=keepdims, where=_present(x, where, "nanmean"))
 
 
 def nanvar(
-    a: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: int = 0, keepdims: bool = False
-) -> Any:
+    a: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: int = 0, keepdims: bool = False,
+    where: Any = None, mean: Any = None,
+) -> Any:  # fmt: skip
     """As ``var``, with NaNs left out."""
+    _no_out("nanvar", out)
     x = as_array(a, "nanvar")
-    return var(x, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=ufuncs.logical_not(ufuncs.isnan(x)))
+    there = _present(x, where, "nanvar")
+    return var(x, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=there, mean=mean)
 
 
 def nanstd(
-    a: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: int = 0, keepdims: bool = False
-) -> Any:
+    a: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: int = 0, keepdims: bool = False,
+    where: Any = None, mean: Any = None,
+) -> Any:  # fmt: skip
     """As ``std``, with NaNs left out."""
-    return lax.sqrt(nanvar(a, axis, dtype, out, ddof, keepdims))
+    _no_out("nanstd", out)
+    return lax.sqrt(nanvar(a, axis, dtype, None, ddof, keepdims, where, mean))
 
 
 def _cumulative(name: str, primitive: Primitive, of_bools: Primitive) -> Primitive:
