@@ -31,7 +31,9 @@ def x():
         (lambda: cnp.asarray(1), "Array(1, dtype=int32, weak_type=True)"),
         (lambda: cnp.asarray(np.bool_(True)), "Array(True, dtype=bool)"),
         (lambda: cnp.zeros((3, 0)), "Array([], shape=(3, 0), dtype=float32)"),
-        (lambda: cnp.zeros(0), "Array([], dtype=float32)"),
+        (lambda: cnp.zeros(0), "Array([], shape=(0,), dtype=float32)"),
+        (lambda: cnp.zeros((2, 0, 3), cnp.bfloat16), "Array([], shape=(2, 0, 3), dtype=bfloat16)"),
+        (lambda: cnp.broadcast_to(cnp.asarray(1.0), (0,)), "Array([], shape=(0,), dtype=float32, weak_type=True)"),
         (lambda: cotan.random.key(7), "Array((), dtype=key<fry>) overlaying:\n[0 7]"),
     ],
 )

@@ -352,7 +352,7 @@ class Array(metaclass=_ArrayType):
         text = np.array2string(words, prefix="Array(", separator=", ")
         notes = [text]
         if words.size == 0:
-            notes = ["[]", f"shape={aval.shape}"] if aval.shape != (0,) else ["[]"]
+            notes = ["[]", f"shape={aval.shape}"]
         notes.append(f"dtype={_name(aval.dtype)}")
         if aval.weak_type:
             notes.append("weak_type=True")
