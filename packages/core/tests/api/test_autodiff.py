@@ -105,6 +105,28 @@ def test_integer_arguments():
     assert int(out[1]) == 4
 
 
+@pytest.mark.parametrize("given", [1, 1.0, True, 2j, np.int64(1), cnp.float32(1), np.zeros((), float0)])
+@pytest.mark.parametrize("out", [lambda: 3, lambda: True, lambda: cnp.uint8(3), lambda: cotan.random.key(0)])
+def test_cotangents_of_results_without_derivatives_count_for_nothing(out, given):
+    _, pull = cotan.vjp(lambda x: out(), cnp.ones(2))
+    close(pull(given)[0], np.zeros(2))
+    _, pull = cotan.vjp(lambda x: (2 * x, out()), cnp.ones(2))
+    close(pull((cnp.ones(2), given))[0], 2 * np.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "shown"),
+    [
+        (np.arange(2), ValueError, r"i32\[2\]"),
+        (np.zeros(2, float0), ValueError, r"float0\[2\]"),
+        ("a", TypeError, "a str"),
+    ],
+)
+def test_cotangents_of_results_without_derivatives_have_their_shapes(given, error, shown):
+    with pytest.raises(error, match=rf"takes a cotangent float0\[\], got {shown}"):
+        cotan.vjp(lambda x: 3, cnp.ones(2))[1](given)
+
+
 def test_complex_gradients():
     z = cnp.complex64(1 + 2j)
     close(cotan.grad(lambda z: (z * z).real)(z), 2 + 4j)

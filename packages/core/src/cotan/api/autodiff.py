@@ -216,7 +216,7 @@ class _Pullback:
             )
         for k, (aval, leaf) in enumerate(zip(self.avals, leaves, strict=True)):
             problem = _mismatch(leaf, aval)
-            if problem:
+            if problem and not (aval.dtype == dtypes.float0 and is_array_like(leaf) and np.shape(leaf) == aval.shape):
                 path = keystr(tree_flatten_with_path(ct)[0][k][0])
                 raise (ValueError if is_array_like(leaf) else TypeError)(
                     f"{where()}: the vjp function of `{name}` takes a cotangent {aval.short()}"
@@ -244,7 +244,8 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False, reduce_axes: Sequen
 
     Returns:
       ``(out, vjp_fun)`` where ``vjp_fun(ct)`` gives a tuple of cotangents, one per argument, for a cotangent ``ct`` of
-      the structure, shapes and dtypes of ``out``; then the aux part if there is one. ``vjp_fun`` is a pytree.
+      the structure, shapes and dtypes of ``out``; then the aux part if there is one. ``vjp_fun`` is a pytree. What it
+      is given for integers, keys or bools of ``out`` has the shape of these, and counts for nothing.
 
     Raises:
       TypeError: an argument is not an array.
