@@ -530,3 +530,18 @@ def test_functions_whose_signature_is_unknown():
     assert float(cotan.grad(f)(1.0)) == 3
     with pytest.raises(TypeError, match="custom_jvp of `Odd`: the function's signature is not known"):
         f(x=1.0)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, cotan.jit])
+def test_tangents_that_are_zero_are_arrays(wrap):
+    seen = []
+
+    def rule(primals, tangents):
+        seen.extend(tangents)
+        return primals[0] * primals[1], tangents[0] * primals[1]
+
+    f = ruled(lambda x, y: x * y, rule)
+    for y in (2.0, cnp.float32(2), np.float16(2)):
+        assert float(wrap(cotan.grad(lambda x, y=y: f(x, y)))(1.0)) == 2
+    assert len(seen) == 6
+    assert all(isinstance(t, cotan.Array) for t in seen)

@@ -467,7 +467,7 @@ def test_forward_functions_of_jitted_functions_must_return_what_the_function_doe
         (lambda r, ct: (ct,), TypeError, "2 of them, got 1"),
         (lambda r, ct: (ct, ct, ct), TypeError, "2 of them, got 3"),
         (lambda r, ct: ({"v": ct}, ct), TypeError, r"argument `p`: where that has \S+'w': \*}\), it returned \S+'v': "),
-        (lambda r, ct: (ct, ct), TypeError, "of the structure of the argument `p`"),
+        (lambda r, ct: ((ct,), ct), TypeError, "of the structure of the argument `p`"),
         (lambda r, ct: ({"w": ct}, (ct, ct)), TypeError, "of the structure of the argument `y`"),
         (lambda r, ct: ({"w": ct}, "a"), TypeError, "returned a str as the cotangent of `y`"),
         (lambda r, ct: ({"w": cnp.ones(3)}, ct), ValueError, r"a cotangent of type \S+ for `p\['w'\]`, got f32\[3\]"),
@@ -518,3 +518,52 @@ def test_numbers_among_the_residuals_stay_numbers(slope):
     f = ruled(lambda x: x**3, lambda x: (x**3, (x, {"cubed": True, "n": 2, "scale": 30.0})), backward)
     np.testing.assert_allclose(slope(f), SLOPE, rtol=1e-6)
     assert set(seen) == {(bool, int, float)}
+
+
+# ---- What backward functions see and may return
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, cotan.jit, lambda f: lambda *a: cotan.vmap(f)(cnp.ones((1,)))[0]])
+def test_cotangents_are_arrays_whether_results_are_used_or_not(wrap):
+    seen = []
+
+    def backward(_, cts):
+        seen.extend(cts)
+        return (2 * cts[0],)
+
+    f = cotan.custom_vjp(lambda x: (2 * x, 3 * x, np.float32(1), cnp.ones(2) * x))
+    f.defvjp(lambda x: (f(x), None), backward)
+    for x in (1.0, cnp.float32(1), np.float64(1)):
+        assert float(wrap(cotan.grad(lambda x: f(x)[0]))(x)) == 2
+        assert float(wrap(cotan.grad(lambda x: f(x)[1]))(x)) == 0
+    assert len(seen) == 24
+    assert all(isinstance(ct, cotan.Array) for ct in seen)
+
+
+NESTED = {"a": 1.0, "b": (2.0, {"c": 3.0})}
+
+
+@pytest.mark.parametrize(
+    ("backward", "leaves"),
+    [
+        (lambda ct: (ct,), [1, 1, 1]),
+        (lambda ct: (2.5,), [2.5, 2.5, 2.5]),
+        (lambda ct: [None], [0, 0, 0]),
+        (lambda ct: ({"a": None, "b": ct},), [0, 1, 1]),
+        (lambda ct: ({"a": ct, "b": (None, 2 * ct)},), [1, 0, 2]),
+        (lambda ct: ({"a": ct, "b": (2 * ct, {"c": None})},), [1, 2, 0]),
+        (lambda ct: (zero_from_primal(1.0, True),), [0, 0, 0]),
+    ],
+)
+def test_a_cotangent_stands_for_every_leaf_below_its_place(backward, leaves):
+    f = ruled(lambda p: 2 * p["a"], lambda p: (2 * p["a"], None), lambda _, ct: backward(ct))
+    for g in (f, cotan.jit(f), cotan.checkpoint(f)):
+        assert list(map(float, cotan.tree.leaves(cotan.grad(g)(NESTED)))) == leaves
+
+
+def test_a_cotangent_may_stand_where_an_argument_has_no_leaves():
+    f = ruled(
+        lambda p, y, z: 2 * p["b"], lambda p, y, z: (2 * p["b"], None), lambda _, ct: ({"a": ct, "b": ct}, ct, ())
+    )
+    g = cotan.grad(f, (0, 1, 2))({"a": None, "b": 2.0}, (), ())
+    assert (g[0]["a"], float(g[0]["b"]), g[1:]) == (None, 1, ((), ()))

@@ -14,6 +14,7 @@ from cotan.api.custom_rules import (
     as_type,
     is_float0,
     mismatch,
+    whole,
 )
 from cotan.api.flat import Function
 from cotan.errors import a_type, where
@@ -156,7 +157,7 @@ class _Call(Call):
         if self.symbolic_zeros:
             moved = [SymbolicZero(t.aval) if type(t) is Zero else t for t in tangents]
         else:
-            moved = list(map(instantiate, tangents))
+            moved = list(map(whole, tangents))
         args, dots = self.tree.unflatten(primals[self.hidden :]), self.tree.unflatten(moved[self.hidden :])
         pair = self.function.run(self.rule, *self.fixed(primals), args, dots)
         what = f"its rule `{fun_name(self.rule)}`"

@@ -87,8 +87,7 @@ def zero_from_primal(val: Any, symbolic_zeros: bool = False) -> Any:
         zero = SymbolicZero.from_primal_value(leaf)
         if symbolic_zeros:
             return zero
-        made = instantiate(Zero(zero.aval))
-        return made if zero.aval.dtype == dtypes.float0 else lift_leaf(made)
+        return whole(Zero(zero.aval))
 
     return tree_map(of_leaf, val)
 
@@ -348,3 +347,9 @@ def as_type(x: Any, aval: ShapedArray) -> Any:
 def is_float0(x: Any) -> bool:
     """Whether ``x`` is a tangent of an integer."""
     return isinstance(x, np.ndarray) and x.dtype == dtypes.float0
+
+
+def whole(tangent: Any) -> Any:
+    """A tangent or cotangent as rules see it: an Array, or NumPy zeros of dtype float0 where there are integers."""
+    made = instantiate(tangent)
+    return made if is_float0(made) else lift_leaf(made)

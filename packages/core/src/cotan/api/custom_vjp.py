@@ -14,13 +14,14 @@ from cotan.api.custom_rules import (
     SymbolicZero,
     as_type,
     mismatch,
+    whole,
 )
 from cotan.api.flat import Function
 from cotan.errors import UnexpectedTracerError, a_type
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, tangent_aval
 from cotan.ir.trace import Tracer
 from cotan.primitives.custom_vjp import BatchedVJP, custom_vjp_fun
-from cotan.structural import Zero, instantiate
+from cotan.structural import Zero
 from cotan.tracebacks import guarded
 from cotan.transforms.batch import AxisData, Dim
 from cotan.tree import PyTreeDef, keystr, tree_flatten, tree_flatten_with_path, tree_leaves, tree_structure
@@ -76,7 +77,8 @@ class custom_vjp(RuledFunction):
           fwd: takes the arguments of the function and returns ``(out, residuals)``, where residuals are any pytree of
             arrays that the backward function needs.
           bwd: ``bwd(*nondiff_args, residuals, ct) -> tuple`` with one cotangent per argument, of its structure, shapes
-            and dtypes. None, for an argument or a part of it, stands for zeros; what is given for integers is ignored.
+            and dtypes. One cotangent in the place of a part of that structure, or of a whole argument, stands for each
+            leaf of it, and None for zeros; what is given for integers is ignored.
           symbolic_zeros: whether ``fwd`` gets each leaf as a ``CustomVJPPrimal``, which says if its derivative is
             wanted, and ``bwd`` gets cotangents known to be zero as ``SymbolicZero``.
           optimize_remat: accepted; inside of ``checkpoint`` what ``fwd`` computes and nobody reads is dropped anyway.
@@ -179,9 +181,9 @@ class _Backward:
         call = self.call
         assert call.out_tree is not None
         if call.symbolic_zeros:
-            given = [SymbolicZero(ct.aval) if type(ct) is Zero else ct for ct in cts]
+            given = [SymbolicZero(ct.aval) if type(ct) is Zero else whole(ct) for ct in cts]
         else:
-            given = list(map(instantiate, cts))
+            given = list(map(whole, cts))
         what = f"its backward function `{fun_name(call.bwd)}`"
         arrays = iter(residuals)
         saved = self.residuals.unflatten([next(arrays) if x is None else x for x in self.scalars])
@@ -222,14 +224,17 @@ class _Backward:
         return as_type(ct, expected)
 
 
+_LEAF = tree_structure(0)
+
+
 def _cotangent_leaves(call: _Call, what: str, position: int, tree: PyTreeDef, ct: Any) -> list[Any]:
-    """The leaves of the cotangent of an argument of structure ``tree``; None in it stands for zeros."""
-    if ct is None:
-        return [None] * tree.num_leaves
-    if tree == tree_structure(0):
-        if isinstance(ct, SymbolicZero) or tree_structure(ct) == tree:
-            return [ct]
-    else:
+    """The leaves of the cotangent of an argument of structure ``tree``.
+
+    A leaf, or None for zeros, in the place of a part of it stands for every leaf of that part.
+    """
+    if ct is None or isinstance(ct, SymbolicZero) or tree_structure(ct) == _LEAF:
+        return [ct] * tree.num_leaves
+    if tree != _LEAF:
         parts, top = tree_flatten(ct, is_leaf=lambda x: x is not ct)
         expected = tree.children()
         if top.node_data() == tree.node_data() and len(parts) == len(expected):
