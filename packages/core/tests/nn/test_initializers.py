@@ -104,3 +104,40 @@ def test_orthogonal_weights() -> None:
     ):
         with pytest.raises(ValueError, match=words):
             init(key, shape)
+
+
+COMPLEX_VALUES = {
+    "lecun_normal": [
+        [0.0553397 + 0.00911983j, -0.12291837 - 0.03299585j],
+        [-0.36341348 + 0.04354163j, -0.18709129 - 0.17612243j],
+        [-0.40321407 + 0.37784436j, 0.53399986 + 0.6438475j],
+    ],
+    "lecun_uniform": [
+        [0.07512415 + 0.01238026j, -0.16539201 - 0.04439735j],
+        [-0.45252156 + 0.05421792j, -0.2434915 - 0.22921601j],
+        [-0.45194772 + 0.42351177j, 0.48543984 + 0.58529836j],
+    ],
+}
+
+
+@pytest.mark.parametrize("name", COMPLEX_VALUES)
+def test_stored_complex_values(name):
+    found = getattr(initializers, name)()(cotan.random.key(3), (3, 2), np.complex64)
+    assert found.dtype == np.complex64
+    np.testing.assert_allclose(found, COMPLEX_VALUES[name], rtol=2e-6)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize(("mode", "fan"), [("fan_in", 300), ("fan_out", 400), ("fan_avg", 350)])
+@pytest.mark.parametrize("distribution", ["normal", "truncated_normal", "uniform"])
+def test_moments_of_complex_weights(mode, fan, distribution, wide):
+    with cotan.enable_x64(wide):
+        dtype = np.complex128 if wide else np.complex64
+        drawn = np.asarray(
+            initializers.variance_scaling(2.0, mode, distribution, dtype=dtype)(cotan.random.key(1), (300, 400))
+        )
+    assert drawn.dtype == dtype
+    assert abs(drawn.var() / (2.0 / fan) - 1) < 0.03
+    assert abs(drawn.real.var() / drawn.imag.var() - 1) < 0.03
+    assert abs((drawn**2).mean()) < 0.01 * drawn.var()
+    assert abs(drawn.mean()) < 0.001

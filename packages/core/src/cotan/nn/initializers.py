@@ -9,7 +9,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cotan import dtypes, random
+import numpy as np
+
+from cotan import dtypes, lax, random
 from cotan import numpy as cnp
 from cotan import tracebacks as _tracebacks
 
@@ -87,6 +89,26 @@ def _fans(shape: Sequence[int], in_axis: Axes, out_axis: Axes, batch_axis: Axes)
     return into * receptive, out * receptive
 
 
+def _complex(key: Any, shape: Sequence[int], dtype: Any, modulus: Callable[[Any], Any]) -> Any:
+    """Complex numbers of uniform angles, whose moduli are ``modulus`` of numbers uniform in [0, 1)."""
+    real = np.dtype(np.float64 if dtypes.canonicalize_dtype(dtype) == np.complex128 else np.float32)
+    of_modulus, of_angle = random.split(key)
+    size = modulus(random.uniform(of_modulus, shape, real))
+    angle = 2 * math.pi * random.uniform(of_angle, shape, real)
+    return lax.complex(size * cnp.cos(angle), size * cnp.sin(angle))
+
+
+def _complex_uniform(key: Any, shape: Sequence[int], dtype: Any) -> Any:
+    """Uniform on the unit disc."""
+    return _complex(key, shape, dtype, cnp.sqrt)
+
+
+def _complex_truncated_normal(key: Any, shape: Sequence[int], dtype: Any) -> Any:
+    """Standard complex normal numbers, those whose modulus is less than 2."""
+    inside = 1 - math.exp(-4)
+    return _complex(key, shape, dtype, lambda u: cnp.sqrt(-cnp.log1p(-inside * u)))
+
+
 def variance_scaling(
     scale: Any,
     mode: str,
@@ -99,7 +121,8 @@ def variance_scaling(
     """Variance scale / fan, of mode 'fan_in', 'fan_out' or 'fan_avg'.
 
     Args:
-      distribution: 'normal', 'truncated_normal' or 'uniform'.
+      distribution: 'normal', 'truncated_normal' or 'uniform'. Of complex weights the angle is uniform, and the modulus
+        is that of a normal, of one cut off at two standard deviations, or of points that are uniform on a disc.
       in_axis: the axis or axes of inputs; ``out_axis``: of outputs; ``batch_axis``: of independent weights.
 
     Raises:
@@ -125,6 +148,11 @@ def variance_scaling(
         variance = scale / fan
         if distribution == "normal":
             return random.normal(key, shape, dtype) * math.sqrt(variance)
+        if dtypes.issubdtype(dtype, np.complexfloating):
+            if distribution == "uniform":
+                return _complex_uniform(key, shape, dtype) * math.sqrt(2 * variance)
+            # The standard deviation that JAX divides by, so that weights are the same numbers; it is 0.962.
+            return _complex_truncated_normal(key, shape, dtype) * (math.sqrt(variance) / 0.95311164380491208)
         if distribution == "uniform":
             return random.uniform(key, shape, dtype, -1) * math.sqrt(3 * variance)
         # The standard deviation of a standard normal truncated to (-2, 2).
