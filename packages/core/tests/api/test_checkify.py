@@ -487,3 +487,30 @@ def test_traced_errors_show_themselves():
     shown = []
     cotan.jit(lambda x: shown.append(repr(checkify.checkify(small)(x)[0])))(1.0)
     assert shown == ["Error(of 1 checks)"]
+
+
+@pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda f: f,
+        cotan.jit,
+        lambda f: lambda k: cotan.vmap(f)(k[None]),
+        lambda f: lambda k: cotan.lax.cond(True, f, lambda k: None, k),
+        lambda f: lambda k: cotan.lax.scan(lambda c, k: (c, f(k)), 0, k[None]),
+    ],
+)
+def test_keys_are_arguments_of_messages(impl, wrap):
+    def f(k):
+        checkify.check(cnp.array(True), "never {}", k)
+        checkify.check(cnp.array(False), "{} of {k}", cnp.int32(1), k=k)
+
+    key = cotan.random.key(7, impl=impl)
+    error, _ = checkify.checkify(wrap(f))(key)
+    assert error.get().startswith(f"1 of {key!r} (`check` failed)")
+
+
+def test_keys_of_mapped_checks_are_those_of_their_examples():
+    keys = cotan.random.split(cotan.random.key(0))
+    error, _ = cotan.vmap(checkify.checkify(lambda k: checkify.check(cnp.array(False), "{}", k)))(keys)
+    assert all(repr(key) in error.get() for key in keys)

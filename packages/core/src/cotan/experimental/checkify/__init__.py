@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cotan import dtypes, lax
+from cotan import dtypes, lax, random
 from cotan.api.debugging import check_format
 from cotan.api.flat import check_callable, check_result_leaves, copy_identity, fun_place, lift_leaf
 from cotan.errors import a_type, source_frame, where
@@ -111,7 +111,7 @@ def check(pred: Any, msg: str, *fmt_args: Any, debug: bool = False, **fmt_kwargs
     Args:
       pred: a bool, or an array of one.
       msg: a format as of ``str.format``, for the arguments after it.
-      fmt_args, fmt_kwargs: arrays, or pytrees of them.
+      fmt_args, fmt_kwargs: arrays, of keys too, or pytrees of them.
       debug: do nothing unless it is under ``checkify``.
 
     Raises:
@@ -156,15 +156,21 @@ def _check(api: str, pred: Any, msg: str, debug: bool, args: tuple[Any, ...], kw
         raise TypeError(f"{where()}: checkify.{api} takes a bool scalar as its first argument, got {given}")
     leaves, tree = tree_flatten((args, kwargs))
     for x in leaves:
-        if not is_array_like(x) or dtypes.is_extended(get_aval(x).dtype):
+        if not is_array_like(x):
             raise TypeError(
                 f"{where()}: checkify.{api}: arguments of the message must be arrays, or pytrees of them, got a "
                 f"{type(x).__name__}"
             )
     check_format(f"checkify.{api}", msg, args, kwargs, unused=True)
 
+    # Keys travel as their words, for errors hold numbers only.
+    generators = [random.key_impl(x) if dtypes.is_extended(get_aval(x).dtype) else None for x in leaves]
+    leaves = [x if name is None else random.key_data(x) for x, name in zip(leaves, generators, strict=True)]
+
     def describe(payload: Any) -> str:
-        found, names = tree.unflatten([lift(np.asarray(x)) for x in payload])
+        values = [lift(np.asarray(x)) for x in payload]
+        shown = [x if g is None else random.wrap_key_data(x, impl=g) for x, g in zip(values, generators, strict=True)]
+        found, names = tree.unflatten(shown)
         return f"{msg.format(*found, **names)} (`check` failed)"
 
     site = Site(FailedCheckError, describe, source_frame(), [get_aval(x) for x in leaves])
