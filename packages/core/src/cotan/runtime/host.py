@@ -58,17 +58,18 @@ def lift_to(
         return Array(aval, device.put(np.array(x, aval.dtype), copy=False), device)
     if type(x) is Array:
         return x
-    if isinstance(x, Tracer):
-        raise escaped(x)
-    if dtypes.is_python_scalar(x) and type(x) is not bool:
-        return lift_to(dtypes.plain_scalar(x), device, aval, what, copy=copy, explicit=explicit)
+    if type(x) is not np.ndarray:  # which most values are
+        if isinstance(x, Tracer):
+            raise escaped(x)
+        if dtypes.is_python_scalar(x) and type(x) is not bool:
+            return lift_to(dtypes.plain_scalar(x), device, aval, what, copy=copy, explicit=explicit)
+        if type(x) in valueless:
+            raise TypeError(
+                f"{where()}: {what} needs a value, and a {type(x).__name__} ({get_aval(x).short()}) only describes "
+                "one; it can stand for an array where nothing is computed, as in cotan.eval_shape"
+            )
     if aval is None:
         aval = get_aval(x)
-    if type(x) in valueless:
-        raise TypeError(
-            f"{where()}: {what} needs a value, and a {type(x).__name__} ({aval.short()}) only describes one; it can "
-            "stand for an array where nothing is computed, as in cotan.eval_shape"
-        )
     value = np.asarray(x)
     dtype = aval.dtype
     if dtype == dtypes.float0:
