@@ -7,6 +7,7 @@ import pytest
 
 import cotan
 import cotan.numpy as cnp
+from cotan import lax, random
 
 NAN = np.nan
 X = np.array([[1.0, NAN, 3.0], [NAN, NAN, NAN]], np.float32)
@@ -68,12 +69,128 @@ def test_a_known_mean_is_differentiated_through():
     np.testing.assert_allclose(cotan.grad(lambda m: cnp.var(x, mean=m))(1.0), -8 / 3, rtol=1e-6)
 
 
+GRID = np.arange(12, dtype=np.float32).reshape(3, 4)
+PLACES = np.array([[-1, 1], [0, -5], [3, 4]])
+SMALL = np.array([1, 2, 100], np.int8)
+SAMPLES = np.array([[1, 2, 4], [3, 1, 5]], np.int32)
+
+# What is called with an array, what it gives, and its dtype.
+OTHERS = [
+    (lambda x: cnp.argsort(x[0], dtype=np.uint8), GRID, [0, 1, 2, 3], "uint8"),
+    (lambda x: cnp.argsort(x[0], dtype=np.float32, descending=True), GRID, [3, 2, 1, 0], "float32"),
+    (lambda x: cnp.cov(x, dtype=np.float16), SAMPLES, [[7 / 3, 2], [2, 4]], "float16"),
+    (lambda x: cnp.cov(x, dtype="complex64"), SAMPLES, [[7 / 3, 2], [2, 4]], "complex64"),
+    (lambda x: cnp.corrcoef(x[:1], x[:1], dtype=np.float16), SAMPLES, [[1, 1], [1, 1]], "float16"),
+    (lambda x: cnp.inner(x, x, preferred_element_type=np.int32), SMALL, 10005, "int32"),
+    (lambda x: cnp.inner(2, x, preferred_element_type="float32"), SMALL, [2, 4, 200], "float32"),
+    (lambda x: cnp.vdot(x, x, preferred_element_type=np.float32), SMALL, 10005, "float32"),
+    (lambda x: cnp.vecdot(x[None], x, preferred_element_type=np.int16), SMALL, [10005], "int16"),
+    (lambda x: cnp.take_along_axis(x, PLACES, 1), GRID, [[3, 1], [4, NAN], [11, NAN]], "float32"),
+    (
+        lambda x: cnp.take_along_axis(x, PLACES, 1, wrap_negative_indices=False),
+        GRID,
+        [[NAN, 1], [4, NAN], [11, NAN]],
+        "float32",
+    ),
+    (
+        lambda x: cnp.take_along_axis(x, PLACES, 1, "clip", wrap_negative_indices=False),
+        GRID,
+        [[0, 1], [4, 4], [11, 11]],
+        "float32",
+    ),
+    (lambda x: cnp.empty_like(prototype=x, dtype=np.int8, shape=(2,)), GRID, [0, 0], "int8"),
+    (lambda x: lax.convert_element_type(operand=x, new_dtype=np.int16), SMALL, [1, 2, 100], "int16"),
+    (lambda x: lax.squeeze(array=x[None], dimensions=(0,)), SMALL, [1, 2, 100], "int8"),
+    (lambda x: lax.expand_dims(array=x, dimensions=(0,)), SMALL, [[1, 2, 100]], "int8"),
+]
+
+
+@pytest.mark.parametrize(("call", "x", "expected", "dtype"), OTHERS)
+@pytest.mark.parametrize("jitted", [False, True])
+def test_other_functions(call, x, expected, dtype, jitted):
+    result = (cotan.jit(call) if jitted else call)(x)
+    assert result.dtype == dtype
+    np.testing.assert_allclose(result, np.array(expected, dtype), rtol=2e-3)
+
+
+# allow_negative_indices, starts that are not known, and those of the window they mean.
+STARTS = [
+    (True, [-1, -2], (2, 2)),
+    (False, [-1, -2], (0, 0)),
+    ((True, False), [-1, -2], (2, 0)),
+    ([False, True], [-1, -2], (0, 2)),
+    (False, [1, 9], (1, 2)),
+]
+
+
+@pytest.mark.parametrize(("allowed", "starts", "window"), STARTS)
+@pytest.mark.parametrize("jitted", [False, True])
+def test_negative_starts_count_from_the_end_where_they_may(allowed, starts, window, jitted):
+    def both(x, at):
+        new = -cnp.ones((1, 2), x.dtype)
+        return (
+            lax.dynamic_slice(x, at, (1, 2), allow_negative_indices=allowed),
+            lax.dynamic_update_slice(x, new, (at[0], at[1]), allow_negative_indices=allowed),
+        )
+
+    place = np.s_[window[0] : window[0] + 1, window[1] : window[1] + 2]
+    read, written = (cotan.jit(both) if jitted else both)(GRID, cnp.array(starts))
+    expected = GRID.copy()
+    expected[place] = -1
+    np.testing.assert_array_equal(read, GRID[place])
+    np.testing.assert_array_equal(written, expected)
+
+
+@pytest.mark.parametrize("index", [-2, np.int32(-2), cnp.array(-2)])
+def test_negative_indices_of_one_axis(index):
+    def read(allowed):
+        return lax.dynamic_index_in_dim(GRID, index, 1, keepdims=False, allow_negative_indices=allowed)
+
+    def written(allowed):
+        return lax.dynamic_update_index_in_dim(GRID, -GRID[:, 0], index, 1, allow_negative_indices=allowed)
+
+    np.testing.assert_array_equal(read(True), GRID[:, 2])
+    np.testing.assert_array_equal(read(False), GRID[:, 0])
+    np.testing.assert_array_equal(written(True)[:, 2], -GRID[:, 0])
+    np.testing.assert_array_equal(written(False)[:, 0], -GRID[:, 0])
+
+
+def test_negative_starts_along_one_axis():
+    at = cnp.array(-2)
+    expected = np.concatenate([-GRID[:, :2], GRID[:, 2:]], 1)
+    np.testing.assert_array_equal(
+        lax.dynamic_slice_in_dim(GRID, at, 2, axis=1, allow_negative_indices=False), GRID[:, :2]
+    )
+    np.testing.assert_array_equal(
+        lax.dynamic_update_slice_in_dim(GRID, -GRID[:, :2], at, 1, allow_negative_indices=False), expected
+    )
+
+
+def test_choices_are_drawn_by_the_mode_of_gumbel():
+    key, p = random.key(0), cnp.array([0.1, 0.2, 0.7])
+    for mode in ("low", "high"):
+        _, expected = lax.top_k(random.gumbel(key, (3,), mode=mode) + cnp.log(p), 2)
+        np.testing.assert_array_equal(random.choice(key, 3, (2,), replace=False, p=p, mode=mode), expected)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
         (lambda: cnp.nanmax(X, where=X > 0), ValueError, "max: `where` needs an initial value"),
         (lambda: cnp.nanmin(X, out=X), TypeError, "nanmin: arrays are immutable"),
         (lambda: cnp.var(LINE, axis=1, mean=np.ones(2)), TypeError, r"var: `mean` of shape \(2,\) for an array of"),
+        (lambda: cnp.cov(SAMPLES, dtype=int), ValueError, "cov: dtype must be floating or complex, got i64"),
+        (lambda: random.choice(random.key(0), 3, (2,), False, np.ones(3), mode="x"), ValueError, "'low' or 'high'"),
+        (
+            lambda: lax.dynamic_slice(GRID, (1, -1), (1, 2), allow_negative_indices=False),
+            ValueError,
+            "dynamic_slice: index -1 lies before an axis of extent 4",
+        ),
+        (
+            lambda: lax.dynamic_update_slice(GRID, GRID, (-1, 0), allow_negative_indices=(True,)),
+            ValueError,
+            r"dynamic_update_slice: allow_negative_indices of 1 axes for an operand of shape \(3, 4\)",
+        ),
     ],
 )
 def test_what_is_refused(call, error, text):

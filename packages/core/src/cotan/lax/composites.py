@@ -199,17 +199,22 @@ def _starts(operand: Any, index: Any, axis: int, fun_name: str) -> tuple[list[An
     return starts, axis
 
 
-def dynamic_slice_in_dim(operand: Any, start_index: Any, slice_size: int, axis: int = 0) -> Any:
+def dynamic_slice_in_dim(
+    operand: Any, start_index: Any, slice_size: int, axis: int = 0, *, allow_negative_indices: bool = True
+) -> Any:
     """``slice_size`` elements from a traced start along one axis (clamped so that they fit)."""
     starts, axis = _starts(operand, start_index, axis, "dynamic_slice_in_dim")
     sizes = list(get_aval(operand).shape)
     sizes[axis] = operator.index(slice_size)
-    return slice_family.dynamic_slice(operand, starts, sizes)
+    return slice_family.dynamic_slice(operand, starts, sizes, allow_negative_indices=allow_negative_indices)
 
 
-def dynamic_index_in_dim(operand: Any, index: Any, axis: int = 0, keepdims: bool = True) -> Any:
+def dynamic_index_in_dim(
+    operand: Any, index: Any, axis: int = 0, keepdims: bool = True, *, allow_negative_indices: bool = True
+) -> Any:
     """The element at a traced index along one axis (clamped)."""
-    piece = dynamic_slice_in_dim(operand, index, 1, axis)
+    index = index if allow_negative_indices else _not_negative(index)
+    piece = dynamic_slice_in_dim(operand, index, 1, axis, allow_negative_indices=allow_negative_indices)
     return (
         piece
         if keepdims
@@ -217,19 +222,29 @@ def dynamic_index_in_dim(operand: Any, index: Any, axis: int = 0, keepdims: bool
     )
 
 
-def dynamic_update_slice_in_dim(operand: Any, update: Any, start_index: Any, axis: int) -> Any:
+def dynamic_update_slice_in_dim(
+    operand: Any, update: Any, start_index: Any, axis: int, *, allow_negative_indices: bool = True
+) -> Any:
     """``operand`` with ``update`` written from a traced start along one axis."""
     starts, _ = _starts(operand, start_index, axis, "dynamic_update_slice_in_dim")
-    return slice_family.dynamic_update_slice(operand, update, starts)
+    return slice_family.dynamic_update_slice(operand, update, starts, allow_negative_indices=allow_negative_indices)
 
 
-def dynamic_update_index_in_dim(operand: Any, update: Any, index: Any, axis: int) -> Any:
+def dynamic_update_index_in_dim(
+    operand: Any, update: Any, index: Any, axis: int, *, allow_negative_indices: bool = True
+) -> Any:
     """``operand`` with the element at a traced index along one axis replaced."""
     ndim = get_aval(operand).ndim
     axis = _axis(axis, ndim, "dynamic_update_index_in_dim")
     if get_aval(update).ndim != ndim:
         update = shape_family.expand_dims(update, (axis,))
-    return dynamic_update_slice_in_dim(operand, update, index, axis)
+    index = index if allow_negative_indices else _not_negative(index)
+    return dynamic_update_slice_in_dim(operand, update, index, axis, allow_negative_indices=allow_negative_indices)
+
+
+def _not_negative(index: Any) -> Any:
+    """An index that is known already, clamped as one that is not would be."""
+    return max(int(index), 0) if isinstance(index, int | np.integer) else index
 
 
 def reciprocal(x: Any) -> Any:

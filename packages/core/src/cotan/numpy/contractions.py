@@ -101,17 +101,19 @@ def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = 
     )
 
 
-def vdot(a: Any, b: Any, *, precision: Any = None) -> Any:
-    """Inner product of the flat arrays, the first conjugated."""
-    return dot(ufuncs.conj(manipulation.ravel(a)), manipulation.ravel(b), precision=precision)
+def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+    """Inner product of the flat arrays, the first conjugated, summed in ``preferred_element_type``."""
+    extra = {"precision": precision, "preferred_element_type": preferred_element_type}
+    return dot(ufuncs.conj(manipulation.ravel(a)), manipulation.ravel(b), **extra)
 
 
-def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None) -> Any:
+def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None, preferred_element_type: Any = None) -> Any:
     """Inner products along an axis, the first conjugated, the others broadcast."""
     x1, x2 = _operands("vecdot", x1, x2)
     x1 = manipulation.moveaxis(ufuncs.conj(x1), axis, -1)
     x2 = manipulation.moveaxis(x2, axis, -1)
-    product = matmul(manipulation.expand_dims(x1, -2), manipulation.expand_dims(x2, -1), precision=precision)
+    extra = {"precision": precision, "preferred_element_type": preferred_element_type}
+    product = matmul(manipulation.expand_dims(x1, -2), manipulation.expand_dims(x2, -1), **extra)
     return manipulation.squeeze(product, (-2, -1))
 
 
@@ -152,12 +154,14 @@ def _check_ranks(name: str, a: Any, rank_a: int, b: Any, rank_b: int) -> None:
         )
 
 
-def inner(a: Any, b: Any, *, precision: Any = None) -> Any:
+def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
     """Sum product over the last axes of both."""
     a, b = _operands("inner", a, b)
     if a.ndim == 0 or b.ndim == 0:
+        if preferred_element_type is not None:
+            a, b = a.astype(preferred_element_type), b.astype(preferred_element_type)
         return ufuncs.multiply(a, b)
-    return tensordot(a, b, ((-1,), (-1,)), precision=precision)
+    return tensordot(a, b, ((-1,), (-1,)), precision=precision, preferred_element_type=preferred_element_type)
 
 
 def outer(a: Any, b: Any) -> Any:

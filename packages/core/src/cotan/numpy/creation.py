@@ -260,7 +260,11 @@ def ones_like(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = Non
     return _placed(_like("ones_like", a, 1, dtype, shape), device)
 
 
-empty_like = zeros_like
+def empty_like(
+    prototype: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, out_sharding: Any = None
+) -> Any:
+    """An array of the shape and dtype of ``prototype``; its elements are 0."""
+    return zeros_like(prototype, dtype, shape, device=device)
 
 
 def full_like(

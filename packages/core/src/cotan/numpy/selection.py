@@ -22,6 +22,7 @@ from cotan.numpy.promotion import (
     promote_dtypes,
     promote_dtypes_inexact,
     promote_shapes,
+    user_dtype,
 )
 from cotan.numpy.ufuncs import where_
 
@@ -300,9 +301,18 @@ def counted_from_start(indices: Any, extent: int) -> Any:
 
 
 def take_along_axis(
-    arr: Any, indices: Any, axis: int | None = -1, mode: str | None = None, fill_value: Any = None
+    arr: Any,
+    indices: Any,
+    axis: int | None = -1,
+    mode: str | None = None,
+    fill_value: Any = None,
+    *,
+    wrap_negative_indices: bool | None = None,
 ) -> Any:
-    """Elements of ``arr`` picked along an axis by an index array of the same rank."""
+    """Elements of ``arr`` picked along an axis by an index array of the same rank.
+
+    Negative indices count from the end; with ``wrap_negative_indices=False`` they are out of bounds.
+    """
     arr, indices = as_array(arr, "take_along_axis"), as_array(indices, "take_along_axis")
     if not dtypes.issubdtype(indices.dtype, np.integer):
         raise TypeError(
@@ -324,7 +334,8 @@ def take_along_axis(
         return manipulation.broadcast_to(x, tuple(target))
 
     arr, indices = widened(arr), widened(indices)
-    indices = counted_from_start(indices, arr.shape[axis])
+    if wrap_negative_indices is not False:
+        indices = counted_from_start(indices, arr.shape[axis])
     numbers = lax.GatherDimensionNumbers(
         offset_dims=(),
         collapsed_slice_dims=(axis,),
@@ -366,15 +377,16 @@ def argsort(
     order: None = None,
     stable: bool = True,
     descending: bool = False,
+    dtype: Any = None,
 ) -> Any:
-    """The indices that sort ``a`` along an axis."""
+    """The indices that sort ``a`` along an axis, of ``dtype`` (None: the default integer)."""
     a = as_array(a, "argsort")
     if axis is None:
         a, axis = manipulation.ravel(a), 0
     axis = normalize_axis(axis, a.ndim, "argsort")
     # Sorting the reversed array and reversing the result keeps equal elements in order.
     source = lax.rev(a, (axis,)) if descending else a
-    places = lax.broadcasted_iota(dtypes.default_int(), a.shape, axis)
+    places = lax.broadcasted_iota(user_dtype(dtype, "argsort") or dtypes.default_int(), a.shape, axis)
     if descending:
         places = lax.rev(places, (axis,))
     _, result = lax.sort((source, places), dimension=axis, num_keys=1, is_stable=stable)

@@ -20,6 +20,7 @@ def cov(
     ddof: int | None = None,
     fweights: Any = None,
     aweights: Any = None,
+    dtype: Any = None,
 ) -> Any:
     """The covariance matrix of variables in rows (in columns unless ``rowvar``), of ``y``'s too if given.
 
@@ -27,6 +28,10 @@ def cov(
       bias: divide by the number of observations instead of one less.
       ddof: what to subtract from it; overrides ``bias``.
       fweights: how often each observation counts; ``aweights``: its relative importance.
+      dtype: in which to compute, and of the result; floating or complex.
+
+    Raises:
+      ValueError: more than two dimensions, weights of another length, or another ``dtype``.
 
     >>> import cotan.numpy as cnp
     >>> cnp.cov(cnp.array([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]))
@@ -35,6 +40,10 @@ def cov(
     """
     arrays = [_variables(x, rowvar) for x in (m, y) if x is not None]
     x = manipulation.concatenate(promote_dtypes_inexact("cov", *arrays))
+    if dtype is not None:
+        if not dtypes.issubdtype(dtype, np.inexact):
+            raise ValueError(f"cov: dtype must be floating or complex, got {dtypes.short_name(dtype)}")
+        x = x.astype(dtype)
     less = (0 if bias else 1) if ddof is None else ddof
     weights = _weights(fweights, aweights, x)
     if weights is None:
@@ -78,9 +87,9 @@ def _weights(fweights: Any, aweights: Any, x: Any) -> Any:
     return weights
 
 
-def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
-    """The correlation coefficients of variables, in rows unless ``rowvar`` is false."""
-    c = cov(x, y, rowvar)
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True, dtype: Any = None) -> Any:
+    """The correlation coefficients of variables, in rows unless ``rowvar`` is false; ``dtype`` as for ``cov``."""
+    c = cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:
         return c / c
     deviation = ufuncs.sqrt(ufuncs.real(manipulation.diagonal(c)))

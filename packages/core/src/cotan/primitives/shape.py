@@ -87,8 +87,8 @@ def to_front(axis: Any, x: Any, dim: int | None) -> Any:
 close(broadcast_in_dim_p)
 
 
-def expand_dims(operand: Any, dimensions: Any) -> Any:
-    """``operand`` with axes of extent 1 at the places ``dimensions`` of the result.
+def expand_dims(array: Any, dimensions: Any) -> Any:
+    """``array`` with axes of extent 1 at the places ``dimensions`` of the result.
 
     Raises:
       ValueError: a dimension is out of range or stands twice.
@@ -97,14 +97,14 @@ def expand_dims(operand: Any, dimensions: Any) -> Any:
     >>> lax.expand_dims(lax.iota("int32", 3), (0, 2)).shape
     (1, 3, 1)
     """
-    shape = shape_of(operand)
+    shape = shape_of(array)
     given = ints("expand_dims", "dimensions", dimensions)
     places = normal_axes("expand_dims", "dimensions", given, len(shape) + len(given))
     if not places:
-        return operand
+        return array
     kept = tuple(k for k in range(len(shape) + len(places)) if k not in places)
     extents = dict(zip(kept, shape, strict=True))
-    return broadcast_in_dim(operand, tuple(extents.get(k, 1) for k in range(len(shape) + len(places))), kept)
+    return broadcast_in_dim(array, tuple(extents.get(k, 1) for k in range(len(shape) + len(places))), kept)
 
 
 @linear(broadcast_in_dim_p)
@@ -248,8 +248,8 @@ decompose[reshape_p] = BASIC
 squeeze_p = first_order("squeeze")
 
 
-def squeeze(operand: Any, dimensions: Any) -> Any:
-    """``operand`` without the axes ``dimensions``, which must have extent 1.
+def squeeze(array: Any, dimensions: Any) -> Any:
+    """``array`` without the axes ``dimensions``, which must have extent 1.
 
     Raises:
       ValueError: an axis is out of range, stands twice, or has another extent.
@@ -258,8 +258,8 @@ def squeeze(operand: Any, dimensions: Any) -> Any:
     >>> lax.squeeze(lax.full((1, 3, 1), 0.0), (0, 2)).shape
     (3,)
     """
-    axes = normal_axes("squeeze", "dimensions", dimensions, len(shape_of(operand)))
-    return squeeze_p.bind(operand, dimensions=tuple(sorted(axes))) if axes else operand
+    axes = normal_axes("squeeze", "dimensions", dimensions, len(shape_of(array)))
+    return squeeze_p.bind(array, dimensions=tuple(sorted(axes))) if axes else array
 
 
 @abstract(squeeze_p)

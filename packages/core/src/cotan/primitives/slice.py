@@ -136,11 +136,12 @@ decompose[slice_p] = BASIC
 # ---- starts ---------------------------------------------------------------------------------------------------------
 
 
-def as_starts(name: str, shape: Shape, start_indices: Any) -> list[Any]:
-    """One scalar integer per axis, all of one dtype, negative ones counted from the end.
+def as_starts(name: str, shape: Shape, start_indices: Any, negative: bool | Sequence[bool] = True) -> list[Any]:
+    """One scalar integer per axis, all of one dtype; negative ones count from the end where ``negative`` says so.
 
     Raises:
       TypeError: not one per axis, not scalars, or not integers.
+      ValueError: ``negative`` is not one for each axis, or forbids an index that is known to be negative.
     """
     if not isinstance(start_indices, tuple | list):
         if len(shape_of(start_indices)) != 1:
@@ -162,7 +163,18 @@ def as_starts(name: str, shape: Shape, start_indices: Any) -> list[Any]:
         if not isinstance(start, int | np.integer):
             dtype = aval.dtype if dtype is None else dtypes.promote_types(dtype, aval.dtype)
     dtype = index_dtype(dtype, shape)
-    return [_as_start(start, n, dtype) for start, n in zip(start_indices, shape, strict=True)]
+    if negative is True:
+        return [_as_start(start, n, dtype) for start, n in zip(start_indices, shape, strict=True)]
+    flags = [negative] * len(shape) if isinstance(negative, bool) else list(negative)
+    if len(flags) != len(shape):
+        raise ValueError(
+            f"{name}: allow_negative_indices of {len(flags)} axes for an operand of shape {shape}; give one for each, "
+            "or one for all"
+        )
+    return [
+        _as_start(start, n, dtype) if flag else _from_start(name, start, n, dtype)
+        for start, n, flag in zip(start_indices, shape, flags, strict=True)
+    ]
 
 
 def index_dtype(dtype: Any, shape: Shape) -> Any:
@@ -179,6 +191,18 @@ def as_indices(indices: Any) -> Any:
     if dtypes.issubdtype(dtype, np.integer) and dtype.itemsize < 4:
         return convert_element_type(indices, np.int32)
     return indices
+
+
+def _from_start(name: str, start: Any, extent: int, dtype: Any) -> Any:
+    """``start``, which does not count from the end: a negative one is before the first element."""
+    if not isinstance(start, int | np.integer):
+        return start if get_aval(start).dtype == dtype else convert_element_type(start, dtype)
+    if start < 0:
+        raise ValueError(
+            f"{name}: index {start} lies before an axis of extent {extent}; give allow_negative_indices=True to count "
+            "from its end"
+        )
+    return _as_start(start, extent, dtype)
 
 
 def _as_start(start: Any, extent: int, dtype: Any) -> Any:
@@ -238,15 +262,20 @@ def _check_starts(name: str, x: ShapedArray, starts: Sequence[ShapedArray]) -> N
 dynamic_slice_p = first_order("dynamic_slice")
 
 
-def dynamic_slice(operand: Any, start_indices: Any, slice_sizes: Any) -> Any:
+def dynamic_slice(
+    operand: Any, start_indices: Any, slice_sizes: Any, *, allow_negative_indices: bool | Sequence[bool] = True
+) -> Any:
     """A window of ``operand`` that begins at ``start_indices``, which may be traced.
 
     Args:
       start_indices: one integer scalar per axis, or a one-dimensional array of them. Negative ones count from the end;
         then they are clamped so that the window fits.
       slice_sizes: the window's shape.
+      allow_negative_indices: false: negative starts are not counted from the end, only clamped; one for all axes, or
+        one for each. Saves the test where starts are known not to be negative.
 
     Raises:
+      ValueError: a negative start that is known already, and not allowed.
       TypeError: a window larger than the operand, or starts that are not integer scalars, one per axis.
 
     >>> from cotan import lax
@@ -254,9 +283,8 @@ def dynamic_slice(operand: Any, start_indices: Any, slice_sizes: Any) -> Any:
     Array([2, 3], dtype=int32)
     """
     sizes = ints("dynamic_slice", "slice_sizes", slice_sizes)
-    return dynamic_slice_p.bind(
-        operand, *as_starts("dynamic_slice", shape_of(operand), start_indices), slice_sizes=sizes
-    )
+    starts = as_starts("dynamic_slice", shape_of(operand), start_indices, allow_negative_indices)
+    return dynamic_slice_p.bind(operand, *starts, slice_sizes=sizes)
 
 
 @abstract(dynamic_slice_p)
@@ -377,12 +405,14 @@ def _drop_if(condition: Any, x: Any, dim: int, step: int, size: int) -> Any:
 dynamic_update_slice_p = first_order("dynamic_update_slice")
 
 
-def dynamic_update_slice(operand: Any, update: Any, start_indices: Any) -> Any:
+def dynamic_update_slice(
+    operand: Any, update: Any, start_indices: Any, *, allow_negative_indices: bool | Sequence[bool] = True
+) -> Any:
     """``operand`` with the window that begins at ``start_indices`` replaced by ``update``.
 
     Args:
       update: an array of the operand's dtype and rank that fits into it.
-      start_indices: as for ``dynamic_slice``.
+      start_indices, allow_negative_indices: as for ``dynamic_slice``.
 
     Raises:
       TypeError: ``update`` does not fit or has another dtype.
@@ -392,7 +422,7 @@ def dynamic_update_slice(operand: Any, update: Any, start_indices: Any) -> Any:
     >>> lax.dynamic_update_slice(lax.iota("int32", 4), np.int32([7, 8]), (1,))
     Array([0, 7, 8, 3], dtype=int32)
     """
-    starts = as_starts("dynamic_update_slice", shape_of(operand), start_indices)
+    starts = as_starts("dynamic_update_slice", shape_of(operand), start_indices, allow_negative_indices)
     return dynamic_update_slice_p.bind(operand, update, *starts)
 
 

@@ -200,9 +200,9 @@ def key_dtype(impl_spec: Any = None) -> Any:
     return dtypes.KeyType(_implementation(impl_spec, "key_dtype"))
 
 
-def clone(keys: Any) -> Any:
+def clone(key: Any) -> Any:
     """The same keys, said to be used again on purpose."""
-    return keys
+    return key
 
 
 def split(key: Any, num: int | tuple[int, ...] = 2) -> Any:

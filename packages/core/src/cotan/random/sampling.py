@@ -269,8 +269,19 @@ def categorical(
     return cnp.reshape(cnp.moveaxis(picked, -1, 0), shape)
 
 
-def choice(key: Any, a: Any, shape: Shape = (), replace: bool = True, p: Any = None, axis: int = 0) -> Any:
-    """Elements drawn from ``a`` (or from ``range(a)``) along ``axis``, with probabilities ``p`` (default: equal)."""
+def choice(
+    key: Any,
+    a: Any,
+    shape: Shape = (),
+    replace: bool = True,
+    p: Any = None,
+    axis: int = 0,
+    mode: str | None = None,
+) -> Any:
+    """Elements drawn from ``a`` (or from ``range(a)``) along ``axis``, with probabilities ``p`` (default: equal).
+
+    ``mode`` is that of ``gumbel``, by which elements are drawn with ``p`` and without replacement.
+    """
     shape = extents(shape, "choice")
     population = cnp.arange(int(a)) if isinstance(a, int | np.integer) else cnp.asarray(a)
     if population.ndim == 0:
@@ -301,7 +312,7 @@ def choice(key: Any, a: Any, shape: Shape = (), replace: bool = True, p: Any = N
             drawn = cumulative[-1] * (1 - uniform(key, shape, p.dtype))
             indices = cnp.searchsorted(cumulative, drawn)
         else:
-            _, indices = lax.top_k(gumbel(key, (size,), p.dtype) + cnp.log(p), draws)
+            _, indices = lax.top_k(gumbel(key, (size,), p.dtype, mode or "low") + cnp.log(p), draws)
             indices = cnp.reshape(indices, shape)
     return cnp.take(population, indices, axis=axis)
 

@@ -124,9 +124,9 @@ def _reduce_sum_abstract(operand: ShapedArray, *, axes: Shape) -> ShapedArray:
     )
 
 
-def convert_element_type(operand: Any, dtype: Any, weak_type: bool = False) -> Any:
-    """``operand`` with its elements converted to ``dtype``; an array that is of that type already is itself."""
-    new_dtype = dtypes.canonicalize_dtype(dtype)
+def convert_element_type(operand: Any, new_dtype: Any, weak_type: bool = False) -> Any:
+    """``operand`` with its elements converted to ``new_dtype``; an array that is of that type already is itself."""
+    new_dtype = dtypes.canonicalize_dtype(new_dtype)
     aval = getattr(operand, "aval", None)
     if aval is not None and aval.dtype is new_dtype and aval.weak_type == weak_type:
         return operand
