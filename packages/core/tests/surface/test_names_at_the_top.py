@@ -239,6 +239,34 @@ def test_names_for_annotations():
     assert cotan.core.ShapedArray is type(cotan.typeof(1.0)) is cotan.core.AbstractValue
 
 
+def test_programs_run_as_they_are_and_under_transforms():
+    made = cotan.make_jaxpr(lambda x: (2 * x, cnp.sin(x) + DATA))(1.0)
+
+    def run(x):
+        return cotan.core.eval_jaxpr(made.jaxpr, made.consts, x)
+
+    for f in (run, cotan.jit(run), lambda x: [y[0] for y in cotan.vmap(run)(cnp.ones(1) * x)]):
+        double, shifted = f(3.0)
+        assert float(double) == 6
+        np.testing.assert_allclose(shifted, np.sin(3) + DATA, rtol=1e-6)
+    assert float(cotan.grad(lambda x: run(x)[0])(3.0)) == 2
+    assert all(isinstance(y, cotan.Array) for y in cotan.core.eval_jaxpr(made.jaxpr, made.consts, 1.0))
+    with pytest.raises(TypeError, match=r"eval_jaxpr takes a jaxpr, as make_jaxpr\(f\)\(x\)\.jaxpr, got a ClosedJaxpr"):
+        cotan.core.eval_jaxpr(made, [], 1.0)
+    with pytest.raises(ValueError, match="the jaxpr has 1 arguments, but 2 are given"):
+        cotan.core.eval_jaxpr(made.jaxpr, made.consts, 1.0, 2.0)
+    with pytest.raises(ValueError, match=r"the jaxpr has \d constants, but 9 are given"):
+        cotan.core.eval_jaxpr(made.jaxpr, [1.0] * 9, 1.0)
+
+
+def test_core_names_evaluation_at_compile_time_too():
+    def f(x):
+        with cotan.core.ensure_compile_time_eval():
+            return 2 * x if cnp.ones(()) > 0 else x
+
+    assert float(cotan.jit(f)(3.0)) == 6
+
+
 def test_types_tell_that_arrays_are_undivided():
     seen = []
     cotan.jit(lambda x: seen.append(cotan.typeof(x)))(DATA)
