@@ -75,6 +75,10 @@ class TypePromotionError(CotanError, ValueError):
     """Operands have dtypes that are not promoted to a common one implicitly."""
 
 
+class OpaqueOperandError(TypePromotionError, TypeError):
+    """An operand is a key, or of dtype float0, and another one is not."""
+
+
 class JaxprTypeError(CotanError, TypeError):
     """A jaxpr is not well formed: the checker's finding."""
 

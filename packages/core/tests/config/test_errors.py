@@ -19,6 +19,8 @@ def test_each_error_is_also_one_of_pythons() -> None:
         (errors.UnexpectedTracerError, TypeError),
         (errors.NonConcreteBooleanIndexError, IndexError),
         (errors.TypePromotionError, ValueError),
+        (errors.OpaqueOperandError, errors.TypePromotionError),
+        (errors.OpaqueOperandError, TypeError),
         (errors.BackendUnavailableError, RuntimeError),
         (errors.DeletedArrayError, RuntimeError),
         (errors.UnsupportedError, RuntimeError),
@@ -38,6 +40,10 @@ def test_each_error_is_also_one_of_pythons() -> None:
     ):
         assert issubclass(error, base)
         assert issubclass(error, errors.CotanError)
+
+
+def test_what_is_not_promoted_is_a_value_unless_it_is_opaque() -> None:
+    assert not issubclass(errors.TypePromotionError, TypeError)
 
 
 def test_unsupported_says_who_what_and_for_which_dtype() -> None:

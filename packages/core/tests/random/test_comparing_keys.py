@@ -1,5 +1,7 @@
 """Comparisons of typed keys: a key is equal to another if all of its words are."""
 
+import operator
+
 import numpy as np
 import pytest
 
@@ -66,3 +68,17 @@ def test_transforms():
 def test_what_cannot_be_compared(call, text):
     with pytest.raises(TypeError, match=text):
         call()
+
+
+@pytest.mark.parametrize("other", [1, 1.0, np.ones(2, np.float32), cnp.float32(1), cotan.random.key(0, impl="rbg")])
+@pytest.mark.parametrize("operation", [operator.eq, operator.ne, operator.add, operator.lt, cnp.equal])
+@pytest.mark.parametrize("wrap", [lambda f: f, cotan.jit])
+def test_keys_and_numbers_are_no_operands_of_one_operation(other, operation, wrap):
+    with pytest.raises(TypeError, match=r"mix only with operands of the same dtype"):
+        wrap(lambda k: operation(k, other))(cotan.random.key(0))
+
+
+def test_keys_and_numbers_have_no_common_dtype():
+    for refused in (lambda k: cnp.where(True, k, 1), lambda k: cnp.result_type(k, 1)):
+        with pytest.raises(ValueError, match="mix only with operands of the same dtype"):
+            refused(cotan.random.key(0))

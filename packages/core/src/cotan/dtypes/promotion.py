@@ -25,7 +25,7 @@ from cotan.dtypes.kinds import (
     small_ints,
     unsigned_types,
 )
-from cotan.errors import TypePromotionError, where
+from cotan.errors import OpaqueOperandError, TypePromotionError, where
 
 Node = np.dtype[Any] | type  # a dtype, or one of the weak nodes int, float, complex
 _Edges = dict[Node, set[Node]]
@@ -90,7 +90,7 @@ def _least_upper_bound(nodes: tuple[Node, ...], strict: bool, x64: bool) -> Node
     bounds = _bounds[strict, x64]
     for node in nodes:
         if node not in bounds:
-            raise TypePromotionError(
+            raise OpaqueOperandError(
                 f"{where()}: operands of dtype {kinds.short_name(node)} mix only with operands of the same dtype"
             )
     common = frozenset.intersection(*(bounds[node] for node in nodes))
