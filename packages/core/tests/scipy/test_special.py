@@ -10,6 +10,7 @@ from special_calls import FAMILIES
 from user_functions import check_derivatives, check_jit, check_vmap, type_of
 
 import cotan
+import cotan.numpy as cnp
 from cotan.scipy import special
 
 REAL = np.array([-3.4, -1.7, -0.6, -0.2, 0.1, 0.5, 1.3, 2.0, 4.7, 7.5])
@@ -203,3 +204,24 @@ def test_bessel_functions_of_integers():
         np.testing.assert_allclose(
             special.bessel_jn(np.arange(4), v=2), oracle.jv(np.arange(3)[:, None], np.arange(4.0)), atol=1e-12
         )
+
+
+# (function, where pieces meet or values end, slopes)
+SLOPES = [
+    (special.dawsn, [2.0, -2.0, 5.0], [-0.2053616, -0.2053616, -0.0213407]),
+    (special.i0, [0.0, 1.0, -1.0], [0, 0.5651591, -0.5651591]),
+    (cnp.i0, [0.0, 1.0, -1.0], [0, 0.5651591, -0.5651591]),
+    (special.logit, [0.0, 1.0, 0.5], [np.inf, np.inf, 4]),
+    (special.digamma, [0.0, -1.0, -3.0, 1.0], [np.nan, np.nan, np.nan, 1.6449341]),
+]
+
+
+@pytest.mark.parametrize(("function", "at", "slopes"), SLOPES)
+def test_slopes_where_pieces_meet_or_values_end(function, at, slopes):
+    for transform in (lambda f: f, cotan.jit):
+        found = transform(cotan.vmap(cotan.grad(function)))(np.float32(at))
+        np.testing.assert_allclose(found, slopes, rtol=1e-5)
+
+
+def test_the_curvature_of_i0_at_0():
+    np.testing.assert_allclose(cotan.grad(cotan.grad(cnp.i0))(0.0), 0.5, rtol=1e-6)

@@ -88,7 +88,9 @@ def i0(x: Any) -> Any:
     (x,) = promote_args_inexact("i0", x)
     if dtypes.issubdtype(dtypes.dtype(x), np.complexfloating):
         raise ValueError(f"i0 is defined for real numbers only, got {dtypes.dtype(x)}; pass its real part")
-    return ufuncs.multiply(ufuncs.exp(ufuncs.absolute(x)), lax.bessel_i0e(x))
+    # |x| has no slope here where it has a kink: the function is even.
+    size = ufuncs.multiply(x, lax.stop_gradient(ufuncs.sign(x)))
+    return ufuncs.multiply(ufuncs.exp(size), lax.bessel_i0e(x))
 
 
 def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * math.pi) -> Any:

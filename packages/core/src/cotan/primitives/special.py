@@ -301,7 +301,8 @@ def _digamma(o: Any, x: Any) -> Any:
     slope = o.div(o.mul(o.cos(fraction), o.const(math.pi, x)), o.sin(o.select(pole, o.const(1, x), fraction)))
     mirrored = o.sub(value, slope)
     value = o.select(left, mirrored, value)
-    return o.select(o.bit_and(left, pole), o.const(math.nan, x), value)
+    # A factor, so that there are no slopes at the poles either.
+    return o.mul(value, o.select(o.bit_and(left, pole), o.const(math.nan, x), o.const(1, x)))
 
 
 _gammaln = as_reference(_lgamma, "gammaln")

@@ -313,7 +313,8 @@ def _erfcx(x: Any) -> Any:
 
 def _dawson(x: Any) -> Any:
     size = cnp.abs(x)
-    near, middle, far = cnp.where(size < 2, size, 1), cnp.clip(size, 2, 5), cnp.where(size > 5, size, 6)
+    near, far = cnp.where(size < 2, size, 1), cnp.where(size > 5, size, 6)
+    middle = cnp.where((size < 2) | (size > 5), 3, size)
     small = near * chebyshev(near * near * 0.5 - 1, table.DAWSON)
     centre = chebyshev((middle - 3.5) / 1.5, table.DAWSON_MIDDLE)
     tail = chebyshev(50 / (far * far) - 1, table.DAWSON_FAR) / far

@@ -10,9 +10,9 @@ import numpy as np
 
 from cotan import dtypes, lax, tracebacks
 from cotan import numpy as cnp
-from cotan.nn.functions import log_softmax as log_softmax
+from cotan.api.custom_jvp import custom_jvp as _custom_jvp
+from cotan.nn import functions as _functions
 from cotan.nn.functions import logsumexp as logsumexp
-from cotan.nn.functions import softmax as softmax
 from cotan.numpy.promotion import as_array, promote_args_inexact
 from cotan.scipy.bessel import bessel_jn as bessel_jn
 from cotan.scipy.bessel import hyp1f1 as hyp1f1
@@ -108,8 +108,33 @@ def expit(x: Any) -> Any:
 
 def logit(x: Any) -> Any:
     """log(x / (1 - x))."""
-    (x,) = promote_args_inexact("logit", x)
+    return _logit(promote_args_inexact("logit", x)[0])
+
+
+@_custom_jvp
+def _logit(x: Any) -> Any:
     return cnp.log(x / (1 - x))
+
+
+# By itself, the slopes at 0 and 1 would be infinity times 0.
+_logit.defjvp(lambda primals, tangents: (_logit(*primals), tangents[0] / (primals[0] * (1 - primals[0]))))
+
+
+def softmax(x: Any, /, *, axis: int | tuple[int, ...] | None = None) -> Any:
+    """exp(x) / sum(exp(x)) along ``axis``; of all elements if None.
+
+    >>> import cotan.numpy as cnp
+    >>> from cotan.scipy import special
+    >>> special.softmax(cnp.zeros((2, 2)))
+    Array([[0.25, 0.25],
+           [0.25, 0.25]], dtype=float32)
+    """
+    return _functions.softmax(x, axis)
+
+
+def log_softmax(x: Any, /, *, axis: int | tuple[int, ...] | None = None) -> Any:
+    """The logarithm of ``softmax``: x - logsumexp(x) along ``axis``, over all elements if None."""
+    return _functions.log_softmax(x, axis)
 
 
 def _times(x: Any, factor: Any, known: Any) -> Any:
