@@ -1,6 +1,6 @@
 """Flags on the command line of programs that use absl: ``--jax_enable_x64``, ``--jax_platforms=cpu``.
 
-Imported when a program asks for it. Knows absl, which is the program's own, and no configuration: it is handed a table.
+absl is the program's own, and imported when it asks for its flags. Knows no configuration: it is handed a table.
 """
 
 from __future__ import annotations
