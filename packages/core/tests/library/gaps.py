@@ -18,9 +18,8 @@ class Gap(NamedTuple):
 
 
 NAMED = (
-    "scipy.linalg.schur scipy.linalg.polar scipy.linalg.sqrtm scipy.linalg.solve_sylvester scipy.linalg.eigh "
-    "scipy.linalg.cholesky scipy.linalg.cho_factor numpy.linalg.cond scipy.stats.dirichlet.logpdf "
-    "scipy.stats.dirichlet.pdf"
+    "scipy.linalg.schur scipy.linalg.sqrtm scipy.linalg.eigh scipy.linalg.cholesky scipy.linalg.cho_factor "
+    "scipy.stats.dirichlet.logpdf scipy.stats.dirichlet.pdf"
 )
 SETS = (
     "numpy.nonzero numpy.argwhere numpy.flatnonzero numpy.intersect1d numpy.setdiff1d numpy.setxor1d numpy.union1d "

@@ -20,8 +20,9 @@ def definite(x: np.ndarray) -> np.ndarray:
 
 
 def dominant(x: np.ndarray) -> np.ndarray:
-    """Well conditioned matrices."""
-    return x + 4 * np.eye(x.shape[-2], x.shape[-1])
+    """Well conditioned matrices; of bools, regular ones."""
+    diagonal = np.eye(x.shape[-2], x.shape[-1])
+    return np.tril(x, -1) | (diagonal > 0) if x.dtype == bool else x + 4 * diagonal
 
 
 PD = Operand((3, 3), made=definite)

@@ -13,7 +13,7 @@ import scipy.linalg
 
 from cotan.primitives.linalg import condensed, eigen, elimination, factors, orthogonal, schur, solves, spectral
 from cotan.testing.operators import table
-from cotan.testing.operators.table import Sample, grads, operator
+from cotan.testing.operators.table import Normwise, Sample, grads, operator
 
 KINDS = (np.float32, np.float64, np.complex64, np.complex128)
 
@@ -158,8 +158,8 @@ operator(
     grads=[
         grads(values(2, *shape, dtype=d)) for d in (np.float64, np.complex128) for shape in ((3, 3), (4, 2), (2, 4))
     ],
-    tolerance=400.0,
-    kernel_tolerance=4000.0,
+    tolerance=Normwise(40),
+    kernel_tolerance=Normwise(40),
     kernel=False,
 )
 
@@ -208,8 +208,8 @@ operator(
         for p in _QR
         if shape != (4, 2) or not p["full_matrices"]
     ],
-    tolerance=400.0,
-    kernel_tolerance=4000.0,
+    tolerance=Normwise(40),
+    kernel_tolerance=Normwise(40),
     kernel=False,
 )
 
@@ -226,8 +226,8 @@ operator(
     orthogonal.geqrf_p,
     [Sample((values(*shape, dtype=dtype),)) for dtype in KINDS for shape in RECTANGLES],
     oracle=_geqrf,
-    tolerance=400.0,
-    kernel_tolerance=4000.0,
+    tolerance=Normwise(40),
+    kernel_tolerance=Normwise(40),
     kernel=False,
 )
 
@@ -250,8 +250,8 @@ operator(
     [Sample(_reflections(m, n, dtype)) for dtype in KINDS for m, n in ((4, 3), (3, 3), (2, 1))]
     + [Sample((values(3, 2), np.zeros(0)))],
     oracle=lambda a, taus: _q(a, taus)[:, : a.shape[1]],
-    tolerance=400.0,
-    kernel_tolerance=4000.0,
+    tolerance=Normwise(40),
+    kernel_tolerance=Normwise(40),
     kernel=False,
 )
 
@@ -270,8 +270,8 @@ operator(
         for turn in (True, False)
     ],
     oracle=_times_q,
-    tolerance=400.0,
-    kernel_tolerance=4000.0,
+    tolerance=Normwise(40),
+    kernel_tolerance=Normwise(40),
     kernel=False,
 )
 
@@ -316,8 +316,8 @@ operator(
     spectral.eigh_p,
     [Sample((definite(*shape, dtype=dtype),), {"lower": shape != (3, 3)}) for dtype in KINDS for shape in SHAPES],
     grads=[grads(definite(2, 3, 3), lower=True), grads(square(3, 3), lower=False)],
-    tolerance=400.0,
-    kernel_tolerance=4000.0,
+    tolerance=Normwise(40),
+    kernel_tolerance=Normwise(40),
     kernel=False,
     unique=_unique_eigh,
 )
@@ -331,7 +331,7 @@ operator(
     ],
     grads=[grads(values(2, *shape), full_matrices=False, compute_uv=True) for shape in ((3, 3), (4, 2), (2, 4))]
     + [grads(values(3, 2, dtype=np.complex128), full_matrices=False, compute_uv=False)],
-    kernel_tolerance=4000.0,
+    kernel_tolerance=Normwise(40),
     kernel=False,
     unique=_unique_svd,
 )
@@ -349,7 +349,7 @@ operator(
         for left, right in ((False, False), (False, True), (True, True), (True, False))
         if not left or dtype is np.complex128
     ],
-    kernel_tolerance=4000.0,
+    kernel_tolerance=Normwise(40),
     kernel=False,
     unique=_unique_eig,
 )
@@ -364,7 +364,7 @@ operator(
         for shape in SHAPES
         for vectors in (True, False)
     ],
-    kernel_tolerance=4000.0,
+    kernel_tolerance=Normwise(40),
     kernel=False,
     unique=_unique_schur,
 )
@@ -380,8 +380,8 @@ operator(
     condensed.hessenberg_p,
     [Sample((square(n, n, dtype=dtype),)) for dtype in KINDS for n in (4, 2, 1)] + [Sample((square(0, 0),))],
     oracle=lambda a: _hessenberg(a) if a.size else [a, a[0:0, 0:0].reshape(0)],
-    tolerance=400.0,
-    kernel_tolerance=4000.0,
+    tolerance=Normwise(40),
+    kernel_tolerance=Normwise(40),
     kernel=False,
 )
 operator(
@@ -392,7 +392,7 @@ operator(
         for shape in ((4, 4), (2, 3, 3), (1, 1), (0, 0))
         for lower in (True, False)
     ],
-    kernel_tolerance=4000.0,
+    kernel_tolerance=Normwise(40),
     kernel=False,
 )
 
@@ -415,6 +415,6 @@ operator(
     [Sample(_factored(*s, dtype=d), {"trans": t}) for d in KINDS for s in ((3, 3), (2, 3, 3)) for t in (0, 1, 2)]
     + [Sample((np.zeros((0, 0)), np.zeros((0, 0)), np.zeros(0, np.int32), np.zeros((0, 2))), {"trans": 0})],
     oracle=_solution,
-    tolerance=4000.0,
-    kernel_tolerance=4000.0,
+    tolerance=Normwise(40),
+    kernel_tolerance=Normwise(40),
 )

@@ -36,6 +36,10 @@ class Sample:
         return f"{shapes};{params}" if params else shapes
 
 
+class Normwise(float):
+    """A tolerance relative to the largest of an array's values, which is what backward stable algorithms promise."""
+
+
 @dataclass(frozen=True)
 class Operator:
     """What is known of a primitive for its tests.
@@ -45,7 +49,7 @@ class Operator:
       oracle: an independent implementation: ``(*args, **params) -> array`` (or a list of them); floating operands come
         in float64 and complex ones in complex128.
       grads: float64 calls at which derivatives are compared with numerical ones.
-      tolerance: relative error in units of the dtype's eps.
+      tolerance: relative error in units of the dtype's eps, of each value, or ``Normwise``.
       kernel_tolerance: likewise, of the kernel rule and the decomposition against the reference; None: bit for bit.
       decomposes: whether the samples' decomposition is to be run (some are only sensible for small arrays).
       kernel: whether the kernel rule is an expression that can be run on every sample.
@@ -229,7 +233,8 @@ def _checked(primitive: Primitive, found: Any, aval: Any) -> Any:
 
 
 def assert_close(found: Any, wanted: Any, units: float | None, what: str = "") -> None:
-    """Equal shapes and dtypes, and values within ``units`` eps, relative to the larger of 1e-3 and the value.
+    """Equal shapes and dtypes, and values within ``units`` eps, relative to the larger of 1e-3 and the value, or, if
+    ``units`` are ``Normwise``, to the larger of 1e-3 and the largest value.
 
     NaN equals NaN; None asks for equal bits (but for the signs of NaN).
     """
@@ -245,6 +250,9 @@ def assert_close(found: Any, wanted: Any, units: float | None, what: str = "") -
     wide = np.complex128 if found.dtype.kind == "c" else np.float64
     with np.errstate(all="ignore"):
         a, b = found.astype(wide), wanted.astype(found.dtype).astype(wide)
-        error = np.abs(a - b) / np.maximum(np.abs(b), 1e-3)
+        size = np.abs(b)
+        if isinstance(units, Normwise):
+            size = np.max(size, initial=0.0, where=np.isfinite(size))
+        error = np.abs(a - b) / np.maximum(size, 1e-3)
     fine = (a == b) | ((a != a) & (b != b)) | (error <= units * eps)
     assert np.all(fine), f"{what}: off by {np.nanmax(np.where(fine, 0, error)) / eps:.3g} eps:\n{found}\n{wanted}"
