@@ -25,6 +25,7 @@ _TYPES: dict[str, Any] = {
 _FUTEX_NUMBERS = {"x86_64": 202, "amd64": 202, "aarch64": 98, "arm64": 98}
 _DATA_OFFSET = 16  # of the data pointer in PyArrayObject, after PyObject_HEAD
 _METH_FASTCALL = 0x80
+_NEW_FROM_DESCR = 94  # the number of PyArray_NewFromDescr in NumPy's table of functions
 
 _kept: list[Any] = []
 
@@ -148,6 +149,39 @@ def has_fast_entry() -> bool:
         and object.__basicsize__ == _DATA_OFFSET
         for array in samples
     )
+
+
+def slot_offsets(kind: type, names: Iterable[str]) -> dict[str, int] | None:
+    """Where objects of a class hold the values of its ``__slots__``, in bytes; None if they are not found there.
+
+    Found by looking: a sample holds an object of its own in each, whose address stands in its memory once.
+    """
+    sample = kind.__new__(kind)
+    words = (ctypes.c_size_t * (kind.__basicsize__ // 8)).from_address(id(sample))
+    found: dict[str, int] = {}
+    for name in names:
+        value = object()
+        setattr(sample, name, value)
+        places = [8 * k for k, word in enumerate(words) if word == id(value)]
+        if len(places) != 1:
+            return None
+        found[name] = places[0]
+    return found
+
+
+def new_ndarray() -> int | None:
+    """The address of NumPy's ``PyArray_NewFromDescr``, or None where its table is not found, or is another."""
+    try:
+        from numpy._core._multiarray_umath import _ARRAY_API  # type: ignore[attr-defined]
+    except ImportError:
+        return None
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
+    table = (ctypes.c_void_p * (_NEW_FROM_DESCR + 1)).from_address(pointer(_ARRAY_API, None))
+    address = table[_NEW_FROM_DESCR]
+    if table[2] != id(np.ndarray) or address is None:
+        return None
+    return address
 
 
 def builtin(address: int, name: str, owner: Any) -> Callable[..., Any]:

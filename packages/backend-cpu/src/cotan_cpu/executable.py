@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from cotan.backend import Executable, LoweringTable
+from cotan.backend.calls import Call
 from cotan.config import config
 from cotan.errors import user_traceback
 from cotan.ir.avals import ShapedArray
@@ -24,8 +25,9 @@ from cotan.ir.program import Program
 from cotan_cpu import driver, native
 from cotan_cpu.buffers import CpuBuffer, buffer_of, is_exclusive
 from cotan_cpu.codegen import jit
+from cotan_cpu.entry import Body, entry_for
 from cotan_cpu.pool import SMALLEST, pool
-from cotan_cpu.program import PYTHON_SYMBOLS, HostCall, Source, write
+from cotan_cpu.program import PYTHON_SYMBOLS, RELEASE_GIL_FROM, HostCall, Source, write
 from cotan_cpu.straight import Made, shaped, write_caller
 
 
@@ -292,22 +294,35 @@ class CpuExecutable(Executable):
             self._direct = self._written((), ())
         return self._direct
 
+    def entry(self, call: Call) -> Callable[..., Any] | None:
+        source = self._source
+        if source.host_calls or not driver.has_fast_entry():
+            return None
+        made = self._made()
+        body = Body(
+            self._code.module.address("cotan_main"), self._code, made, self._results, self._code.constants,
+            self._overwrites, source.workspace, source.seconds > RELEASE_GIL_FROM,
+        )  # fmt: skip
+        return entry_for(call, body)
+
     def donating(self, donated: Sequence[bool]) -> Callable[..., Any]:
         mask = tuple(donated)
         return self._written(self._overwrites, mask)
 
     def _written(self, overwrites: Sequence[int], donated: Sequence[bool]) -> Callable[..., Any]:
-        made = [Made(*kind, taken) for kind, (_, taken) in zip(self._new, self._shares, strict=True)]
         return write_caller(
             self._call,
             self.device,
             self._count,
-            made,
+            self._made(),
             self._results,
             self._code.constants,
             overwrites,
             functools.partial(self.run, donated=donated),
         )
+
+    def _made(self) -> list[Made]:
+        return [Made(*kind, taken) for kind, (_, taken) in zip(self._new, self._shares, strict=True)]
 
     def _pick(self, arrays: Sequence[np.ndarray], made: Sequence[np.ndarray]) -> list[CpuBuffer]:
         found = {"new": made, "input": arrays, "const": self._code.constants}

@@ -92,7 +92,7 @@ class Engine:
         self.level = level
 
     def load(self, text: str, symbols: Mapping[str, int] | None = None) -> Module:
-        """Compile IR text; ``symbols`` gives the addresses of functions that it declares."""
+        """Compile IR text; ``symbols`` gives the addresses of functions and data that it declares."""
         with _lock:
             _initialise()
             directory = config.compilation_cache_dir
@@ -116,11 +116,11 @@ class Engine:
             _inline(module, machine)
         engine = llvm.create_mcjit_compiler(module, machine)
         for name, address in symbols.items():
-            try:
-                function = module.get_function(name)
-            except NameError:
-                continue
-            engine.add_global_mapping(function, address)
+            for find in (module.get_function, module.get_global_variable):
+                try:
+                    engine.add_global_mapping(find(name), address)
+                except NameError:
+                    continue
         objects: list[bytes] = []
         engine.set_object_cache(lambda module, code: objects.append(bytes(code)))
         engine.finalize_object()

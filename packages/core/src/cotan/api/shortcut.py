@@ -1,19 +1,21 @@
 """The shortest way of a jitted call: a function written for one kind of arguments.
 
 Checking the structure and types of known arguments, and putting results together, is straight-line code; so it is
-written out, as text, for the structure and types that a call had, and tried first at later calls. It says ``MISS``
-where anything is different. Knows pytrees, Arrays and what ``runtime`` says of a program; no transform.
+written out for the structure and types that a call had, by the backend or here, as Python, and tried first at later
+calls. It says ``MISS`` where anything is different. Knows pytrees, Arrays and what ``runtime`` says of a program; no
+transform.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from cotan.api.arguments import Bound
+from cotan.backend.calls import Call, Equal, IsNode, Item, Leaf, Same, Step
 from cotan.config import Config, config, overriding
 from cotan.ir.avals import ShapedArray, get_aval
 from cotan.ir.trace import current_trace, eval_trace
@@ -28,43 +30,42 @@ Entry = Callable[..., Any]
 _UNSHARED = references_of_a_named_one()
 
 
-class _Text:
-    """A function under construction: its lines, and the values that it names."""
+class _Kind:
+    """Calls of one kind under construction: the nodes that are met, and what is looked at."""
 
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.names: dict[str, Any] = {
-            "MISS": MISS, "Array": Array, "config": config, "Config": Config, "overriding": overriding,
-            "KEY": config.key, "current_trace": current_trace, "EVAL": eval_trace, "new": object.__new__,
-        }  # fmt: skip
-        self.leaves: list[str] = []
-        self.fresh = 0
+    def __init__(self, named: bool) -> None:
+        self.named = named
+        self.steps: list[Step] = []
+        self.leaves: list[int] = []
+        self.nodes = 2 if named else 1
 
-    def name(self) -> str:
-        self.fresh += 1
-        return f"t{self.fresh}"
+    def item(self, parent: int, kind: type, key: Any) -> int:
+        """A new node, which is an item of another."""
+        node = self.nodes
+        self.nodes += 1
+        self.steps.append(Item(node, parent, kind, key))
+        return node
 
-    def miss_if(self, condition: str, indent: str = "    ") -> None:
-        self.lines.append(f"{indent}if {condition}: return MISS")
-
-    def take_apart(self, spec: Any, source: str) -> bool:
-        """Lines that find the leaves of ``source``; False for a kind of node that is not written out."""
+    def take_apart(self, spec: Any, node: int) -> bool:
+        """Steps to the leaves of a node; False for a kind of node that is not followed."""
         if spec == LEAF:
-            leaf = f"x{len(self.leaves)}"
-            self.leaves.append(leaf)
-            self.lines.append(f"        {leaf} = {source}")
+            self.leaves.append(node)
             return True
         kind, data, *children = spec
-        node = self.name()
-        self.lines.append(f"        {node} = {source}")
         if kind is type(None):
-            self.miss_if(f"{node} is not None", "        ")
+            self.steps.append(Same(node, None))
             return True
         if kind not in (tuple, list, dict) or (kind is dict and not all(type(key) is str for key in data)):
             return False
-        self.miss_if(f"type({node}) is not {kind.__name__} or len({node}) != {len(children)}", "        ")
-        keys = map(repr, data) if kind is dict else map(str, range(len(children)))
-        return all(self.take_apart(child, f"{node}[{key}]") for child, key in zip(children, keys, strict=True))
+        self.steps.append(IsNode(node, kind, len(children)))
+        keys = data if kind is dict else range(len(children))
+        return all(
+            self.take_apart(child, self.item(node, kind, key)) for child, key in zip(children, keys, strict=True)
+        )
+
+    def static(self, node: int, value: Any) -> None:
+        """A step that checks a static argument: plain values by type and equality, others by identity."""
+        self.steps.append(Equal(node, value) if type(value) in _PLAIN else Same(node, value))
 
 
 def _put_together(spec: Any, leaves: Sequence[str]) -> str | None:
@@ -96,7 +97,7 @@ def write_entry(
     out_avals: Sequence[ShapedArray],
     out: PyTreeDef,
 ) -> Entry | None:
-    """The function for calls like the one at hand; None where none can be written.
+    """The function for calls like the one at hand: the backend's, or one in Python; None where none can be written.
 
     It takes the tuple of positional arguments, and, if there were some, the dictionary of those by name.
 
@@ -108,116 +109,161 @@ def write_entry(
     """
     if not 0 < len(leaves) <= MOST_LEAVES or not config.plain_dispatch:
         return None
-    text = _Text()
-    named = {**bound.static_kwargs, **bound.dynamic[1]}
-    text.miss_if(f"len(args) != {bound.count} or current_trace() is not EVAL")
-    if named:
-        text.miss_if(f"len(kwargs) != {len(named)}")
-    # Where no thread overrides a flag, the flags of the class are read, which is quicker than those of the thread.
-    text.lines.append("    flags = config if overriding else Config")
-    text.miss_if("flags.key is not KEY or not flags.plain_dispatch")
-    for k, value in bound.static_args.items():
-        _same_static(text, f"args[{k}]", value)
-    text.lines.append("    try:")
-    if not _take_all_apart(text, bound):
+    kind = _Kind(bool(bound.static_kwargs or bound.dynamic[1]))
+    if not _take_all_apart(kind, bound):
         return None
-    text.lines.append("    except KeyError: return MISS")
-    text.names["D"] = ready.device
-    # First all checks, then what costs: nothing is converted for a call that goes another way.
-    made = [_check_leaf(text, k, leaf, ready) for k, leaf in enumerate(leaves)]
-    if None in made:
-        return None
-    given = [k for k, leaf in enumerate(leaves) if ready.donated[k + len(ready.held)] and type(leaf) is Array]
-    _check_given(text, given)
-    text.lines.extend(f"    b{k} = {buffer}" for k, buffer in enumerate(made) if buffer)
-    _run(text, ready, len(leaves), len(out_avals))
-    committed = " or ".join(f"x{k}._committed" for k, leaf in enumerate(leaves) if type(leaf) is Array)
-    text.lines.append(f"    committed = {committed or 'False'}")
-    text.lines.extend(f"    x{k}.delete()" for k in given)
-    results = [_wrap(text, k, aval) for k, aval in enumerate(out_avals)]
-    expression = _put_together(out.spec, results)
-    if expression is None:
-        text.names["unflatten"] = out.unflatten
-        expression = f"unflatten([{', '.join(results)}])"
-    head = "def entry(args, kwargs):" if named else "def entry(args):"
-    source = "\n".join([head, *text.lines, f"    return {expression}"])
-    exec(compile(source, __file__, "exec"), text.names)
-    return text.names["entry"]  # type: ignore[no-any-return]
-
-
-def _take_all_apart(text: _Text, bound: Bound) -> bool:
-    """Lines that find all leaves, in their order, and compare static arguments that are given by name."""
-    args, kwargs = bound.dynamic
-    positions = range(len(args)) if bound.positions is None else bound.positions
-    for name, value in bound.static_kwargs.items():
-        _same_static(text, f"kwargs[{name!r}]", value, "        ")
-    sources = [(f"args[{k}]", x) for k, x in zip(positions, args, strict=True)]
-    sources += [(f"kwargs[{name!r}]", kwargs[name]) for name in sorted(kwargs)]
-    return all(text.take_apart(tree_structure(x).spec, source) for source, x in sources)
+    for k, (node, leaf) in enumerate(zip(kind.leaves, leaves, strict=True)):
+        aval = get_aval(leaf)
+        if type(leaf) not in _LEAVES or (type(leaf) is np.ndarray and leaf.dtype != aval.dtype):
+            return None
+        kind.steps.append(Leaf(node, k, type(leaf), aval, ready.copies(k)))
+    donated = ready.donated[len(ready.held) :]
+    given = tuple([k for k, leaf in enumerate(leaves) if donated[k] and type(leaf) is Array])
+    call = Call(
+        config.key, kind.named, kind.nodes, tuple(kind.steps), ready.held, len(leaves), ready.device, given,
+        tuple(out_avals), _together(out), MISS, Array,
+    )  # fmt: skip
+    entry = None if ready.entry is None else ready.entry(call)
+    return _Text(call, ready, out).function() if entry is None else entry
 
 
 _PLAIN = (bool, int, float, str, bytes, type(None))
+_LEAVES = (Array, np.ndarray, bool, int, float, complex)
 
 
-def _same_static(text: _Text, source: str, value: Any, indent: str = "    ") -> None:
-    """Lines that check a static argument: plain values by type and equality, others by identity."""
-    number = len(text.names)
-    text.names[f"S{number}"] = value
-    if type(value) in _PLAIN:
-        text.names[f"T{number}"] = type(value)
-        text.miss_if(f"type({source}) is not T{number} or {source} != S{number}", indent)
-    else:
-        text.miss_if(f"{source} is not S{number}", indent)
+def _take_all_apart(kind: _Kind, bound: Bound) -> bool:
+    """Steps to all leaves, in their order, and those that compare static arguments."""
+    args, kwargs = bound.dynamic
+    positions = range(len(args)) if bound.positions is None else bound.positions
+    kind.steps.append(IsNode(0, tuple, bound.count))
+    if kind.named:
+        kind.steps.append(IsNode(1, dict, len(bound.static_kwargs) + len(kwargs)))
+    for k, value in bound.static_args.items():
+        kind.static(kind.item(0, tuple, k), value)
+    for name, value in bound.static_kwargs.items():
+        kind.static(kind.item(1, dict, name), value)
+    dynamic = [(0, tuple, k, x) for k, x in zip(positions, args, strict=True)]
+    dynamic += [(1, dict, name, kwargs[name]) for name in sorted(kwargs)]
+    return all(kind.take_apart(tree_structure(x).spec, kind.item(*place)) for *place, x in dynamic)
 
 
-def _check_given(text: _Text, given: Iterable[int]) -> None:
-    """Lines that check of donated Arrays that nobody else refers to their buffers, another argument neither."""
-    for k in given:
-        text.names["references"] = sys.getrefcount
-        text.miss_if(f"references(b{k}) > {_UNSHARED}")
+def _together(out: PyTreeDef) -> Callable[..., Any] | None:
+    """See ``Call.together``."""
+    if out.spec == LEAF:
+        return None
+    kind, _, *children = out.spec
+    if kind is tuple and all(child == LEAF for child in children):
+        return tuple
+    names = [f"y{k}" for k in range(out.num_leaves)]
+    expression = _put_together(out.spec, names)
+    if expression is None:
+        unflatten = out.unflatten
+        return lambda *results: unflatten(results)
+    made: Callable[..., Any] = eval(f"lambda {', '.join(names)}: {expression}")
+    return made
 
 
-def _check_leaf(text: _Text, k: int, leaf: Any, ready: Ready) -> str | None:
-    """Lines that check a leaf; the expression that makes its buffer, empty if they name it already. None: not known."""
-    if type(leaf) is Array:
-        text.names[f"V{k}"] = leaf.aval
-        text.miss_if(f"type(x{k}) is not Array or x{k}.aval is not V{k} or x{k}._device is not D")
-        text.lines.append(f"    b{k} = x{k}._buffer")
-        text.miss_if(f"b{k} is None")
-        return ""
-    aval = get_aval(leaf)
-    text.names.update({f"V{k}": aval.dtype, "put": ready.device.put})
-    if type(leaf) is np.ndarray and leaf.dtype == aval.dtype:
-        text.names.update({f"W{k}": leaf.shape, "ndarray": np.ndarray})
-        text.miss_if(f"type(x{k}) is not ndarray or x{k}.shape != W{k} or x{k}.dtype != V{k}")
-        return f"put(x{k}, copy={ready.copies(k)})"
-    if type(leaf) in (bool, int, float, complex):
-        text.names.update({f"W{k}": type(leaf), "array": np.array})
-        text.miss_if(f"type(x{k}) is not W{k}")
-        if type(leaf) is int:
+class _Text:
+    """The function for one kind of calls, in Python: its lines, and the values that they name."""
+
+    def __init__(self, call: Call, ready: Ready, out: PyTreeDef) -> None:
+        self.call, self.ready, self.out = call, ready, out
+        self.lines: list[str] = []
+        self.names: dict[str, Any] = {
+            "MISS": call.miss, "Array": Array, "config": config, "Config": Config, "overriding": overriding,
+            "KEY": call.key, "current_trace": current_trace, "EVAL": eval_trace, "new": object.__new__,
+            "D": call.device, "put": call.device.put, "ndarray": np.ndarray, "array": np.array,
+        }  # fmt: skip
+
+    def miss_if(self, condition: str, indent: str = "    ") -> None:
+        self.lines.append(f"{indent}if {condition}: return MISS")
+
+    def function(self) -> Entry:
+        self.miss_if("current_trace() is not EVAL")
+        # Where no thread overrides a flag, the flags of the class are read, which is quicker than those of the thread.
+        self.lines.append("    flags = config if overriding else Config")
+        self.miss_if("flags.key is not KEY or not flags.plain_dispatch")
+        steps = self.call.steps
+        leaves = [step for step in steps if isinstance(step, Leaf)]
+        self.lines.append("    try:")
+        for step in steps:
+            if not isinstance(step, Leaf):
+                self._find(step)
+        self.lines.append("    except KeyError: return MISS")
+        # First all checks, then what costs: nothing is converted for a call that goes another way.
+        made = [self._check(leaf) for leaf in leaves]
+        given = self.call.donated
+        for k in given:  # nobody else may refer to their buffers, another argument neither
+            self.names["references"] = sys.getrefcount
+            self.miss_if(f"references(b{k}) > {_UNSHARED}")
+        self.lines.extend(f"    b{k} = {buffer}" for k, buffer in enumerate(made) if buffer)
+        self._run()
+        committed = " or ".join(f"n{leaf.node}._committed" for leaf in leaves if leaf.kind is Array)
+        self.lines.append(f"    committed = {committed or 'False'}")
+        self.lines.extend(f"    n{leaf.node}.delete()" for leaf in leaves if leaf.number in given)
+        results = [self._wrap(k, aval) for k, aval in enumerate(self.call.out_avals)]
+        expression = _put_together(self.out.spec, results)
+        if expression is None:
+            self.names["unflatten"] = self.out.unflatten
+            expression = f"unflatten([{', '.join(results)}])"
+        head = "def entry(n0, n1):" if self.call.named else "def entry(n0):"
+        source = "\n".join([head, *self.lines, f"    return {expression}"])
+        exec(compile(source, __file__, "exec"), self.names)
+        return self.names["entry"]  # type: ignore[no-any-return]
+
+    def _find(self, step: Step) -> None:
+        """Lines for a node on the way to the leaves."""
+        node, name = f"n{step.node}", f"V{len(self.names)}"
+        if isinstance(step, Item):
+            self.lines.append(f"        {node} = n{step.parent}[{step.key!r}]")
+        elif isinstance(step, IsNode):
+            known = step.node < (2 if self.call.named else 1)
+            kind = "" if known else f"type({node}) is not {step.kind.__name__} or "
+            self.miss_if(f"{kind}len({node}) != {step.length}", "        ")
+        elif isinstance(step, Same):
+            self.names[name] = step.value
+            self.miss_if(f"{node} is not {name}", "        ")
+        elif isinstance(step, Equal):
+            self.names.update({name: step.value, f"T{name}": type(step.value)})
+            self.miss_if(f"type({node}) is not T{name} or {node} != {name}", "        ")
+
+    def _check(self, leaf: Leaf) -> str:
+        """Lines that check a leaf; the expression that makes its buffer, empty if they name it already."""
+        x, k, aval = f"n{leaf.node}", leaf.number, leaf.aval
+        if leaf.kind is Array:
+            self.names[f"A{k}"] = aval
+            self.miss_if(f"type({x}) is not Array or {x}.aval is not A{k} or {x}._device is not D")
+            self.lines.append(f"    b{k} = {x}._buffer")
+            self.miss_if(f"b{k} is None")
+            return ""
+        self.names[f"A{k}"] = aval.dtype
+        if leaf.kind is np.ndarray:
+            self.names[f"W{k}"] = aval.shape
+            self.miss_if(f"type({x}) is not ndarray or {x}.shape != W{k} or {x}.dtype != A{k}")
+            return f"put({x}, copy={leaf.copied})"
+        self.miss_if(f"type({x}) is not {leaf.kind.__name__}")
+        if leaf.kind is int:
             limits = np.iinfo(aval.dtype)
-            text.miss_if(f"not {limits.min} <= x{k} <= {limits.max}")
-        return f"put(array(x{k}, V{k}), copy=False)"
-    return None
+            self.miss_if(f"not {limits.min} <= {x} <= {limits.max}")
+        return f"put(array({x}, A{k}), copy=False)"
 
+    def _run(self) -> None:
+        """Lines that run the program and name the buffers of its results."""
+        held, ready, results = self.call.held, self.ready, len(self.call.out_avals)
+        self.names.update((f"h{k}", buffer) for k, buffer in enumerate(held))
+        operands = ", ".join([*(f"h{k}" for k in range(len(held))), *(f"b{k}" for k in range(self.call.count))])
+        if ready.direct is not None:
+            self.names["direct"] = ready.direct
+            self.lines.append(f"    {', '.join(f'r{k}' for k in range(results)) or '_'} = direct({operands})")
+        else:
+            self.names["call"] = ready.call
+            self.lines.append(f"    [{', '.join(f'r{k}' for k in range(results))}] = call([{operands}])")
 
-def _run(text: _Text, ready: Ready, count: int, results: int) -> None:
-    """Lines that run the program and name the buffers of its results."""
-    for k, buffer in enumerate(ready.held):
-        text.names[f"h{k}"] = buffer
-    operands = ", ".join([*(f"h{k}" for k in range(len(ready.held))), *(f"b{k}" for k in range(count))])
-    if ready.direct is not None:
-        text.names["direct"] = ready.direct
-        text.lines.append(f"    {', '.join(f'r{k}' for k in range(results)) or '_'} = direct({operands})")
-    else:
-        text.names["call"] = ready.call
-        text.lines.append(f"    [{', '.join(f'r{k}' for k in range(results))}] = call([{operands}])")
-
-
-def _wrap(text: _Text, k: int, aval: ShapedArray) -> str:
-    """Lines that make result ``k`` an Array: what its constructor does, without the call."""
-    text.names[f"A{k}"] = aval
-    text.lines.append(
-        f"    y{k} = new(Array); y{k}.aval = A{k}; y{k}._buffer = r{k}; y{k}._device = D; y{k}._committed = committed"
-    )
-    return f"y{k}"
+    def _wrap(self, k: int, aval: ShapedArray) -> str:
+        """Lines that make result ``k`` an Array: what its constructor does, without the call."""
+        self.names[f"O{k}"] = aval
+        made = (
+            f"y{k} = new(Array); y{k}.aval = O{k}; y{k}._buffer = r{k}; y{k}._device = D; y{k}._committed = committed"
+        )
+        self.lines.append(f"    {made}")
+        return f"y{k}"

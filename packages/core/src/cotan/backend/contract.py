@@ -19,6 +19,7 @@ from cotan.errors import UnsupportedError
 if TYPE_CHECKING:
     import numpy as np
 
+    from cotan.backend.calls import Call
     from cotan.ir.avals import ShapedArray
     from cotan.ir.jaxpr import ClosedJaxpr
     from cotan.ir.primitive import Primitive
@@ -122,6 +123,11 @@ class Executable(ABC):
 
     def donating(self, donated: Sequence[bool]) -> Callable[..., Any] | None:
         """Optional: ``direct`` for calls that give up those arguments, whose buffers nobody else refers to."""
+        return None
+
+    def entry(self, call: Call) -> Callable[..., Any] | None:
+        """Optional: the quickest function for calls of one kind, from arguments as the user gives them to Arrays; see
+        ``Call``. Without one, Python is written around ``direct``, or ``donating``."""
         return None
 
     def cost(self) -> list[tuple[str, float]]:

@@ -71,22 +71,22 @@ class EvalTrace(Trace):
 
 
 eval_trace = EvalTrace()
-_current: ContextVar[Trace] = ContextVar("cotan_current_trace", default=eval_trace)
-current_trace: Callable[[], Trace] = _current.get
+current_trace_variable: ContextVar[Trace] = ContextVar("cotan_current_trace", default=eval_trace)
+current_trace: Callable[[], Trace] = current_trace_variable.get
 # For machinery that switches traces at every operation, where a context manager would cost more than the work:
 # ``token = enter_trace(t); try: ...; finally: leave_trace(token)``.
-enter_trace: Callable[[Trace], Token[Trace]] = _current.set
-leave_trace: Callable[[Token[Trace]], None] = _current.reset
+enter_trace: Callable[[Trace], Token[Trace]] = current_trace_variable.set
+leave_trace: Callable[[Token[Trace]], None] = current_trace_variable.reset
 
 
 @contextmanager
 def set_current_trace(trace: Trace) -> Iterator[None]:
     """Make ``trace`` the current one for the time of the block."""
-    token = _current.set(trace)
+    token = current_trace_variable.set(trace)
     try:
         yield
     finally:
-        _current.reset(token)
+        current_trace_variable.reset(token)
 
 
 @contextmanager
@@ -96,17 +96,17 @@ def new_trace(trace: Trace) -> Iterator[Any]:
         from cotan.ir.leaks import watch
 
         watch(trace)
-    token = _current.set(trace)
+    token = current_trace_variable.set(trace)
     try:
         yield trace
     finally:
-        _current.reset(token)
+        current_trace_variable.reset(token)
         trace.alive = False
 
 
 def trace_state_clean() -> bool:
     """Whether nothing is being traced on this thread."""
-    return _current.get() is eval_trace
+    return current_trace_variable.get() is eval_trace
 
 
 def escaped(tracer: Tracer) -> errors.UnexpectedTracerError:

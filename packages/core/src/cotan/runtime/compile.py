@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary, ref
 
 from cotan import dtypes
 from cotan.backend import Backend, CompileOptions, Device, Executable
+from cotan.backend.calls import Call
 from cotan.config import config
 from cotan.errors import DeletedArrayError, UnsupportedError, log, where
 from cotan.ir.control import Control
@@ -84,6 +85,7 @@ class Ready(NamedTuple):
       copied: numbers of the operands of which a result may share the memory; None: all.
       donated: for each operand, those that are held included, whether the call gives it up. If any is, then ``direct``
         is the only way, and only for donated buffers that one Array alone refers to.
+      entry: see ``Executable.entry``; or None.
     """
 
     device: Device
@@ -92,6 +94,7 @@ class Ready(NamedTuple):
     direct: Callable[..., Any] | None
     copied: frozenset[int] | None
     donated: tuple[bool, ...]
+    entry: Callable[[Call], Callable[..., Any] | None] | None = None
 
     def copies(self, argument: int) -> bool:
         """Whether that argument is copied if it is a NumPy array."""
@@ -279,7 +282,8 @@ class Compiled:
                 return None
         else:
             direct = None if executable is None else executable.direct
-        return Ready(device, tuple([x._buffer for x in held]), call, direct, program.copied, self.donated)
+        entry = None if executable is None else executable.entry
+        return Ready(device, tuple([x._buffer for x in held]), call, direct, program.copied, self.donated, entry)
 
     def bound_to(self, device: Device, values: Sequence[Array]) -> Callable[[Sequence[Any]], list[Array]]:
         """The program on ``device``, wherever the arguments are, as a function of those after the first ones, which
