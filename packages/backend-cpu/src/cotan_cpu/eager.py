@@ -62,15 +62,15 @@ class Eager:
         params: dict[str, Any],
         device: Any,
     ) -> Callable[..., CpuBuffer] | None:
-        """The shortest way for small operands of a primitive that is one ufunc, or whose rule prepares for types."""
-        if primitive not in self._table.eager and primitive not in reference:
-            return None
-        rule, ufunc = self._rules.get(primitive) or self._find(primitive)
-        if params:
-            prepare = getattr(rule, "prepare", None)
-            done = None if prepare is None else prepare(*in_avals, **params)
-            return None if done is None else _prepared(done, device)
-        if ufunc is None or any(aval.nbytes >= SMALLEST for aval in (*in_avals, out_aval)):
+        """The shortest way: the rule as it is prepared for these types, or with its parameters, or its ufunc."""
+        rule, ufunc = self._rules[primitive]
+        prepare = getattr(rule, "prepare", None)
+        prepared = None if prepare is None else prepare(*in_avals, **params)
+        if prepared is not None:
+            return _prepared(prepared, device)
+        if ufunc is None or params:
+            return _bound(rule, params, device)
+        if any(aval.nbytes >= SMALLEST for aval in (*in_avals, out_aval)):
             return None
 
         def one(x: CpuBuffer) -> CpuBuffer:
@@ -101,6 +101,19 @@ def _prepared(run: Callable[..., np.ndarray], device: Any) -> Callable[..., CpuB
     def direct(*buffers: CpuBuffer) -> CpuBuffer:
         result = CpuBuffer()
         result.array = run(*[buffer.array for buffer in buffers])
+        result.device = device
+        return result
+
+    return direct
+
+
+def _bound(rule: Rule, params: dict[str, Any], device: Any) -> Callable[..., CpuBuffer]:
+    """A rule with its parameters."""
+
+    def direct(*buffers: CpuBuffer) -> CpuBuffer:
+        array = rule(*[buffer.array for buffer in buffers], **params)
+        result = CpuBuffer()
+        result.array = array if _is_plain(array) else _plain(array)
         result.device = device
         return result
 

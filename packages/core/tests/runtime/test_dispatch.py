@@ -97,6 +97,48 @@ def test_the_memo_is_bounded(monkeypatch):
     assert len(dispatch._scalars) <= 8
 
 
+@pytest.fixture
+def shift_p():
+    """``x * factor + offset``; both are parameters."""
+    name = "shift_for_this_test"
+    primitive = Primitive(name)
+    abstract[primitive] = lambda x, *, factor, offset: x
+    reference[primitive] = lambda x, *, factor, offset: np.asarray(x * factor + offset, x.dtype)
+    yield primitive
+    del Primitive.catalogue[name]
+
+
+def test_the_short_way_keeps_parameters_apart(shift_p):
+    x = cnp.ones(2)
+    for _ in range(3):
+        np.testing.assert_array_equal(shift_p.bind(x, factor=2, offset=3), 5)
+        np.testing.assert_array_equal(shift_p.bind(x, offset=2, factor=3), 5)
+        np.testing.assert_array_equal(shift_p.bind(x, offset=3, factor=-2), 1)
+        np.testing.assert_array_equal(shift_p.bind(cnp.ones(3, int), factor=2, offset=3), [5, 5, 5])
+    assert len([key for key in dispatch._direct if key[0] is shift_p]) == 4
+
+
+def test_equal_numbers_of_two_signs_have_no_short_way(shift_p):
+    x = -cnp.ones(1)
+    for _ in range(2):
+        for zero, sign in ((0.0, True), (-0.0, False), (0.0, True)):
+            assert np.signbit(np.asarray(shift_p.bind(x, factor=zero, offset=-0.0))) == [sign]
+    assert not [key for key in dispatch._direct if key[0] is shift_p]
+
+
+def test_operations_of_three_operands_have_a_short_way():
+    where, x, y = cnp.asarray([True, False]), cnp.ones(2), cnp.zeros(2)
+    dispatch.clear_cache()
+    for _ in range(3):
+        np.testing.assert_array_equal(lax.select_n(where, x, y), [0, 1])
+    assert [key[0].name for key in dispatch._direct] == ["select_n"]
+    y.delete()
+    with pytest.raises(cotan.errors.DeletedArrayError):
+        lax.select_n(where, x, y)
+    placed = cotan.device_put(cnp.zeros(2), cotan.devices("cpu")[0])
+    assert lax.select_n(where, x, placed).committed
+
+
 # ---- Backends with one door each
 
 

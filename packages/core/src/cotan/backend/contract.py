@@ -216,7 +216,8 @@ class Backend(ABC):
     ) -> Callable[..., Buffer] | None:
         """Optional short cut of ``eager`` for one kind of operands: ``direct(*buffers) -> buffer``.
 
-        Asked once for a primitive of one result, at types and parameters that were met; None: there is none.
+        Asked once for a primitive of one result, at types and parameters for which ``eager`` has run; None: there is
+        none.
         """
         return None
 

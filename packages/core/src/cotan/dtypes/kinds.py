@@ -261,7 +261,10 @@ def finfo(dtype: Any) -> Any:
 
 def iinfo(dtype: Any) -> Any:
     """The limits of an integer dtype (``bits``, ``min``, ``max``), the narrow ones included."""
-    return ml_dtypes.iinfo(as_dtype(dtype))  # type: ignore[no-untyped-call]
+    return _iinfo(as_dtype(dtype))
+
+
+_iinfo = lru_cache(ml_dtypes.iinfo)
 
 
 def itemsize_bits(dtype: Any) -> int:

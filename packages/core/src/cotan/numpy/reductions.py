@@ -54,7 +54,7 @@ def _reduce(
     x = as_array(a, name)
     asked = user_dtype(dtype, name)
     if asked is not None:
-        x = x.astype(asked)
+        x = x if asked == x.dtype else x.astype(asked)
     elif widen and accumulator(x.dtype) != x.dtype:
         x = x.astype(accumulator(x.dtype))
     axes = normalize_axes(axis, x.ndim, name)
@@ -225,8 +225,14 @@ def mean(
     wide = np.float32 if np.dtype(target).itemsize == 2 and dtypes.issubdtype(target, np.floating) else target
     total = sum(x, axis=axis, dtype=wide, keepdims=keepdims, where=where)
     count = _count(x, axis, keepdims, where, "mean")
-    divisor = np.asarray(count, wide) if isinstance(count, int) else count.astype(wide)
-    return lax.div(total, divisor).astype(target)
+    if not isinstance(count, int):
+        divisor = count.astype(wide)
+    elif wide == dtypes.default_float():  # numbers need not be transferred again and again
+        divisor = float(count)
+    else:
+        divisor = np.asarray(count, wide)
+    result = lax.div(total, divisor)
+    return result if result.dtype == target else result.astype(target)
 
 
 _mean = mean

@@ -213,20 +213,21 @@ class Array(metaclass=_ArrayType):
     def _words(self, explicit: bool = False) -> np.ndarray[Any, Any]:
         """The stored value on the host, read-only; for random keys their words."""
         buffer = self._live()
-        try:
-            return self._host
-        except AttributeError:
-            host = buffer.to_host()
-            aval = self.aval
-            extended = dtypes.is_extended(aval.dtype)
-            shape, dtype = (aval.shape + aval.dtype.trailing, aval.dtype.base) if extended else (aval.shape, aval.dtype)
-            if host.shape != shape or host.dtype != dtype:
-                host = host.reshape(-1).view(dtype).reshape(shape)
-            if host.base is None:
-                if not config.plain_dispatch:
-                    guarded("device_to_host", f"{aval.short()} from {self._device}", explicit=explicit)
-                self._host = host  # a copy, from memory that the host does not share
+        host: np.ndarray[Any, Any] | None = getattr(self, "_host", None)
+        if host is not None:
             return host
+        host = buffer.to_host()
+        aval = self.aval
+        shape, dtype = aval.shape, aval.dtype
+        if host.dtype != dtype or host.shape != shape:
+            if dtypes.is_extended(dtype):
+                shape, dtype = shape + dtype.trailing, dtype.base
+            host = host.reshape(-1).view(dtype).reshape(shape)
+        if host.base is None:
+            if not config.plain_dispatch:
+                guarded("device_to_host", f"{aval.short()} from {self._device}", explicit=explicit)
+            self._host = host  # a copy, from memory that the host does not share
+        return host
 
     def _value(self) -> np.ndarray[Any, Any]:
         """The value as a read-only ndarray.

@@ -40,19 +40,16 @@ class _Entry:
       outs: the abstract results.
       out: the only one, or None.
       claimed: the backend met last, which claims the results' dtypes.
-      direct, direct_on: the shortest way, if there are parameters and the backend has one; and for which device.
       keys: whether whole random keys are moved, which is done word by word.
       programs: exact parameters -> this one equation as a program, for backends without eager rules.
     """
 
-    __slots__ = ("claimed", "direct", "direct_on", "keys", "operands", "out", "outs", "programs")
+    __slots__ = ("claimed", "keys", "operands", "out", "outs", "programs")
 
     def __init__(self, operands: tuple[ShapedArray, ...], outs: tuple[ShapedArray, ...], single: bool) -> None:
         self.operands = operands
         self.outs = outs
         self.claimed: Any = None
-        self.direct: Callable[..., Any] | None = None
-        self.direct_on: Any = None
         self.out = outs[0] if single else None
         self.keys = any(map(_is_keys, operands)) and any(map(_is_keys, outs))
         self.programs: dict[tuple[Any, ...], ClosedJaxpr] = {}
@@ -67,7 +64,7 @@ def _is_keys(aval: ShapedArray) -> bool:
 
 
 class _Direct(NamedTuple):
-    """The shortest way of a primitive without parameters at given types.
+    """The shortest way of a primitive at given types and parameters.
 
     Attributes:
       operands: the abstract operands; held so that their ids, which are the key, stay theirs.
@@ -85,34 +82,49 @@ _new = object.__new__
 
 def eager(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
     """Run ``primitive`` now on Arrays, NumPy arrays and scalars; an Array, or a list of them."""
-    if not params:
-        count = len(args)
-        if count == 2:
-            x, y = args
-            if type(y) is float and type(x) is Array:
-                y = _operand(y, x._device, primitive.name)
-            if type(x) is Array and type(y) is Array:
-                found = _direct.get((primitive, id(x.aval), id(y.aval)))
-                if found is not None and found.device is x._device is y._device:
-                    a, b = x._buffer, y._buffer
-                    if a is not None and b is not None and (config if overriding else Config).plain_dispatch:
-                        result = _new(Array)
-                        result.aval = found.out
-                        result._buffer = found.run(a, b)
-                        result._device = found.device
-                        result._committed = x._committed or y._committed
-                        return result
-        elif count == 1 and type(args[0]) is Array:
-            x = args[0]
-            found = _direct.get((primitive, id(x.aval)))
-            if found is not None and found.device is x._device:
-                a = x._buffer
-                if a is not None and (config if overriding else Config).plain_dispatch:
+    count = len(args)
+    if count == 2:
+        x, y = args
+        if type(y) is float and type(x) is Array:
+            y = _operand(y, x._device, primitive.name)
+        if type(x) is Array and type(y) is Array:
+            key: tuple[Any, ...] = (primitive, id(x.aval), id(y.aval))
+            found = _direct.get((*key, *params, *params.values()) if params else key)
+            if found is not None and found.device is x._device is y._device:
+                a, b = x._buffer, y._buffer
+                if a is not None and b is not None and (config if overriding else Config).plain_dispatch:
                     result = _new(Array)
                     result.aval = found.out
-                    result._buffer = found.run(a)
+                    result._buffer = found.run(a, b)
                     result._device = found.device
-                    result._committed = x._committed
+                    result._committed = x._committed or y._committed
+                    return result
+    elif count == 1 and type(args[0]) is Array:
+        x = args[0]
+        key = (primitive, id(x.aval))
+        found = _direct.get((*key, *params, *params.values()) if params else key)
+        if found is not None and found.device is x._device:
+            a = x._buffer
+            if a is not None and (config if overriding else Config).plain_dispatch:
+                result = _new(Array)
+                result.aval = found.out
+                result._buffer = found.run(a)
+                result._device = found.device
+                result._committed = x._committed
+                return result
+    elif count == 3:
+        x, y, z = args
+        if type(x) is Array and type(y) is Array and type(z) is Array:
+            key = (primitive, id(x.aval), id(y.aval), id(z.aval))
+            found = _direct.get((*key, *params, *params.values()) if params else key)
+            if found is not None and found.device is x._device is y._device is z._device:
+                a, b, c = x._buffer, y._buffer, z._buffer
+                if not (a is None or b is None or c is None) and (config if overriding else Config).plain_dispatch:
+                    result = _new(Array)
+                    result.aval = found.out
+                    result._buffer = found.run(a, b, c)
+                    result._device = found.device
+                    result._committed = x._committed or y._committed or z._committed
                     return result
     return _eager(primitive, args, params)
 
@@ -147,15 +159,12 @@ def _eager(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
         ids.append(tuple(params.items()))
     key = tuple(ids)
     entry = _memo.get(key)
+    fresh = entry is None
     if entry is None:
         if primitive.higher_order:
             return _higher_order(primitive, args, params)
         entry = _new_entry(primitive, args, params, key)
-        _add_direct(primitive, params, entry, key, device)
     out = entry.out
-    if entry.direct_on is device and plain:
-        assert entry.direct is not None
-        return Array(out, entry.direct(*buffers), device, committed)
     backend = device.backend
     if backend is not entry.claimed:
         for aval in entry.outs:
@@ -170,6 +179,8 @@ def _eager(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) ->
         results = _without_rule(primitive, args, params, entry, device)
         return results if out is None else results[0]
     if out is not None:
+        if fresh:
+            _add_direct(primitive, params, entry, device)
         return Array(out, done[0], device, committed)
     return [Array(aval, buffer, device, committed) for aval, buffer in zip(entry.outs, done, strict=True)]
 
@@ -234,22 +245,21 @@ def _new_entry(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]
     return entry
 
 
-def _add_direct(
-    primitive: Primitive, params: dict[str, Any], entry: _Entry, key: tuple[Any, ...], device: Device
-) -> None:
+def _add_direct(primitive: Primitive, params: dict[str, Any], entry: _Entry, device: Device) -> None:
     """Remember the shortest way, where the backend has one."""
-    if entry.out is None or entry.keys or not device.backend.capabilities.eager:
-        return
+    assert entry.out is not None
+    if any(isinstance(value, float | complex | np.generic) for value in params.values()):
+        return  # 0.0 and -0.0 are equal, and do not compute the same
     run = device.backend.direct(primitive, entry.operands, entry.out, params, device)
-    if run is None:
-        return
-    if params:
-        check_claimed(device.backend, entry.out.dtype)
-        entry.direct, entry.direct_on = run, device
-    else:
-        if len(_direct) >= _MEMO_LIMIT:
-            _direct.clear()
-        _direct[key] = _Direct(run, entry.out, device, entry.operands)
+    if run is not None:
+        _remember((primitive, *map(id, entry.operands), *params, *params.values()), run, entry, device)
+
+
+def _remember(key: tuple[Any, ...], run: Callable[..., Any], entry: _Entry, device: Device) -> None:
+    if len(_direct) >= _MEMO_LIMIT:
+        _direct.clear()
+    assert entry.out is not None
+    _direct[key] = _Direct(run, entry.out, device, entry.operands)
 
 
 def _add_compiled(primitive: Primitive, entry: _Entry, program: ClosedJaxpr, device: Device) -> None:
@@ -257,10 +267,7 @@ def _add_compiled(primitive: Primitive, entry: _Entry, program: ClosedJaxpr, dev
     ready = compile_closed(program).ready()
     if entry.out is None or ready is None or ready.direct is None or ready.device is not device:
         return
-    if len(_direct) >= _MEMO_LIMIT:
-        _direct.clear()
-    key = (primitive, *map(id, entry.operands))
-    _direct[key] = _Direct(ready.direct, entry.out, device, entry.operands)
+    _remember((primitive, *map(id, entry.operands)), ready.direct, entry, device)
 
 
 def clear_cache() -> None:
