@@ -8,7 +8,7 @@ from cotan_cpu.codegen.builder import Val, literal
 from cotan_cpu.codegen.floats import INF, NAN, Floats
 
 
-def _exponent(f: Floats, x: Val, extra: Val | None = None) -> tuple[Val, Val, Val]:
+def exponent(f: Floats, x: Val, extra: Val | None = None) -> tuple[Val, Val, Val]:
     """n and its integer, and e**r - 1, where x + extra = n ln 2 + r."""
     inverse = 1.4426950408889634
     n, k = f.round_to_int(f.fma(x, inverse, f.magic))
@@ -28,7 +28,7 @@ def _limits(f: Floats) -> tuple[float, float]:
 def exp(f: Floats, x: Val, extra: Val | None = None, halvings: int = 0) -> Val:
     """e**(x + extra) / 2**halvings; ``extra`` is small beside x."""
     low, high = _limits(f)
-    _, k, small = _exponent(f, f.clamp(x, low, high), extra)
+    _, k, small = exponent(f, f.clamp(x, low, high), extra)
     if halvings:
         k = f.int_op("sub", k, halvings)
     return f.scale(f.add(small, 1.0), k)
@@ -49,7 +49,7 @@ def exp_of_pair(f: Floats, x: Val, extra: Val) -> Val:
 def exp_times(f: Floats, x: Val, factor: Val, low: Val) -> Val:
     """(factor + low) e**x, where ``low`` is small beside the factor."""
     least, most = _limits(f)
-    _, k, small = _exponent(f, f.clamp(x, least, most))
+    _, k, small = exponent(f, f.clamp(x, least, most))
     return f.scale(f.add(factor, f.fma(small, factor, f.fma(small, low, low))), k)
 
 
@@ -63,7 +63,7 @@ def exp2(f: Floats, x: Val) -> Val:
 def expm1(f: Floats, x: Val) -> Val:
     # Above, the result overflows while 2**(n - 1) does not yet; below it is -1.
     low, high = (-20.0, 88.9) if f.kind == "float" else (-42.0, 709.9)
-    n, k, small = _exponent(f, f.clamp(x, low, high))
+    n, k, small = exponent(f, f.clamp(x, low, high))
     # Half of the result, so that 2**n never overflows before it must.
     half = f.power_of_two(f.int_op("sub", k, 1))
     result = f.mul(f.fma(half, small, f.sub(half, 0.5)), 2.0)
@@ -128,7 +128,7 @@ def tanh(f: Floats, x: Val) -> Val:
     square = f.mul(x, x)
     near = f.fma(f.mul(x, square), f.poly("tanh", square), x)
     # Beyond 20 the result is 1, and the power is a normal number up to there.
-    _, k, small = _exponent(f, f.mul(f.where(f.gt(size, 20.0), 20.0, size), 2.0))
+    _, k, small = exponent(f, f.mul(f.where(f.gt(size, 20.0), 20.0, size), 2.0))
     power = f.power_of_two(k)
     far = f.sub(1.0, f.div(2.0, f.fma(power, small, f.add(power, 1.0))))
     return f.copysign(f.where(f.lt(size, 0.625), near, far), x)

@@ -13,6 +13,7 @@ from cotan_cpu.codegen.scalars import Context
 from cotan_cpu.codegen.types import INT_OF
 
 INF, NAN = float("inf"), float("nan")
+_TWO_CHAINS_FROM = 8
 
 
 class Floats:
@@ -24,6 +25,7 @@ class Floats:
         self.kind = kind
         self.int_kind = INT_OF[kind]
         self.fused = context.target.fma
+        self.few_registers = context.target.registers < 32
         self.mantissa = 23 if kind == "float" else 52
         self.bias = 127 if kind == "float" else 1023
         self.magic = 1.5 * 2.0**self.mantissa
@@ -72,7 +74,18 @@ class Floats:
         return self.horner(TABLES[name, self.kind][skip:], x)
 
     def horner(self, coefficients: tuple[float, ...], x: Val) -> Val:
-        """The polynomial with these coefficients, lowest power first."""
+        """The polynomial with these coefficients, lowest power first.
+
+        With few registers only two vectors go side by side, and one would wait for the other step of a long chain: even
+        and odd powers are two chains then.
+        """
+        if len(coefficients) >= _TWO_CHAINS_FROM and self.fused and self.few_registers:
+            square = self.mul(x, x)
+            even, odd = self._chain(coefficients[::2], square), self._chain(coefficients[1::2], square)
+            return self.fma(odd, x, even)
+        return self._chain(coefficients, x)
+
+    def _chain(self, coefficients: tuple[float, ...], x: Val) -> Val:
         result: Val | float = coefficients[-1]
         for coefficient in reversed(coefficients[:-1]):
             result = self.fma(result, x, coefficient)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 
 from cotan_cpu.codegen.builder import Val
-from cotan_cpu.codegen.exponential import exp, exp_times, log, log_of, split
+from cotan_cpu.codegen.exponential import exp, exp_times, exponent, log, log_of, split
 from cotan_cpu.codegen.floats import INF, NAN, Floats
 from cotan_cpu.codegen.trigonometry import sin, tan
 
@@ -30,13 +30,15 @@ _BERNOULLI = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12
 def erf(f: Floats, x: Val) -> Val:
     size = f.abs(x)
     z = f.mul(x, x)
-    near = f.fma(x, f.poly("erf", f.where(f.lt(z, 1.0), z, 1.0)), x)
+    near = f.fma(x, f.poly("erf", z), x)
     if f.kind == "float":
-        clipped = f.where(f.gt(size, 4.0), 4.0, size)
-        tail = exp(f, f.poly("erf_tail", clipped))
+        # From 4 on it is 1, and the power is a normal number up to there.
+        _, k, small = exponent(f, f.poly("erf_tail", f.where(f.gt(size, 4.0), 4.0, size)))
+        power = f.power_of_two(k)
+        far = f.fma(f.neg(power), small, f.sub(1.0, power))
     else:
-        tail = _erfc_positive(f, size)
-    return f.where(f.lt(size, 1.0), near, f.copysign(f.sub(1.0, tail), x))
+        far = f.sub(1.0, _erfc_positive(f, size))
+    return f.where(f.lt(size, 1.0), near, f.copysign(far, x))
 
 
 def _erfc_positive(f: Floats, size: Val) -> Val:
