@@ -67,6 +67,7 @@ WORKLOADS = [
     _workload("wide inner", (128, 16384), (16384, 128)),
     _workload("batched 512x32x32", (512, 32, 32), (512, 32, 32)),
     _workload("batched 32x128x128", (32, 128, 128), (32, 128, 128)),
+    _workload("batched 10000x4x4", (10_000, 4, 4), (10_000, 4, 4)),
     _workload("matrix times vector", (2048, 2048), (2048,)),
     Workload(
         "matmul/transposed operands",

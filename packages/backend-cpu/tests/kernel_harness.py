@@ -16,7 +16,7 @@ from cotan_cpu.codegen import Target, emit_kernel, jit
 
 HOST = jit.host_target()
 NARROW = {
-    "avx2": Target("haswell", "", 32, masked=False, fma=True, half=True, rounding=True),
+    "avx2": Target("haswell", "", 32, masked_words=True, fma=True, half=True, rounding=True),
     "sse2": Target("x86-64", "", 16),
 }
 """Targets that any x86-64 machine of the last ten years can run, besides the host itself."""

@@ -11,6 +11,7 @@ import pytest
 
 import cotan
 import cotan.numpy as cnp
+from cotan import dtypes
 from cotan.config import config
 from cotan_cpu import native
 from cotan_cpu.lower import blas, dot
@@ -169,6 +170,37 @@ def test_the_text_of_the_tiles_is_complete():
     text = "".join(blas.text(element) for element in blas.ELEMENTS.values())
     assert all(f"define void @{name}(" in text for name in blas.FUNCTIONS)
     assert all(native.runtime().address(name) for name in blas.FUNCTIONS)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "complex64", "int32"])
+@pytest.mark.parametrize("sides", [(1, 3, 1), (3, 3, 1), (1, 4, 4), (4, 4, 4), (5, 2, 9), (16, 16, 16), (1, 64, 1)])
+def test_many_small_products(sides, dtype):
+    rows, inner, columns = sides
+    rng = np.random.default_rng(sides)
+    wide = np.complex128 if dtype == "complex64" else np.float64
+
+    def operands(*shape):
+        values = rng.integers(-3, 4, shape).astype(wide)
+        return np.asarray(values * (1 - 2j) if dtype == "complex64" else values, dtypes.as_dtype(dtype))
+
+    for turned in (False, True):
+        a = operands(37, inner, rows).swapaxes(1, 2) if turned else operands(37, rows, inner)
+        b = operands(37, columns, inner).swapaxes(1, 2) if turned else operands(37, inner, columns)
+        wanted = np.matmul(a.astype(wide), b.astype(wide)).astype(a.dtype)  # sums of small integers, which are exact
+        with cotan.enable_x64(True):
+            for found in (cotan.jit(cnp.matmul)(a, b), cnp.matmul(a, b)):
+                assert found.dtype == a.dtype
+                np.testing.assert_array_equal(np.asarray(found), wanted)
+    assert dot.plan((37, rows, inner), (37, inner, columns), _STACKS).is_small
+
+
+_STACKS = (((2,), (1,)), ((0,), (0,)))
+
+
+def test_one_product_and_larger_ones_are_calls_of_blas():
+    assert not dot.plan((1, 4, 4), (1, 4, 4), _STACKS).is_small
+    assert not dot.plan((9, 32, 32), (9, 32, 32), _STACKS).is_small
+    assert not dot.plan((9, 64, 64), (9, 64, 1), _STACKS).is_small
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.float16, np.int32])

@@ -192,7 +192,8 @@ class TreePrinter(ExpressionPrinter):
         def body() -> None:
             self.nodes(node.body)
 
-        if not whole and size > _ONE_LOOP_FROM and self.target.masked:
+        masks = not whole and self.planner.masks(node, node.axis, lanes)
+        if masks and size > _ONE_LOOP_FROM:
             if constant:
                 lanes = min(lanes, power_of_two(int(stop.text) - int(start.text)))
             self.lane_loop(node.axis, start, stop, lanes, align, low, high, body, masked=True)
@@ -203,6 +204,7 @@ class TreePrinter(ExpressionPrinter):
             main = self.whole_end(start, stop, lanes * copies)
             self._copied_loop(node.axis, start, main, lanes, copies, low, high, body)
             start, align, whole = main, lanes, False
+            masks = self.planner.masks(node, node.axis, lanes)
         main = stop if whole else self.whole_end(start, stop, lanes)
         if copies == 1:
             self.lane_loop(node.axis, start, main, lanes, align, low, high, body, masked=False)
@@ -210,7 +212,7 @@ class TreePrinter(ExpressionPrinter):
             main = start
         if whole:
             return
-        if not self.target.masked:
+        if not masks:
             self._scalar_loop(node, main, stop, low, high)
             return
         rest = lanes

@@ -115,7 +115,8 @@ class Reduction:
         return states
 
     def _rest(self, level: int, start: Val, stop: Val, states: list[Val]) -> list[Val]:
-        if self.p.target.masked:
+        assert self.vector is not None
+        if self.p.planner.masks(self.node, *self.vector):
             if level == self.level:
                 return self._block(states, lambda inner: self._plain(level, start, stop, inner, masked=True))
             return self._plain(level, start, stop, states, masked=True)

@@ -42,6 +42,8 @@ class Work:
 
     ops: float = 0.0
     width: int = 1
+    words: bool = True
+    """Whether all that is read and written has 4 or 8 bytes."""
     accesses: list[tuple[Index, bool]] = field(default_factory=list)
     guards: list[tuple[Index, int, int]] = field(default_factory=list)
     children: list[tuple[Node, Work, int]] = field(default_factory=list)
@@ -57,6 +59,15 @@ class Work:
     def max_width(self) -> int:
         return max([self.width] + [child.max_width() for _, child, _ in self.children])
 
+    def in_words(self, axis: Axis, lanes: int) -> bool:
+        """Whether all accesses are to words that are, along ``axis``, the same or side by side."""
+        beside = all(stride_along(index, axis, lanes) in ((1,) if store else (0, 1)) for index, store in self.accesses)
+        return self.words and beside and all(child.in_words(axis, lanes) for _, child, _ in self.children)
+
+
+def _is_word(dtype: Any) -> bool:
+    return dtype is not None and dtype.itemsize in (4, 8)
+
 
 def _itemsize(dtype: Any) -> int:
     return 4 if dtype is None or dtype.name in ("float16", "bfloat16") else int(dtype.itemsize)
@@ -70,6 +81,7 @@ def work_of(nodes: Sequence[Node], seen: set[Expr]) -> Work:
             _count(work, node.value, seen)
         elif isinstance(node, Store):
             _count(work, node.value, seen)
+            work.words &= _is_word(node.value.dtype)
             work.accesses.append((node.index, True))
             work.guards.extend(node.conditions)
             if node.combine is not None:
@@ -87,6 +99,7 @@ def work_of(nodes: Sequence[Node], seen: set[Expr]) -> Work:
             for expr in node.bodies:
                 _count(body, expr, inner)
             body.ops += 2 * len(node.inits)
+            body.words = False
             body.accesses.extend((index, True) for _, index, _ in node.stores)
             work.children.append((node, body, node.axis.extent))
     return work
@@ -116,6 +129,7 @@ def _count(work: Work, expr: Expr, seen: set[Expr]) -> None:
             work.width = max(work.width, _itemsize(node.dtype))
         work.ops += _WEIGHTS.get(node.op, 1)
         if node.op == "load":
+            work.words &= _is_word(node.dtype)
             work.accesses.append((node.attr[1], False))
             _count_index(work, node.attr[1], seen)
         elif node.op == "index":
@@ -171,6 +185,12 @@ class Planner:
     def plan(self, tree: Sequence[Node]) -> float:
         """Fill ``vector``; returns the estimated cycles of one run."""
         return self._scalar(work_of(tree, set()))
+
+    def masks(self, node: Node, axis: Axis, lanes: int) -> bool:
+        """Whether the rest of a vector loop along ``axis`` is best done under a mask."""
+        work = self.works.get(id(node))
+        words = self.target.masked_words and work is not None and work.in_words(axis, lanes)
+        return self.target.masked or words
 
     def native(self, work: Work) -> int:
         return max(self.target.vector_bytes // work.max_width(), 1)

@@ -28,6 +28,7 @@ class Target:
       features: LLVM feature string, such as '+avx2,+fma'.
       vector_bytes: width of the vector registers that are worth using.
       masked: whether loads and stores under a mask are single instructions for every element width.
+      masked_words: whether they are for elements of 4 and 8 bytes that lie side by side.
       fma: whether a fused multiply-add is one instruction.
       half: whether conversions between float16 and float32 are instructions.
       rounding: whether floor, ceil, trunc and round-to-even are instructions.
@@ -43,6 +44,7 @@ class Target:
     features: str = ""
     vector_bytes: int = 16
     masked: bool = False
+    masked_words: bool = False
     fma: bool = False
     half: bool = False
     rounding: bool = False
@@ -62,6 +64,7 @@ class Target:
             features,
             vector_bytes=64 if wide else 32 if "avx2" in has else 16,
             masked=wide,
+            masked_words="avx2" in has,
             fma="fma" in has,
             half="f16c" in has,
             rounding="sse4.1" in has,

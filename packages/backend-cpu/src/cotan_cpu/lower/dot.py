@@ -42,6 +42,7 @@ _LONG = 16
 """A contracted extent so many times as long as the others is cut into parts, whose products are added."""
 _LEAST_LONG = 1 << 21
 """Flops from which that is worth it."""
+_SMALL, _SMALL_SIDE = 1 << 12, 16
 _REAL = ("float16", "bfloat16", "float32", "float64")
 _NATIVE_FROM = 1 << 19
 _NATIVE_FROM_VECTOR = 1 << 14
@@ -92,6 +93,12 @@ class Plan:
     def is_vector(self) -> bool:
         """Whether a matrix-vector product does it."""
         return min(self.rows, self.columns) == 1
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is many products each of which takes less time than a call of BLAS."""
+        extents = (self.rows, self.columns, self.inner)
+        return self.products > 1 and (math.prod(extents) < _SMALL or max(extents) <= _SMALL_SIDE)
 
     def seconds(self, dtype: np.dtype) -> float:
         """A rough estimate on one thread."""
@@ -361,6 +368,9 @@ def write(writer: Writer, step: LibraryStep) -> None:
         writer.loops(step)
         return
     chosen = plan(lhs.shape, rhs.shape, step.params["dimension_numbers"])
+    if chosen.is_small and dtype.kind == "f":
+        writer.loops(step)
+        return
     a = _operand(writer, left, chosen.pack_lhs, dtype)
     b = _operand(writer, right, chosen.pack_rhs, dtype)
     converted = result.dtype != dtype
@@ -472,7 +482,7 @@ def _recipe(
         return None
     chosen = plan(lhs_shape, rhs_shape, numbers)
     least = _NATIVE_FROM_VECTOR if 1 in (chosen.rows, chosen.columns) else _NATIVE_FROM
-    return _Recipe(chosen, dtype, result, chosen.flops > least)
+    return _Recipe(chosen, dtype, result, chosen.flops > least and not chosen.is_small)
 
 
 def eager(

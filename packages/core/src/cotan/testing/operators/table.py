@@ -39,6 +39,12 @@ class Sample:
 class Normwise(float):
     """A tolerance relative to the largest of an array's values, which is what backward stable algorithms promise."""
 
+    def __add__(self, other: float) -> Normwise:
+        return Normwise(float(self) + float(other))
+
+    def __rmul__(self, factor: float) -> Normwise:
+        return Normwise(factor * float(self))
+
 
 @dataclass(frozen=True)
 class Operator:
