@@ -143,6 +143,13 @@ WORKLOADS = [
         _softmax_numpy,
     ),
     Workload(
+        "normalization/softmax of 10",
+        lambda rng: (floats(rng, 10_000, 10),),
+        lambda library: library.jit(library.nn.softmax),
+        lambda torch, compiled: compiled(lambda x: torch.softmax(x, 1)),
+        _softmax_numpy,
+    ),
+    Workload(
         "normalization/softmax gradient",
         _weighted,
         lambda library: library.jit(library.grad(lambda x, w: (library.nn.softmax(x) * w).sum())),

@@ -44,7 +44,7 @@ def test_small_kernels_have_short_texts():
     simple = emit_kernel(kernel_of(lambda x: scalar.mul(x, x), 1024), HOST, "k")
     assert simple.text.count("\n") < 40
     softplus = emit_kernel(kernel_of(lambda x: scalar.log1p(scalar.exp(x)), 1000), HOST, "k")
-    assert softplus.text.count("\n") < (150 if HOST.masked_words else 250)  # without masks the last elements are a copy
+    assert softplus.text.count("\n") < (150 if HOST.masked else 250)  # without masks the last elements are a copy
 
 
 def test_units_are_many_for_large_kernels_and_one_for_tiny_ones():

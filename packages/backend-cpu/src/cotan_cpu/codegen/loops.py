@@ -193,7 +193,9 @@ class TreePrinter(ExpressionPrinter):
             self.nodes(node.body)
 
         masks = not whole and self.planner.masks(node, node.axis, lanes)
-        if masks and size > _ONE_LOOP_FROM:
+        # Where masks are for words only, they cost more than a few instructions: only a loop of one round has one.
+        single = constant and int(stop.text) - int(start.text) <= lanes
+        if masks and size > _ONE_LOOP_FROM and (single or self.target.masked):
             if constant:
                 lanes = min(lanes, power_of_two(int(stop.text) - int(start.text)))
             self.lane_loop(node.axis, start, stop, lanes, align, low, high, body, masked=True)

@@ -189,8 +189,11 @@ class Planner:
     def masks(self, node: Node, axis: Axis, lanes: int) -> bool:
         """Whether the rest of a vector loop along ``axis`` is best done under a mask."""
         work = self.works.get(id(node))
-        words = self.target.masked_words and work is not None and work.in_words(axis, lanes)
-        return self.target.masked or words
+        if self.target.masked or work is None or not self.target.masked_words:
+            return self.target.masked
+        # A loop within a loop of a few rounds fills vectors better.
+        inner = isinstance(node, Loop) and bool(work.children) and axis.extent < self.native(work)
+        return not inner and work.in_words(axis, lanes)
 
     def native(self, work: Work) -> int:
         return max(self.target.vector_bytes // work.max_width(), 1)
