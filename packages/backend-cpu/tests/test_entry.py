@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import sys
 import threading
 import tracemalloc
@@ -109,6 +110,15 @@ def test_it_takes_and_gives_what_the_one_in_python_does(name, fun):
             assert_same(found, expected)
             taken += 1
     assert taken > 0
+
+
+def test_equal_dtypes_are_the_same():
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    native, python = both(lambda x: x * 2, x)
+    pickled = pickle.loads(pickle.dumps(x))
+    marked = x.astype(np.dtype(np.float32, metadata={"unit": "m"}))
+    for other in (pickled, marked, marked.T.copy().T):
+        assert_same(native((other,)), python((other,)))
 
 
 def test_results_are_committed_where_an_argument_is():

@@ -55,7 +55,15 @@ entry:
 typed:
   %descr = field %array 56
   %same_dtype = icmp eq ptr %descr, %dtype
-  br i1 %same_dtype, label %ranked, label %no
+  br i1 %same_dtype, label %ranked, label %compared
+compared:
+  ; Arrays that were pickled have dtypes of their own, which are equal.
+  %equal_dtype = call i32 @PyObject_RichCompareBool(ptr %descr, ptr %dtype, i32 2)
+  %equal = icmp eq i32 %equal_dtype, 1
+  br i1 %equal, label %ranked, label %other
+other:
+  call void @PyErr_Clear()
+  ret i1 false
 ranked:
   %nd = number %array 24
   %rank = load i64, ptr %extents
