@@ -13,7 +13,6 @@ from cotan_cpu.codegen.scalars import Context
 from cotan_cpu.codegen.types import INT_OF
 
 INF, NAN = float("inf"), float("nan")
-_TWO_CHAINS_FROM = 8
 
 
 class Floats:
@@ -74,22 +73,22 @@ class Floats:
         return self.horner(TABLES[name, self.kind][skip:], x)
 
     def horner(self, coefficients: tuple[float, ...], x: Val) -> Val:
-        """The polynomial with these coefficients, lowest power first.
-
-        With few registers only two vectors go side by side, and one would wait for the other step of a long chain: even
-        and odd powers are two chains then.
-        """
-        if len(coefficients) >= _TWO_CHAINS_FROM and self.fused and self.few_registers:
-            square = self.mul(x, x)
-            even, odd = self._chain(coefficients[::2], square), self._chain(coefficients[1::2], square)
-            return self.fma(odd, x, even)
-        return self._chain(coefficients, x)
-
-    def _chain(self, coefficients: tuple[float, ...], x: Val) -> Val:
+        """The polynomial with these coefficients, lowest power first."""
         result: Val | float = coefficients[-1]
         for coefficient in reversed(coefficients[:-1]):
             result = self.fma(result, x, coefficient)
         return self.v(result)
+
+    def long_poly(self, name: str, x: Val) -> Val:
+        """``poly`` of a long table whose last bits do not matter so much, with even and odd powers as two chains.
+
+        With few registers only two vectors go side by side, and one would wait for the other step of a long chain.
+        """
+        coefficients = TABLES[name, self.kind]
+        if not (self.fused and self.few_registers):
+            return self.horner(coefficients, x)
+        square = self.mul(x, x)
+        return self.fma(self.horner(coefficients[1::2], square), x, self.horner(coefficients[::2], square))
 
     def table(self, name: str) -> tuple[float, ...]:
         return TABLES[name, self.kind]

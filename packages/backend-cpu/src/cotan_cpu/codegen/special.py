@@ -30,10 +30,10 @@ _BERNOULLI = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12
 def erf(f: Floats, x: Val) -> Val:
     size = f.abs(x)
     z = f.mul(x, x)
-    near = f.fma(x, f.poly("erf", z), x)
+    near = f.fma(x, f.long_poly("erf", z), x)
     if f.kind == "float":
         # From 4 on it is 1, and the power is a normal number up to there.
-        _, k, small = exponent(f, f.poly("erf_tail", f.where(f.gt(size, 4.0), 4.0, size)))
+        _, k, small = exponent(f, f.long_poly("erf_tail", f.where(f.gt(size, 4.0), 4.0, size)))
         power = f.power_of_two(k)
         far = f.fma(f.neg(power), small, f.sub(1.0, power))
     else:
