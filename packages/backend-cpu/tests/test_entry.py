@@ -22,6 +22,7 @@ from cotan_cpu import driver, entry
 from cotan_cpu.buffers import CpuBuffer
 from cotan_cpu.entry import layout
 from cotan_cpu.executable import CpuExecutable
+from cotan_cpu.pool import Pool
 
 Pair = namedtuple("Pair", "a b")
 
@@ -277,22 +278,16 @@ def test_an_error_of_an_allocation_is_raised(monkeypatch):
     """The pool's function is called by native code: what it raises comes out, and the next call works."""
     x = ones(300, 300)
     native, _ = both(lambda x: x + 1, x)
-    pooled = type(cotan_pool()).empty
-    monkeypatch.setattr(type(cotan_pool())._trim, "__code__", _raise_memory_error.__code__)
-    cotan_pool().clear()
+    monkeypatch.setattr(Pool._trim, "__code__", _raise_memory_error.__code__)
+    entry.pool.clear()
     with pytest.raises(MemoryError, match="none left"):
         native((x,))
     monkeypatch.undo()
     np.testing.assert_array_equal(native((x,)), 2)
-    assert pooled is type(cotan_pool()).empty
 
 
 def _raise_memory_error(self, wanted):
     raise MemoryError("none left")
-
-
-def cotan_pool():
-    return entry.pool
 
 
 def test_where_objects_cannot_be_read_python_is_written(monkeypatch):

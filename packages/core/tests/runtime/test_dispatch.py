@@ -126,6 +126,13 @@ def test_equal_numbers_of_two_signs_have_no_short_way(shift_p):
     assert not [key for key in dispatch._direct if key[0] is shift_p]
 
 
+def test_equal_parameters_of_two_types_are_kept_apart(shift_p):
+    x = -cnp.ones(1)
+    for _ in range(2):
+        np.testing.assert_array_equal(shift_p.bind(x, factor=0, offset=0), 0)  # remembered
+        assert np.signbit(np.asarray(shift_p.bind(-x, factor=-0.0, offset=-0.0))) == [True]
+
+
 def test_operations_of_three_operands_have_a_short_way():
     where, x, y = cnp.asarray([True, False]), cnp.ones(2), cnp.zeros(2)
     dispatch.clear_cache()

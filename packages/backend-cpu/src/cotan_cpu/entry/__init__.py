@@ -30,7 +30,6 @@ _CALLED = (
     "Py_DecRef", "PyType_GenericAlloc", "PyEval_SaveThread", "PyEval_RestoreThread",
 )  # fmt: skip
 _NUMBER = {step: number for number, step in enumerate(layout.STEPS)}
-_PLACE = {word: number for number, word in enumerate(layout.WORDS)}
 _KINDS = {tuple: "TUPLE", list: "LIST", dict: "DICT"}
 _NUMBERS = {
     (float, "float32"): "FLOAT32", (float, "float64"): "FLOAT64", (int, "int32"): "INT32", (int, "int64"): "INT64",

@@ -43,6 +43,7 @@ _LONG = 16
 _LEAST_LONG = 1 << 21
 """Flops from which that is worth it."""
 _SMALL, _SMALL_SIDE = 1 << 12, 16
+"""Many products of fewer multiplications, or of no longer sides, are loops: each takes less time than BLAS's call."""
 _REAL = ("float16", "bfloat16", "float32", "float64")
 _NATIVE_FROM = 1 << 19
 _NATIVE_FROM_VECTOR = 1 << 14
@@ -96,7 +97,7 @@ class Plan:
 
     @property
     def is_small(self) -> bool:
-        """Whether it is many products each of which takes less time than a call of BLAS."""
+        """Whether it is many small products."""
         extents = (self.rows, self.columns, self.inner)
         return self.products > 1 and (math.prod(extents) < _SMALL or max(extents) <= _SMALL_SIDE)
 

@@ -80,6 +80,15 @@ _direct: dict[tuple[Any, ...], _Direct] = {}
 _new = object.__new__
 
 
+def _with(key: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
+    """``key`` and the parameters: 0, False and -0.0 are equal, and do not compute the same, so types are in it."""
+    values = params.values()
+    return (*key, *params, *values, *map(type, values))
+
+
+# The road of every operation: written out for one, two and three operands.
+
+
 def eager(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
     """Run ``primitive`` now on Arrays, NumPy arrays and scalars; an Array, or a list of them."""
     count = len(args)
@@ -89,7 +98,7 @@ def eager(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> 
             y = _operand(y, x._device, primitive.name)
         if type(x) is Array and type(y) is Array:
             key: tuple[Any, ...] = (primitive, id(x.aval), id(y.aval))
-            found = _direct.get((*key, *params, *params.values()) if params else key)
+            found = _direct.get(_with(key, params) if params else key)
             if found is not None and found.device is x._device is y._device:
                 a, b = x._buffer, y._buffer
                 if a is not None and b is not None and (config if overriding else Config).plain_dispatch:
@@ -102,7 +111,7 @@ def eager(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> 
     elif count == 1 and type(args[0]) is Array:
         x = args[0]
         key = (primitive, id(x.aval))
-        found = _direct.get((*key, *params, *params.values()) if params else key)
+        found = _direct.get(_with(key, params) if params else key)
         if found is not None and found.device is x._device:
             a = x._buffer
             if a is not None and (config if overriding else Config).plain_dispatch:
@@ -116,7 +125,7 @@ def eager(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> 
         x, y, z = args
         if type(x) is Array and type(y) is Array and type(z) is Array:
             key = (primitive, id(x.aval), id(y.aval), id(z.aval))
-            found = _direct.get((*key, *params, *params.values()) if params else key)
+            found = _direct.get(_with(key, params) if params else key)
             if found is not None and found.device is x._device is y._device is z._device:
                 a, b, c = x._buffer, y._buffer, z._buffer
                 if not (a is None or b is None or c is None) and (config if overriding else Config).plain_dispatch:
@@ -252,7 +261,7 @@ def _add_direct(primitive: Primitive, params: dict[str, Any], entry: _Entry, dev
         return  # 0.0 and -0.0 are equal, and do not compute the same
     run = device.backend.direct(primitive, entry.operands, entry.out, params, device)
     if run is not None:
-        _remember((primitive, *map(id, entry.operands), *params, *params.values()), run, entry, device)
+        _remember(_with((primitive, *map(id, entry.operands)), params), run, entry, device)
 
 
 def _remember(key: tuple[Any, ...], run: Callable[..., Any], entry: _Entry, device: Device) -> None:
