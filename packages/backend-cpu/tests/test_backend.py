@@ -103,10 +103,10 @@ def test_jaxprs_are_refused():
 def test_offsets_are_verified():
     assert driver.has_fast_entry() in (True, False)
     driver.has_fast_entry.cache_clear()
-    offset = driver._DATA_OFFSET
+    offset = driver.DATA_OFFSET
     try:
-        driver._DATA_OFFSET = 24  # the number of dimensions, not the data
+        driver.DATA_OFFSET = 24  # the number of dimensions, not the data
         assert not driver.has_fast_entry()
     finally:
-        driver._DATA_OFFSET = offset
+        driver.DATA_OFFSET = offset
         driver.has_fast_entry.cache_clear()

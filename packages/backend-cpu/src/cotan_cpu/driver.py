@@ -23,7 +23,8 @@ _TYPES: dict[str, Any] = {
     "f64": ctypes.c_double,
 }
 _FUTEX_NUMBERS = {"x86_64": 202, "amd64": 202, "aarch64": 98, "arm64": 98}
-_DATA_OFFSET = 16  # of the data pointer in PyArrayObject, after PyObject_HEAD
+DATA_OFFSET, RANK_OFFSET, EXTENTS_OFFSET = 16, 24, 32
+"""Of the data pointer, the rank (an int) and the pointer to the extents in PyArrayObject, after PyObject_HEAD."""
 _METH_FASTCALL = 0x80
 _NEW_FROM_DESCR = 94  # the number of PyArray_NewFromDescr in NumPy's table of functions
 
@@ -144,10 +145,15 @@ def has_fast_entry() -> bool:
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         return False
     samples = [np.empty(3, np.float32), np.empty((), np.int8), np.arange(10, dtype=np.int64)[2:]]
-    return all(
-        ctypes.c_void_p.from_address(id(array) + _DATA_OFFSET).value == array.ctypes.data
-        and object.__basicsize__ == _DATA_OFFSET
-        for array in samples
+    return object.__basicsize__ == DATA_OFFSET and all(map(_lies_as_known, samples))
+
+
+def _lies_as_known(array: np.ndarray) -> bool:
+    extents = ctypes.c_void_p.from_address(id(array) + EXTENTS_OFFSET).value
+    return (
+        ctypes.c_void_p.from_address(id(array) + DATA_OFFSET).value == array.ctypes.data
+        and ctypes.c_int.from_address(id(array) + RANK_OFFSET).value == array.ndim
+        and (array.ndim == 0 or (ctypes.c_ssize_t * array.ndim).from_address(extents or 0)[:] == [*array.shape])
     )
 
 

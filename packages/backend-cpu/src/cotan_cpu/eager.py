@@ -1,7 +1,7 @@
 """Door 1: one primitive at once, by its NumPy reference or a rule of the CPU's own table.
 
 Results are C-contiguous arrays of their own, except where a rule returns a contiguous view of an operand: buffers are
-immutable, so sharing is harmless. Nothing is compiled here.
+immutable, so sharing is harmless.
 """
 
 from __future__ import annotations

@@ -252,7 +252,7 @@ class Writer:
     def launch(self, function: str, pointers: Sequence[str], units: int, seconds: float, what: str) -> None:
         """Call ``function`` (of a kernel's signature) on a table of these pointers, by several threads if worth it."""
         table = self.table(pointers)
-        chunks = self._chunks(units, seconds)
+        chunks = chunks_of(units, seconds, self.threads)
         if chunks > 1:
             self.source.parallel = True
             self.emit(
@@ -395,12 +395,6 @@ class Writer:
         """A register that is used nowhere else."""
         return f"%v{self._number()}"
 
-    def _chunks(self, units: int, seconds: float) -> int:
-        if self.threads <= 1 or units <= 1 or seconds < PARALLEL_FROM:
-            return 1
-        # Several chunks per thread, so that a thread that loses its core leaves little to the others.
-        return max(1, min(units, 4 * self.threads, int(seconds / CHUNK)))
-
     def _load_pointers(self) -> list[str]:
         frame = self.frame
         program = frame.program
@@ -526,6 +520,14 @@ def _load_data(position: int, name: str) -> list[str]:
         f"  %p{position} = getelementptr i8, ptr %o{position}, i64 16",
         f"  {name} = load ptr, ptr %p{position}",
     ]
+
+
+def chunks_of(units: int, seconds: float, threads: int) -> int:
+    """Into how many chunks ``units`` are cut that take so long on one thread; 1 where sharing them is not worth it."""
+    if threads <= 1 or units <= 1 or seconds < PARALLEL_FROM:
+        return 1
+    # Several chunks per thread, so that a thread that loses its core leaves little to the others.
+    return max(1, min(units, 4 * threads, int(seconds / CHUNK)))
 
 
 def _aligned(nbytes: int) -> int:

@@ -427,6 +427,15 @@ def divide(tree: Sequence[Node], planner: Planner, in_place: Sequence[tuple[int,
     return Units(count, tuple(axes))
 
 
+def rounds(tree: Sequence[Node], planner: Planner) -> Units:
+    """Units of one round each of the only loop, whose extent they divide; what stands before it every part repeats."""
+    loop = tree[-1]
+    assert isinstance(loop, Loop)
+    lanes = planner.vector[id(loop)][1] if id(loop) in planner.vector else 1
+    lanes *= planner.copies.get(id(loop), 1)
+    return Units(loop.axis.extent // lanes, (loop.axis,), loop, lanes)
+
+
 def seconds(cycles: float, bytes_moved: int) -> float:
     """The time of so many cycles, or of moving the bytes, whichever is longer."""
     rate = next(rate for limit, rate in _MEMORY if bytes_moved <= limit)

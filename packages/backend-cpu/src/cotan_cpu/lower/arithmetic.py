@@ -1,4 +1,4 @@
-"""Arithmetic at once, where it is a ufunc of NumPy for some dtypes only."""
+"""Arithmetic at once: large arrays by several threads, and what is a ufunc of NumPy for some dtypes only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ import numpy as np
 from cotan.backend import LoweringTable
 from cotan.ir.primitive import reference
 from cotan.primitives.operands import quiet
+from cotan_cpu.lower.at_once import by_span
 from cotan_cpu.pool import pool
+
+_SHARED_FROM = 1 << 21
+"""Bytes from which threads take less time than NumPy's one."""
 
 
 def div(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -32,6 +36,8 @@ def _reference() -> Any:
 
 def register(table: LoweringTable) -> None:
     """Add the rules of this module."""
-    from cotan.primitives.arithmetic import div_p
+    from cotan.primitives import arithmetic as family
 
-    table.rule("eager", div_p)(div)
+    for primitive in (family.add_p, family.add_any_p, family.sub_p, family.mul_p, family.neg_p, family.sqrt_p):
+        table.rule("eager", primitive)(by_span(primitive, least=_SHARED_FROM))
+    table.rule("eager", family.div_p)(by_span(family.div_p, div, _SHARED_FROM))

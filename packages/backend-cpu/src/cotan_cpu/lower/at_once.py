@@ -1,6 +1,8 @@
-"""Eager operations whose references are slow or need much memory: large ones are run as compiled programs of one step.
+"""Eager operations by native code: rules that modules of families register for their primitives.
 
-A program is kept for the types and parameters that it was compiled for; the least recently used one goes.
+``by_program`` is for those whose references are slow or need much memory: large ones are compiled programs of one step,
+each kept for the types and parameters that it was compiled for; the least recently used one goes. ``by_span`` is for
+elementwise ones: code for arrays of any size. No compiler is imported before it is needed.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ from cotan.ir.avals import shaped
 from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
 from cotan.ir.primitive import Primitive, abstract, cost, reference
 from cotan_cpu import native
-from cotan_cpu.pool import pool
+from cotan_cpu.pool import SMALLEST, pool
 
 _FROM_FLOPS = 1 << 20
 _KEPT = 128
+_FLOATS = frozenset(map(np.dtype, (np.float32, np.float64)))
 
 
 @functools.lru_cache(maxsize=_KEPT)
@@ -63,6 +66,52 @@ def by_program(primitive: Primitive) -> Callable[..., np.ndarray]:
         executable._call(*arrays, out)
         return out
 
+    return rule
+
+
+def by_span(
+    primitive: Primitive, usual: Callable[..., np.ndarray] | None = None, least: int = 0
+) -> Callable[..., np.ndarray]:
+    """The eager rule of an elementwise primitive: native code, or ``usual`` where there is none.
+
+    Args:
+      usual: another rule; by default the reference.
+      least: ``usual`` does results of fewer bytes, and of other dtypes than float32 and float64. For primitives whose
+        results are exact: one program may get some of them from either.
+    """
+    other = usual or reference[primitive]
+
+    def prepare(*operands: Any, **params: Hashable) -> Callable[..., np.ndarray] | None:
+        shape, size = max(((x.shape, x.size) for x in operands), key=lambda known: len(known[0]))
+        if least and (size * operands[0].dtype.itemsize < least or any(x.dtype not in _FLOATS for x in operands)):
+            return None
+        from cotan_cpu.spans import span as compiled
+
+        types = tuple((x.dtype, bool(shape) and not x.shape) for x in operands)
+        span = compiled(primitive, types, tuple(params.items()))
+        if span is None:
+            return None
+        dtype, alone = span.dtype, span.alone
+        nbytes = size * dtype.itemsize
+
+        def small(*arrays: np.ndarray) -> np.ndarray:
+            out = np.empty(shape, dtype)
+            alone(*arrays, out)
+            return out
+
+        def large(*arrays: np.ndarray) -> np.ndarray:
+            out = pool.empty(shape, dtype, nbytes)
+            span(*arrays, out)
+            return out
+
+        return small if nbytes < SMALLEST and size <= span.alone_up_to else large
+
+    def rule(*arrays: np.ndarray, **params: Hashable) -> np.ndarray:
+        run = prepare(*arrays, **params)
+        return other(*arrays, **params) if run is None else run(*arrays)
+
+    rule.prepare = prepare  # type: ignore[attr-defined]
+    rule.ufunc = getattr(other, "ufunc", None) if least else None  # type: ignore[attr-defined]
     return rule
 
 

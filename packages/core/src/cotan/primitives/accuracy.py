@@ -31,7 +31,7 @@ class Tolerance:
 
     >>> from cotan import lax
     >>> lax.exp(1.0, accuracy=lax.Tolerance(rtol=1e-3))
-    Array(2.718282, dtype=float32, weak_type=True)
+    Array(2.7182817, dtype=float32, weak_type=True)
     """
 
     __slots__ = ("atol", "rtol", "ulps")

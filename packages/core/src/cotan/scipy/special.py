@@ -232,7 +232,7 @@ def log_ndtr(x: Any) -> Any:
     """
     (x,) = promote_args_inexact("log_ndtr", x)
     # Where ndtr is a normal number yet, and so many terms of the series are enough.
-    edge, terms = {2: (-4.5, 3), 4: (-10.0, 6)}.get(np.dtype(x.dtype).itemsize, (-20.0, 9))
+    edge, terms = {2: (-4.5, 3), 4: (-10.0, 6)}.get(np.dtype(x.dtype).itemsize, (-12.0, 15))
     low, high = x < edge, x > 0
     tail = cnp.where(low, x, edge)
     square = 1 / (tail * tail)
