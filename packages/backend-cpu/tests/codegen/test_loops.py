@@ -153,6 +153,31 @@ def test_two_dimensional_pad_and_windows(n, target):
 
 
 @TARGETS
+@pytest.mark.parametrize(("window", "low"), [((3, 3), 1), ((4, 4), 2), ((1, 9), 4), ((2, 5), 0), ((5, 5), 2)])
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (2, 5), (7, 16), (5, 23), (3, 70)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_sums_over_windows_that_reach_out(window, low, m, n, stride, target):
+    """Every element of a small window is written out, and the loops are cut where windows begin to reach out."""
+    x, w = at_page_end(rand(m, n)), rand(*window)
+    wanted = np.lib.stride_tricks.sliding_window_view(np.pad(x.astype(np.float64), 5), window)
+    wanted = np.einsum("ijkl,kl->ij", wanted, w)[5 - low : 5 - low + m, 5 - low : 5 - low + n : stride]
+    out = np.zeros((m, -(-n // stride)), np.float32)
+    axes, (i, j) = grid(*out.shape)
+
+    def element(k, c):
+        row, column = i + k - low, j * stride + c - low
+        read = scalar.load(0, row * n + column, F32)
+        value = scalar.guard([(row, 0, m), (column, 0, n)], read, scalar.const(0, F32))
+        return [scalar.mul(value, scalar.load(1, k * window[1] + c, F32))]
+
+    [total] = scalar.reduce("add", window, [scalar.const(0, F32)], element)
+    store = Store(2, i * out.shape[1] + j, total)
+    node = total.args[0]
+    run_tree(nest(axes, ReduceLoop(node, node.attr[1], ((),) * len(node.attr[1])), store), [x, w, out], [2], target)
+    np.testing.assert_allclose(out, wanted, rtol=1e-5, atol=1e-5)
+
+
+@TARGETS
 def test_empty_operand_behind_a_guard(target):
     x, y = np.zeros(0, np.float32), rand(20)
     out = np.zeros(20, np.float32)

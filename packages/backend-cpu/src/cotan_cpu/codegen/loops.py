@@ -7,11 +7,12 @@ scans in ``scans``.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cotan.ir.index import Axis, Index
+from cotan.ir.index import Axis
 from cotan.ir.program import Kernel, Let, Loop, Node, ReduceLoop, Store
 from cotan.ir.scalar import Expr, index_axes
 from cotan_cpu.codegen.builder import Builder, Val, literal
@@ -19,12 +20,12 @@ from cotan_cpu.codegen.expressions import ExpressionPrinter
 from cotan_cpu.codegen.indices import Binding
 from cotan_cpu.codegen.reductions import Reduction
 from cotan_cpu.codegen.scans import Scan
-from cotan_cpu.codegen.schedule import Planner, Units, power_of_two
+from cotan_cpu.codegen.schedule import Planner, Units, Work, power_of_two
 from cotan_cpu.codegen.target import Target
 from cotan_cpu.codegen.tiles import Tiling
 
 _SEGMENTS = 4
-_SPLIT_SIZE = 250.0
+_SPLIT_SIZE = 450.0
 _ONE_LOOP_FROM = 30.0
 """From this body size on a remainder is part of a masked main loop, not a copy of it."""
 
@@ -143,7 +144,7 @@ class TreePrinter(ExpressionPrinter):
             return
         work = self.planner.works.get(id(node))
         vector = self.planner.vector.get(id(node)) if self.lanes == 1 else None
-        cuts = self._cuts(axis, work.all_guards() if work else (), work.total_ops() if work else 0.0)
+        cuts = self._cuts(axis, work) if work else []
         outer = self._copies
         self._copies *= len(cuts) + 1
         for low, high in zip([0, *cuts], [*cuts, axis.extent]):
@@ -157,19 +158,27 @@ class TreePrinter(ExpressionPrinter):
                 self.vector_loop(node, vector[1], first, last, start_align, low, high, size)
         self._copies = outer
 
-    def _cuts(self, axis: Axis, guards: Sequence[tuple[Index, int, int]], size: float) -> list[int]:
-        """Where to split the loop so that guards on this axis alone are decided in every part."""
+    def _cuts(self, axis: Axis, work: Work) -> list[int]:
+        """Where to split the loop so that guards on this axis are decided in every part, or in the largest."""
+        unrolled = work.unrolled()
         cuts: set[int] = set()
-        for index, lo, hi in guards:
-            if len(index.terms) != 1 or index.terms[0][0] is not axis:
+        for index, lo, hi in work.all_guards():
+            coefficient = index.coefficient(axis)
+            others = [(atom, step) for atom, step in index.terms if atom is not axis]
+            if not coefficient or not all(atom in unrolled for atom, _ in others):
                 continue
-            coefficient = index.terms[0][1]
-            for edge in (lo - index.const, hi - index.const):
+            shifts = {index.const}
+            for atom, step in others:
+                assert isinstance(atom, Axis)
+                shifts = {shift + step * k for shift in shifts for k in range(atom.extent)}
+            for edge in (bound - shift for bound in (lo, hi) for shift in shifts):
                 cut = -(-edge // coefficient) if coefficient > 0 else edge // coefficient + 1
                 if 0 < cut < axis.extent:
                     cuts.add(cut)
-        count = len(cuts) + 1
-        if not cuts or count > _SEGMENTS or count * self._copies * size > _SPLIT_SIZE:
+        if len(cuts) >= _SEGMENTS:
+            ends = [0, *sorted(cuts), axis.extent]
+            cuts &= {*max(itertools.pairwise(ends), key=lambda part: part[1] - part[0])}
+        if (len(cuts) + 1) * self._copies * work.total_ops() > _SPLIT_SIZE:
             return []
         return sorted(cuts)
 

@@ -6,6 +6,7 @@ the total (a two-sum), so that the error does not grow with the length.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from cotan.ir.program import ReduceLoop
 from cotan.ir.scalar import Expr, make
 from cotan_cpu.codegen.builder import Builder, Val, literal
+from cotan_cpu.codegen.schedule import written_out
 from cotan_cpu.codegen.types import is_float, is_half
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class Reduction:
         self.axes = node.axes
         self.reduces = (node.value, *node.siblings)
         self.vector = printer.planner.vector.get(id(node)) if printer.lanes == 1 else None
+        work = printer.planner.works.get(id(node))
+        self.unrolled = self.vector is None and work is not None and written_out(node, work)
         self.inits = [init for reduce in self.reduces for init in reduce.args[: len(reduce.args) // 2]]
         self.dtypes = [init.dtype for init in self.inits]
         trips = [axis.extent for axis in self.axes]
@@ -141,16 +145,20 @@ class Reduction:
         if lanes:
             return p.lane_loop(axis, start, stop, lanes, 0, 0, axis.extent, _nothing, masked, states, carried)
 
-        def body(induction: Val, inner: list[Val]) -> list[Val]:
+        def body(induction: Val, inner: list[Val], low: int = 0, high: int = axis.extent - 1) -> list[Val]:
             results = inner
 
             def run() -> None:
                 nonlocal results
                 results = carried(inner)
 
-            p.bound(axis, induction, 1, 1, 0, axis.extent - 1, run)
+            p.bound(axis, induction, 1, 1, low, high, run)
             return results
 
+        if self.unrolled:
+            for k in range(axis.extent):
+                states = self.b.region(functools.partial(body, literal(k, "i64"), states, k, k))
+            return states
         return self.b.loop(start, stop, 1, states, body)
 
     def _blocks(self, level: int, start: Val, stop: Val, states: list[Val]) -> list[Val]:

@@ -32,6 +32,7 @@ _COPIES = 4
 _CACHED = 1 << 22
 """Bytes that may stay in a cache from one run to the next."""
 _TILE_OPS = 60.0
+_WINDOW = 16
 SHORT = 64
 WANTED_UNITS = 64
 
@@ -50,8 +51,18 @@ class Work:
     """(loop, its body, how often that runs); a reduction over several axes is a chain of entries for one node"""
 
     def total_ops(self) -> float:
-        """The size of the code: inner bodies once."""
-        return self.ops + len(self.accesses) + sum(child.total_ops() for _, child, _ in self.children)
+        """The size of the code: inner bodies once, or as often as they are written out."""
+        inner = (child.total_ops() * (times if written_out(node, child) else 1) for node, child, times in self.children)
+        return self.ops + len(self.accesses) + sum(inner)
+
+    def unrolled(self) -> set[Axis]:
+        """The axes of reductions inside that are written out."""
+        found: set[Axis] = set()
+        for node, child, _ in self.children:
+            if isinstance(node, ReduceLoop) and written_out(node, child):
+                found.update(node.axes)
+            found |= child.unrolled()
+        return found
 
     def all_guards(self) -> list[tuple[Index, int, int]]:
         return self.guards + [guard for _, child, _ in self.children for guard in child.all_guards()]
@@ -63,6 +74,14 @@ class Work:
         """Whether all accesses are to words that are, along ``axis``, the same or side by side."""
         beside = all(stride_along(index, axis, lanes) in ((1,) if store else (0, 1)) for index, store in self.accesses)
         return self.words and beside and all(child.in_words(axis, lanes) for _, child, _ in self.children)
+
+
+def written_out(node: Node, work: Work) -> bool:
+    """Whether the rounds of a loop stand one after the other: those of a reduction over a small window that may reach
+    out of what it slides over. Which of its elements do is then decided when the code is made."""
+    if not isinstance(node, ReduceLoop) or math.prod(axis.extent for axis in node.axes) > _WINDOW:
+        return False
+    return any(not index_axes(index).isdisjoint(node.axes) for index, _, _ in work.all_guards())
 
 
 def _is_word(dtype: Any) -> bool:
