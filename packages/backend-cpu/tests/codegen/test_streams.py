@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from kernel_harness import HOST, operand, run
+from kernel_harness import HOST, NARROW, operand, run
 
 import cotan
 import cotan.numpy as cnp
@@ -60,6 +60,28 @@ def test_rows_that_begin_anywhere_are_not_streamed():
     kernel = Kernel("spread", (operand(x), operand(y, True)), (Loop(rows, (Loop(columns, (store,)),)),))
     assert "!nontemporal" not in run(kernel, [x, y], ALWAYS, streamed=(1,)).text
     np.testing.assert_array_equal(y.reshape(7, 66)[:, :33], x.reshape(7, 33))
+
+
+@pytest.mark.parametrize("machine", [*NARROW, "host"])
+@pytest.mark.parametrize("shape", [(64, 48), (64, 37), (33, 48), (64, 7)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint16", "uint8"])
+def test_transposes_stream_whole_lines_or_nothing(machine, shape, dtype):
+    target = dataclasses.replace({**NARROW, "host": HOST}[machine], streaming=1)
+    if target.vector_bytes > HOST.vector_bytes:
+        pytest.skip("this processor has no such vectors")
+    x, y = aligned(shape[0] * shape[1], dtype), aligned(shape[0] * shape[1], dtype)
+    x[...] = np.random.default_rng(0).integers(0, 200, x.size)
+    rows, columns = Axis("i", shape[1]), Axis("j", shape[0])
+    value = load(0, axis_index(columns) * shape[1] + axis_index(rows), x.dtype)
+    store = Store(1, axis_index(rows) * shape[0] + axis_index(columns), value)
+    kernel = Kernel("turned", (operand(x), operand(y, True)), (Loop(rows, (Loop(columns, (store,)),)),))
+    text = run(kernel, [x, y], target, streamed=(1,)).text
+    np.testing.assert_array_equal(y.reshape(shape[1], shape[0]), x.reshape(shape).T)
+    whole = x.itemsize >= 4 and shape[0] == 64 and shape[1] >= 16
+    if whole:
+        assert "align 64, !nontemporal" in text
+    elif shape[0] != 64:
+        assert "!nontemporal" not in text
 
 
 SHAPE = (3000, 3008)

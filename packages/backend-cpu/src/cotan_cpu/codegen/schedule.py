@@ -32,6 +32,7 @@ _COPIES = 4
 _CACHED = 1 << 22
 """Bytes that may stay in a cache from one run to the next."""
 _TILE_OPS = 60.0
+_LINE = 64
 _WINDOW = 16
 SHORT = 64
 WANTED_UNITS = 64
@@ -379,6 +380,10 @@ def find_tile(node: Loop, work: Work, target: Target) -> Tile | None:
     if not all(stride_along(n.index, inner.axis, 16) == 1 for n in inner.body if isinstance(n, Store)):
         return None
     size = min(16, target.vector_bytes // 4)
+    item = min(n.value.dtype.itemsize for n in inner.body if isinstance(n, Store))
+    row = item * inner.axis.extent
+    if 0 < target.streaming <= 2 * row * node.axis.extent and row % _LINE == 0 and 4 <= item < _LINE // size:
+        size = _LINE // item  # what goes past the caches should be whole lines
     if min(node.axis.extent, inner.axis.extent) < size or size < 4:
         return None
     written = {n.slot for n in inner.body if isinstance(n, Store)}
