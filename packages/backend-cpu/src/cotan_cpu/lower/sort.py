@@ -10,7 +10,7 @@ from cotan.backend import LoweringTable
 from cotan.config import config
 from cotan.ir.program import LibraryStep
 from cotan_cpu import native
-from cotan_cpu.lower import top_k
+from cotan_cpu.lower import merge, top_k
 
 if TYPE_CHECKING:
     from cotan_cpu.program import Writer
@@ -36,7 +36,11 @@ def sort_in_place(x: np.ndarray, axis: int) -> None:
         x[(*before, slice(bounds[k], bounds[k + 1]))].sort(axis)
 
     share(part, threads)
-    if cut == axis:
+    if cut != axis:
+        return
+    if x.size == x.shape[axis] and merge.can_merge(x.dtype):
+        merge.merge(x.reshape(-1), bounds.tolist())
+    else:
         # NumPy's stable sort finds what is in order already, and merges it.
         x.sort(axis, kind="stable")
 
