@@ -173,11 +173,57 @@ def test_choices_are_drawn_by_the_mode_of_gumbel():
         np.testing.assert_array_equal(random.choice(key, 3, (2,), replace=False, p=p, mode=mode), expected)
 
 
+# Functions whose work another one does, which is named.
+DONE_BY = {"around": "round", "std": "var"}
+# Functions that take `out`, for programs that pass None, and their other arguments.
+METHODS = [
+    *("all", "any", "argmax", "argmin", "max", "mean", "min", "prod", "std", "sum", "var"),
+    *("cumsum", "cumprod", "round", "trace"),
+]
+OF_ONE_ARRAY = [
+    *("ptp", "nanargmax", "nanargmin", "nanmax", "nanmean", "nanmin", "nanprod", "nanstd", "nansum", "nanvar"),
+    *("nancumsum", "nancumprod", "around", "modf", "isposinf", "isneginf"),
+]
+WITH_OUT = {
+    **dict.fromkeys([*METHODS, *OF_ONE_ARRAY], (GRID,)),
+    "take": (GRID, np.array([0, 1])),
+    "compress": (np.array([True, False, True]), GRID),
+    "choose": (np.array([1, 0]), np.array([[1, 2], [3, 4]])),
+    "stack": ((GRID, GRID),),
+    "outer": (GRID[0], GRID[1]),
+    "einsum": ("ij,ij->i", GRID, GRID),
+}
+
+
+@pytest.mark.parametrize("name", WITH_OUT)
+def test_out_may_be_none_and_is_refused_otherwise(name):
+    args = WITH_OUT[name]
+    for result, expected in zip(
+        *(cotan.tree.leaves(x) for x in (getattr(cnp, name)(*args, out=None), getattr(np, name)(*args))), strict=True
+    ):
+        np.testing.assert_allclose(result, expected, rtol=1e-6)
+    with pytest.raises(
+        NotImplementedError, match=rf"test_arguments.py:\d+, in .*: {DONE_BY.get(name, name)}: arrays are"
+    ):
+        getattr(cnp, name)(*args, out=GRID)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_take_out_as_functions_do(name):
+    np.testing.assert_allclose(getattr(cnp.array(GRID), name)(out=None), getattr(GRID, name)(), rtol=1e-6)
+    with pytest.raises(NotImplementedError, match="arrays are immutable, so `out`"):
+        getattr(cnp.array(GRID), name)(out=GRID)
+
+
+def test_compress_as_a_method_takes_what_the_function_takes():
+    chosen = cotan.jit(lambda x, c: x.compress(c, axis=1, size=3, fill_value=-1))(GRID, GRID[0] > 1)
+    np.testing.assert_array_equal(chosen, [[2, 3, -1], [6, 7, -1], [10, 11, -1]])
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
         (lambda: cnp.nanmax(X, where=X > 0), ValueError, "max: `where` needs an initial value"),
-        (lambda: cnp.nanmin(X, out=X), TypeError, "nanmin: arrays are immutable"),
         (lambda: cnp.var(LINE, axis=1, mean=np.ones(2)), TypeError, r"var: `mean` of shape \(2,\) for an array of"),
         (lambda: cnp.cov(SAMPLES, dtype=int), ValueError, "cov: dtype must be floating or complex, got i64"),
         (lambda: random.choice(random.key(0), 3, (2,), False, np.ones(3), mode="x"), ValueError, "'low' or 'high'"),

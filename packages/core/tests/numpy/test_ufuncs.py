@@ -133,11 +133,24 @@ def test_the_objects_are_ordinary_functions_otherwise(name):
     assert isinstance(function, cnp.ufunc)
     assert repr(function) == f"<cotan.numpy.ufunc {name!r}>"
     assert pickle.loads(pickle.dumps(function)) is function
-    assert len(inspect.signature(function).parameters) == function.nin
+    parameters = inspect.signature(function).parameters.values()
+    assert len([p for p in parameters if p.kind is not p.KEYWORD_ONLY]) == function.nin
     x = data(name)
     args = (x,) * function.nin
     same(cotan.jit(function)(*args), function(*args))
     same(cotan.vmap(function)(*args), function(*args))
+
+
+@pytest.mark.parametrize("name", [*BINARY, "gcd", "lcm", "negative", "own"])
+def test_out_and_where_may_be_none_and_nothing_else(name):
+    function = cnp.frompyfunc(lambda x, y: x + y, 2, 1) if name == "own" else getattr(cnp, name)
+    args = (INTS,) * function.nin
+    same(function(*args, out=None, where=None), function(*args))
+    same(cotan.jit(lambda *xs: function(*xs, out=None, where=None))(*args), function(*args))
+    with pytest.raises(NotImplementedError, match=r"test_ufuncs.py:\d+, in .*: arrays are immutable, so `out`"):
+        function(*args, out=INTS)
+    with pytest.raises(NotImplementedError, match=r"test_ufuncs.py:\d+, in .*: `where` leaves .* cotan.numpy.where"):
+        function(*args, where=INTS > 1)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +158,7 @@ def test_the_objects_are_ordinary_functions_otherwise(name):
     [
         (lambda: cnp.negative.reduce(INTS), TypeError, "only functions of two operands with one result have it"),
         (lambda: cnp.negative.outer(INTS, INTS), TypeError, "only functions of two operands have it, not of 1"),
-        (lambda: cnp.add.reduce(INTS, out=INTS), NotImplementedError, "leave `out` out"),
+        (lambda: cnp.add.reduce(INTS, out=INTS), NotImplementedError, "add.reduce: arrays are immutable"),
         (lambda: cnp.subtract.reduce(INTS[:0]), ValueError, "reduce of no elements"),
         (lambda: cnp.subtract.reduce(INTS, where=INTS > 1), ValueError, "`where` needs a value to begin with"),
         (lambda: cnp.add.at(INTS, 0, 1), ValueError, "arrays are immutable"),

@@ -309,9 +309,17 @@ def _argsort(self: Any, axis: int | None = -1, *, stable: bool = True, descendin
     return selection.argsort(self, axis, stable=stable, descending=descending)
 
 
-def _compress(self: Any, condition: Any, axis: int | None = None) -> Any:
-    """The elements (along ``axis``) where ``condition`` holds, which must be known while tracing."""
-    return selection.compress(condition, self, axis)
+def _compress(
+    self: Any,
+    condition: Any,
+    axis: int | None = None,
+    *,
+    out: None = None,
+    size: int | None = None,
+    fill_value: Any = 0,
+) -> Any:
+    """The elements (along ``axis``) where ``condition`` holds, known while tracing, or its ``size``."""
+    return selection.compress(condition, self, axis, size=size, fill_value=fill_value, out=out)
 
 
 def _mT(self: Any) -> Any:

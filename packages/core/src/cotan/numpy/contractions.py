@@ -17,6 +17,7 @@ from cotan.numpy.promotion import (
     normalize_axis,
     promote_dtypes,
     promote_dtypes_inexact,
+    refuse_out,
     spread,
 )
 from cotan.primitives.dot import dot_general_p
@@ -164,8 +165,9 @@ def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any 
     return tensordot(a, b, ((-1,), (-1,)), precision=precision, preferred_element_type=preferred_element_type)
 
 
-def outer(a: Any, b: Any) -> Any:
+def outer(a: Any, b: Any, out: None = None) -> Any:
     """All products of the elements of two flat arrays."""
+    refuse_out("outer", out)
     return ufuncs.multiply(manipulation.ravel(a)[:, None], manipulation.ravel(b)[None, :])
 
 
@@ -215,6 +217,7 @@ def einsum(
     subscripts: Any,
     /,
     *operands: Any,
+    out: None = None,
     optimize: Any = "auto",
     precision: Any = None,
     preferred_element_type: Any = None,
@@ -239,6 +242,7 @@ def einsum(
     """
     import opt_einsum
 
+    refuse_out("einsum", out)
     if not isinstance(subscripts, str):
         operands = (subscripts, *operands)
         shaped = [as_array(x, "einsum") if hasattr(x, "shape") or np.isscalar(x) else x for x in operands]
@@ -262,10 +266,10 @@ def einsum(
 
     for picked, _, expression, *_ in contractions:
         chosen = [remaining.pop(n) for n in picked]
-        inputs, result = expression.split("->")
-        remaining.append(_contract(inputs.split(","), result, chosen, product, preferred))
-    (out,) = remaining
-    return out if preferred is None else out.astype(preferred)
+        inputs, kept = expression.split("->")
+        remaining.append(_contract(inputs.split(","), kept, chosen, product, preferred))
+    (result,) = remaining
+    return result if preferred is None else result.astype(preferred)
 
 
 def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> tuple[list[tuple[int, ...]], Any]:

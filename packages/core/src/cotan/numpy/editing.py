@@ -14,7 +14,7 @@ from cotan.errors import ConcretizationTypeError
 from cotan.errors import where as place_of
 from cotan.ir.trace import Tracer
 from cotan.numpy import creation, manipulation, reductions, selection, ufuncs
-from cotan.numpy.promotion import as_array, canonical_shape, normalize_axis, promote_dtypes, spread
+from cotan.numpy.promotion import as_array, canonical_shape, normalize_axis, promote_dtypes, refuse_out, spread
 
 
 def _known(x: Any, name: str, what: str, hint: str = "Only values can be traced") -> np.ndarray:
@@ -305,8 +305,7 @@ def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
     >>> cnp.choose(cnp.array([0, 1, 0]), [cnp.array([1, 2, 3]), 10])
     Array([ 1, 10,  3], dtype=int32)
     """
-    if out is not None:
-        raise NotImplementedError(f"{place_of()}: choose: arrays are immutable; leave `out` out")
+    refuse_out("choose", out)
     index = as_array(a, "choose")
     if not dtypes.issubdtype(index.dtype, np.integer):
         raise ValueError(f"{place_of()}: choose: `a` must be integers, got {index.dtype}")

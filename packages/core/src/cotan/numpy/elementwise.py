@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, lax
-from cotan.numpy.promotion import SCALARS, as_array, promote_args, promote_args_inexact, promote_shapes
+from cotan.numpy.promotion import SCALARS, as_array, promote_args, promote_args_inexact, promote_shapes, refuse_out
 from cotan.tracebacks import trim, trims
 
 Ufunc = Callable[..., Any]
@@ -31,8 +31,10 @@ def trimming(function: Ufunc, name: str, doc: str) -> Ufunc:
 def unary(name: str, primitive: Ufunc, doc: str, *, inexact: bool = False) -> Ufunc:
     promote = promote_args_inexact if inexact else promote_args
 
-    def function(x: Any, /) -> Any:
+    def function(x: Any, /, *, out: None = None, where: None = None) -> Any:
         try:
+            if out is not None or where is not None:
+                refuse_out(name, out, where)
             return primitive(promote(name, x)[0])
         except Exception as error:
             trim(error)
@@ -44,8 +46,10 @@ def unary(name: str, primitive: Ufunc, doc: str, *, inexact: bool = False) -> Uf
 def binary(name: str, primitive: Ufunc, doc: str, *, inexact: bool = False) -> Ufunc:
     promote = promote_args_inexact if inexact else promote_args
 
-    def function(x1: Any, x2: Any, /) -> Any:
+    def function(x1: Any, x2: Any, /, *, out: None = None, where: None = None) -> Any:
         try:
+            if out is not None or where is not None:
+                refuse_out(name, out, where)
             a, b = promote(name, x1, x2)
             return primitive(a, b)
         except Exception as error:
@@ -74,8 +78,10 @@ def is_unsigned(x: Any) -> bool:
 def logic(name: str, on_numbers: Ufunc, on_bools: Ufunc, doc: str) -> Ufunc:
     """Arithmetic that NumPy defines on bools as logic."""
 
-    def function(x1: Any, x2: Any, /) -> Any:
+    def function(x1: Any, x2: Any, /, *, out: None = None, where: None = None) -> Any:
         try:
+            if out is not None or where is not None:
+                refuse_out(name, out, where)
             a, b = promote_args(name, x1, x2)
             return on_bools(a, b) if is_bool(a) else on_numbers(a, b)
         except Exception as error:
@@ -144,7 +150,8 @@ def truth(x: Any, name: str) -> Any:
 
 
 def logical(name: str, primitive: Ufunc, doc: str) -> Ufunc:
-    def function(x1: Any, x2: Any, /) -> Any:
+    def function(x1: Any, x2: Any, /, *, out: None = None, where: None = None) -> Any:
+        refuse_out(name, out, where)
         return primitive(*promote_shapes(name, truth(x1, name), truth(x2, name)))
 
     return named(function, name, f"{doc} of truth values, elementwise.")

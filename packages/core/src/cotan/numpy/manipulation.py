@@ -25,6 +25,7 @@ from cotan.numpy.promotion import (
     normalize_axes,
     normalize_axis,
     promote_dtypes,
+    refuse_out,
     spread,
 )
 from cotan.numpy.ufuncs import where_
@@ -257,6 +258,7 @@ def stack(arrays: Any, axis: int = 0, out: None = None, dtype: Any = None) -> An
     Raises:
       ValueError: the shapes differ.
     """
+    refuse_out("stack", out)
     items = [as_array(x, "stack") for x in _sequence(arrays, "stack")]
     if len({tuple(x.shape) for x in items}) > 1:
         raise ValueError(
@@ -567,6 +569,7 @@ def diag(v: Any, k: int = 0) -> Any:
     return where_(on_diagonal, lax.broadcast_in_dim(side, (n, n), (1,)), np.asarray(0, v.dtype))
 
 
-def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Any:
     """The sum over a diagonal."""
+    refuse_out("trace", out)
     return reductions.sum(diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)

@@ -9,7 +9,7 @@ import numpy as np
 
 from cotan import lax
 from cotan.numpy.elementwise import is_bool, is_complex, is_inexact, is_unsigned, where_
-from cotan.numpy.promotion import as_array, promote_args_inexact
+from cotan.numpy.promotion import as_array, promote_args_inexact, refuse_out
 
 
 def copysign(x1: Any, x2: Any, /) -> Any:
@@ -55,13 +55,15 @@ def _is_infinity(name: str, x: Any, infinity: float) -> Any:
     return lax.eq(x, infinity) if is_inexact(x) else lax.full_like(x, False, np.bool_)
 
 
-def isposinf(x: Any, /) -> Any:
+def isposinf(x: Any, /, out: None = None) -> Any:
     """Whether positive infinity."""
+    refuse_out("isposinf", out)
     return _is_infinity("isposinf", x, math.inf)
 
 
-def isneginf(x: Any, /) -> Any:
+def isneginf(x: Any, /, out: None = None) -> Any:
     """Whether negative infinity."""
+    refuse_out("isneginf", out)
     return _is_infinity("isneginf", x, -math.inf)
 
 

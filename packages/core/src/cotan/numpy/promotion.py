@@ -38,6 +38,23 @@ def check_arraylike(fun_name: str, *args: Any) -> None:
         raise TypeError(f"{fun_name} needs arrays or scalars, got {type(arg).__name__} at position {position}{hint}")
 
 
+def refuse_out(fun_name: str, out: Any, where: Any = None) -> None:
+    """Refuse to write into an array: ``out``, and ``where`` of an elementwise function, which leaves the rest of it.
+
+    Raises:
+      NotImplementedError: one of them is given.
+    """
+    if out is not None:
+        raise NotImplementedError(
+            f"{fun_name}: arrays are immutable, so `out` is not supported; use the returned array"
+        )
+    if where is not None:
+        raise NotImplementedError(
+            f"{fun_name}: `where` leaves elements of `out` as they are, and arrays are immutable; choose with "
+            "cotan.numpy.where(condition, result, other)"
+        )
+
+
 def stands_for_array(x: Any) -> bool:
     """Whether ``x`` says by ``__jax_array__`` which array, traced ones too, it stands for."""
     return hasattr(type(x), "__jax_array__")

@@ -18,6 +18,7 @@ from cotan.numpy.promotion import (
     normalize_axes,
     normalize_axis,
     promote_dtypes_inexact,
+    refuse_out,
     user_dtype,
 )
 from cotan.numpy.ufuncs import is_bool, is_complex, is_inexact, where_
@@ -108,7 +109,7 @@ def sum(
     >>> cnp.sum(cnp.ones((2, 3)), axis=0)
     Array([2., 2., 2.], dtype=float32)
     """
-    _no_out("sum", out)
+    refuse_out("sum", out)
     if dtype is not None and user_dtype(dtype, "sum") == np.bool_:
         return _reduce(
             "sum", a, axis, lax.reduce_or, keepdims=keepdims, identity=False, dtype=dtype, initial=initial, where=where,
@@ -131,7 +132,7 @@ def prod(
     promote_integers: bool = True,
 ) -> Any:
     """Product over axes; narrow integers and bools widen to the default integer, unless told as in ``sum``."""
-    _no_out("prod", out)
+    refuse_out("prod", out)
     if dtype is not None and user_dtype(dtype, "prod") == np.bool_:
         return _reduce(
             "prod", a, axis, lax.reduce_and, keepdims=keepdims, identity=True, dtype=dtype, initial=initial,
@@ -143,18 +144,13 @@ def prod(
     )  # fmt: skip
 
 
-def _no_out(name: str, out: Any) -> None:
-    if out is not None:
-        raise TypeError(f"{name}: arrays are immutable, so `out` is not supported; use the returned array")
-
-
 def _extremum(
     name: str, on_numbers: Primitive, on_bools: Primitive, bound: Callable[[Any], Any], combine: Primitive
 ) -> Any:
     def function(
         a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
     ) -> Any:
-        _no_out(name, out)
+        refuse_out(name, out)
         x = as_array(a, name)
         primitive = on_bools if is_bool(x) else on_numbers
         identity = None if where is None or initial is None else bound
@@ -181,13 +177,13 @@ min = amin = _extremum("min", lax.reduce_min, lax.reduce_and, highest, ufuncs.mi
 
 def all(a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: Any = None) -> Any:
     """Whether every element is true (not 0)."""
-    _no_out("all", out)
+    refuse_out("all", out)
     return _reduce("all", _truth(a, "all"), axis, lax.reduce_and, keepdims=keepdims, identity=True, where=where)
 
 
 def any(a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: Any = None) -> Any:
     """Whether some element is true (not 0)."""
-    _no_out("any", out)
+    refuse_out("any", out)
     return _reduce("any", _truth(a, "any"), axis, lax.reduce_or, keepdims=keepdims, identity=False, where=where)
 
 
@@ -218,7 +214,7 @@ def mean(
     >>> cnp.mean(cnp.arange(4))
     Array(1.5, dtype=float32)
     """
-    _no_out("mean", out)
+    refuse_out("mean", out)
     x = as_array(a, "mean")
     target = dtypes.to_inexact_dtype(x.dtype) if dtype is None else user_dtype(dtype, "mean")
     # Sums of half precision are made in single: the count alone may exceed its range.
@@ -293,7 +289,7 @@ def var(
     >>> cnp.var(cnp.arange(4.), mean=1)
     Array(1.5, dtype=float32)
     """
-    _no_out("var", out)
+    refuse_out("var", out)
     x = as_array(a, "var")
     target = dtypes.to_inexact_dtype(x.dtype) if dtype is None else user_dtype(dtype, "var")
     wide = np.float32 if np.dtype(target).itemsize == 2 else target
@@ -335,7 +331,7 @@ def std(
 
 def ptp(a: Any, axis: Axis = None, out: None = None, keepdims: bool = False) -> Any:
     """Largest minus smallest element over axes."""
-    _no_out("ptp", out)
+    refuse_out("ptp", out)
     return ufuncs.subtract(max(a, axis=axis, keepdims=keepdims), min(a, axis=axis, keepdims=keepdims))
 
 
@@ -357,13 +353,13 @@ def _argument(name: str, primitive: Primitive, a: Any, axis: int | None, keepdim
 
 def argmax(a: Any, axis: int | None = None, out: None = None, keepdims: bool = False) -> Any:
     """Index of the largest element (the first of equals; the first NaN if there is one)."""
-    _no_out("argmax", out)
+    refuse_out("argmax", out)
     return _argument("argmax", lax.argmax, a, axis, keepdims)
 
 
 def argmin(a: Any, axis: int | None = None, out: None = None, keepdims: bool = False) -> Any:
     """Index of the smallest element (the first of equals; the first NaN if there is one)."""
-    _no_out("argmin", out)
+    refuse_out("argmin", out)
     return _argument("argmin", lax.argmin, a, axis, keepdims)
 
 
@@ -387,7 +383,7 @@ def nansum(
     where: Any = None,
 ) -> Any:  # fmt: skip
     """As ``sum``, with NaNs left out."""
-    _no_out("nansum", out)
+    refuse_out("nansum", out)
     return _without_nans(sum, lambda _: 0, None, a, axis, keepdims, initial, where, dtype=dtype)
 
 
@@ -396,7 +392,7 @@ def nanprod(
     where: Any = None,
 ) -> Any:  # fmt: skip
     """As ``prod``, with NaNs left out."""
-    _no_out("nanprod", out)
+    refuse_out("nanprod", out)
     return _without_nans(prod, lambda _: 1, None, a, axis, keepdims, initial, where, dtype=dtype)
 
 
@@ -404,7 +400,7 @@ def nanmax(
     a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
 ) -> Any:
     """As ``max``, with NaNs left out; NaN where there is nothing else and no ``initial``."""
-    _no_out("nanmax", out)
+    refuse_out("nanmax", out)
     return _without_nans(max, lowest, np.nan, a, axis, keepdims, initial, where)
 
 
@@ -412,7 +408,7 @@ def nanmin(
     a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
 ) -> Any:
     """As ``min``, with NaNs left out; NaN where there is nothing else and no ``initial``."""
-    _no_out("nanmin", out)
+    refuse_out("nanmin", out)
     return _without_nans(min, highest, np.nan, a, axis, keepdims, initial, where)
 
 
@@ -426,7 +422,7 @@ def nanmean(
     a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, where: Any = None
 ) -> Any:
     """As ``mean``, with NaNs left out."""
-    _no_out("nanmean", out)
+    refuse_out("nanmean", out)
     x = as_array(a, "nanmean")
     return mean(x, axis=axis, dtype=dtype, keepdims=keepdims, where=_present(x, where, "nanmean"))
 
@@ -436,7 +432,7 @@ def nanvar(
     where: Any = None, mean: Any = None,
 ) -> Any:  # fmt: skip
     """As ``var``, with NaNs left out."""
-    _no_out("nanvar", out)
+    refuse_out("nanvar", out)
     x = as_array(a, "nanvar")
     there = _present(x, where, "nanvar")
     return var(x, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=there, mean=mean)
@@ -447,13 +443,13 @@ def nanstd(
     where: Any = None, mean: Any = None,
 ) -> Any:  # fmt: skip
     """As ``std``, with NaNs left out."""
-    _no_out("nanstd", out)
+    refuse_out("nanstd", out)
     return lax.sqrt(nanvar(a, axis, dtype, None, ddof, keepdims, where, mean))
 
 
 def _cumulative(name: str, primitive: Primitive, of_bools: Primitive) -> Primitive:
     def function(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
-        _no_out(name, out)
+        refuse_out(name, out)
         x = as_array(a, name)
         if axis is None:
             x, where = lax.reshape(x, (x.size,)), 0

@@ -22,6 +22,7 @@ from cotan.numpy.promotion import (
     promote_dtypes,
     promote_dtypes_inexact,
     promote_shapes,
+    refuse_out,
     user_dtype,
 )
 from cotan.numpy.ufuncs import where_
@@ -148,8 +149,7 @@ def compress(
     >>> cnp.compress(cnp.array([False, True]), cnp.arange(4).reshape(2, 2), axis=0)
     Array([[2, 3]], dtype=int32)
     """
-    if out is not None:
-        raise NotImplementedError("compress: arrays are immutable; leave `out` out")
+    refuse_out("compress", out)
     a, condition = as_array(a, "compress"), as_array(condition, "compress")
     if condition.ndim != 1:
         raise ValueError(
@@ -256,6 +256,7 @@ def take(
     Args:
       mode: for indices out of bounds: 'fill' (default: NaN, the least int, True), 'clip' or 'wrap'.
     """
+    refuse_out("take", out)
     a, indices = as_array(a, "take"), as_array(indices, "take")
     if not dtypes.issubdtype(indices.dtype, np.integer):
         raise TypeError(f"take: indices must be integers, got {indices.dtype}; convert them with .astype(int)")

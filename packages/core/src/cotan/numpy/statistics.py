@@ -9,7 +9,7 @@ import numpy as np
 
 from cotan import dtypes, lax
 from cotan.numpy import contractions, manipulation, reductions, ufuncs
-from cotan.numpy.promotion import as_array, promote_dtypes_inexact
+from cotan.numpy.promotion import as_array, promote_dtypes_inexact, refuse_out
 
 
 def cov(
@@ -100,11 +100,12 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, dtype: Any = None) -> A
 
 
 def _nan_argument(name: str, find: Any, fill: float, a: Any, axis: int | None, out: Any, keepdims: bool) -> Any:
+    refuse_out(name, out)
     x = as_array(a, name)
     if not ufuncs.is_inexact(x):
         return find(x, axis=axis, keepdims=keepdims)
     missing = ufuncs.isnan(x)
-    places = find(ufuncs.where_(missing, fill, x), axis=axis, out=out, keepdims=keepdims)
+    places = find(ufuncs.where_(missing, fill, x), axis=axis, keepdims=keepdims)
     return ufuncs.where_(reductions.all(missing, axis=axis, keepdims=keepdims), -1, places)
 
 
@@ -125,12 +126,14 @@ def _without_nan(a: Any, name: str, fill: int) -> Any:
 
 def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     """As ``cumsum``, NaNs counting as 0."""
-    return reductions.cumsum(_without_nan(a, "nancumsum", 0), axis=axis, dtype=dtype, out=out)
+    refuse_out("nancumsum", out)
+    return reductions.cumsum(_without_nan(a, "nancumsum", 0), axis=axis, dtype=dtype)
 
 
 def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     """As ``cumprod``, NaNs counting as 1."""
-    return reductions.cumprod(_without_nan(a, "nancumprod", 1), axis=axis, dtype=dtype, out=out)
+    refuse_out("nancumprod", out)
+    return reductions.cumprod(_without_nan(a, "nancumprod", 1), axis=axis, dtype=dtype)
 
 
 def isscalar(element: Any) -> bool:

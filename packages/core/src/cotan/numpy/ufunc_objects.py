@@ -23,9 +23,10 @@ from cotan.numpy.promotion import (
     check_arraylike,
     normalize_axes,
     normalize_axis,
+    refuse_out,
     user_dtype,
 )
-from cotan.tracebacks import guarded
+from cotan.tracebacks import boundary, guarded
 
 Function = Callable[..., Any]
 Reduction = Callable[..., Any]
@@ -74,12 +75,22 @@ class ufunc:
             raise TypeError(f"{place()}: ufunc has no method {min(unknown)!r}; give reduce, accumulate, at or reduceat")
         self.nin, self.nout, self.identity = nin, nout, identity
         self._methods = methods
-        self.__call__ = call if call is not None else functional.vectorize(func)
+        self.__call__ = call if call is not None else self._by_element(func)
         self.__wrapped__ = func
         self.__name__ = name if name is not None else getattr(func, "__name__", "function")
         self.__qualname__ = self.__name__
         self.__module__ = getattr(func, "__module__", __name__)
         self.__doc__ = getattr(func, "__doc__", None)
+
+    def _by_element(self, func: Function) -> Function:
+        mapped = functional.vectorize(func)
+
+        @boundary
+        def call(*args: Any, out: None = None, where: None = None) -> Any:
+            refuse_out(self.__name__, out, where)
+            return mapped(*args)
+
+        return call
 
     @property
     def nargs(self) -> int:
@@ -276,8 +287,7 @@ class ufunc:
                 f"{place()}: {self.__name__}.{method}: only functions of two operands with one result have it, not one "
                 f"of {self.nin} operands and {self.nout} results"
             )
-        if out is not None:
-            raise NotImplementedError(f"{place()}: {self.__name__}.{method}: arrays are immutable; leave `out` out")
+        refuse_out(f"{self.__name__}.{method}", out)
         check_arraylike(f"{self.__name__}.{method}", a)
 
     def _type(self, x: Any, asked: Any) -> Any:
@@ -363,7 +373,8 @@ def _updates(method: str) -> Function:
 
 def _standard(name: str, nin: int, identity: Any, **methods: Function) -> ufunc:
     function = getattr(ufuncs, name)
-    made = ufunc(function, nin, 1, name=name, identity=identity, call=function, **methods)
+    call = function if hasattr(function, "_trims") else boundary(function)
+    made = ufunc(function, nin, 1, name=name, identity=identity, call=call, **methods)
     made.__module__ = "cotan.numpy"
     return made
 

@@ -31,6 +31,7 @@ from cotan.numpy.promotion import (
     promote_args_inexact,
     promote_dtypes,
     promote_shapes,
+    refuse_out,
 )
 
 add = logic("add", lax.add, lax.bitwise_or, "x1 + x2")
@@ -247,20 +248,22 @@ def fmod(x1: Any, x2: Any, /) -> Any:
     return _rem(*numbers("fmod", x1, x2))
 
 
-def modf(x: Any, /) -> tuple[Any, Any]:
+def modf(x: Any, /, out: None = None) -> tuple[Any, Any]:
     """(fractional part, whole part), both with the sign of x."""
+    refuse_out("modf", out)
     (x,) = promote_args_inexact("modf", x)
     whole = trunc(x)
     return where_(isinf(x), copysign(0, x), lax.sub(x, whole)), whole
 
 
-def logaddexp(x1: Any, x2: Any, /) -> Any:
+def logaddexp(x1: Any, x2: Any, /, *, out: None = None, where: None = None) -> Any:
     """log(exp(x1) + exp(x2)), without overflow.
 
     >>> import cotan.numpy as cnp
     >>> cnp.logaddexp(1000.0, 1000.0)
     Array(1000.69..., dtype=float32, weak_type=True)
     """
+    refuse_out("logaddexp", out, where)
     a, b = promote_args_inexact("logaddexp", x1, x2)
     # A choice between the two, unlike a maximum and |a - b|, has the right derivatives where they are equal.
     first = greater(a, b)
@@ -276,8 +279,9 @@ def logaddexp(x1: Any, x2: Any, /) -> Any:
     return lax.complex(lax.real(value), lax.sub(lax.imag(value), lax.mul(turns, 2 * math.pi)))
 
 
-def logaddexp2(x1: Any, x2: Any, /) -> Any:
+def logaddexp2(x1: Any, x2: Any, /, *, out: None = None, where: None = None) -> Any:
     """log2(2**x1 + 2**x2), without overflow."""
+    refuse_out("logaddexp2", out, where)
     a, b = promote_args_inexact("logaddexp2", x1, x2)
     scale = math.log(2)
     return lax.div(logaddexp(lax.mul(a, scale), lax.mul(b, scale)), scale)
@@ -379,8 +383,9 @@ def fmin(x1: Any, x2: Any) -> Any:
     return where_(logical_or(less(a, b), isnan(b)), a, b)
 
 
-def round(a: Any, decimals: int = 0) -> Any:
+def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     """``a`` rounded half to even, to ``decimals`` places."""
+    refuse_out("round", out)
     x = as_array(a, "round")
     if not is_inexact(x):
         if decimals >= 0:
@@ -425,8 +430,9 @@ def bitwise_count(x: Any, /) -> Any:
     return lax.convert_element_type(x if is_bool(x) else lax.population_count(x), np.uint8)
 
 
-def gcd(x1: Any, x2: Any) -> Any:
+def gcd(x1: Any, x2: Any, *, out: None = None, where: None = None) -> Any:
     """Greatest common divisor of integers, by Euclid's algorithm with a fixed number of steps."""
+    refuse_out("gcd", out, where)
     a, b = (absolute(x) for x in promote_args("gcd", x1, x2))
     if is_inexact(a):
         raise ValueError(f"gcd needs integers, got {dtypes.dtype(a)}; convert them with .astype(int)")
@@ -437,8 +443,9 @@ def gcd(x1: Any, x2: Any) -> Any:
     return a
 
 
-def lcm(x1: Any, x2: Any) -> Any:
+def lcm(x1: Any, x2: Any, *, out: None = None, where: None = None) -> Any:
     """Least common multiple of integers."""
+    refuse_out("lcm", out, where)
     a, b = (absolute(x) for x in promote_args("lcm", x1, x2))
     divisor = gcd(a, b)
     return lax.mul(lax.div(a, where_(lax.eq(divisor, 0), 1, divisor)), b)

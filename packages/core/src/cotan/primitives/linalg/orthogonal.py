@@ -62,7 +62,7 @@ def qr(
     >>> from cotan import lax
     >>> q, r = lax.linalg.qr(np.float32([[3, 1], [4, 2]]))
     >>> np.round(q @ r, 4)
-    array([[3., 1.],
+    Array([[3., 1.],
            [4., 2.]], dtype=float32)
     """
     return tuple(qr_p.bind(x, pivoting=bool(pivoting), full_matrices=bool(full_matrices)))
