@@ -9,31 +9,99 @@ import numpy as np
 
 from cotan import dtypes, lax
 from cotan.numpy import manipulation, reductions, selection, ufuncs
-from cotan.numpy.promotion import Axis, as_array, normalize_axes, promote_dtypes_inexact
+from cotan.numpy.promotion import (
+    Axis,
+    as_array,
+    broadcast_to_shape,
+    check_arraylike,
+    normalize_axes,
+    promote_dtypes_inexact,
+)
 
-_METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
+_METHODS = ("linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf")
 
 
 class _Rows(NamedTuple):
     """What quantiles are taken of: sorted rows (kept axes..., elements), and q; and the dtype of the result."""
 
     sorted: Any
+    weights: Any
     q: Any
     dtype: Any
     axes: tuple[int, ...]
     kept: int
 
 
-def _rows(name: str, a: Any, q: Any, axis: Axis, method: str) -> _Rows:
+def _rows(name: str, a: Any, q: Any, axis: Axis, method: str, weights: Any, out: Any) -> _Rows:
     if method not in _METHODS:
         raise ValueError(f"{name}: unknown method {method!r}; there are {', '.join(_METHODS)}")
+    if out is not None:
+        raise ValueError(f"{name}: arrays are immutable, so `out` is not supported; use the returned array")
+    if weights is not None and method != "inverted_cdf":
+        raise NotImplementedError(f"{name}: method {method!r} has no weights; use method='inverted_cdf'")
+    check_arraylike(name, a, q)
     dtype = dtypes.to_inexact_dtype(as_array(a, name).dtype)
     a, q = (as_array(x, name) for x in promote_dtypes_inexact(name, a, q))
+    if ufuncs.is_complex(a):
+        raise ValueError(f"{name} is not defined on complex numbers, which have no order; take .real or .imag")
     axes = normalize_axes(axis, a.ndim, name)
     kept = [d for d in range(a.ndim) if d not in axes]
     shape = (*(a.shape[d] for d in kept), math.prod(a.shape[d] for d in axes))
-    rows = selection.sort(lax.reshape(manipulation.transpose(a, [*kept, *axes]), shape))
-    return _Rows(rows, q, dtype, axes, len(kept))
+
+    def as_rows(x: Any) -> Any:
+        return lax.reshape(manipulation.transpose(x, [*kept, *axes]), shape)
+
+    if weights is None:
+        return _Rows(selection.sort(as_rows(a)), None, q, dtype, axes, len(kept))
+    weights = _spread_weights(name, weights, a.shape, axes)
+    rows, weights = lax.sort((as_rows(a), as_rows(weights)), num_keys=1)
+    return _Rows(rows, weights, q, dtype, axes, len(kept))
+
+
+def _spread_weights(name: str, weights: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    """The weights, floats of at least 32 bits, one for each element."""
+    check_arraylike(name, weights)
+    (w,) = (as_array(x, name) for x in promote_dtypes_inexact(name, weights))
+    if ufuncs.is_complex(w):
+        raise ValueError(f"{name}: weights must be real, got {w.dtype}")
+    w = w.astype(dtypes.promote_types(w.dtype, np.float32))
+    if tuple(w.shape) == tuple(shape):
+        return w
+    extents = tuple(shape[d] for d in axes)
+    if tuple(w.shape) != extents:
+        raise ValueError(
+            f"{name}: weights of shape {tuple(w.shape)} for an array of shape {tuple(shape)}; give one for each "
+            f"element, or for each along the axes {axes}: {extents}"
+        )
+    ordered = manipulation.transpose(w, sorted(range(len(axes)), key=axes.__getitem__))
+    inserted = manipulation.expand_dims(ordered, [d for d in range(len(shape)) if d not in axes])
+    return broadcast_to_shape(inserted, tuple(shape))
+
+
+def _of_distribution(rows: _Rows, weights: Any) -> Any:
+    """The least element up to which the weights reach q of their sum; NaN where they have no meaning as weights."""
+    total = reductions.sum(weights, axis=-1, keepdims=True)
+    reached = ufuncs.true_divide(reductions.cumsum(weights, axis=-1), total)
+    q = lax.reshape(rows.q, (*rows.q.shape, *(1,) * (rows.kept + 1)))
+    # Elements before the first one that has a weight are not part of the distribution.
+    before = ufuncs.logical_or(ufuncs.less(reached, q), ufuncs.less_equal(reached, 0))
+    index = ufuncs.minimum(reductions.sum(before, axis=-1, dtype=np.int32), weights.shape[-1] - 1)
+    wide = manipulation.broadcast_to(rows.sorted, tuple(rows.q.shape) + tuple(rows.sorted.shape))
+    value = selection.take_along_axis(wide, index[..., None], axis=-1, mode="clip")[..., 0]
+    possible = ufuncs.logical_and(ufuncs.isfinite(total), ufuncs.greater(total, 0))[..., 0]
+    possible = ufuncs.logical_and(possible, reductions.all(ufuncs.greater_equal(weights, 0), axis=-1))
+    return selection.where(possible, value, math.nan)
+
+
+def _position(method: str, q: Any, count: Any) -> Any:
+    """Where among ``count`` sorted elements the quantiles lie."""
+    if method == "inverted_cdf":
+        return ufuncs.maximum(ufuncs.ceil(q * _like(count, q) - 1), 0)
+    return q * _like(count - 1, q)
+
+
+def _like(count: Any, q: Any) -> Any:
+    return count if isinstance(count, int) else count.astype(q.dtype)
 
 
 def _between(method: str, lower: Any, upper: Any, weight: Any) -> Any:
@@ -60,16 +128,35 @@ def quantile(
     overwrite_input: bool = False,
     method: str = "linear",
     keepdims: bool = False,
+    *,
+    weights: Any = None,
 ) -> Any:
-    """Quantiles along axes; method 'linear', 'lower', 'higher', 'midpoint' or 'nearest'. NaN where an element is.
+    """Quantiles along axes; NaN where an element is.
+
+    Args:
+      method: between two elements, 'linear', 'lower', 'higher', 'midpoint' or 'nearest'; or 'inverted_cdf', the least
+        element up to which the part q of all lies.
+      weights: of each element, or of each along the axes; for 'inverted_cdf'. The result is NaN where one is negative,
+        or their sum is 0 or not finite.
+      overwrite_input: accepted, and without meaning.
+
+    Raises:
+      ValueError: the weights have another shape; an unknown method; ``out`` is given.
+      NotImplementedError: weights, and another method.
 
     >>> import cotan.numpy as cnp
     >>> cnp.quantile(cnp.array([3.0, 1.0, 2.0]), 0.25)
     Array(1.5, dtype=float32)
+    >>> x, weights = cnp.array([3.0, 1.0, 2.0]), cnp.array([1.0, 1.0, 4.0])
+    >>> cnp.quantile(x, 0.25, weights=weights, method="inverted_cdf")
+    Array(2., dtype=float32)
     """
-    rows = _rows("quantile", a, q, axis, method)
+    rows = _rows("quantile", a, q, axis, method, weights, out)
+    missing = reductions.any(ufuncs.isnan(rows.sorted), axis=-1)
+    if rows.weights is not None:
+        return _finish(rows, selection.where(missing, math.nan, _of_distribution(rows, rows.weights)), keepdims)
     count = rows.sorted.shape[-1]
-    position = lax.mul(rows.q, count - 1)
+    position = _position(method, rows.q, count)
     low, high = ufuncs.floor(position), ufuncs.ceil(position)
     trailing = list(range(rows.kept, rows.kept + rows.q.ndim))
     lower, upper = (
@@ -82,9 +169,7 @@ def quantile(
     )
     weight = lax.reshape(lax.sub(position, low), (*rows.q.shape, *(1,) * rows.kept))
     result = _between(method, lower, upper, weight)
-    return _finish(
-        rows, selection.where(reductions.any(ufuncs.isnan(rows.sorted), axis=-1), math.nan, result), keepdims
-    )
+    return _finish(rows, selection.where(missing, math.nan, result), keepdims)
 
 
 def percentile(
@@ -96,15 +181,16 @@ def percentile(
     method: str = "linear",
     keepdims: bool = False,
     *,
+    weights: Any = None,
     out_sharding: Any = None,
 ) -> Any:
     """``quantile`` of q / 100."""
-    return quantile(a, ufuncs.true_divide(q, 100), axis, out, overwrite_input, method, keepdims)
+    return quantile(a, ufuncs.true_divide(q, 100), axis, out, overwrite_input, method, keepdims, weights=weights)
 
 
 def median(a: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
     """The middle value along axes (the mean of the two middle ones)."""
-    return quantile(a, 0.5, axis=axis, keepdims=keepdims, method="midpoint")
+    return quantile(a, 0.5, axis, out, overwrite_input, "midpoint", keepdims)
 
 
 def nanquantile(
@@ -115,12 +201,16 @@ def nanquantile(
     overwrite_input: bool = False,
     method: str = "linear",
     keepdims: bool = False,
+    *,
+    weights: Any = None,
 ) -> Any:
-    """As ``quantile``, with NaNs left out; NaN where all elements are."""
-    rows = _rows("nanquantile", a, q, axis, method)
-    count = reductions.sum(ufuncs.logical_not(ufuncs.isnan(rows.sorted)), axis=-1)
-    last = ufuncs.maximum(count - 1, 0).astype(rows.q.dtype)
-    position = rows.q.reshape((*rows.q.shape, *(1,) * rows.kept)) * last
+    """As ``quantile``, with NaNs left out, and their weights; NaN where all elements are."""
+    rows = _rows("nanquantile", a, q, axis, method, weights, out)
+    known = ufuncs.logical_not(ufuncs.isnan(rows.sorted))
+    if rows.weights is not None:
+        return _finish(rows, _of_distribution(rows, selection.where(known, rows.weights, 0)), keepdims)
+    count = ufuncs.maximum(reductions.sum(known, axis=-1), 1)
+    position = _position(method, lax.reshape(rows.q, (*rows.q.shape, *(1,) * rows.kept)), count)
     low, high = ufuncs.floor(position), ufuncs.ceil(position)
     wide = manipulation.broadcast_to(rows.sorted, tuple(rows.q.shape) + tuple(rows.sorted.shape))
     lower, upper = (
@@ -138,13 +228,15 @@ def nanpercentile(
     overwrite_input: bool = False,
     method: str = "linear",
     keepdims: bool = False,
+    *,
+    weights: Any = None,
 ) -> Any:
     """``nanquantile`` of q / 100."""
-    return nanquantile(a, ufuncs.true_divide(q, 100), axis, out, overwrite_input, method, keepdims)
+    return nanquantile(a, ufuncs.true_divide(q, 100), axis, out, overwrite_input, method, keepdims, weights=weights)
 
 
 def nanmedian(
     a: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False
 ) -> Any:
     """As ``median``, with NaNs left out."""
-    return nanquantile(a, 0.5, axis=axis, keepdims=keepdims, method="midpoint")
+    return nanquantile(a, 0.5, axis, out, overwrite_input, "midpoint", keepdims)
