@@ -119,20 +119,36 @@ def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = No
 
 
 def dot(
-    lhs: Any, rhs: Any, *, precision: Any = None, preferred_element_type: Any = None, out_sharding: Any = None
+    lhs: Any,
+    rhs: Any,
+    *,
+    dimension_numbers: Any = None,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    out_sharding: Any = None,
 ) -> Any:
-    """Vector/vector, matrix/vector, vector/matrix or matrix/matrix product.
+    """Vector/vector, matrix/vector, vector/matrix or matrix/matrix product; with ``dimension_numbers``, any other.
+
+    Args:
+      dimension_numbers, precision, preferred_element_type: as those of ``dot_general``.
+      out_sharding: accepted, and without meaning on one device.
 
     Raises:
-      TypeError: other ranks, or extents that don't match.
+      ValueError: no ``dimension_numbers``, and other ranks, or extents that don't match.
+
+    >>> import numpy as np
+    >>> from cotan import lax
+    >>> lax.dot(np.ones((5, 2, 3)), np.ones((5, 3)), dimension_numbers=(((2,), (1,)), ((0,), (0,)))).shape
+    (5, 2)
     """
     a, b = get_aval(lhs), get_aval(rhs)
-    if not (1 <= a.ndim <= 2 and 1 <= b.ndim <= 2 and a.shape[-1] == b.shape[0]):
-        raise TypeError(
-            f"dot: incompatible shapes {a.shape} and {b.shape}: the last axis of the first must have the extent of the "
-            "first axis of the second; use dot_general for other axes"
-        )
-    dimension_numbers = (((a.ndim - 1,), (0,)), ((), ()))
+    if dimension_numbers is None:
+        if not (1 <= a.ndim <= 2 and 1 <= b.ndim <= 2 and a.shape[-1] == b.shape[0]):
+            raise ValueError(
+                f"dot: incompatible shapes {a.shape} and {b.shape}: the last axis of the first must have the extent of "
+                "the first axis of the second; name other axes by dimension_numbers, as in dot_general"
+            )
+        dimension_numbers = (((a.ndim - 1,), (0,)), ((), ()))
     return dot_family.dot_general(
         lhs, rhs, dimension_numbers, precision=precision, preferred_element_type=preferred_element_type
     )

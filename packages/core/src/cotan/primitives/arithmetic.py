@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cotan import dtypes
 from cotan.ir import primitive as tables
 from cotan.ir import scalar
 from cotan.ir.avals import ShapedArray, get_aval, shaped, tangent_aval
@@ -35,6 +36,7 @@ from cotan.primitives.operands import (
 )
 from cotan.primitives.taylor import BY_SLOPE, TERM_BY_TERM, Recurrences
 from cotan.structural import Zero, add_any_p, broadcast_in_dim, convert_element_type
+from cotan.tracebacks import boundary, trim, trims
 from cotan.transforms.jet import along_the_curve, jet_flat, zero_term
 
 # ---- Sums and products
@@ -48,11 +50,26 @@ sub_p, sub = binary(
     "sub", NUMBER, reference=np.subtract, kernel=scalar.sub, jvp=(lambda t, *_: t, lambda t, *_: neg(t)),
     jet=TERM_BY_TERM, transpose=(lambda ct, x, y: ct, lambda ct, x, y: neg(ct)), does="x - y.",
 )  # fmt: skip
-mul_p, mul = binary(
+mul_p, _multiply = binary(
     "mul", NUMBER, reference=np.multiply, kernel=scalar.mul,
     jvp=(lambda t, x, y, z: mul(t, y), lambda t, x, y, z: mul(x, t)), jet=lambda u, v, z: series.multiply(u, v),
     transpose=(lambda ct, x, y: mul(ct, y), lambda ct, x, y: mul(x, ct)), does="x * y.",
 )  # fmt: skip
+
+
+@trims
+def mul(x: Any, y: Any, *, out_dtype: Any = None) -> Any:
+    try:
+        if out_dtype is not None:
+            dtype = dtypes.check_user_dtype(out_dtype, "mul")
+            x, y = (convert_element_type(v, dtype, weak_type=get_aval(v).weak_type) for v in lift(x, y))
+        return _multiply(x, y)
+    except Exception as error:
+        trim(error)
+        raise
+
+
+mul.__doc__ = f"{_multiply.__doc__} With ``out_dtype`` they are converted to it first, and the result is of it."
 add_any_p, add_any = binary(
     add_any_p, PLAIN, reference=np.add, kernel=scalar.add, transpose=(lambda ct, x, y: ct, lambda ct, x, y: ct),
     decompose=add, does="x + y, of tangents.",
@@ -172,15 +189,23 @@ abs_p, abs = unary(
 )  # fmt: skip
 floor_p, floor = unary("floor", FLOAT, reference=np.floor, kernel=scalar.floor, does="Round down to an integer.")
 ceil_p, ceil = unary("ceil", FLOAT, reference=np.ceil, kernel=scalar.ceil, does="Round up to an integer.")
-round_p, _round_bind = unary("round", FLOAT, reference=_round, kernel=_round_element)
+round_p, _ = unary("round", FLOAT, reference=_round, kernel=_round_element)
 is_finite_p, is_finite = unary(
     "is_finite", FLOAT, reference=np.isfinite, kernel=scalar.is_finite, result=np.dtype(np.bool_), exact=True,
     does="Neither infinite nor NaN.",
 )  # fmt: skip
-nextafter_p, nextafter = binary(
+nextafter_p, _nextafter = binary(
     "nextafter", FLOAT, reference=np.nextafter, kernel=scalar.nextafter,
-    does="The next representable value after x in the direction of y.",
+    does="The next representable value after x1 in the direction of x2.",
 )  # fmt: skip
+
+
+@boundary
+def nextafter(x1: Any, x2: Any) -> Any:
+    return _nextafter(x1, x2)
+
+
+nextafter.__doc__ = _nextafter.__doc__
 
 
 def round(x: Any, rounding_method: RoundingMethod = RoundingMethod.AWAY_FROM_ZERO) -> Any:
@@ -191,7 +216,7 @@ def round(x: Any, rounding_method: RoundingMethod = RoundingMethod.AWAY_FROM_ZER
     >>> lax.round(np.float32([0.5, 2.5]), lax.RoundingMethod.TO_NEAREST_EVEN)
     Array([0., 2.], dtype=float32)
     """
-    return _round_bind(x, rounding_method=RoundingMethod(rounding_method))
+    return round_p.bind(x, rounding_method=RoundingMethod(rounding_method))
 
 
 # ---- Powers and roots
@@ -239,7 +264,7 @@ def _integer_power_jvp(t: Any, x: Any, out: Any, *, y: int) -> Any:
     return mul(t, mul(x if y == 2 else integer_pow(x, y - 1), y))
 
 
-integer_pow_p, _integer_pow_bind = unary(
+integer_pow_p, _ = unary(
     "integer_pow", NUMBER, reference=_integer_power, kernel=_integer_power_element, jvp=_integer_power_jvp,
     jet=BY_DECOMPOSITION, decompose=_integer_power_decomposed,
 )  # fmt: skip
@@ -258,7 +283,7 @@ def integer_pow(x: Any, y: int) -> Any:
     """
     if y < 0 and dtype_of(x) not in INEXACT:
         raise TypeError(f"integer_pow: integers cannot be raised to the negative power {y}; convert them to floats")
-    return _integer_pow_bind(x, y=int(y))
+    return integer_pow_p.bind(x, y=int(y))
 
 
 sqrt_p, sqrt = elementary(
@@ -465,7 +490,7 @@ def _conjugate(x: Any, input_dtype: Any) -> Any:
     return np.conjugate(x).astype(complex_dtype(x.dtype), copy=False)
 
 
-conj_p, _conj_bind = unary(
+conj_p, _ = unary(
     "conj", Dtypes("float32, float64 and complex dtypes", _PARTS | COMPLEX), reference=_conjugate, kernel=None,
     transpose=lambda ct, x, *, input_dtype: conj(ct) if is_complex(input_dtype) else real(ct),
     decompose=lambda x, *, input_dtype: complex(real(x), neg(imag(x))) if is_complex(input_dtype) else complex(x, 0.0),
@@ -481,4 +506,4 @@ def conj(x: Any) -> Any:
     >>> lax.conj(np.complex64(1 + 2j))
     Array(1.-2.j, dtype=complex64)
     """
-    return _conj_bind(x, input_dtype=get_aval(x).dtype)
+    return conj_p.bind(x, input_dtype=get_aval(x).dtype)

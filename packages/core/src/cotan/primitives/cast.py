@@ -237,7 +237,7 @@ def _reduce_decomposed(x: Any, *, exponent_bits: int, mantissa_bits: int) -> Any
 
 
 _WIDE = Dtypes("float16, float32 and float64", [np.float16, np.float32, np.float64])
-reduce_precision_p, _reduce_precision_bind = unary(
+reduce_precision_p, _ = unary(
     "reduce_precision", _WIDE, reference=_reduce_arrays, kernel=_reduce_element, decompose=_reduce_decomposed,
     transpose=lambda ct, x, **params: reduce_precision_p.bind(ct, **params),
 )  # fmt: skip
@@ -259,7 +259,7 @@ def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> An
             f"reduce_precision: exponent_bits must be positive and mantissa_bits not negative, got {exponent_bits} "
             f"and {mantissa_bits}"
         )
-    return _reduce_precision_bind(operand, exponent_bits=int(exponent_bits), mantissa_bits=int(mantissa_bits))
+    return reduce_precision_p.bind(operand, exponent_bits=int(exponent_bits), mantissa_bits=int(mantissa_bits))
 
 
 # ---- stop_gradient

@@ -378,9 +378,9 @@ def unary(
     )
     bind = primitive.bind
 
-    def function(x: Any, **params: Any) -> Any:
+    def function(x: Any) -> Any:
         try:
-            return bind(x, **params)
+            return bind(x)
         except Exception as error:
             trim(error)
             raise
@@ -423,11 +423,11 @@ def binary(
     )
     bind = primitive.bind
 
-    def function(x: Any, y: Any, **params: Any) -> Any:
+    def function(x: Any, y: Any) -> Any:
         try:
             if type(x) in PYTHON_SCALARS or type(y) in PYTHON_SCALARS:
                 x, y = lift(x, y)
-            return bind(x, y, **params)
+            return bind(x, y)
         except Exception as error:
             # Looked at here, where a refusal costs nothing to the calls that succeed.
             kind = getattr(x, "dtype", None)
@@ -437,7 +437,7 @@ def binary(
             if wide is None:
                 trim(error)
                 raise
-        return bind(*wide, **params)
+        return bind(*wide)
 
     words = accepts.words if keys is None else f"{accepts.words}, or keys of one kind"
     takes = (

@@ -7,6 +7,7 @@ the decompositions.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -36,7 +37,7 @@ from cotan.primitives.terms import (
     where,
 )
 from cotan.structural import Zero, broadcast_in_dim
-from cotan.tracebacks import trims
+from cotan.tracebacks import boundary, trims
 from cotan.transforms.jvp import jvp_flat
 
 _FLOAT32 = np.dtype(np.float32)
@@ -307,21 +308,28 @@ def _library(name: str) -> Callable[..., Any]:
 
 
 def _define(
-    name: str, scipy_name: str, arity: int, term: Callable[..., Term], jvp: Sequence[Any], does: str
+    name: str, scipy_name: str, operands: str, term: Callable[..., Term], jvp: Sequence[Any], does: str
 ) -> tuple[Primitive, Callable[..., Any]]:
     decompose = formula(term)
     primitive = nary(
-        name, FLOAT, arity, reference=_reference(scipy_name, decompose), kernel=_library(name), jvp=jvp,
+        name, FLOAT, len(operands), reference=_reference(scipy_name, decompose), kernel=_library(name), jvp=jvp,
         decompose=decompose,
     )  # fmt: skip
 
-    def function(*operands: Any) -> Any:
-        return primitive.bind(*lift_all(*operands))
+    signature = inspect.Signature(
+        [inspect.Parameter(operand, inspect.Parameter.POSITIONAL_OR_KEYWORD) for operand in operands]
+    )
 
+    def function(*args: Any, **named: Any) -> Any:
+        if named or len(args) != len(operands):
+            args = signature.bind(*args, **named).args
+        return primitive.bind(*lift_all(*args))
+
+    function.__signature__ = signature  # type: ignore[attr-defined]
     function.__name__ = function.__qualname__ = name
     takes = "Takes arrays of equal shapes and dtypes (real floating dtypes); any may be a scalar."
     function.__doc__ = f"{does} Elementwise.\n\n  {takes}"
-    return primitive, trims(function)
+    return primitive, boundary(function)
 
 
 def _by_operand(term: Callable[..., Term], place: int) -> Callable[..., Any]:
@@ -346,21 +354,21 @@ def _by_operand(term: Callable[..., Term], place: int) -> Callable[..., Any]:
 _gamma_density, _beta_slope = formula(_density), formula(_beta_density)
 
 igamma_p, igamma = _define(
-    "igamma", "gammainc", 2, _p, (_by_operand(_p, 0), lambda t, a, x, y: mul(t, _gamma_density(a, x))),
+    "igamma", "gammainc", "ax", _p, (_by_operand(_p, 0), lambda t, a, x, y: mul(t, _gamma_density(a, x))),
     "The regularised lower incomplete gamma function P(a, x).",
 )  # fmt: skip
 igammac_p, igammac = _define(
-    "igammac", "gammaincc", 2, _q,
+    "igammac", "gammaincc", "ax", _q,
     (lambda t, a, x, y: neg(_by_operand(_p, 0)(t, a, x, y)), lambda t, a, x, y: neg(mul(t, _gamma_density(a, x)))),
     "The regularised upper incomplete gamma function Q(a, x) = 1 - P(a, x).",
 )  # fmt: skip
 betainc_p, betainc = _define(
-    "regularized_incomplete_beta", "betainc", 3, _betainc,
+    "regularized_incomplete_beta", "betainc", "abx", _betainc,
     (_by_operand(_betainc, 0), _by_operand(_betainc, 1), lambda t, a, b, x, y: mul(t, _beta_slope(a, b, x))),
     "The regularised incomplete beta function I(x; a, b).",
 )  # fmt: skip
 zeta_p, zeta = _define(
-    "zeta", "zeta", 2, _zeta,
+    "zeta", "zeta", "xq", _zeta,
     (_by_operand(_zeta, 0), lambda t, s, q, y: mul(t, neg(mul(s, zeta(_plus_one(s), q))))),
     "The Hurwitz zeta function, the sum of (q + k)**-s over k >= 0.",
 )  # fmt: skip
