@@ -474,29 +474,29 @@ def disable_jit(disable: bool = True) -> _Override:
     return config.override(disable_jit=disable)
 
 
-def default_device(device: Any) -> _Override:
-    """A context manager under which arrays are made, and uncommitted computations run, on ``device``."""
-    return config.override(default_device=device)
+def default_device(new_val: Any) -> _Override:
+    """A context manager under which arrays are made, and uncommitted computations run, on ``new_val``."""
+    return config.override(default_device=new_val)
 
 
-def default_matmul_precision(precision: str | None) -> _Override:
+def default_matmul_precision(new_val: str | None) -> _Override:
     """A context manager that sets the precision of matrix products for which none is given."""
-    return config.override(default_matmul_precision=precision)
+    return config.override(default_matmul_precision=new_val)
 
 
-def numpy_dtype_promotion(mode: str) -> _Override:
+def numpy_dtype_promotion(new_val: str) -> _Override:
     """A context manager that allows (``"standard"``) or forbids (``"strict"``) implicit promotion of dtypes."""
-    return config.override(numpy_dtype_promotion=mode)
+    return config.override(numpy_dtype_promotion=new_val)
 
 
-def numpy_rank_promotion(mode: str) -> _Override:
+def numpy_rank_promotion(new_val: str) -> _Override:
     """A context manager that says what broadcasting of different ranks does: ``"allow"``, ``"warn"`` or ``"raise"``."""
-    return config.override(numpy_rank_promotion=mode)
+    return config.override(numpy_rank_promotion=new_val)
 
 
-def debug_nans(enable: bool = True) -> _Override:
+def debug_nans(new_val: bool = True) -> _Override:
     """A context manager under which every result is checked for NaN."""
-    return config.override(debug_nans=enable)
+    return config.override(debug_nans=new_val)
 
 
 def no_tracing(new_val: bool = True) -> _Override:
@@ -504,9 +504,9 @@ def no_tracing(new_val: bool = True) -> _Override:
     return config.override(no_tracing=new_val)
 
 
-def log_compiles(enable: bool = True) -> _Override:
+def log_compiles(new_val: bool = True) -> _Override:
     """A context manager under which the logger `cotan` says what is traced and compiled, and how long it takes."""
-    return config.override(log_compiles=enable)
+    return config.override(log_compiles=new_val)
 
 
 def explain_cache_misses(enable: bool = True) -> _Override:
@@ -514,9 +514,9 @@ def explain_cache_misses(enable: bool = True) -> _Override:
     return config.override(explain_cache_misses=enable)
 
 
-def debug_infs(enable: bool = True) -> _Override:
+def debug_infs(new_val: bool = True) -> _Override:
     """A context manager under which every result is checked for infinities."""
-    return config.override(debug_infs=enable)
+    return config.override(debug_infs=new_val)
 
 
 def checking_leaks(enable: bool = True) -> _Override:
@@ -534,14 +534,14 @@ def default_prng_impl(impl: str) -> _Override:
     return config.override(default_prng_impl=impl)
 
 
-def enable_checks(enable: bool = True) -> _Override:
+def enable_checks(new_val: bool = True) -> _Override:
     """A context manager under which every jaxpr is verified after each stage."""
-    return config.override(check_jaxprs=enable)
+    return config.override(check_jaxprs=new_val)
 
 
-def check_tracer_leaks(enable: bool = True) -> _Override:
+def check_tracer_leaks(new_val: bool = True) -> _Override:
     """As ``checking_leaks``: a context manager under which a traced value that outlives its trace is an error."""
-    return config.override(check_tracer_leaks=enable)
+    return config.override(check_tracer_leaks=new_val)
 
 
 def transfer_guard(new_val: str | None) -> _Override:

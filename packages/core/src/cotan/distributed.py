@@ -28,7 +28,14 @@ def initialize(
     coordinator_address: str | None = None,
     num_processes: int | None = None,
     process_id: int | None = None,
+    local_device_ids: None = None,
+    cluster_detection_method: None = None,
     initialization_timeout: int = 300,
+    heartbeat_timeout_seconds: int = 100,
+    shutdown_timeout_seconds: int = 300,
+    coordinator_bind_address: None = None,
+    slice_index: None = None,
+    partition_index: None = None,
 ) -> None:
     """Join a run of several processes; each of them calls this once, before the first array or device is asked for.
 
@@ -37,15 +44,28 @@ def initialize(
       num_processes: how many there are.
       process_id: the number of this one, from 0.
       initialization_timeout: seconds to wait for the others.
+      heartbeat_timeout_seconds, shutdown_timeout_seconds: accepted, and without meaning.
+
+    The others are for programs that pass None.
 
     What is None is read from ``COTAN_COORDINATOR_ADDRESS``, ``COTAN_NUM_PROCESSES`` and ``COTAN_PROCESS_ID``.
 
     Raises:
+      NotImplementedError: one of the others is given.
       ValueError: something is missing, or is not what it must be.
       RuntimeError: it was called before, or the backend is in use already, or the others did not come.
       BackendUnavailableError: no installed backend knows how to compute with several processes.
     """
     global _joined
+    for name, given in {
+        "local_device_ids": local_device_ids,
+        "cluster_detection_method": cluster_detection_method,
+        "coordinator_bind_address": coordinator_bind_address,
+        "slice_index": slice_index,
+        "partition_index": partition_index,
+    }.items():
+        if given is not None:
+            raise NotImplementedError(f"{where()}: distributed.initialize: {name} is not supported; leave it out")
     if processes.current() is not None:
         raise RuntimeError(f"{where()}: distributed.initialize was called before; a process joins one run")
     run = Processes(

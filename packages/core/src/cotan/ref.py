@@ -115,9 +115,9 @@ class Ref:
         self[where] = value
         return before
 
-    def addupdate(self, value: Any, index: Any = None) -> None:
+    def addupdate(self, x: Any, idx: Any = ()) -> None:
         """Add to the value, or to the indexed part of it."""
-        self._write(... if index is None else index, "add", value)
+        self._write(... if idx is None else idx, "add", x)
 
     def _write(self, index: Any, method: str, value: Any) -> None:
         held = self._now("written to")

@@ -293,3 +293,23 @@ def test_one_hot():
 def test_bad_input(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+@pytest.mark.parametrize("shift", [0, 1e4])
+@pytest.mark.parametrize("axis", [-1, 0, (0, 1), None])
+def test_standardize_by_the_stable_algorithm(shift, axis):
+    x = (np.random.default_rng(3).normal(size=(4, 5)) + shift).astype(np.float32)
+    mask = np.arange(20).reshape(4, 5) % 3 != 0
+    for where in (None, mask):
+        options = {} if where is None else {"where": where}
+        wide = x.astype(np.float64)
+        mean, variance = (f(wide, axis=axis, keepdims=True, **options) for f in (np.mean, np.var))
+        found = cotan.jit(lambda x, w=where: nn.standardize(x, axis, where=w, algorithm="stable"))(x)
+        np.testing.assert_allclose(found, (wide - mean) / np.sqrt(variance + 1e-5), rtol=1e-3, atol=2e-3)
+        given = nn.standardize(x, axis, mean, variance, where=where, algorithm="stable")
+        np.testing.assert_array_equal(given, nn.standardize(x, axis, mean, variance, where=where))
+
+
+def test_standardize_has_two_algorithms():
+    with pytest.raises(ValueError, match=r"test_functions.py:\d+, in .* algorithm must be 'fast' or 'stable', got 'x'"):
+        nn.standardize(np.ones(3), algorithm="x")

@@ -173,6 +173,21 @@ def test_choices_are_drawn_by_the_mode_of_gumbel():
         np.testing.assert_array_equal(random.choice(key, 3, (2,), replace=False, p=p, mode=mode), expected)
 
 
+@pytest.mark.parametrize("method", ["scan", "scan_unrolled", "sort", "compare_all", None])
+@pytest.mark.parametrize("right", [False, True])
+@pytest.mark.parametrize("step", [1, -1])
+def test_methods_of_searching(method, right, step):
+    x, bins = np.float32([-1, 0, 0.5, 1, 2, 9, NAN]), np.float32([0, 1, 1, 2])[::step]
+    for transform in (lambda f: f, cotan.jit):
+        found = transform(lambda x, bins: cnp.digitize(x, bins, right=right, method=method))(x, bins)
+        np.testing.assert_array_equal(found, np.digitize(x, bins, right))
+        assert found.dtype == np.int32
+    if method is not None and step == 1:
+        side = "left" if right else "right"
+        found = cnp.searchsorted(bins, x, side, method=method)
+        np.testing.assert_array_equal(found, np.searchsorted(bins, x, side))
+
+
 # Functions whose work another one does, which is named.
 DONE_BY = {"around": "round", "std": "var"}
 # Functions that take `out`, for programs that pass None, and their other arguments.
@@ -223,6 +238,12 @@ def test_compress_as_a_method_takes_what_the_function_takes():
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
+        (
+            lambda: cnp.digitize(LINE, LINE[0], method="x"),
+            ValueError,
+            "unknown method 'x'; there are scan, scan_unrolled",
+        ),
+        (lambda: cnp.searchsorted(LINE[0], LINE, method=None), ValueError, "unknown method None"),
         (lambda: cnp.nanmax(X, where=X > 0), ValueError, "max: `where` needs an initial value"),
         (lambda: cnp.var(LINE, axis=1, mean=np.ones(2)), TypeError, r"var: `mean` of shape \(2,\) for an array of"),
         (lambda: cnp.cov(SAMPLES, dtype=int), ValueError, "cov: dtype must be floating or complex, got i64"),

@@ -21,7 +21,6 @@ _REMOVED: Any = object()
 @boundary
 def checkpoint(
     fun: Function | None = None,
-    /,
     *,
     prevent_cse: bool | Sequence[bool] = True,
     policy: Policy | None = None,

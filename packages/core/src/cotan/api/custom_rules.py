@@ -44,9 +44,9 @@ class SymbolicZero:
         self.aval = aval
 
     @staticmethod
-    def from_primal_value(value: Any) -> SymbolicZero:
-        """The zero tangent of ``value``."""
-        return SymbolicZero(tangent_aval(get_aval(value)))
+    def from_primal_value(val: Any) -> SymbolicZero:
+        """The zero tangent of ``val``."""
+        return SymbolicZero(tangent_aval(get_aval(val)))
 
     @property
     def shape(self) -> tuple[int, ...]:

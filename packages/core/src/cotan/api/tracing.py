@@ -51,6 +51,18 @@ class ShapeDtypeStruct:
             sharding = SingleDeviceSharding(as_device(sharding, "ShapeDtypeStruct: sharding"))
         self.sharding = sharding
 
+    @staticmethod
+    def like(x: Any) -> ShapeDtypeStruct:
+        """That of an array or a scalar; where it lies is left open, unless it is committed.
+
+        >>> import cotan.numpy as cnp
+        >>> ShapeDtypeStruct.like(cnp.ones((2, 3)))
+        ShapeDtypeStruct(shape=(2, 3), dtype=float32)
+        """
+        aval = get_aval(x)
+        place = x.sharding if getattr(x, "committed", False) else None
+        return ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type, sharding=place)
+
     @property
     def ndim(self) -> int:
         """The number of axes."""

@@ -124,8 +124,11 @@ _canonical: tuple[dict[Any, DType], dict[Any, DType]] = ({}, {})  # without and 
 _CANONICAL_LIMIT = 1024
 
 
-def canonicalize_dtype(d: Any) -> DType:
-    """``d`` as the dtype that arrays of it have: native, and 32 bits wide instead of 64 unless 64-bit types are on.
+def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = True) -> DType:
+    """``dtype`` as that of arrays: native, and 32 bits wide instead of 64 unless 64-bit types are on.
+
+    Args:
+      allow_extended_dtype: accepted; the dtypes of keys are what they are in any case.
 
     Raises:
       TypeError: arrays cannot have such a dtype.
@@ -135,14 +138,14 @@ def canonicalize_dtype(d: Any) -> DType:
     """
     table = _canonical[config.enable_x64]
     try:
-        return table[d]
+        return table[dtype]
     except KeyError:
         if len(table) >= _CANONICAL_LIMIT:
             table.clear()
-        dtype = table[d] = _canonicalize(d)
-        return dtype
+        found = table[dtype] = _canonicalize(dtype)
+        return found
     except TypeError:  # an object that names a dtype and is not hashable
-        return _canonicalize(d)
+        return _canonicalize(dtype)
 
 
 def _canonicalize(d: Any) -> DType:
@@ -195,17 +198,17 @@ def _kind_of(x: Any) -> Any:
 
 
 @lru_cache(maxsize=2048)
-def issubdtype(a: Any, b: Any) -> bool:
-    """Whether the dtype ``a`` is ``b`` or of the kind ``b``; knows the narrow and the extended dtypes as well.
+def issubdtype(arg1: Any, arg2: Any) -> bool:
+    """Whether the dtype ``arg1`` is ``arg2`` or of the kind ``arg2``; knows the narrow and extended dtypes as well.
 
     Args:
-      a: a dtype, scalar type or name.
-      b: one of those, or an abstract kind (``np.floating``, ``prng_key``...).
+      arg1: a dtype, scalar type or name.
+      arg2: one of those, or an abstract kind (``np.floating``, ``prng_key``...).
 
     >>> issubdtype(bfloat16, np.floating), issubdtype("int32", np.inexact)
     (True, False)
     """
-    a, b = _kind_of(a), _kind_of(b)
+    a, b = _kind_of(arg1), _kind_of(arg2)
     if isinstance(a, ExtendedDType):
         return a is b if isinstance(b, ExtendedDType) else issubclass(a.type, b)
     if isinstance(b, ExtendedDType):
@@ -259,9 +262,9 @@ def finfo(dtype: Any) -> Any:
     return ml_dtypes.finfo(as_dtype(dtype))  # type: ignore[no-untyped-call]
 
 
-def iinfo(dtype: Any) -> Any:
+def iinfo(int_type: Any) -> Any:
     """The limits of an integer dtype (``bits``, ``min``, ``max``), the narrow ones included."""
-    return _iinfo(as_dtype(dtype))
+    return _iinfo(as_dtype(int_type))
 
 
 _iinfo = lru_cache(ml_dtypes.iinfo)

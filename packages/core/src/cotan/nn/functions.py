@@ -252,13 +252,36 @@ def log_softmax(x: Any, axis: Axis = -1, where: Any = None) -> Any:
 
 
 def standardize(
-    x: Any, axis: Axis = -1, mean: Any = None, variance: Any = None, epsilon: Any = 1e-5, where: Any = None
+    x: Any,
+    axis: Axis = -1,
+    mean: Any = None,
+    variance: Any = None,
+    epsilon: Any = 1e-5,
+    where: Any = None,
+    *,
+    algorithm: str = "fast",
 ) -> Any:
-    """(x - mean) / sqrt(variance + epsilon) along ``axis``; mean and variance are of the elements in ``where``."""
+    """(x - mean) / sqrt(variance + epsilon) along ``axis``; mean and variance are of the elements in ``where``.
+
+    Args:
+      algorithm: of the variance: 'fast' is the mean of squares minus the square of the mean, of which little is left
+        where the mean is large; 'stable' is the mean of the squares of x - mean.
+
+    Raises:
+      ValueError: another algorithm.
+
+    >>> import cotan.nn, cotan.numpy as cnp
+    >>> cotan.nn.standardize(cnp.array([10000.0, 10001.0, 10002.0]), algorithm="stable")
+    Array([-1.2247..., 0. , 1.2247...], dtype=float32)
+    """
+    if algorithm not in ("fast", "stable"):
+        raise ValueError(f"standardize: algorithm must be 'fast' or 'stable', got {algorithm!r}")
     x = _inexact(x, "standardize")
     if mean is None:
         mean = cnp.mean(x, axis, keepdims=True, where=where)
-    if variance is None:
+    if variance is None and algorithm == "stable":
+        variance = cnp.mean(cnp.square(x - mean), axis, keepdims=True, where=where)
+    elif variance is None:
         # The mean of squares minus the square of the mean can be slightly negative by rounding.
         squares = cnp.mean(cnp.square(x), axis, keepdims=True, where=where)
         variance = cnp.maximum(squares - cnp.square(mean), 0)

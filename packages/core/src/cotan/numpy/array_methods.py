@@ -219,7 +219,7 @@ def _is_int(x: Any) -> bool:
     return True
 
 
-def _reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
+def _reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None, out_sharding: Any = None) -> Any:
     """The same elements in another shape; one extent may be -1.
 
     Raises:
@@ -243,7 +243,7 @@ def _copy(self: Any) -> Any:
     return lax.copy(self)
 
 
-def _flatten(self: Any, order: str = "C") -> Any:
+def _flatten(self: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
     """All elements in one dimension."""
     return manipulation.ravel(self, order)
 
@@ -253,12 +253,14 @@ def _clip(self: Any, min: Any = None, max: Any = None) -> Any:
     return ufuncs.clip(self, min, max)
 
 
-def _view(self: Any, dtype: Any = None) -> Any:
+def _view(self: Any, dtype: Any = None, type: None = None) -> Any:
     """The elements' bits read as another dtype; the last axis grows or shrinks if its width differs.
 
     Raises:
-      TypeError: the widths do not fit the last axis.
+      TypeError: the widths do not fit the last axis. NotImplementedError: ``type`` is given.
     """
+    if type is not None:
+        raise NotImplementedError(f"{where()}: view: arrays are of one class; leave `type` out")
     if dtype is None:
         return self
     target = dtypes.check_user_dtype(dtype, "view")
@@ -299,14 +301,40 @@ def _searchsorted(self: Any, v: Any, side: str = "left", sorter: Any = None, *, 
     return selection.searchsorted(self, v, side, sorter, method=method)
 
 
-def _sort(self: Any, axis: int | None = -1, *, stable: bool = True, descending: bool = False) -> Any:
+def _sort(
+    self: Any,
+    axis: int | None = -1,
+    *,
+    kind: None = None,
+    order: None = None,
+    stable: bool = True,
+    descending: bool = False,
+) -> Any:
     """A sorted copy; NaN comes last."""
-    return selection.sort(self, axis, stable=stable, descending=descending)
+    return selection.sort(self, axis, kind=kind, order=order, stable=stable, descending=descending)
 
 
-def _argsort(self: Any, axis: int | None = -1, *, stable: bool = True, descending: bool = False) -> Any:
+def _argsort(
+    self: Any,
+    axis: int | None = -1,
+    *,
+    kind: None = None,
+    order: None = None,
+    stable: bool = True,
+    descending: bool = False,
+) -> Any:
     """The indices that sort the array."""
-    return selection.argsort(self, axis, stable=stable, descending=descending)
+    return selection.argsort(self, axis, kind=kind, order=order, stable=stable, descending=descending)
+
+
+def _byteswap(self: Any) -> Any:
+    """The elements with the bytes of each (of each part of a complex one) in reverse."""
+    if ufuncs.is_complex(self):
+        return lax.complex(_byteswap(lax.real(self)), _byteswap(lax.imag(self)))
+    if self.dtype.itemsize == 1:
+        return self
+    parts = lax.bitcast_convert_type(self, np.uint8)
+    return lax.bitcast_convert_type(lax.rev(parts, (self.ndim,)), self.dtype)
 
 
 def _compress(
@@ -367,6 +395,7 @@ _METHODS: dict[str, Any] = {
     "to_device": _to_device,
     "searchsorted": _searchsorted,
     "sort": _sort,
+    "byteswap": _byteswap,
     "argsort": _argsort,
     "compress": _compress,
     "conj": _first_is_self(ufuncs.conjugate),

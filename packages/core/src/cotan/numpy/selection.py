@@ -352,6 +352,13 @@ def take_along_axis(
     )
 
 
+def _no_kind(name: str, kind: Any, order: Any) -> None:
+    if kind is not None:
+        raise TypeError(f"{name}: the algorithm is not for choice; leave `kind` out, or say stable=True or False")
+    if order is not None:
+        raise TypeError(f"{name}: there are no fields to order by; leave `order` out, or use lexsort with several keys")
+
+
 def sort(
     a: Any,
     axis: int | None = -1,
@@ -362,6 +369,7 @@ def sort(
     descending: bool = False,
 ) -> Any:
     """``a`` sorted along an axis (flat if None); NaNs last."""
+    _no_kind("sort", kind, order)
     a = as_array(a, "sort")
     if axis is None:
         a, axis = manipulation.ravel(a), 0
@@ -381,6 +389,7 @@ def argsort(
     dtype: Any = None,
 ) -> Any:
     """The indices that sort ``a`` along an axis, of ``dtype`` (None: the default integer)."""
+    _no_kind("argsort", kind, order)
     a = as_array(a, "argsort")
     if axis is None:
         a, axis = manipulation.ravel(a), 0
@@ -406,12 +415,20 @@ def lexsort(keys: Sequence[Any], axis: int = -1) -> Any:
     return lax.sort((*arrays[::-1], places), dimension=axis, num_keys=len(arrays), is_stable=True)[-1]
 
 
+_SEARCHES = ("scan", "scan_unrolled", "sort", "compare_all")
+
+
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan") -> Any:
     """Where the elements of ``v`` would be inserted into the sorted vector ``a``.
 
+    Args:
+      method: 'scan', 'scan_unrolled', 'sort' or 'compare_all'; all are done in the same way.
+
     Raises:
-      ValueError: ``a`` is not one-dimensional, or ``side`` is neither 'left' nor 'right'.
+      ValueError: ``a`` is not one-dimensional, or ``side`` is neither 'left' nor 'right', or an unknown method.
     """
+    if method not in _SEARCHES:
+        raise ValueError(f"searchsorted: unknown method {method!r}; there are {', '.join(_SEARCHES)}")
     if side not in ("left", "right"):
         raise ValueError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
     a, v = (as_array(x, "searchsorted") for x in promote_dtypes("searchsorted", a, v))
@@ -441,16 +458,22 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
     return low.astype(dtypes.default_int())
 
 
-def digitize(x: Any, bins: Any, right: bool = False) -> Any:
-    """The number of the bin in which each element falls; the bins are sorted."""
+def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = None) -> Any:
+    """The number of the bin in which each element falls; the bins are sorted, and ``method`` is as ``searchsorted``'s.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.digitize(cnp.array([0.5, 2.0, 3.5]), cnp.array([1.0, 2.0, 3.0]))
+    Array([0, 2, 3], dtype=int32)
+    """
+    method = "scan" if method is None else method
     bins = as_array(bins, "digitize")
     if bins.ndim != 1:
         raise ValueError(f"digitize: bins must be one-dimensional, got shape {tuple(bins.shape)}")
     if bins.size == 0:
         return lax.full(manipulation.shape(x), 0, np.int32)
     side = "left" if right else "right"
-    rising = searchsorted(bins, x, side)
-    falling = ufuncs.subtract(bins.size, searchsorted(lax.rev(bins, (0,)), x, side))
+    rising = searchsorted(bins, x, side, method=method)
+    falling = ufuncs.subtract(bins.size, searchsorted(lax.rev(bins, (0,)), x, side, method=method))
     return where(ufuncs.greater_equal(bins[-1], bins[0]), rising, falling).astype(np.int32)
 
 

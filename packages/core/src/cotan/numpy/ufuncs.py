@@ -91,7 +91,15 @@ bitwise_not = invert = bitwise_invert = unary("invert", lax.bitwise_not, "~x")
 atan2 = arctan2
 floor = rounding("floor", lax.floor, "Largest integer not above x")
 ceil = rounding("ceil", lax.ceil, "Smallest integer not below x")
-trunc = fix = rounding("trunc", lambda x: lax.select(lax.lt(x, 0), lax.ceil(x), lax.floor(x)), "x rounded towards 0")
+
+
+def trunc(x: Any) -> Any:
+    """x rounded towards 0, elementwise; integers are returned as they are."""
+    x = as_array(x, "trunc")
+    return lax.select(lax.lt(x, 0), lax.ceil(x), lax.floor(x)) if is_inexact(x) else x
+
+
+fix = trunc
 
 
 def left_shift(x1: Any, x2: Any, /) -> Any:

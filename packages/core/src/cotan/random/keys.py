@@ -169,14 +169,25 @@ def key_data(keys: Any) -> Any:
     return random_unwrap(keys) if is_typed(keys) else cnp.asarray(keys)
 
 
-def wrap_key_data(data: Any, *, impl: Any = None) -> Any:
+def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -> Any:
     """Typed keys from words uint32[..., 2] (4 words for the generators 'rbg' and 'unsafe_rbg').
 
+    Args:
+      impl: the name of the generator; None: the configured one.
+      dtype: the dtype of its keys, or its name, instead of ``impl``.
+
     Raises:
-      TypeError: another dtype or trailing extent.
+      TypeError: another dtype or trailing extent of the words. ValueError: both ``impl`` and ``dtype`` are given.
+
+    >>> import cotan
+    >>> key = cotan.random.key(42)
+    >>> cotan.random.wrap_key_data(cotan.random.key_data(key), dtype=key.dtype) == key
+    Array(True, dtype=bool)
     """
-    name = _implementation(impl, "wrap_key_data")
-    data = cnp.asarray(data)
+    if impl is not None and dtype is not None:
+        raise ValueError("wrap_key_data: impl and dtype both say which generator; give one of them")
+    name = _implementation(dtype if impl is None else impl, "wrap_key_data")
+    data = cnp.asarray(key_bits_array)
     count = _WORDS[name]
     if data.dtype != np.uint32 or data.ndim == 0 or data.shape[-1] != count:
         raise TypeError(

@@ -211,8 +211,9 @@ def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False, *, o
     return cnp.take(x, _shuffle(key, cnp.arange(x.shape[axis]), 0), axis=axis)
 
 
-def gumbel(key: Any, shape: Shape = (), dtype: Any = None, mode: str = "low", *, out_sharding: Any = None) -> Any:
-    """Standard Gumbel: -log(-log(u))."""
+def gumbel(key: Any, shape: Shape = (), dtype: Any = None, mode: str | None = None, *, out_sharding: Any = None) -> Any:
+    """Standard Gumbel: -log(-log(u)); with mode 'high' of twice as many bits as with 'low', which None means."""
+    mode = "low" if mode is None else mode
     if mode not in ("low", "high"):
         raise ValueError(f"gumbel: mode must be 'low' or 'high', got {mode!r}")
     dtype = float_dtype(dtype, "gumbel")

@@ -215,7 +215,9 @@ def _put_leaf(x: Any, device: Device | None) -> Any:
     return move(x, device, committed=True, explicit=True)
 
 
-def device_put(x: Any, device: Any = None, *, donate: bool = False, may_alias: bool | None = None) -> Any:
+def device_put(
+    x: Any, device: Any = None, *, src: Any = None, donate: bool = False, may_alias: bool | None = None
+) -> Any:
     """Bring arrays to a device.
 
     Args:
@@ -224,6 +226,7 @@ def device_put(x: Any, device: Any = None, *, donate: bool = False, may_alias: b
         prefix of it). Results are committed to it: operations on them run there. None: the default device, and
         results are not committed. Of the memory spaces, ``Device`` leaves arrays where they are, and so does ``Host``
         where a device's memory is the host's.
+      src: where the arrays lie; accepted, for they know it.
       donate: whether the given arrays may be deleted.
       may_alias: False asks for a copy even where the array is there already.
 

@@ -221,15 +221,25 @@ def ndtri(p: Any) -> Any:
     return cnp.where(central, centre, cnp.where(q < 0, -size, size))
 
 
-def log_ndtr(x: Any) -> Any:
+def log_ndtr(x: Any, series_order: int = 3) -> Any:
     """log(ndtr(x)), to the precision of the dtype everywhere.
 
     Far in the lower tail an asymptotic series (Abramowitz and Stegun 7.1.23); for positive x what is missing from 1.
+
+    Args:
+      series_order: accepted, 0 to 30; the series has as many terms as the dtype needs.
+
+    Raises:
+      TypeError: ``series_order`` is no Python int. ValueError: it is out of range.
 
     >>> from cotan.scipy.special import log_ndtr
     >>> log_ndtr(-40.0)
     Array(-804.60846, dtype=float32, weak_type=True)
     """
+    if type(series_order) is not int:
+        raise TypeError(f"log_ndtr: series_order must be a Python int, got {series_order!r}")
+    if not 0 <= series_order <= 30:
+        raise ValueError(f"log_ndtr: series_order must lie in 0..30, got {series_order}; leave it out")
     (x,) = promote_args_inexact("log_ndtr", x)
     # Where ndtr is a normal number yet, and so many terms of the series are enough.
     edge, terms = {2: (-4.5, 3), 4: (-10.0, 6)}.get(np.dtype(x.dtype).itemsize, (-12.0, 15))

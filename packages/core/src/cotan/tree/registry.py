@@ -94,13 +94,13 @@ def is_namedtuple(node_type: type) -> bool:
     )
 
 
-def is_tree_node(node_type: type) -> bool:
+def is_tree_node(typ: type) -> bool:
     """Whether instances of exactly this class are nodes, not leaves.
 
     >>> is_tree_node(dict), is_tree_node(str)
     (True, False)
     """
-    return node_type in nodes or is_namedtuple(node_type)
+    return typ in nodes or is_namedtuple(typ)
 
 
 def keys_of_children(node_type: type, data: Any, n: int) -> Sequence[KeyEntry]:

@@ -45,7 +45,7 @@ def ppf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     return loc + scale * logit(x)
 
 
-def isf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """The number above which lies a share of q: the inverse of sf."""
-    q, loc, scale = promoted("logistic.isf", q, loc, scale)
-    return loc - scale * logit(q)
+def isf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """The number above which lies a share of x: the inverse of sf."""
+    x, loc, scale = promoted("logistic.isf", x, loc, scale)
+    return loc - scale * logit(x)
