@@ -216,6 +216,12 @@ class Tracer:
         )
         return int(self._known(errors.TracerIntegerConversionError, "a Python integer", hint).__index__())
 
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return str(self)
+        hint = "cotan.debug.print shows values while the program runs."
+        return format(self._known(errors.ConcretizationTypeError, f"the format {spec!r}", hint), spec)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         hint = (
             "A NumPy function was called on it: use the cotan.numpy function of the same name. (To index a NumPy array "

@@ -127,7 +127,12 @@ def _contains(self: Any, item: Any) -> bool:
 
 
 def _round(self: Any, ndigits: int | None = None) -> Any:
-    return ufuncs.round(self, 0 if ndigits is None else ndigits)
+    """As of Python's numbers: without ``ndigits`` integers, else numbers of the same dtype."""
+    if ndigits is not None:
+        return ufuncs.round(self, ndigits)
+    if ufuncs.is_complex(self):
+        raise TypeError(f"{where()}: round() of a complex array ({self.aval.short()}); take its .real")
+    return ufuncs.round(self).astype(dtypes.default_int())
 
 
 def _power(self: Any, other: Any, modulo: Any = None) -> Any:

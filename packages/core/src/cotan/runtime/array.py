@@ -334,8 +334,9 @@ class Array(metaclass=_ArrayType):
         return int(self._value()[()])
 
     def __format__(self, spec: str) -> str:
-        if not spec:
+        if not spec and (self.aval.shape or self._buffer is None or dtypes.is_extended(self.aval.dtype)):
             return str(self)
+        # Of one value all digits, as NumPy and Python show it, also without a format.
         return format(self._scalar(f"the format {spec!r}")[()], spec)
 
     def __str__(self) -> str:
