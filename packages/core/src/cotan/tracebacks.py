@@ -22,20 +22,28 @@ from cotan.errors import CotanError, format_frame, is_hidden
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
+Again = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any], Exception], tuple[Any] | None]
 _PLACED = (TypeError, ValueError, IndexError, ArithmeticError, RuntimeError)
 _BEGINS_WITH_PLACE = re.compile(r"\S[^:\n]*:\d+(, in [^:\n]+)?: ")
 _NOTE = "(cotan's own frames are left out of this traceback"
 _HOW = f"{_NOTE}; COTAN_TRACEBACK_FILTERING=off shows them)"
 
 
-def boundary(function: F) -> F:
-    """``function``, with the exceptions that leave it trimmed. For functions whose work is much more than a call."""
+def boundary(function: F, again: Again | None = None) -> F:
+    """``function``, with the exceptions that leave it trimmed. For functions whose work is much more than a call.
+
+    Args:
+      again: may give the result after all, as a tuple of one, of the function, its arguments and the exception.
+    """
 
     @functools.wraps(function)
     def bounded(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
         except Exception as error:
+            found = None if again is None else again(function, args, kwargs, error)
+            if found is not None:
+                return found[0]
             trim(error)
             raise
 
@@ -48,11 +56,12 @@ def trims(function: F) -> F:
     return function
 
 
-def guard(namespace: dict[str, Any], *rooms: str) -> None:
+def guard(namespace: dict[str, Any], *rooms: str, again: Again | None = None) -> None:
     """Make boundaries of the functions of a public module that are not yet; what imports from below them stays fast.
 
     Args:
       rooms: modules and packages; of their functions only. None: of the public module's own, and of those below it.
+      again: as that of ``boundary``.
     """
     prefixes = tuple(f"{room}." for room in rooms or (namespace["__name__"],))
     made: dict[int, Any] = {}
@@ -63,7 +72,7 @@ def guard(namespace: dict[str, Any], *rooms: str) -> None:
             continue
         wrapper = made.get(id(value))
         if wrapper is None:
-            wrapper = made[id(value)] = boundary(value)
+            wrapper = made[id(value)] = boundary(value, again)
             wrapper.__module__, wrapper.__qualname__ = namespace["__name__"], name  # where pickle finds it
         namespace[name] = wrapper
 

@@ -10,6 +10,8 @@ import pytest
 
 import cotan
 import cotan.numpy as cnp
+from cotan import nn
+from cotan.scipy import special, stats
 
 X = np.asarray([1.0, -1.0, 2.0], np.float32)
 
@@ -229,3 +231,74 @@ def test_disable_jit_runs_python_with_known_values():
         np.testing.assert_array_equal(cotan.grad(lambda x: cotan.jit(g)(x).sum())(cnp.ones(2)), [2, 2])
         assert float(lax.scan(step, 0.0, cnp.arange(4.0))[0]) == 5
         assert float(lax.while_loop(lambda c: bool(c < 5), lambda c: c + 2 if c > 0 else c + 1, 0)) == 5
+
+
+# Functions of the library with values in between that are NaN, and operands for which the result is not.
+UNSEEN = {
+    "logaddexp": (cnp.logaddexp, (np.inf, np.inf), np.inf),
+    "logaddexp2": (cnp.logaddexp2, (-np.inf, np.inf), np.inf),
+    "hypot": (cnp.hypot, (np.inf, -np.inf), np.inf),
+    "modf": (cnp.modf, (-np.inf,), (0.0, -np.inf)),
+    "floor_divide": (cnp.floor_divide, (np.float32(1), np.float32(0)), np.inf),
+    "//": (lambda x: cnp.asarray(x) // 0.0, (-1.0,), -np.inf),
+    "xlogy": (special.xlogy, (0.0, -1.0), 0),
+    "xlog1py": (special.xlog1py, (0.0, -2.0), 0),
+    "rel_entr": (special.rel_entr, (0.0, 1.0), 0),
+    "kl_div": (special.kl_div, (0.0, 1.0), 1),
+    "comb": (special.comb, (5.0, 2.0), 10),
+    "ndtri": (special.ndtri, (np.float32(1.0),), np.inf),
+    "norm.ppf": (stats.norm.ppf, (np.float32(0.0),), -np.inf),
+    "quantile": (lambda x: cnp.quantile(x, 0.5), (cnp.asarray([1.0, 3.0]),), 2),
+}
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_functions_of_the_library_count_as_one_operation(name):
+    function, args, expected = UNSEEN[name]
+    for call in (function, cotan.jit(function)):
+        with cotan.debug_nans():
+            found = call(*args)
+        np.testing.assert_allclose(cotan.tree.leaves(found), cotan.tree.leaves(expected), rtol=1e-6)
+
+
+SEEN = {
+    "softmax": (nn.softmax, (np.float32([-np.inf, -np.inf]),), "sub"),
+    "log_softmax": (nn.log_softmax, (np.float32([np.inf, 1]),), "sub"),
+    "cholesky": (cnp.linalg.cholesky, (np.float32([[1, 2], [2, 1]]),), "cholesky"),
+    "inv": (cnp.linalg.inv, (np.zeros((2, 2), np.float32),), "lu_solve"),
+    "arccos": (cnp.arccos, (2.0,), "acos"),
+    "corrcoef": (cnp.corrcoef, (np.zeros((2, 2), np.float32),), "div"),
+    "xlogy": (special.xlogy, (1.0, -1.0), "log"),
+}
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_what_they_made_names_the_operation_inside(name):
+    function, args, operation = SEEN[name]
+    for call, end in ((function, r" \("), (cotan.jit(function), ".* in jit of")):
+        with (
+            cotan.debug_nans(),
+            pytest.raises(FloatingPointError, match=rf"test_debug_flags.*: `{operation}` gave NaN{end}"),
+        ):
+            call(*args)
+        assert any(np.isnan(np.asarray(x)).any() for x in cotan.tree.leaves(call(*args)))
+
+
+def test_a_function_that_calls_the_users_is_not_called_twice():
+    calls = []
+
+    def user(x):
+        calls.append(1)
+        return cnp.where(x > 0, cnp.log(x), 0)
+
+    with cotan.debug_nans(), pytest.raises(FloatingPointError, match=line_of(user, "cnp.where") + ": `log` gave NaN"):
+        cnp.apply_along_axis(user, 0, np.float32([-1.0]))
+    assert len(calls) == 1
+
+
+def test_infinities_in_between():
+    with cotan.debug_infs():
+        np.testing.assert_array_equal(cnp.logaddexp(-1e30, 1e30), np.float32(1e30))
+        assert cnp.linalg.norm(np.float32([3, 4])) == 5
+        with pytest.raises(FloatingPointError, match="`exp` gave infinity"):
+            cnp.exp(1e4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 import pytest
@@ -431,3 +432,15 @@ def test_power_of_integers_by_arrays(jitted):
 def test_bad_input(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_powers_of_infinities(dtype):
+    bases, exponents = [np.inf, -np.inf], [0.5, -0.5, 2.5, 2.0, 3.0, -3.0, 0.0, np.inf, -np.inf, np.nan]
+    expected = [[math.pow(x, y) for y in exponents] for x in bases]
+    with cotan.enable_x64(True):
+        x, y = (np.array(v).astype(cnp.dtype(dtype)) for v in (bases, exponents))
+        for function in (cnp.power, cotan.jit(cnp.power)):
+            found = np.asarray(function(x[:, None], y))
+            assert found.dtype == x.dtype
+            np.testing.assert_array_equal(found.astype(np.float64), expected)

@@ -37,5 +37,6 @@ from cotan.nn.functions import tanh as tanh
 from cotan.nn.scaled import get_scaled_dot_general_config as get_scaled_dot_general_config
 from cotan.nn.scaled import scaled_dot_general as scaled_dot_general
 from cotan.nn.scaled import scaled_matmul as scaled_matmul
+from cotan.runtime.nans import seen_only as _seen_only
 
-_tracebacks.guard(globals())
+_tracebacks.guard(globals(), again=_seen_only)

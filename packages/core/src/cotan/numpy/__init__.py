@@ -394,6 +394,7 @@ from cotan.numpy.windows import i0 as i0
 from cotan.numpy.windows import kaiser as kaiser
 from cotan.numpy.windows import unwrap as unwrap
 from cotan.runtime.array import Array as _Array
+from cotan.runtime.nans import seen_only as _seen_only
 
 int_, uint, float_, double, single = int64, uint64, float64, float64, float32
 floating, integer, inexact, number = _np.floating, _np.integer, _np.inexact, _np.number
@@ -415,7 +416,7 @@ can_cast = _np.can_cast
 ComplexWarning = _np.exceptions.ComplexWarning
 __array_api_version__ = "2024.12"
 
-_tracebacks.guard(globals())
+_tracebacks.guard(globals(), again=_seen_only)
 
 
 def __getattr__(name: str) -> _Any:

@@ -18,6 +18,7 @@ from cotan.numpy import manipulation as _manipulation
 from cotan.numpy.promotion import as_array as _as_array
 from cotan.numpy.promotion import normalize_axes as _normalize_axes
 from cotan.numpy.promotion import user_dtype as _user_dtype
+from cotan.runtime.nans import seen_only as _seen_only
 
 _FORWARD = (_FftType.FFT, _FftType.RFFT)
 _NORMS = (None, "backward", "ortho", "forward")
@@ -313,4 +314,4 @@ def ifftshift(x: Any, axes: int | Sequence[int] | None = None) -> Any:
     return _shifted("ifftshift", x, axes, -1)
 
 
-_tracebacks.guard(globals())
+_tracebacks.guard(globals(), again=_seen_only)

@@ -26,6 +26,7 @@ from cotan.numpy.promotion import (
     refuse_out,
     user_dtype,
 )
+from cotan.runtime.nans import seen_only
 from cotan.tracebacks import boundary, guarded
 
 Function = Callable[..., Any]
@@ -373,7 +374,7 @@ def _updates(method: str) -> Function:
 
 def _standard(name: str, nin: int, identity: Any, **methods: Function) -> ufunc:
     function = getattr(ufuncs, name)
-    call = function if hasattr(function, "_trims") else boundary(function)
+    call = function if hasattr(function, "_trims") else boundary(function, seen_only)
     made = ufunc(function, nin, 1, name=name, identity=identity, call=call, **methods)
     made.__module__ = "cotan.numpy"
     return made

@@ -198,7 +198,8 @@ def floor_divide(x1: Any, x2: Any, /) -> Any:
     """The floor of x1 / x2."""
     a, b = numbers("floor_divide", x1, x2)
     if is_inexact(a):
-        return _float_divmod(a, b)[0]
+        # The remainder of a division by 0 is NaN, and not asked for.
+        return where_(lax.eq(b, 0), lax.div(a, b), _float_divmod(a, where_(lax.eq(b, 0), 1, b))[0])
     quotient = lax.div(a, b)
     if is_unsigned(a):
         return quotient

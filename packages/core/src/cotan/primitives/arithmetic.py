@@ -386,7 +386,13 @@ def _integer_base(x: Any, y: Any) -> Any:
 def _pow(x: Any, y: Any) -> Any:
     if x.dtype in INTEGER:
         return _integer_base(x, y)
-    return np.power(x, y if x.dtype == y.dtype else y.astype(x.dtype))
+    y = y if x.dtype == y.dtype else y.astype(x.dtype)
+    result = np.power(x, y)
+    if x.dtype in COMPLEX:
+        return result
+    # NumPy's vector code makes NaN of a fractional power of -inf.
+    wrong = np.isnan(result) & (x == -np.inf) & (y == y)
+    return np.where(wrong, np.power(np.asarray(np.inf, x.dtype), y), result) if wrong.any() else result
 
 
 define.elementwise_reference(pow_p, _pow)

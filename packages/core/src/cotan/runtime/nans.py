@@ -7,7 +7,7 @@ or a branch holds is looked up in the ``program`` table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +19,9 @@ from cotan.ir.control import Branch, CountedLoop, WhileLoop
 from cotan.ir.evaluate import eval_closed
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Literal
 from cotan.ir.primitive import program
-from cotan.ir.trace import eval_trace, set_current_trace
+from cotan.ir.trace import Tracer, eval_trace, set_current_trace
 from cotan.transforms.effects import without_effects
+from cotan.tree import tree_leaves
 
 
 class Wanted(NamedTuple):
@@ -61,10 +62,30 @@ def check_results(
             flag = "debug_nans" if kind == "NaN" else "debug_infs"
             plain = f"{where()}: {what} gave {kind}"
             found = plain if closed is None else _explain(closed, args, wanted, plain, what)
-            raise FloatingPointError(
+            error = FloatingPointError(
                 f"{found} (cotan.config.{flag} is on). Keep its operands from where it is not defined, or turn the "
                 "flag off."
             )
+            error._cotan_check = True  # type: ignore[attr-defined]
+            raise error
+
+
+def seen_only(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
+) -> tuple[Any] | None:
+    """The result of a function of the library that a check stopped, if only values in between are bad.
+
+    So a function does under the flags at once what it does compiled, whatever it is made of. Not for functions that
+    call the user's, nor where results are traced: what they hold is not known in full.
+    """
+    if not hasattr(error, "_cotan_check") or any(map(callable, tree_leaves((args, kwargs)))):
+        return None
+    wanted = Wanted(config.debug_nans, config.debug_infs)
+    with config.override(debug_nans=False, debug_infs=False):
+        result = function(*args, **kwargs)
+    if any(isinstance(x, Tracer) or wanted.kind(x) for x in tree_leaves(result)):
+        return None
+    return (result,)
 
 
 def _explain(closed: ClosedJaxpr, args: Sequence[Any], wanted: Wanted, plain: str, what: str) -> str:

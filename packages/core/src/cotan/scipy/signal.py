@@ -11,6 +11,7 @@ import numpy as np
 from cotan import dtypes, lax, tracebacks
 from cotan import numpy as cnp
 from cotan.numpy.promotion import as_array, normalize_axes, normalize_axis, promote_dtypes_inexact
+from cotan.runtime import nans
 from cotan.scipy.spectral import csd as csd
 from cotan.scipy.spectral import istft as istft
 from cotan.scipy.spectral import stft as stft
@@ -234,4 +235,4 @@ def detrend(data: Any, axis: int = -1, type: str = "linear", bp: Any = 0, overwr
     return cnp.moveaxis(cnp.concatenate(pieces, -1), -1, axis)
 
 
-tracebacks.guard(globals(), "cotan.scipy")
+tracebacks.guard(globals(), "cotan.scipy", again=nans.seen_only)

@@ -14,6 +14,7 @@ from cotan.api.custom_jvp import custom_jvp as _custom_jvp
 from cotan.nn import functions as _functions
 from cotan.nn.functions import logsumexp as logsumexp
 from cotan.numpy.promotion import as_array, promote_args_inexact
+from cotan.runtime import nans
 from cotan.scipy.bessel import bessel_jn as bessel_jn
 from cotan.scipy.bessel import hyp1f1 as hyp1f1
 from cotan.scipy.bessel import hyp2f1 as hyp2f1
@@ -283,4 +284,4 @@ def kl_div(p: Any, q: Any) -> Any:
     return rel_entr(p, q) - p + q
 
 
-tracebacks.guard(globals(), "cotan.scipy", "cotan.nn")
+tracebacks.guard(globals(), "cotan.scipy", "cotan.nn", again=nans.seen_only)

@@ -32,5 +32,6 @@ from cotan.numpy.linalg.norms import norm as norm
 from cotan.numpy.linalg.norms import vector_norm as vector_norm
 from cotan.numpy.linalg.products import matrix_power as matrix_power
 from cotan.numpy.linalg.products import multi_dot as multi_dot
+from cotan.runtime.nans import seen_only as _seen_only
 
-_tracebacks.guard(globals())
+_tracebacks.guard(globals(), again=_seen_only)

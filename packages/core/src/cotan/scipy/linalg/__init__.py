@@ -1,6 +1,7 @@
 """cotan.scipy.linalg: linear algebra with the names and meanings of scipy.linalg, for stacks too. Names only."""
 
 from cotan import tracebacks as _tracebacks
+from cotan.runtime.nans import seen_only as _seen_only
 from cotan.scipy.linalg.equations import cho_factor as cho_factor
 from cotan.scipy.linalg.equations import cho_solve as cho_solve
 from cotan.scipy.linalg.equations import cholesky as cholesky
@@ -42,4 +43,4 @@ from cotan.scipy.linalg.special import leslie as leslie
 from cotan.scipy.linalg.special import pascal as pascal
 from cotan.scipy.linalg.special import toeplitz as toeplitz
 
-_tracebacks.guard(globals())
+_tracebacks.guard(globals(), again=_seen_only)

@@ -1,6 +1,7 @@
 """cotan.scipy.stats: densities and distribution functions, ranks, kernel density estimates."""
 
 from cotan import tracebacks as _tracebacks
+from cotan.runtime.nans import seen_only as _seen_only
 from cotan.scipy.stats import (
     bernoulli as bernoulli,
 )
@@ -84,7 +85,7 @@ from cotan.scipy.stats.ranks import mode as mode
 from cotan.scipy.stats.ranks import rankdata as rankdata
 from cotan.scipy.stats.ranks import sem as sem
 
-_tracebacks.guard(globals())
+_tracebacks.guard(globals(), again=_seen_only)
 for _module in (
     bernoulli,
     beta,
@@ -113,4 +114,4 @@ for _module in (
     vonmises,
     wrapcauchy,
 ):
-    _tracebacks.guard(vars(_module))
+    _tracebacks.guard(vars(_module), again=_seen_only)
