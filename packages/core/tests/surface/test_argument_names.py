@@ -17,6 +17,11 @@ KEY = random.key(7)
 # What is called by name, and what the same by position gives.
 CALLS = {
     "issubdtype": (lambda: cnp.issubdtype(arg2=np.floating, arg1=np.float32), True),
+    "dtypes.issubdtype": (lambda: dtypes.issubdtype(b=np.floating, a=cnp.bfloat16), True),
+    "at.set": (lambda: cnp.array(X).at[0].set(values=9, out_sharding=None), [9, 1, 2]),
+    "at.add": (lambda: cnp.array(X).at[0].add(values=9, out_sharding=None), [12, 1, 2]),
+    "at.get": (lambda: cnp.array(X).at[5].get(mode="fill", fill_value=7, out_sharding=None), 7),
+    "at.apply": (lambda: cnp.array(X).at[:2].apply(func=cnp.negative), [-3, -1, 2]),
     "iinfo": (lambda: cnp.iinfo(int_type=np.int8).max, 127),
     "finfo": (lambda: cnp.finfo(dtype=np.float16).bits, 16),
     "canonicalize_dtype": (lambda: dtypes.canonicalize_dtype(dtype=np.float64), np.dtype("float32")),

@@ -198,17 +198,17 @@ def _kind_of(x: Any) -> Any:
 
 
 @lru_cache(maxsize=2048)
-def issubdtype(arg1: Any, arg2: Any) -> bool:
-    """Whether the dtype ``arg1`` is ``arg2`` or of the kind ``arg2``; knows the narrow and extended dtypes as well.
+def issubdtype(a: Any, b: Any) -> bool:
+    """Whether the dtype ``a`` is ``b`` or of the kind ``b``; knows the narrow and the extended dtypes as well.
 
     Args:
-      arg1: a dtype, scalar type or name.
-      arg2: one of those, or an abstract kind (``np.floating``, ``prng_key``...).
+      a: a dtype, scalar type or name.
+      b: one of those, or an abstract kind (``np.floating``, ``prng_key``...).
 
     >>> issubdtype(bfloat16, np.floating), issubdtype("int32", np.inexact)
     (True, False)
     """
-    a, b = _kind_of(arg1), _kind_of(arg2)
+    a, b = _kind_of(a), _kind_of(b)
     if isinstance(a, ExtendedDType):
         return a is b if isinstance(b, ExtendedDType) else issubclass(a.type, b)
     if isinstance(b, ExtendedDType):

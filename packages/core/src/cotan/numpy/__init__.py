@@ -7,7 +7,6 @@ import numpy as _np
 from cotan import tracebacks as _tracebacks
 from cotan.dtypes import iinfo as iinfo
 from cotan.dtypes import isdtype as isdtype
-from cotan.dtypes import issubdtype as issubdtype
 from cotan.dtypes import promote_types as promote_types
 from cotan.dtypes import result_type as result_type
 from cotan.left_out import missing as _missing
@@ -113,6 +112,7 @@ from cotan.numpy.histograms import histogram2d as histogram2d
 from cotan.numpy.histograms import histogram_bin_edges as histogram_bin_edges
 from cotan.numpy.histograms import histogramdd as histogramdd
 from cotan.numpy.limits import finfo as finfo
+from cotan.numpy.limits import issubdtype as issubdtype
 from cotan.numpy.manipulation import append as append
 from cotan.numpy.manipulation import array_split as array_split
 from cotan.numpy.manipulation import astype as astype

@@ -476,6 +476,7 @@ class IndexUpdateRef:
         unique_indices: bool = False,
         mode: str | GatherScatterMode | None = None,
         fill_value: Any = None,
+        out_sharding: Any = None,
         wrap_negative_indices: bool = True,
     ) -> Any:
         """The indexed elements, with a say about those out of bounds.
@@ -503,6 +504,7 @@ class IndexUpdateRef:
         operation: Callable[..., Any],
         values: Any,
         mode: Any = None,
+        out_sharding: Any = None,
         wrap_negative_indices: bool = True,
         **flags: bool,
     ) -> Any:
@@ -549,14 +551,14 @@ class IndexUpdateRef:
         """``x[index] = maximum(x[index], values)``."""
         return self._write(self.array, scatter.scatter_max, values, **options)
 
-    def apply(self, function: Callable[[Any], Any], **options: Any) -> Any:
-        """``x[index] = function(x[index])``, for an elementwise function: as often as an element is named.
+    def apply(self, func: Callable[[Any], Any], **options: Any) -> Any:
+        """``x[index] = func(x[index])``, for an elementwise function: as often as an element is named.
 
         >>> import cotan.numpy as cnp
         >>> cnp.ones(3).at[cnp.array([0, 2, 2])].apply(lambda v: 3 * v)
         Array([3., 1., 9.], dtype=float32)
         """
-        once = self.set(function(self.get(wrap_negative_indices=options.get("wrap_negative_indices", True))), **options)
+        once = self.set(func(self.get(wrap_negative_indices=options.get("wrap_negative_indices", True))), **options)
         entries = parse(self.array.shape, self.index)
         if options.get("unique_indices") or all(not isinstance(e, Array) or e.mask is not None for e in entries):
             return once
@@ -564,7 +566,7 @@ class IndexUpdateRef:
 
         zeros = broadcast_in_dim(np.int32(0), self.array.shape, ())
         times = self._write(zeros, scatter.scatter_add, np.int32(1), **options)
-        return apply_times(function, once, arithmetic.sub(times, np.int32(1)))
+        return apply_times(func, once, arithmetic.sub(times, np.int32(1)))
 
 
 def _ones(x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The limits of floating dtypes as Python numbers, as the array API standard has them. Knows dtypes only."""
+"""What NumPy says of dtypes: limits, as Python numbers as the array API standard has them; kinds. Knows no arrays."""
 
 from __future__ import annotations
 
@@ -55,3 +55,13 @@ class finfo:
 
     def __repr__(self) -> str:
         return self._text
+
+
+def issubdtype(arg1: Any, arg2: Any) -> bool:
+    """Whether the dtype ``arg1`` is ``arg2`` or of that kind; as ``cotan.dtypes.issubdtype``.
+
+    >>> import cotan.numpy as cnp
+    >>> cnp.issubdtype(cnp.bfloat16, cnp.floating), cnp.issubdtype("int32", cnp.inexact)
+    (True, False)
+    """
+    return dtypes.issubdtype(arg1, arg2)
