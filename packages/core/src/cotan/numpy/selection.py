@@ -352,9 +352,10 @@ def take_along_axis(
     )
 
 
-def _no_kind(name: str, kind: Any, order: Any) -> None:
-    if kind is not None:
-        raise TypeError(f"{name}: the algorithm is not for choice; leave `kind` out, or say stable=True or False")
+def _one_algorithm(name: str, kind: Any, order: Any) -> None:
+    """What NumPy's kinds promise, one stable algorithm keeps."""
+    if kind not in (None, "quicksort", "mergesort", "heapsort", "stable"):
+        raise TypeError(f"{name}: unknown kind {kind!r}; leave it out, or say stable=True or False")
     if order is not None:
         raise TypeError(f"{name}: there are no fields to order by; leave `order` out, or use lexsort with several keys")
 
@@ -363,13 +364,13 @@ def sort(
     a: Any,
     axis: int | None = -1,
     *,
-    kind: None = None,
+    kind: str | None = None,
     order: None = None,
     stable: bool = True,
     descending: bool = False,
 ) -> Any:
     """``a`` sorted along an axis (flat if None); NaNs last."""
-    _no_kind("sort", kind, order)
+    _one_algorithm("sort", kind, order)
     a = as_array(a, "sort")
     if axis is None:
         a, axis = manipulation.ravel(a), 0
@@ -382,14 +383,14 @@ def argsort(
     a: Any,
     axis: int | None = -1,
     *,
-    kind: None = None,
+    kind: str | None = None,
     order: None = None,
     stable: bool = True,
     descending: bool = False,
     dtype: Any = None,
 ) -> Any:
     """The indices that sort ``a`` along an axis, of ``dtype`` (None: the default integer)."""
-    _no_kind("argsort", kind, order)
+    _one_algorithm("argsort", kind, order)
     a = as_array(a, "argsort")
     if axis is None:
         a, axis = manipulation.ravel(a), 0
