@@ -230,6 +230,9 @@ from cotan.numpy.scalar_types import uint8 as uint8
 from cotan.numpy.scalar_types import uint16 as uint16
 from cotan.numpy.scalar_types import uint32 as uint32
 from cotan.numpy.scalar_types import uint64 as uint64
+from cotan.numpy.searching import digitize as digitize
+from cotan.numpy.searching import interp as interp
+from cotan.numpy.searching import searchsorted as searchsorted
 from cotan.numpy.selection import allclose as allclose
 from cotan.numpy.selection import argsort as argsort
 from cotan.numpy.selection import argwhere as argwhere
@@ -238,16 +241,13 @@ from cotan.numpy.selection import array_equiv as array_equiv
 from cotan.numpy.selection import bincount as bincount
 from cotan.numpy.selection import compress as compress
 from cotan.numpy.selection import diff as diff
-from cotan.numpy.selection import digitize as digitize
 from cotan.numpy.selection import extract as extract
 from cotan.numpy.selection import flatnonzero as flatnonzero
-from cotan.numpy.selection import interp as interp
 from cotan.numpy.selection import isclose as isclose
 from cotan.numpy.selection import lexsort as lexsort
 from cotan.numpy.selection import nan_to_num as nan_to_num
 from cotan.numpy.selection import nonzero as nonzero
 from cotan.numpy.selection import ravel_multi_index as ravel_multi_index
-from cotan.numpy.selection import searchsorted as searchsorted
 from cotan.numpy.selection import select as select
 from cotan.numpy.selection import sort as sort
 from cotan.numpy.selection import take as take

@@ -16,7 +16,7 @@ from cotan import dtypes, lax
 from cotan.config import config
 from cotan.errors import where
 from cotan.ir.trace import Tracer, slots
-from cotan.numpy import contractions, editing, indexing, manipulation, reductions, selection, ufuncs
+from cotan.numpy import contractions, editing, indexing, manipulation, reductions, searching, selection, ufuncs
 from cotan.numpy.promotion import normalize_axis, stands_for_array
 from cotan.runtime.array import Array
 from cotan.runtime.devices import device_put
@@ -303,7 +303,7 @@ def _to_device(self: Any, device: Any, *, stream: Any = None) -> Any:
 
 def _searchsorted(self: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan") -> Any:
     """Where the elements of ``v`` would be inserted into this sorted array."""
-    return selection.searchsorted(self, v, side, sorter, method=method)
+    return searching.searchsorted(self, v, side, sorter, method=method)
 
 
 def _sort(

@@ -13,7 +13,7 @@ from cotan import dtypes, lax
 from cotan.errors import ConcretizationTypeError
 from cotan.errors import where as place_of
 from cotan.ir.trace import Tracer
-from cotan.numpy import creation, manipulation, reductions, selection, ufuncs
+from cotan.numpy import creation, manipulation, reductions, searching, selection, ufuncs
 from cotan.numpy.promotion import as_array, canonical_shape, normalize_axis, promote_dtypes, refuse_out, spread
 
 
@@ -75,7 +75,7 @@ def _without_traced(x: Any, index: Any, axis: int) -> Any:
     gone = lax.sort(manipulation.ravel(selection.counted_from_start(index, extent)))
     left = lax.iota(gone.dtype, max(extent - gone.shape[0], 0))
     before = gone - lax.iota(gone.dtype, gone.shape[0])
-    places = left + selection.searchsorted(before, left, side="right").astype(gone.dtype)
+    places = left + searching.searchsorted(before, left, side="right").astype(gone.dtype)
     return selection.take(x, places, axis=axis, mode="clip")
 
 

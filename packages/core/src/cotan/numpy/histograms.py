@@ -12,7 +12,7 @@ import numpy as np
 from cotan import lax
 from cotan.errors import ConcretizationTypeError, where
 from cotan.ir.trace import Tracer
-from cotan.numpy import creation, manipulation, reductions, selection
+from cotan.numpy import creation, manipulation, reductions, searching, selection
 from cotan.numpy.promotion import as_array, promote_dtypes_inexact
 
 
@@ -78,7 +78,7 @@ def histogram(
     given = creation.ones_like(a) if weights is None else weights
     x, weighed = promote_dtypes_inexact("histogram", a, given)
     x, weighed = manipulation.ravel(x), manipulation.ravel(weighed)
-    place = selection.searchsorted(edges, x, side="right")
+    place = searching.searchsorted(edges, x, side="right")
     place = selection.where(x == edges[-1], edges.shape[0] - 1, place)
     # Place 0 collects what lies below the edges, the last one what lies above; both are dropped.
     sums = lax.full((edges.shape[0] + 1,), 0, weighed.dtype).at[place].add(weighed)
@@ -156,7 +156,7 @@ def histogramdd(
     edges, cell = [], lax.full((number,), 0, np.int32)
     for axis in builtin_range(axes):
         found = histogram_bin_edges(x[:, axis], each[axis], ranges[axis]).astype(x.dtype)
-        place = selection.searchsorted(found, x[:, axis], side="right").astype(np.int32)
+        place = searching.searchsorted(found, x[:, axis], side="right").astype(np.int32)
         place = selection.where(x[:, axis] == found[-1], found.shape[0] - 1, place).astype(np.int32)
         edges.append(found)
         cell = cell * np.int32(found.shape[0] + 1) + place

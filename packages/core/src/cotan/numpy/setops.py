@@ -13,7 +13,7 @@ from cotan import dtypes, lax
 from cotan.errors import ConcretizationTypeError
 from cotan.errors import where as place
 from cotan.ir.trace import Tracer
-from cotan.numpy import manipulation, reductions, selection, ufuncs
+from cotan.numpy import manipulation, reductions, searching, selection, ufuncs
 from cotan.numpy.promotion import as_array, normalize_axis, promote_dtypes
 
 
@@ -331,7 +331,7 @@ def isin(
         found = reductions.any(ufuncs.equal(x[..., None], tests), axis=-1)
     else:
         ordered = selection.sort(tests)
-        at = selection.searchsorted(ordered, x)
+        at = searching.searchsorted(ordered, x)
         found = lax.eq(selection.take(ordered, at, mode="clip"), x)
     return lax.bitwise_not(found) if invert else found
 
