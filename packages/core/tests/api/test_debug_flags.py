@@ -248,6 +248,8 @@ UNSEEN = {
     "comb": (special.comb, (5.0, 2.0), 10),
     "ndtri": (special.ndtri, (np.float32(1.0),), np.inf),
     "norm.ppf": (stats.norm.ppf, (np.float32(0.0),), -np.inf),
+    "nanmean": (lambda x: cnp.nanmean(x, dtype=np.float32), (cnp.asarray([1.0, 3.0]),), 2),
+    "hypot by name": (lambda x: cnp.linalg.norm(cnp.hypot(x, x)), (np.inf,), np.inf),
     "quantile": (lambda x: cnp.quantile(x, 0.5), (cnp.asarray([1.0, 3.0]),), 2),
 }
 

@@ -78,7 +78,9 @@ def seen_only(
     So a function does under the flags at once what it does compiled, whatever it is made of. Not for functions that
     call the user's, nor where results are traced: what they hold is not known in full.
     """
-    if not hasattr(error, "_cotan_check") or any(map(callable, tree_leaves((args, kwargs)))):
+    if not hasattr(error, "_cotan_check"):
+        return None
+    if any(callable(x) and not isinstance(x, type) for x in tree_leaves((args, kwargs))):
         return None
     wanted = Wanted(config.debug_nans, config.debug_infs)
     with config.override(debug_nans=False, debug_infs=False):
