@@ -197,6 +197,18 @@ def test_many_small_products(sides, dtype):
 _STACKS = (((2,), (1,)), ((0,), (0,)))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.complex64])
+def test_very_many_small_products_at_once(dtype):
+    with config.override(enable_x64=True):
+        for shapes in (((3000, 4, 4), (3000, 4, 4)), ((2500, 3, 5), (2500, 5, 1)), ((2, 1100, 2, 3), (2, 1100, 3, 2))):
+            a, b = (np.random.default_rng(7).integers(-4, 5, shape).astype(dtype) for shape in shapes)
+            for _ in range(2):
+                found = cnp.matmul(a, b)
+                assert found.dtype == dtype
+                np.testing.assert_array_equal(np.asarray(found), np.matmul(a, b))
+    assert dot._recipe((3000, 4, 4), np.dtype(np.float32), (3000, 4, 4), np.dtype(np.float32), _STACKS, None).compiled
+
+
 def test_one_product_and_larger_ones_are_calls_of_blas():
     assert not dot.plan((1, 4, 4), (1, 4, 4), _STACKS).is_small
     assert not dot.plan((9, 32, 32), (9, 32, 32), _STACKS).is_small

@@ -204,8 +204,8 @@ def span(primitive: Primitive, types: tuple[tuple[np.dtype, bool], ...], params:
     try:
         program = compile_to_program(ClosedJaxpr(jaxpr), name=primitive.name, local_bytes=LOCAL_BYTES, kernels=kernels)
         numbers = (*program.inputs, *program.outputs)
-        [step] = program.steps
-        if not isinstance(step, KernelStep) or sorted(step.buffers) != sorted(numbers):
+        step = program.steps[0]
+        if len(program.steps) > 1 or not isinstance(step, KernelStep) or sorted(step.buffers) != sorted(numbers):
             return None
         return Span(step.kernel, [numbers.index(number) for number in step.buffers], primitive.name)
     except UnsupportedError:

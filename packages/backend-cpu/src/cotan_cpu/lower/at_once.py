@@ -27,7 +27,9 @@ _FLOATS = frozenset(map(np.dtype, (np.float32, np.float64)))
 
 
 @functools.lru_cache(maxsize=_KEPT)
-def _program(primitive: Primitive, types: tuple[Any, ...], params: tuple[Any, ...], threads: int) -> Any:
+def _program(
+    primitive: Primitive, types: tuple[Any, ...], params: tuple[Any, ...], threads: int, from_flops: float
+) -> Any:
     """The executable for operands of these types; None where the reference will do."""
     from cotan.backend import get_backend
     from cotan.compiler import compile_to_program
@@ -37,7 +39,7 @@ def _program(primitive: Primitive, types: tuple[Any, ...], params: tuple[Any, ..
     out = abstract[primitive](*avals, **dict(params))
     if any(aval.dtype.kind not in "f" for aval in (*avals, out)):
         return None
-    if cost[primitive](avals, [out], **dict(params))[0] < _FROM_FLOPS:
+    if cost[primitive](avals, [out], **dict(params))[0] < from_flops:
         return None
     operands, result = [Var(aval) for aval in avals], Var(out)
     jaxpr = Jaxpr((), operands, [Eqn(primitive, operands, [result], dict(params))], [result])
@@ -53,12 +55,14 @@ def _program(primitive: Primitive, types: tuple[Any, ...], params: tuple[Any, ..
     return CpuExecutable(program, backend.devices()[0], table)
 
 
-def by_program(primitive: Primitive) -> Callable[..., np.ndarray]:
-    """An eager rule: a compiled program if there is much to do, else the reference."""
+def by_program(primitive: Primitive, from_flops: float | None = None) -> Callable[..., np.ndarray]:
+    """An eager rule: a compiled program if there is much to do (so many flops or more), else the reference."""
 
     def rule(*arrays: np.ndarray, **params: Hashable) -> np.ndarray:
         types = tuple((array.shape, array.dtype) for array in arrays)
-        executable = _program(primitive, types, tuple(params.items()), native.thread_count(config.num_threads))
+        threads = native.thread_count(config.num_threads)
+        least = _FROM_FLOPS if from_flops is None else from_flops
+        executable = _program(primitive, types, tuple(params.items()), threads, least)
         if executable is None:
             return reference[primitive](*arrays, **params)  # type: ignore[no-any-return]
         [(shape, dtype, nbytes)] = executable._new

@@ -26,6 +26,7 @@ from cotan.ir.program import Kernel, KernelOperand, LibraryStep, Loop, Node, Sto
 from cotan.primitives.operands import quiet
 from cotan_cpu import driver, native
 from cotan_cpu.lower import blas
+from cotan_cpu.lower.at_once import by_program
 from cotan_cpu.pool import pool
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ _LEAST_LONG = 1 << 21
 """Flops from which that is worth it."""
 _SMALL, _SMALL_SIDE = 1 << 12, 16
 """Many products of fewer multiplications, or of no longer sides, are loops: each takes less time than BLAS's call."""
+_MANY = 2048
+"""So many of them at once are a program, which takes 10 ms to compile; NumPy takes 0.1 us and more for each."""
 _REAL = ("float16", "bfloat16", "float32", "float64")
 _NATIVE_FROM = 1 << 19
 _NATIVE_FROM_VECTOR = 1 << 14
@@ -459,12 +462,18 @@ def _strided(array: np.ndarray, chosen: Plan, matrix: Matrix, extents: tuple[int
 
 @dataclass(frozen=True)
 class _Recipe:
-    """How a product at once is done: computed in ``dtype`` by ``plan``; ``native``: by our own BLAS, not NumPy's."""
+    """How a product at once is done: computed in ``dtype`` by ``plan``.
+
+    Attributes:
+      native: by our own BLAS, not NumPy's.
+      compiled: as a program, where many small products are loops.
+    """
 
     plan: Plan
     dtype: np.dtype
     result: np.dtype
     native: bool
+    compiled: bool
 
 
 @functools.lru_cache(maxsize=1024)
@@ -483,7 +492,10 @@ def _recipe(
         return None
     chosen = plan(lhs_shape, rhs_shape, numbers)
     least = _NATIVE_FROM_VECTOR if 1 in (chosen.rows, chosen.columns) else _NATIVE_FROM
-    return _Recipe(chosen, dtype, result, chosen.flops > least and not chosen.is_small)
+    native = chosen.flops > least and not chosen.is_small
+    known = all(np.dtype(each).kind == "f" for each in (lhs_dtype, rhs_dtype, result))
+    compiled = chosen.is_small and chosen.products >= _MANY and known
+    return _Recipe(chosen, dtype, result, native, compiled)
 
 
 def eager(
@@ -495,6 +507,9 @@ def eager(
         return _reference(
             lhs, rhs, dimension_numbers=dimension_numbers, preferred_element_type=preferred_element_type, **params
         )
+    if recipe.compiled:
+        params.update(dimension_numbers=dimension_numbers, preferred_element_type=preferred_element_type)
+        return _loops()(lhs, rhs, **params)
     chosen, dtype = recipe.plan, recipe.dtype
     if chosen.pack_lhs is not None or lhs.dtype != dtype:
         lhs = _in_order(lhs, chosen.pack_lhs, dtype)
@@ -522,6 +537,13 @@ def _prepare(
 
 
 eager.prepare = _prepare  # type: ignore[attr-defined]
+
+
+@functools.cache
+def _loops() -> Callable[..., np.ndarray]:
+    from cotan.primitives.dot import dot_general_p
+
+    return by_program(dot_general_p, from_flops=0)
 
 
 def _reference(lhs: np.ndarray, rhs: np.ndarray, **params: Any) -> np.ndarray:
