@@ -102,7 +102,7 @@ from cotan.ir.avals import get_aval
 from cotan.primitives import collective as co
 from cotan.transforms.stage import stage_closed
 
-cotan.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]), 60)
+cotan.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]), initialization_timeout=60)
 from cotan_xla_tpu.spmd import Layout, Replicas
 
 k = cotan.process_index()

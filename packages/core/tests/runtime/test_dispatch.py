@@ -71,6 +71,20 @@ def test_remembered_numbers_keep_their_sign_and_kind():
     assert np.isnan(np.asarray(x * float("nan")))
 
 
+def test_arrays_of_no_dimensions_are_remembered_by_their_bits():
+    x = cnp.ones(1)
+    for value in (0.0, -0.0, 2.0):
+        for dtype in (np.float32, np.float32, np.int32):
+            number = np.asarray(value, dtype)
+            result = np.asarray(cnp.copysign(x, number) if dtype is np.float32 else x * number)
+            wanted = np.copysign(1, number) if dtype is np.float32 else number
+            np.testing.assert_array_equal(result, np.float32([wanted]))
+    changed = np.zeros((), np.float32)
+    assert np.asarray(x + changed) == [1]
+    changed[...] = 5
+    assert np.asarray(x + changed) == [6]
+
+
 def test_leaked_tracers_are_refused():
     kept = []
     cotan.jit(lambda x: kept.append(x) or x)(1.0)

@@ -76,12 +76,21 @@ def lift(x: Any) -> Any:
 
 def scalar_of(x: Any, dtype: Any, weak: bool, fun_name: str) -> Any:
     """A Python scalar as an operand of ``dtype``; ints are checked against the default int, then wrap."""
+    if weak:
+        if isinstance(x, int) and not isinstance(x, bool):
+            x = dtypes.coerce_scalar(x, fun_name)
+        return lax.convert_element_type(x, dtype, weak_type=True)
+    return _number(x, "" if x else repr(x), dtype, fun_name, config.enable_x64)  # 0.0 == -0.0
+
+
+@functools.lru_cache(maxsize=1024, typed=True)
+def _number(x: Any, which: str, dtype: Any, fun_name: str, wide: bool) -> np.ndarray:
     if isinstance(x, int) and not isinstance(x, bool):
         x = dtypes.coerce_scalar(x, fun_name)
-    if weak:
-        return lax.convert_element_type(x, dtype, weak_type=True)
     with np.errstate(all="ignore"):
-        return np.asarray(x).astype(dtype)
+        number = np.asarray(x).astype(dtype)
+    number.flags.writeable = False
+    return number
 
 
 def convert(x: Any, dtype: Any, weak: bool, fun_name: str) -> Any:

@@ -204,7 +204,7 @@ def _eager_lifted(primitive: Primitive, args: Sequence[Any], params: dict[str, A
             break
     else:
         device = new_array_device()
-    return _eager(primitive, [x if type(x) is Array else _operand(x, device, primitive.name) for x in args], params)
+    return eager(primitive, [x if type(x) is Array else _operand(x, device, primitive.name) for x in args], params)
 
 
 _scalars: dict[tuple[Any, ...], Array] = {}
@@ -213,9 +213,12 @@ _scalars: dict[tuple[Any, ...], Array] = {}
 def _operand(x: Any, device: Device, what: str) -> Array:
     """A value from the host as an operand. Numbers are remembered: loops use the same ones again and again."""
     kind = type(x)
-    if kind is not float and kind is not int:
+    if kind is float or kind is int:
+        key = (id(device), kind, x if x else repr(x), config.numbers)  # 0.0 == -0.0, but they are not the same operand
+    elif kind is np.ndarray and not x.shape:
+        key = (id(device), x.dtype, x.tobytes(), config.numbers)
+    else:
         return lift_to(x, device, what=what)
-    key = (id(device), kind, x if x else repr(x), config.numbers)  # 0.0 == -0.0, but they are not the same operand
     found = _scalars.get(key)
     if found is None:
         found = lift_to(x, device, what=what)
