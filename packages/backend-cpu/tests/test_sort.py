@@ -17,6 +17,7 @@ import cotan.numpy as cnp
 from cotan import lax
 from cotan.config import config
 from cotan_cpu import host_threads
+from cotan_cpu.lower.sort import sort_in_place
 
 DTYPES = (np.float32, np.float16, ml_dtypes.bfloat16, np.float64, np.int32, np.uint32, np.int8, np.bool_)
 SHAPES = [
@@ -68,6 +69,15 @@ def test_like_stable_sorts(shape, axis, dtype, threads):
     if x.dtype.kind in "fV":
         numbers = ~np.isnan(wanted)
         np.testing.assert_array_equal(np.signbit(found)[numbers], np.signbit(wanted)[numbers])
+
+
+def test_a_line_with_gaps_is_sorted_where_it_lies():
+    memory = np.random.default_rng(0).standard_normal((40_000, 3)).astype(np.float32)
+    wanted = memory.copy()
+    wanted[:, 1].sort()
+    with config.override(num_threads=2):
+        sort_in_place(memory[:, 1], 0)
+    np.testing.assert_array_equal(memory, wanted)
 
 
 def test_what_a_thread_raises_is_raised_after_all_have_ended():

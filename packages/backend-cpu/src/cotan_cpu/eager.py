@@ -62,14 +62,17 @@ class Eager:
         params: dict[str, Any],
         device: Any,
     ) -> Callable[..., CpuBuffer] | None:
-        """The shortest way: the rule as it is prepared for these types, or with its parameters, or its ufunc."""
+        """The shortest way: the rule as it is prepared for these types, or with its parameters, or its ufunc.
+
+        A rule that prepares nothing for them goes on to its ``usual`` one, which need not be found out again.
+        """
         rule, ufunc = self._rules[primitive]
         prepare = getattr(rule, "prepare", None)
         prepared = None if prepare is None else prepare(*in_avals, **params)
         if prepared is not None:
             return _prepared(prepared, device)
         if ufunc is None or params:
-            return _bound(rule, params, device)
+            return _bound(getattr(rule, "usual", rule), params, device)
         if any(aval.nbytes >= SMALLEST for aval in (*in_avals, out_aval)):
             return None
 

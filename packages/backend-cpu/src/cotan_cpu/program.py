@@ -16,6 +16,7 @@ from cotan.backend import LoweringTable
 from cotan.compiler import compile_to_program
 from cotan.ir.avals import ShapedArray
 from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
+from cotan.ir.primitive import Primitive
 from cotan.ir.program import BranchStep, CopyStep, HostStep, Kernel, KernelStep, LibraryStep, LoopStep, Program, named
 from cotan_cpu import control
 from cotan_cpu.backend import LOCAL_BYTES
@@ -288,9 +289,9 @@ class Writer:
 
     def loops(self, step: LibraryStep) -> None:
         """Do a library step by kernels after all, or on the host where it has none."""
-        operands, results = ([Var(self.aval(n)) for n in numbers] for numbers in (step.operands, step.results))
-        jaxpr = Jaxpr((), operands, [Eqn(step.primitive, operands, results, step.params)], results)
-        program = compile_to_program(ClosedJaxpr(jaxpr), name=step.primitive.name, local_bytes=LOCAL_BYTES)
+        operands, results = ([self.aval(n) for n in numbers] for numbers in (step.operands, step.results))
+        closed = one_equation(step.primitive, operands, results, step.params)
+        program = compile_to_program(closed, name=step.primitive.name, local_bytes=LOCAL_BYTES)
         if program.consts or not all(isinstance(each, KernelStep) for each in program.steps):
             self.host(step)
             return
@@ -528,6 +529,14 @@ def chunks_of(units: int, seconds: float, threads: int) -> int:
         return 1
     # Several chunks per thread, so that a thread that loses its core leaves little to the others.
     return max(1, min(units, 4 * threads, int(seconds / CHUNK)))
+
+
+def one_equation(
+    primitive: Primitive, operands: Sequence[ShapedArray], results: Sequence[ShapedArray], params: dict[str, Any]
+) -> ClosedJaxpr:
+    """The program that applies a primitive to operands of these types."""
+    ins, outs = [Var(aval) for aval in operands], [Var(aval) for aval in results]
+    return ClosedJaxpr(Jaxpr((), ins, [Eqn(primitive, ins, outs, params)], outs))
 
 
 def _aligned(nbytes: int) -> int:

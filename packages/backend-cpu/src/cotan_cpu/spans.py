@@ -18,13 +18,12 @@ from cotan.compiler import compile_to_program
 from cotan.config import config
 from cotan.errors import UnsupportedError
 from cotan.ir.avals import shaped
-from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
 from cotan.ir.primitive import Primitive, abstract
 from cotan.ir.program import Kernel, KernelStep
 from cotan_cpu import driver, native
 from cotan_cpu.backend import LOCAL_BYTES
 from cotan_cpu.codegen import emit_kernel, jit
-from cotan_cpu.program import PARALLEL_FROM, chunks_of
+from cotan_cpu.program import PARALLEL_FROM, chunks_of, one_equation
 
 _ENDLESS = 1 << 40
 """The extent that kernels are compiled for: no array has so many elements."""
@@ -198,11 +197,10 @@ def span(primitive: Primitive, types: tuple[tuple[np.dtype, bool], ...], params:
     from cotan.backend import get_backend
 
     avals = [shaped(() if scalar else (_ENDLESS,), dtype) for dtype, scalar in types]
-    operands, result = [Var(aval) for aval in avals], Var(abstract[primitive](*avals, **dict(params)))
-    jaxpr = Jaxpr((), operands, [Eqn(primitive, operands, [result], dict(params))], [result])
+    closed = one_equation(primitive, avals, [abstract[primitive](*avals, **dict(params))], dict(params))
     kernels = get_backend("cpu").lowerings().kernel
     try:
-        program = compile_to_program(ClosedJaxpr(jaxpr), name=primitive.name, local_bytes=LOCAL_BYTES, kernels=kernels)
+        program = compile_to_program(closed, name=primitive.name, local_bytes=LOCAL_BYTES, kernels=kernels)
         numbers = (*program.inputs, *program.outputs)
         step = program.steps[0]
         if len(program.steps) > 1 or not isinstance(step, KernelStep) or sorted(step.buffers) != sorted(numbers):

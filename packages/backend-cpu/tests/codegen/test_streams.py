@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from kernel_harness import HOST, NARROW, operand, run
+from kernel_harness import HOST, operand, run, targets
 
 import cotan
 import cotan.numpy as cnp
@@ -62,13 +62,11 @@ def test_rows_that_begin_anywhere_are_not_streamed():
     np.testing.assert_array_equal(y.reshape(7, 66)[:, :33], x.reshape(7, 33))
 
 
-@pytest.mark.parametrize("machine", [*NARROW, "host"])
+@pytest.mark.parametrize("target", targets(), ids=lambda target: target.cpu)
 @pytest.mark.parametrize("shape", [(64, 48), (64, 37), (33, 48), (64, 7)])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint16", "uint8"])
-def test_transposes_stream_whole_lines_or_nothing(machine, shape, dtype):
-    target = dataclasses.replace({**NARROW, "host": HOST}[machine], streaming=1)
-    if target.vector_bytes > HOST.vector_bytes:
-        pytest.skip("this processor has no such vectors")
+def test_transposes_stream_whole_lines_or_nothing(target, shape, dtype):
+    target = dataclasses.replace(target, streaming=1)
     x, y = aligned(shape[0] * shape[1], dtype), aligned(shape[0] * shape[1], dtype)
     x[...] = np.random.default_rng(0).integers(0, 200, x.size)
     rows, columns = Axis("i", shape[1]), Axis("j", shape[0])

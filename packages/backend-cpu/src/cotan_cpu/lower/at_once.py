@@ -16,7 +16,6 @@ import numpy as np
 from cotan.backend import LoweringTable
 from cotan.config import config
 from cotan.ir.avals import shaped
-from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
 from cotan.ir.primitive import Primitive, abstract, cost, reference
 from cotan_cpu import native
 from cotan_cpu.pool import SMALLEST, pool
@@ -34,6 +33,7 @@ def _program(
     from cotan.backend import get_backend
     from cotan.compiler import compile_to_program
     from cotan_cpu.executable import CpuExecutable
+    from cotan_cpu.program import one_equation
 
     avals = [shaped(shape, dtype) for shape, dtype in types]
     out = abstract[primitive](*avals, **dict(params))
@@ -41,12 +41,10 @@ def _program(
         return None
     if cost[primitive](avals, [out], **dict(params))[0] < from_flops:
         return None
-    operands, result = [Var(aval) for aval in avals], Var(out)
-    jaxpr = Jaxpr((), operands, [Eqn(primitive, operands, [result], dict(params))], [result])
     backend: Any = get_backend("cpu")
     table = backend.lowerings()
     program = compile_to_program(
-        ClosedJaxpr(jaxpr),
+        one_equation(primitive, avals, [out], dict(params)),
         supports_library=table.library,
         name=primitive.name,
         local_bytes=backend.capabilities.local_bytes,
@@ -115,6 +113,7 @@ def by_span(
         return other(*arrays, **params) if run is None else run(*arrays)
 
     rule.prepare = prepare  # type: ignore[attr-defined]
+    rule.usual = other  # type: ignore[attr-defined]
     rule.ufunc = getattr(other, "ufunc", None) if least else None  # type: ignore[attr-defined]
     return rule
 

@@ -249,4 +249,7 @@ def _segments(source: np.ndarray, target: np.ndarray, bounds: Sequence[int], thr
 
 def _numbers(stretch: np.ndarray) -> np.ndarray:
     """The part of a sorted stretch before its NaN."""
-    return stretch[: np.searchsorted(stretch, np.nan)] if stretch.dtype.kind == "f" else stretch
+    if stretch.dtype.kind != "f":
+        return stretch
+    # A NaN of another dtype would have all of the stretch converted.
+    return stretch[: np.searchsorted(stretch, stretch.dtype.type(np.nan))]

@@ -38,7 +38,7 @@ def sort_in_place(x: np.ndarray, axis: int) -> None:
     share(part, threads)
     if cut != axis:
         return
-    if x.size == x.shape[axis] and merge.can_merge(x.dtype):
+    if x.size == x.shape[axis] and x.flags.c_contiguous and merge.can_merge(x.dtype):
         merge.merge(x.reshape(-1), bounds.tolist())
     else:
         # NumPy's stable sort finds what is in order already, and merges it.
