@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cotan.backend import Backend, Capabilities, CompileOptions, Device, Executable, LoweringTable
+from cotan.backend.calls import Shortcuts
 from cotan.config import config
 from cotan.errors import UnsupportedError, hide_frames
 from cotan.ir.avals import ShapedArray
@@ -17,8 +18,9 @@ from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.primitive import Primitive
 from cotan.ir.program import Program
 from cotan_cpu.buffers import CpuBuffer, buffer_of
-from cotan_cpu.eager import Eager
+from cotan_cpu.eager import Eager, plain
 from cotan_cpu.pool import pool
+from cotan_cpu.ways import Way
 
 hide_frames(os.path.dirname(__file__))
 
@@ -152,6 +154,16 @@ class CpuBackend(Backend):
             run = self._eager
             assert run is not None
         return run(primitive, buffers, params, out_avals, device)
+
+    def shortcuts(self, array: type) -> Shortcuts | None:
+        from cotan_cpu.entry.binding import quick_binds
+
+        self.lowerings()
+        return quick_binds(array, self._way, plain)
+
+    def _way(self, *what: Any) -> Way:
+        assert self._eager is not None
+        return self._eager.way(*what)
 
     def direct(
         self,

@@ -25,7 +25,7 @@ _TYPES: dict[str, Any] = {
 _FUTEX_NUMBERS = {"x86_64": 202, "amd64": 202, "aarch64": 98, "arm64": 98}
 DATA_OFFSET, RANK_OFFSET, EXTENTS_OFFSET = 16, 24, 32
 """Of the data pointer, the rank (an int) and the pointer to the extents in PyArrayObject, after PyObject_HEAD."""
-_METH_FASTCALL = 0x80
+_METH_FASTCALL, _METH_KEYWORDS = 0x80, 2
 _NEW_FROM_DESCR = 94  # the number of PyArray_NewFromDescr in NumPy's table of functions
 
 _kept: list[Any] = []
@@ -190,12 +190,52 @@ def new_ndarray() -> int | None:
     return address
 
 
-def builtin(address: int, name: str, owner: Any) -> Callable[..., Any]:
+class _Ufunc(ctypes.Structure):
+    """The beginning of PyUFuncObject, after PyObject_HEAD."""
+
+    _fields_ = (
+        ("nin", ctypes.c_int),
+        ("nout", ctypes.c_int),
+        ("nargs", ctypes.c_int),
+        ("identity", ctypes.c_int),
+        ("functions", ctypes.POINTER(ctypes.c_void_p)),
+        ("data", ctypes.POINTER(ctypes.c_void_p)),
+        ("ntypes", ctypes.c_int),
+        ("reserved", ctypes.c_int),
+        ("name", ctypes.c_char_p),
+        ("types", ctypes.POINTER(ctypes.c_char)),
+    )
+
+
+def ufunc_loops(ufunc: np.ufunc) -> dict[tuple[int, ...], tuple[int, int]]:
+    """The inner loops of a ufunc: numbers of the dtypes of operands and result -> addresses of a loop and of its data.
+
+    Empty where the object doesn't look as NumPy's headers say. Loops of objects are left out.
+    """
+    seen = _Ufunc.from_address(id(ufunc) + object.__basicsize__)
+    if (seen.nin, seen.nout, seen.nargs, seen.ntypes) != (ufunc.nin, ufunc.nout, ufunc.nargs, ufunc.ntypes):
+        return {}
+    if seen.name != ufunc.__name__.encode() or not seen.functions or not seen.types:
+        return {}
+    found: dict[tuple[int, ...], tuple[int, int]] = {}
+    for k, text in enumerate(ufunc.types):
+        numbers = tuple(seen.types[k * seen.nargs : (k + 1) * seen.nargs])
+        named = tuple(np.dtype(letter).num for letter in text.replace("->", ""))
+        address = seen.functions[k]
+        if numbers != named or address is None:
+            return {}
+        if "O" not in text:
+            found.setdefault(numbers, (address, (seen.data[k] or 0) if seen.data else 0))
+    return found
+
+
+def builtin(address: int, name: str, owner: Any, *, by_name: bool = False) -> Callable[..., Any]:
     """A Python builtin over native ``PyObject *f(PyObject *self, PyObject *const *args, Py_ssize_t n)``.
 
     ``self`` is ``owner``, which the builtin keeps alive; it must own the code and accept the attribute ``method_def``.
+    With ``by_name`` it takes arguments by name too: their values after the others, and their names in a tuple.
     """
-    definition = _MethodDef(name.encode(), address, _METH_FASTCALL, None)
+    definition = _MethodDef(name.encode(), address, _METH_FASTCALL | (_METH_KEYWORDS if by_name else 0), None)
     owner.method_def = definition
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype = ctypes.py_object

@@ -6,6 +6,7 @@ immutable, so sharing is harmless.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,8 +18,10 @@ from cotan.ir.primitive import Primitive, reference
 from cotan.primitives.operands import quiet
 from cotan_cpu.buffers import CpuBuffer, buffer_of
 from cotan_cpu.pool import SMALLEST, pool
+from cotan_cpu.ways import Way, loop
 
 Rule = Callable[..., Any]
+_FLOATS = frozenset(map(np.dtype, (np.float32, np.float64)))
 
 
 class Eager:
@@ -51,8 +54,8 @@ class Eager:
             return [buffer_of(array, device)]
         result = rule(*arrays, **params)
         if not primitive.multiple_results:
-            return [buffer_of(result if _is_plain(result) else _plain(result), device)]
-        return [buffer_of(array if _is_plain(array) else _plain(array), device) for array in result]
+            return [buffer_of(result if _is_plain(result) else plain(result), device)]
+        return [buffer_of(array if _is_plain(array) else plain(array), device) for array in result]
 
     def direct(
         self,
@@ -92,12 +95,40 @@ class Eager:
 
         return {1: one, 2: two}.get(len(in_avals))
 
+    def way(
+        self, primitive: Primitive, in_avals: Sequence[ShapedArray], out_aval: ShapedArray, params: dict[str, Any]
+    ) -> Way:
+        """How quick binds compute: as ``direct``, by what native code can call itself where there is such."""
+        rule, ufunc = self._rules.get(primitive) or self._find(primitive)
+        prepare = getattr(rule, "prepare", None)
+        prepared = None if prepare is None else prepare(*in_avals, **params)
+        if prepared is not None:
+            span = getattr(prepared, "span", None)
+            return Way("RULE", prepared) if span is None or span.entry is None else Way("SPAN", span.entry, span)
+        if ufunc is None and out_aval.dtype in _FLOATS:
+            ufunc = getattr(rule, "of_floats", None)
+        if ufunc is None or params:
+            return Way("RULE", getattr(rule, "usual", rule), takes_parameters=True)
+        if any(aval.nbytes >= SMALLEST for aval in (*in_avals, out_aval)):
+            return Way("RULE", _pooled(ufunc, out_aval))
+        return loop(ufunc, in_avals, out_aval) or Way("RULE", functools.partial(quiet, ufunc))
+
     def _find(self, primitive: Primitive) -> tuple[Rule, Any]:
         rule = self._table.eager.get(primitive)
         if rule is None:
             rule = reference[primitive]
         found = self._rules[primitive] = (rule, getattr(rule, "ufunc", None))
         return found
+
+
+def _pooled(ufunc: np.ufunc, out: ShapedArray) -> Callable[..., np.ndarray]:
+    """A ufunc whose result lies in pooled memory."""
+    shape, dtype, nbytes = out.shape, out.dtype, out.nbytes
+
+    def run(*arrays: np.ndarray) -> np.ndarray:
+        return quiet(ufunc, *arrays, out=pool.empty(shape, dtype, nbytes))  # type: ignore[no-any-return]
+
+    return run
 
 
 def _prepared(run: Callable[..., np.ndarray], device: Any) -> Callable[..., CpuBuffer]:
@@ -116,7 +147,7 @@ def _bound(rule: Rule, params: dict[str, Any], device: Any) -> Callable[..., Cpu
     def direct(*buffers: CpuBuffer) -> CpuBuffer:
         array = rule(*[buffer.array for buffer in buffers], **params)
         result = CpuBuffer()
-        result.array = array if _is_plain(array) else _plain(array)
+        result.array = array if _is_plain(array) else plain(array)
         result.device = device
         return result
 
@@ -127,7 +158,7 @@ def _is_plain(array: Any) -> bool:
     return type(array) is np.ndarray and array.flags.c_contiguous
 
 
-def _plain(result: Any) -> np.ndarray:
+def plain(result: Any) -> np.ndarray:
     """A C-contiguous copy of a view, or the array of a NumPy scalar."""
     array = np.asarray(result)
     if array.flags.c_contiguous:

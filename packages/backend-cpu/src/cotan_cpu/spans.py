@@ -152,6 +152,7 @@ class Span:
       dtype: of the result.
       alone: ``alone(*arrays, result)`` by the calling thread, which keeps the interpreter's lock.
       alone_up_to: the number of elements up to which that is quickest.
+      entry: the address of ``alone``'s native function; None where Python cannot call such.
     """
 
     module: jit.Module
@@ -170,8 +171,10 @@ class Span:
         self._unit_cost = code.unit_cost
         self.alone_up_to = int(PARALLEL_FROM / code.unit_cost) * block
         self.alone: Callable[..., None] = self._shared
+        self.entry: int | None = None
         if driver.has_fast_entry():
-            self.alone = driver.builtin(self.module.address("cotan_entry"), name, self)
+            self.entry = self.module.address("cotan_entry")
+            self.alone = driver.builtin(self.entry, name, self)
 
     def __call__(self, *arrays: np.ndarray) -> None:
         """Compute on ndarrays without gaps, the last of which is for the result."""

@@ -429,11 +429,14 @@ _DISPATCH = ("default_device", "debug_nans", "debug_infs", "record_runs", *_TRAN
 _DERIVED = ("key", "plain_dispatch", "numbers")
 
 
+_NUMBERS = {(wide, guarded): (wide, guarded) for wide in (False, True) for guarded in (False, True)}
+
+
 def _derive(local: dict[str, Any]) -> tuple[tuple[Hashable, ...], bool, tuple[bool, bool]]:
     def read(name: str) -> Any:
         return local[name] if name in local else getattr(Config, name)
 
-    return _key_of(local), not any(map(read, _DISPATCH)), (read("enable_x64"), any(map(read, _TRANSFERS)))
+    return _key_of(local), not any(map(read, _DISPATCH)), _NUMBERS[read("enable_x64"), any(map(read, _TRANSFERS))]
 
 
 def _refresh_key(local: dict[str, Any]) -> None:

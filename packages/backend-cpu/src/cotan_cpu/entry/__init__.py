@@ -87,18 +87,25 @@ class _Words:
         return self.numbers([len(shape), *shape])
 
 
+def offsets_in(array: type) -> dict[str, int] | None:
+    """Where a type of Arrays and buffers hold what native code reads, in bytes; None where that isn't found."""
+    arrays = driver.slot_offsets(array, ("aval", "_buffer", "_device", "_committed", "_host"))
+    buffers = driver.slot_offsets(CpuBuffer, ("array", "device"))
+    if arrays is None or buffers is None:
+        return None
+    return {
+        "AVAL": arrays["aval"], "BUFFER": arrays["_buffer"], "DEVICE_OF": arrays["_device"], "HOST": arrays["_host"],
+        "COMMITTED": arrays["_committed"], "MEMORY": buffers["array"], "BUFFER_DEVICE": buffers["device"],
+    }  # fmt: skip
+
+
 @functools.cache
 def _native(array: type, miss: Any) -> int | None:
     """The address of the native function, for a type of Arrays and a mark of misses; None where there cannot be one."""
     new = driver.new_ndarray() if driver.has_fast_entry() else None
-    arrays = driver.slot_offsets(array, ("aval", "_buffer", "_device", "_committed", "_host"))
-    buffers = driver.slot_offsets(CpuBuffer, ("array", "device"))
-    if new is None or arrays is None or buffers is None:
+    offsets = offsets_in(array)
+    if new is None or offsets is None:
         return None
-    offsets = {
-        "AVAL": arrays["aval"], "BUFFER": arrays["_buffer"], "DEVICE_OF": arrays["_device"], "HOST": arrays["_host"],
-        "COMMITTED": arrays["_committed"], "MEMORY": buffers["array"], "BUFFER_DEVICE": buffers["device"],
-    }  # fmt: skip
     objects = {
         "type_tuple": tuple, "type_list": list, "type_dict": dict, "type_float": float, "type_int": int,
         "type_ndarray": np.ndarray, "type_array": array, "type_buffer": CpuBuffer, "type_block": Block,

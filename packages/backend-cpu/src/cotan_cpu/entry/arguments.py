@@ -3,7 +3,7 @@
 ``%x = word %table NAME``, ``count``, ``field``, ``number`` and ``set`` are short for loads and stores; see ``layout``.
 """
 
-TEXT = r"""
+HAS = r"""
 ; Whether an attribute of ``object`` is ``wanted``.
 define internal i1 @cotan_has(ptr %object, ptr %name, ptr %wanted) {
   %value = call ptr @PyObject_GetAttr(ptr %object, ptr %name)
@@ -17,7 +17,9 @@ present:
   %same = icmp eq ptr %value, %wanted
   ret i1 %same
 }
+"""
 
+TEXT = r"""
 ; Whether nothing is being traced, and the configuration is that for which the program was made.
 define internal i1 @cotan_guard(ptr %table) {
   %place = alloca ptr, align 8

@@ -38,7 +38,7 @@ RESULTS = ("NEW", "POOLED", "TAKEN", "INPUT", "CONST")
 """(kind, abstract value, what, extents, pointer that the program writes through). New ndarrays of a dtype, or from the
 pool with these arguments; that of a donated argument, of another argument or earlier result; one that is given."""
 
-_DECLARATIONS = r"""
+DECLARATIONS = r"""
 declare i32 @PyContextVar_Get(ptr, ptr, ptr)
 declare i64 @PyDict_Size(ptr)
 declare ptr @PyDict_GetItemWithError(ptr, ptr)
@@ -62,6 +62,7 @@ declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
 declare ptr @cotan_new_ndarray(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 @type_tuple = external global i8
 @type_list = external global i8
 @type_dict = external global i8
@@ -170,6 +171,11 @@ def text(offsets: Mapping[str, int]) -> str:
     numbers = {**sizes, "OWNED_WRITEABLE": 0x404, **offsets}
     for names in (WORDS, STEPS, RESULTS):
         numbers.update((name, number) for number, name in enumerate(names))
+    return spelled_out(DECLARATIONS + arguments.HAS + arguments.TEXT + results.WRAP + results.TEXT + _CALL, numbers)
+
+
+def spelled_out(text: str, numbers: Mapping[str, int]) -> str:
+    """LLVM IR of text with short forms of loads and stores, and names of numbers in capitals."""
 
     def load(found: re.Match[str]) -> str:
         name, what, of, place = found.groups()
@@ -182,5 +188,5 @@ def text(offsets: Mapping[str, int]) -> str:
         at = f"%{of}.{place.lower()}"
         return f"  {at} = getelementptr i8, ptr %{of}, i64 {numbers[place]}\n  store ptr %{value}, ptr {at}"
 
-    whole = _SET.sub(put, _LOAD.sub(load, _DECLARATIONS + arguments.TEXT + results.TEXT + _CALL))
+    whole = _SET.sub(put, _LOAD.sub(load, text))
     return _NAME.sub(lambda found: str(numbers.get(found[0], found[0])), whole)

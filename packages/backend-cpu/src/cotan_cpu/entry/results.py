@@ -3,6 +3,37 @@
 Short forms as in ``arguments``; all references are in ``objects`` until they belong to a result.
 """
 
+WRAP = r"""
+; An Array of an ndarray, whose reference it takes; null after an error.
+define internal ptr @cotan_wrap(ptr %array, ptr %aval, ptr %device, ptr %committed) {
+  %buffer = call ptr @PyType_GenericAlloc(ptr @type_buffer, i64 0)
+  %no_buffer = icmp eq ptr %buffer, null
+  br i1 %no_buffer, label %error, label %fill_buffer
+error:
+  call void @Py_DecRef(ptr %array)
+  ret ptr null
+fill_buffer:
+  set %buffer MEMORY %array
+  call void @Py_IncRef(ptr %device)
+  set %buffer BUFFER_DEVICE %device
+  %x = call ptr @PyType_GenericAlloc(ptr @type_array, i64 0)
+  %no_x = icmp eq ptr %x, null
+  br i1 %no_x, label %drop, label %fill
+drop:
+  call void @Py_DecRef(ptr %buffer)
+  ret ptr null
+fill:
+  call void @Py_IncRef(ptr %aval)
+  set %x AVAL %aval
+  set %x BUFFER %buffer
+  call void @Py_IncRef(ptr %device)
+  set %x DEVICE_OF %device
+  call void @Py_IncRef(ptr %committed)
+  set %x COMMITTED %committed
+  ret ptr %x
+}
+"""
+
 TEXT = r"""
 ; Delete the donated arguments: their Arrays have no buffer any more, and no copy on the host.
 define internal void @cotan_give(ptr %table, ptr %nodes) {
@@ -125,35 +156,6 @@ new:
   br label %next
 next:
   br label %loop
-}
-
-; An Array of an ndarray, whose reference it takes; null after an error.
-define internal ptr @cotan_wrap(ptr %array, ptr %aval, ptr %device, ptr %committed) {
-  %buffer = call ptr @PyType_GenericAlloc(ptr @type_buffer, i64 0)
-  %no_buffer = icmp eq ptr %buffer, null
-  br i1 %no_buffer, label %error, label %fill_buffer
-error:
-  call void @Py_DecRef(ptr %array)
-  ret ptr null
-fill_buffer:
-  set %buffer MEMORY %array
-  call void @Py_IncRef(ptr %device)
-  set %buffer BUFFER_DEVICE %device
-  %x = call ptr @PyType_GenericAlloc(ptr @type_array, i64 0)
-  %no_x = icmp eq ptr %x, null
-  br i1 %no_x, label %drop, label %fill
-drop:
-  call void @Py_DecRef(ptr %buffer)
-  ret ptr null
-fill:
-  call void @Py_IncRef(ptr %aval)
-  set %x AVAL %aval
-  set %x BUFFER %buffer
-  call void @Py_IncRef(ptr %device)
-  set %x DEVICE_OF %device
-  call void @Py_IncRef(ptr %committed)
-  set %x COMMITTED %committed
-  ret ptr %x
 }
 
 ; Give back the references in a list of objects, of which some may be null.

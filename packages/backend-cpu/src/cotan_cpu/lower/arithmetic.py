@@ -40,4 +40,4 @@ def register(table: LoweringTable) -> None:
 
     for primitive in (family.add_p, family.add_any_p, family.sub_p, family.mul_p, family.neg_p, family.sqrt_p):
         table.rule("eager", primitive)(by_span(primitive, least=_SHARED_FROM))
-    table.rule("eager", family.div_p)(by_span(family.div_p, div, _SHARED_FROM))
+    table.rule("eager", family.div_p)(by_span(family.div_p, div, _SHARED_FROM, np.divide))

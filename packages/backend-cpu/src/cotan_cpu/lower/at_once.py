@@ -72,7 +72,10 @@ def by_program(primitive: Primitive, from_flops: float | None = None) -> Callabl
 
 
 def by_span(
-    primitive: Primitive, usual: Callable[..., np.ndarray] | None = None, least: int = 0
+    primitive: Primitive,
+    usual: Callable[..., np.ndarray] | None = None,
+    least: int = 0,
+    of_floats: np.ufunc | None = None,
 ) -> Callable[..., np.ndarray]:
     """The eager rule of an elementwise primitive: native code, or ``usual`` where there is none.
 
@@ -80,6 +83,7 @@ def by_span(
       usual: another rule; by default the reference.
       least: ``usual`` does results of fewer bytes, and of other dtypes than float32 and float64. For primitives whose
         results are exact: one program may get some of them from either.
+      of_floats: what ``usual`` does with float32 and float64.
     """
     other = usual or reference[primitive]
 
@@ -106,7 +110,10 @@ def by_span(
             span(*arrays, out)
             return out
 
-        return small if nbytes < SMALLEST and size <= span.alone_up_to else large
+        if nbytes >= SMALLEST or size > span.alone_up_to:
+            return large
+        small.span = span  # type: ignore[attr-defined]
+        return small
 
     def rule(*arrays: np.ndarray, **params: Hashable) -> np.ndarray:
         run = prepare(*arrays, **params)
@@ -115,6 +122,7 @@ def by_span(
     rule.prepare = prepare  # type: ignore[attr-defined]
     rule.usual = other  # type: ignore[attr-defined]
     rule.ufunc = getattr(other, "ufunc", None) if least else None  # type: ignore[attr-defined]
+    rule.of_floats = of_floats  # type: ignore[attr-defined]
     return rule
 
 

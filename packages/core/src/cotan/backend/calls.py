@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cotan.backend.contract import Buffer, Device
 from cotan.ir.avals import ShapedArray
+from cotan.ir.primitive import Primitive
 
 
 class IsNode(NamedTuple):
@@ -94,3 +96,39 @@ class Call:
     together: Callable[..., Any] | None
     miss: Any
     array: type
+
+
+class Shortcuts(ABC):
+    """What stands in for ``bind`` of primitives, and does in native code what eager dispatch would do in Python.
+
+    A call may take the short way where no trace is current on the calling thread and ``config.plain_dispatch`` is True.
+    Its operands are live Arrays on one device, one at least, and numbers that are known; abstract values and parameters
+    are those of a primitive that was learnt. All other calls, and those that fail, go on to
+    ``primitive.usual`` with their arguments as they are.
+    """
+
+    @abstractmethod
+    def learn(
+        self,
+        primitive: Primitive,
+        operands: Sequence[ShapedArray],
+        params: dict[str, Any],
+        out: ShapedArray,
+        device: Device,
+    ) -> Callable[..., Any] | None:
+        """Know a primitive of one result at these types and parameters, with which it has just run.
+
+        Returns:
+          What stands in for the primitive's ``bind`` from now on; None: this one has no shorter way.
+        """
+
+    @abstractmethod
+    def number(self, value: Any, array: Any, mark: Any) -> None:
+        """Know ``array`` as what stands for a number wherever ``config.numbers`` is the object ``mark``.
+
+        The number is a float, an int of 64 bits, or an ndarray that never changes: then that object is meant.
+        """
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Know nothing any more."""

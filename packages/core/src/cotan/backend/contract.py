@@ -19,7 +19,7 @@ from cotan.errors import UnsupportedError
 if TYPE_CHECKING:
     import numpy as np
 
-    from cotan.backend.calls import Call
+    from cotan.backend.calls import Call, Shortcuts
     from cotan.ir.avals import ShapedArray
     from cotan.ir.jaxpr import ClosedJaxpr
     from cotan.ir.primitive import Primitive
@@ -218,6 +218,13 @@ class Backend(ABC):
 
         Asked once for a primitive of one result, at types and parameters for which ``eager`` has run; None: there is
         none.
+        """
+        return None
+
+    def shortcuts(self, array: type) -> Shortcuts | None:
+        """Optional: native code for eager operations on Arrays, which are of type ``array``; None: there is none.
+
+        Asked once, when so many operations have run that making it pays.
         """
         return None
 

@@ -1,5 +1,6 @@
 """dtypes: which exist, what mixing them gives, what values have. Knows configuration, and neither arrays nor traces."""
 
+from cotan.dtypes.constants import constant, is_constant
 from cotan.dtypes.extension import ExtendedDType, KeyType, define_key_type, extended, float0, prng_key
 from cotan.dtypes.kinds import (
     DType,
@@ -73,6 +74,7 @@ __all__ = [
     "check_user_dtype",
     "coerce_scalar",
     "complex_types",
+    "constant",
     "default_complex",
     "default_float",
     "default_int",
@@ -96,6 +98,7 @@ __all__ = [
     "iinfo",
     "int2",
     "int4",
+    "is_constant",
     "is_extended",
     "is_python_scalar",
     "is_weakly_typed",

@@ -25,7 +25,7 @@ class Primitive:
         rule gives one, as which it runs at once.
     """
 
-    __slots__ = ("name", "multiple_results", "required", "higher_order", "__weakref__")
+    __slots__ = ("name", "multiple_results", "required", "higher_order", "bind", "__weakref__")
     catalogue: ClassVar[dict[str, Primitive]] = {}
 
     def __init__(
@@ -38,8 +38,10 @@ class Primitive:
         self.required = required
         self.higher_order = higher_order
         Primitive.catalogue[name] = self
+        self.bind: Callable[..., Any] = self.usual
+        """Applies the primitive to values of the current trace: ``usual``, or what does the same in less time."""
 
-    def bind(self, *args: Any, **params: Any) -> Any:
+    def usual(self, *args: Any, **params: Any) -> Any:
         """Apply the primitive to values of the current trace; parameters are hashable."""
         try:
             return current_trace().process(self, args, params)

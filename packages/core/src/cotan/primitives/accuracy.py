@@ -67,13 +67,12 @@ def _check(name: str, accuracy: Any) -> None:
 def elementary(name: str, accepts: Dtypes, **rules: Any) -> tuple[Primitive, Callable[..., Any]]:
     """As ``define.unary``; the public function takes ``accuracy`` too."""
     primitive, plain = unary(name, accepts, **rules)
-    bind = primitive.bind
 
     def function(x: Any, *, accuracy: Any = None) -> Any:
         try:
             if accuracy is not None:
                 _check(name, accuracy)
-            return bind(x)
+            return primitive.bind(x)
         except Exception as error:
             trim(error)
             raise

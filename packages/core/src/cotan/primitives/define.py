@@ -376,11 +376,10 @@ def unary(
         result=result,
         exact=exact,
     )
-    bind = primitive.bind
 
     def function(x: Any) -> Any:
         try:
-            return bind(x)
+            return primitive.bind(x)
         except Exception as error:
             trim(error)
             raise
@@ -421,13 +420,12 @@ def binary(
         result=result,
         exact=exact,
     )
-    bind = primitive.bind
 
     def function(x: Any, y: Any) -> Any:
         try:
             if type(x) in PYTHON_SCALARS or type(y) in PYTHON_SCALARS:
                 x, y = lift(x, y)
-            return bind(x, y)
+            return primitive.bind(x, y)
         except Exception as error:
             # Looked at here, where a refusal costs nothing to the calls that succeed.
             kind = getattr(x, "dtype", None)
@@ -437,13 +435,14 @@ def binary(
             if wide is None:
                 trim(error)
                 raise
-        return bind(*wide)
+        return primitive.bind(*wide)
 
     words = accepts.words if keys is None else f"{accepts.words}, or keys of one kind"
     takes = (
         f"Takes two arrays of equal dtypes ({words}) and shapes, but that extents of 1 are repeated; either may be a "
         "scalar."
     )
+    function.primitive = primitive  # type: ignore[attr-defined]
     return primitive, describe(function, primitive, f"{does} Elementwise.\n\n  {takes}", public)
 
 

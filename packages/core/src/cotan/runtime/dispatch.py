@@ -27,6 +27,7 @@ from cotan.runtime.compile import compile_closed, run_closed
 from cotan.runtime.devices import check_claimed, chosen_device, committed_device, move, new_array_device
 from cotan.runtime.host import lift_to
 from cotan.runtime.nans import check_results
+from cotan.runtime.quick import Quick
 from cotan.transforms.batch import AxisData
 
 _MEMO_LIMIT = 8192
@@ -204,7 +205,7 @@ def _eager_lifted(primitive: Primitive, args: Sequence[Any], params: dict[str, A
             break
     else:
         device = new_array_device()
-    return eager(primitive, [x if type(x) is Array else _operand(x, device, primitive.name) for x in args], params)
+    return primitive.bind(*[x if type(x) is Array else _operand(x, device, primitive.name) for x in args], **params)
 
 
 _scalars: dict[tuple[Any, ...], Array] = {}
@@ -227,6 +228,8 @@ def _operand(x: Any, device: Device, what: str) -> Array:
         if len(_scalars) >= _MEMO_LIMIT:
             _scalars.clear()
         _scalars[key] = found
+        if kind is not np.ndarray or dtypes.is_constant(x):
+            quick.number(x, found)
     return found
 
 
@@ -262,9 +265,11 @@ def _add_direct(primitive: Primitive, params: dict[str, Any], entry: _Entry, dev
     assert entry.out is not None
     if any(isinstance(value, float | complex | np.generic) for value in params.values()):
         return  # 0.0 and -0.0 are equal, and do not compute the same
+    quick.learn(primitive, entry.operands, params, entry.out, device)
     run = device.backend.direct(primitive, entry.operands, entry.out, params, device)
     if run is not None:
-        _remember(_with((primitive, *map(id, entry.operands)), params), run, entry, device)
+        key = _with((primitive, *map(id, entry.operands)), params)
+        _remember(key, quick.counted(run, device.backend), entry, device)
 
 
 def _remember(key: tuple[Any, ...], run: Callable[..., Any], entry: _Entry, device: Device) -> None:
@@ -288,6 +293,17 @@ def clear_cache() -> None:
     _direct.clear()
     _scalars.clear()
     _decomposed.clear()
+    quick.forget()
+
+
+def _begin_again() -> None:
+    """Meet every operation afresh, so that shortcuts, which there are now, get to know it."""
+    _memo.clear()
+    _direct.clear()
+    _scalars.clear()
+
+
+quick = Quick(_begin_again)
 
 
 # ---- The ways that are not the usual one

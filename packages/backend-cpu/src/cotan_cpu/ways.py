@@ -1,0 +1,46 @@
+"""How quick binds compute a primitive at given types: what native code calls for it. Knows no table and no Array."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cotan.ir.avals import ShapedArray
+from cotan_cpu import driver
+
+
+class Way(NamedTuple):
+    """What computes a primitive at given types.
+
+    Attributes:
+      kind: 'LOOP', an inner loop of a ufunc; 'SPAN', a native builtin of the operands' ndarrays and the result's; or
+        'RULE', a function of ndarrays (and, where ``takes_parameters``, of parameters by name) that returns an array.
+      run: the address, or the function.
+      owner: what keeps the code at that address alive.
+      data, steps: LOOP: what it is handed besides, and the bytes between elements of each operand and of the result.
+    """
+
+    kind: str
+    run: Any
+    owner: Any = None
+    takes_parameters: bool = False
+    data: int = 0
+    steps: tuple[int, ...] = ()
+
+
+_loops_of = functools.cache(driver.ufunc_loops)
+
+
+def loop(ufunc: np.ufunc, operands: Sequence[ShapedArray], out: ShapedArray) -> Way | None:
+    """The inner loop of a ufunc on arrays without gaps of the result's shape, and on scalars; None if there is none."""
+    if any(x.shape and x.shape != out.shape for x in operands):
+        return None
+    types = [np.dtype(x.dtype) for x in (*operands, out)]
+    found = _loops_of(ufunc).get(tuple(dtype.num for dtype in types))
+    if found is None:
+        return None
+    steps = [dtype.itemsize if x.shape == out.shape else 0 for x, dtype in zip((*operands, out), types, strict=True)]
+    return Way("LOOP", found[0], ufunc, data=found[1], steps=tuple(steps))
