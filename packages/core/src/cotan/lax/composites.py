@@ -17,6 +17,7 @@ from cotan.primitives import sort as sort_family
 from cotan.primitives.arithmetic import integer_pow
 from cotan.primitives.cast import convert_element_type
 from cotan.primitives.compare import select_n
+from cotan.primitives.operands import PYTHON_SCALARS
 from cotan.primitives.random_bits import random_wrap
 
 
@@ -50,7 +51,9 @@ def full(shape: int | Sequence[int], fill_value: Any, dtype: Any = None, *, shar
     shape = (operator.index(shape),) if isinstance(shape, int | np.integer) else tuple(map(operator.index, shape))
     if isinstance(dtype, dtypes.KeyType) and aval.dtype != dtype:
         return random_wrap(full(shape + dtype.trailing, fill_value, np.uint32), impl=dtype.impl)
-    if isinstance(fill_value, bool | int | float | complex | np.ndarray | np.generic):
+    if type(fill_value) in PYTHON_SCALARS and not weak:
+        value = dtypes.constant(fill_value, dtype)
+    elif isinstance(fill_value, bool | int | float | complex | np.ndarray | np.generic):
         with np.errstate(all="ignore"):
             scalar = np.asarray(fill_value).astype(dtype)
         value = convert_element_type(scalar, dtype, weak_type=weak) if weak else scalar

@@ -28,7 +28,8 @@ Function = Callable[..., Any]
 
 _NUMBERS = frozenset({bool, int, float, complex})
 _REAL = frozenset({bool, int, float})
-_FLOAT64 = np.dtype(np.float64)
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+_INT32, _INT32_BOUND = np.dtype(np.int32), 1 << 31
 _FLOATS = frozenset({np.dtype(np.float32), _FLOAT64, np.dtype(np.float16), dtypes.bfloat16})
 _INTS = frozenset(map(np.dtype, (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)))
 _ARITHMETIC = _FLOATS | _INTS
@@ -40,26 +41,33 @@ def _accepts(other: Any) -> bool:
     return type(other) in _NUMBERS or isinstance(other, _OPERANDS) or stands_for_array(other)
 
 
-def _takes_numbers(dtype: Any) -> bool:
+def _takes(number: Any, kind: type, dtype: Any, of: frozenset[Any]) -> bool:
     """Whether a number beside an array of ``dtype`` gets that dtype; float64 made under x64 may have outlived it."""
+    if dtype is _INT32:
+        return kind is int and dtype in of and -_INT32_BOUND <= number < _INT32_BOUND
     return dtype in _FLOATS and (dtype != _FLOAT64 or config.enable_x64)
 
 
 def _binary(
     name: str, function: Function, at_once: Function | None = None, of: frozenset[Any] = _ARITHMETIC
 ) -> Function:
-    """``self op other``; ``at_once`` does it for operands of one type in ``of``, and for a float array and a number."""
+    """``self op other``; ``at_once`` does it for operands of one type in ``of``, and for an array beside a number."""
+    primitive = None if at_once is None else at_once.primitive  # type: ignore[attr-defined]
 
     def op(self: Any, other: Any) -> Any:
         try:
-            if at_once is not None:
-                aval = self.aval
-                dtype = aval.dtype
-                if type(other) in _REAL:
-                    if _takes_numbers(dtype):
-                        return at_once(self, other)
-                elif dtype in of and isinstance(other, Array) and other.aval is aval:
-                    return at_once(self, other)
+            if primitive is not None:
+                kind = type(other)
+                if kind is Array or isinstance(other, Array):
+                    aval = self.aval
+                    if other.aval is aval and aval.dtype in of:
+                        return primitive.bind(self, other)
+                elif kind in _REAL:
+                    dtype = self.aval.dtype
+                    if dtype is _FLOAT32 and not config.enable_x64:
+                        return primitive.bind(self, float(other))
+                    if _takes(other, kind, dtype, of):
+                        return at_once(self, other)  # type: ignore[misc]
             return function(self, other) if _accepts(other) else NotImplemented
         except Exception as error:
             trim(error)
@@ -69,13 +77,21 @@ def _binary(
     return op
 
 
-def _reflected(name: str, function: Function, at_once: Function | None = None) -> Function:
+def _reflected(
+    name: str, function: Function, at_once: Function | None = None, of: frozenset[Any] = _ARITHMETIC
+) -> Function:
     """``other op self``, where ``other`` is no Array."""
+    primitive = None if at_once is None else at_once.primitive  # type: ignore[attr-defined]
 
     def op(self: Any, other: Any) -> Any:
         try:
-            if at_once is not None and type(other) in _REAL and _takes_numbers(self.aval.dtype):
-                return at_once(other, self)
+            kind = type(other)
+            if primitive is not None and kind in _REAL:
+                dtype = self.aval.dtype
+                if dtype is _FLOAT32 and not config.enable_x64:
+                    return primitive.bind(float(other), self)
+                if _takes(other, kind, dtype, of):
+                    return at_once(other, self)  # type: ignore[misc]
             return function(other, self) if _accepts(other) else NotImplemented
         except Exception as error:
             trim(error)
@@ -138,6 +154,8 @@ def _round(self: Any, ndigits: int | None = None) -> Any:
 def _power(self: Any, other: Any, modulo: Any = None) -> Any:
     if modulo is not None:
         return NotImplemented
+    if type(other) is int and self.aval.dtype in _FLOATS:
+        return lax.integer_pow(self, other)
     return ufuncs.power(self, other) if _accepts(other) else NotImplemented
 
 
@@ -185,7 +203,7 @@ def _operators() -> dict[str, Any]:
     }
     for name, how in _BINARY.items():
         found[f"__{name}__"] = _binary(name, *how)
-        found[f"__r{name}__"] = _reflected(name, *how[:2])
+        found[f"__r{name}__"] = _reflected(name, *how)
     for name, how in _COMPARISONS.items():
         found[f"__{name}__"] = _binary(name, *how)
     for name, how in _UNARY.items():

@@ -12,9 +12,11 @@ import numpy as np
 
 from cotan import dtypes, lax
 from cotan.numpy.promotion import SCALARS, as_array, promote_args, promote_args_inexact, promote_shapes, refuse_out
+from cotan.runtime.array import Array
 from cotan.tracebacks import trim, trims
 
 Ufunc = Callable[..., Any]
+_BOOL = np.dtype(np.bool_)
 
 
 def named(function: Ufunc, name: str, doc: str) -> Ufunc:
@@ -60,7 +62,7 @@ def binary(name: str, primitive: Ufunc, doc: str, *, inexact: bool = False) -> U
 
 
 def is_bool(x: Any) -> bool:
-    return bool(dtypes.dtype(x) == np.bool_)
+    return bool((x.aval.dtype if type(x) is Array else dtypes.dtype(x)) == _BOOL)
 
 
 def is_complex(x: Any) -> bool:
@@ -135,7 +137,7 @@ def where_(condition: Any, x: Any, y: Any) -> Any:
 def _constant_like(x: Any, value: Any) -> Any:
     """A scalar of the dtype and weak type of ``x``."""
     weak = getattr(getattr(x, "aval", None), "weak_type", False)
-    return lax.convert_element_type(value, x.dtype, weak_type=True) if weak else np.asarray(value, x.dtype)
+    return lax.convert_element_type(value, x.dtype, weak_type=True) if weak else dtypes.constant(value, x.dtype)
 
 
 def numbers(name: str, x1: Any, x2: Any) -> tuple[Any, Any]:

@@ -33,8 +33,8 @@ from cotan.primitives import arithmetic, scatter
 from cotan.primitives.gather import GatherDimensionNumbers, gather
 from cotan.primitives.operands import PYTHON_SCALARS
 from cotan.primitives.scatter import ScatterDimensionNumbers
-from cotan.primitives.shape import concatenate, expand_dims, reshape, rev, squeeze
-from cotan.primitives.slice import as_indices, dynamic_slice, dynamic_update_slice, slice, wrap_negative
+from cotan.primitives.shape import concatenate, expand_dims, reshape, rev, squeeze, squeeze_p
+from cotan.primitives.slice import as_indices, dynamic_slice, dynamic_update_slice, slice_p, wrap_negative
 from cotan.primitives.windows import GatherScatterMode
 from cotan.structural import broadcast_in_dim, convert_element_type
 from cotan.tracebacks import guarded, trim
@@ -112,12 +112,13 @@ def _int32(value: int) -> np.ndarray:
 class _Cut:
     """Static slices of an array that keep all axes: bounds for ``slice`` (None: all of it), and axes to reverse."""
 
-    bounds: tuple[Shape, Shape, Shape] | None
+    bounds: tuple[Shape, Shape, Shape | None] | None
     backwards: Shape
 
     def __call__(self, x: Any) -> Any:
         if self.bounds is not None:
-            x = slice(x, *self.bounds)
+            starts, limits, steps = self.bounds
+            x = slice_p.bind(x, start_indices=starts, limit_indices=limits, strides=steps)
         return rev(x, self.backwards) if self.backwards else x
 
 
@@ -139,8 +140,9 @@ def _cut(shape: Shape, entries: Sequence[Entry], wrap: bool) -> _Cut:
                     backwards.append(entry.axis)
             starts[entry.axis], limits[entry.axis] = first, last + 1
             steps[entry.axis] = abs(entry.step) if entry.count > 1 else 1
-    whole = not any(starts) and limits == list(shape) and all(step == 1 for step in steps)
-    return _Cut(None if whole else (tuple(starts), tuple(limits), tuple(steps)), tuple(backwards))
+    strides = None if all(step == 1 for step in steps) else tuple(steps)
+    whole = strides is None and not any(starts) and limits == list(shape)
+    return _Cut(None if whole else (tuple(starts), tuple(limits), strides), tuple(backwards))
 
 
 # An index of nothing but known integers, slices, ellipses and new axes has a plan that is remembered. Slices cannot be
@@ -181,7 +183,7 @@ def _slices(shape: Shape, entries: Sequence[Entry], wrap: bool) -> Callable[[Any
     """How to read entries that are no index arrays, but for traced scalars: slices."""
     cut = _cut(shape, entries, wrap)
     new = layout(entries).new
-    gone = tuple(e.axis for e in entries if isinstance(e, Scalar | Array))
+    gone = tuple(sorted(e.axis for e in entries if isinstance(e, Scalar | Array)))
     moving = {e.axis: e.value for e in entries if isinstance(e, Array)}
 
     def run(x: Any) -> Any:
@@ -190,7 +192,7 @@ def _slices(shape: Shape, entries: Sequence[Entry], wrap: bool) -> Callable[[Any
             sizes = tuple(1 if axis in moving else n for axis, n in enumerate(x.shape))
             x = dynamic_slice(x, [_start(moving[k], wrap) if k in moving else 0 for k in range(x.ndim)], sizes)
         if gone:
-            x = squeeze(x, gone)
+            x = squeeze_p.bind(x, dimensions=gone)
         return expand_dims(x, new) if new else x
 
     return run

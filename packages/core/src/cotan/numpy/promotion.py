@@ -14,6 +14,7 @@ from cotan.config import config
 from cotan.errors import warn
 from cotan.ir.avals import get_aval, is_array_like
 from cotan.ir.trace import Tracer
+from cotan.primitives.shape import broadcast_in_dim_p, squeeze_p
 from cotan.runtime.array import Array
 from cotan.runtime.dispatch import lift as to_array
 
@@ -21,8 +22,13 @@ Axis = int | Sequence[int] | None
 SCALARS = (bool, int, float, complex)
 _AS_THEY_ARE = (Tracer, *SCALARS)
 _SCALAR_TYPES = frozenset(SCALARS)
+_INT32_BOUND = 1 << 31  # integers below fit whatever the default integer is
 # Inexact dtypes that stay what they are under any configuration.
-_NARROW_INEXACT = frozenset({np.dtype(np.float32), np.dtype(np.float16), dtypes.bfloat16, np.dtype(np.complex64)})
+_NARROW_FLOATS = frozenset({np.dtype(np.float32), np.dtype(np.float16), dtypes.bfloat16})
+_NARROW_INEXACT = _NARROW_FLOATS | {np.dtype(np.complex64)}
+_REAL = frozenset({bool, int, float})
+_INT = frozenset({int})
+_INT32 = np.dtype(np.int32)
 
 
 def check_arraylike(fun_name: str, *args: Any) -> None:
@@ -80,17 +86,9 @@ def scalar_of(x: Any, dtype: Any, weak: bool, fun_name: str) -> Any:
         if isinstance(x, int) and not isinstance(x, bool):
             x = dtypes.coerce_scalar(x, fun_name)
         return lax.convert_element_type(x, dtype, weak_type=True)
-    return _number(x, "" if x else repr(x), dtype, fun_name, config.enable_x64)  # 0.0 == -0.0
-
-
-@functools.lru_cache(maxsize=1024, typed=True)
-def _number(x: Any, which: str, dtype: Any, fun_name: str, wide: bool) -> np.ndarray:
-    if isinstance(x, int) and not isinstance(x, bool):
-        x = dtypes.coerce_scalar(x, fun_name)
-    with np.errstate(all="ignore"):
-        number = np.asarray(x).astype(dtype)
-    number.flags.writeable = False
-    return number
+    if type(x) is int and not -_INT32_BOUND <= x < _INT32_BOUND:
+        return np.asarray(dtypes.coerce_scalar(x, fun_name)).astype(dtype)
+    return dtypes.constant(x, dtype)
 
 
 def convert(x: Any, dtype: Any, weak: bool, fun_name: str) -> Any:
@@ -117,10 +115,30 @@ def _of_one_type(args: tuple[Any, ...]) -> bool:
     return True
 
 
+def _beside_number(fun_name: str, args: tuple[Any, ...]) -> list[Any] | None:
+    """An array and a Python number that gets its type, in either order; None for anything else."""
+    if len(args) != 2:
+        return None
+    x, number = args
+    swapped = type(x) in _REAL
+    if swapped:
+        x, number = number, x
+    if type(number) not in _REAL or (type(x) is not Array and not isinstance(x, Tracer)):
+        return None
+    aval = x.aval
+    if aval.dtype not in _NARROW_FLOATS and (aval.dtype is not _INT32 or type(number) is float):
+        return None
+    number = scalar_of(number, aval.dtype, aval.weak_type, fun_name)
+    return [number, x] if swapped else [x, number]
+
+
 def promote_dtypes(fun_name: str, *args: Any) -> list[Any]:
     """All arguments in their common dtype."""
     if _of_one_type(args):
         return list(args)
+    found = _beside_number(fun_name, args)
+    if found is not None:
+        return found
     args_list = [lift(arg) for arg in args]
     dtype, weak = dtypes.lattice_result_type(*args_list)
     return [convert(arg, dtype, weak, fun_name) for arg in args_list]
@@ -138,30 +156,44 @@ def shape_of(x: Any) -> tuple[int, ...]:
     return () if isinstance(x, SCALARS) else tuple(x.shape)
 
 
-@functools.lru_cache(maxsize=1024)
-def _common_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(np.broadcast_shapes(*shapes))
-
-
 def promote_shapes(fun_name: str, *args: Any) -> list[Any]:
     """Broadcast the arguments against each other; scalars stay scalars, which elementwise primitives accept."""
-    shapes = [shape_of(arg) for arg in args]
-    wide = {shape for shape in shapes if shape}
-    if len(wide) <= 1:
-        return list(args)
+    shapes = tuple([shape_of(arg) for arg in args])
     try:
-        common = _common_shape(*wide)
+        plan = _spreading_to_one(shapes)
     except ValueError:
         raise TypeError(
             f"{fun_name} got incompatible shapes for broadcasting: {', '.join(str(s) for s in shapes)}. Extents must "
             "be equal or 1, counted from the last axis: reshape an operand, or insert an axis with x[:, None]"
         ) from None
-    if config.numpy_rank_promotion != "allow" and len({len(shape) for shape in wide}) > 1:
+    if plan is None:
+        return list(args)
+    if config.numpy_rank_promotion != "allow" and len({len(shape) for shape in shapes if shape}) > 1:
         message = f"{fun_name}: operands of different ranks {', '.join(str(s) for s in shapes)} were broadcast"
         if config.numpy_rank_promotion == "raise":
             raise ValueError(f"{message}, which numpy_rank_promotion='raise' forbids; reshape them first")
         warn(message)
-    return [arg if not shape else broadcast_to_shape(arg, common) for arg, shape in zip(args, shapes, strict=True)]
+    common, ways = plan
+    return [arg if way is None else _spread_by(arg, common, *way) for arg, way in zip(args, ways, strict=True)]
+
+
+_Way = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+@functools.lru_cache(maxsize=1024)
+def _spreading_to_one(shapes: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], list[_Way | None]] | None:
+    """The common shape and how each argument is spread to it; None where all but scalars have it."""
+    wide = {shape for shape in shapes if shape}
+    if len(wide) <= 1:
+        return None
+    common = tuple(np.broadcast_shapes(*wide))
+    return common, [None if not shape or shape == common else _spreading(shape, common) for shape in shapes]
+
+
+def _spread_by(x: Any, shape: tuple[int, ...], dropped: tuple[int, ...], places: tuple[int, ...]) -> Any:
+    if dropped:
+        x = squeeze_p.bind(x, dimensions=dropped)
+    return broadcast_in_dim_p.bind(x, shape=shape, broadcast_dimensions=places)
 
 
 def broadcast_to_shape(x: Any, shape: tuple[int, ...]) -> Any:
@@ -169,8 +201,7 @@ def broadcast_to_shape(x: Any, shape: tuple[int, ...]) -> Any:
     have = shape_of(x)
     if have == shape:
         return x
-    dropped, places = _spreading(have, shape)
-    return lax.broadcast_in_dim(lax.squeeze(x, dropped) if dropped else x, shape, places)
+    return _spread_by(x, shape, *_spreading(have, shape))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -183,14 +214,23 @@ def _spreading(have: tuple[int, ...], shape: tuple[int, ...]) -> tuple[tuple[int
 
 def promote_args(fun_name: str, *args: Any) -> list[Any]:
     """Check, then promote dtypes and shapes."""
+    if len(args) == 2:
+        x, y = args
+        if type(x) is Array and type(y) is Array and x.aval is y.aval:
+            return [x, y]
     if _of_one_type(args):
         return promote_shapes(fun_name, *args)
+    found = _beside_number(fun_name, args)
+    if found is not None:
+        return found
     check_arraylike(fun_name, *args)
     return promote_shapes(fun_name, *promote_dtypes(fun_name, *args))
 
 
 def promote_args_inexact(fun_name: str, *args: Any) -> list[Any]:
     """As ``promote_args``, to a floating or complex dtype."""
+    if len(args) == 1 and type(args[0]) is Array and args[0].aval.dtype in _NARROW_INEXACT:
+        return [args[0]]
     if _of_one_type(args) and args[0].aval.dtype in _NARROW_INEXACT:
         return promote_shapes(fun_name, *args)
     check_arraylike(fun_name, *args)
@@ -248,6 +288,8 @@ def canonical_shape(shape: Any, fun_name: str, unknown: bool = False) -> tuple[i
     Raises:
       TypeError: something in it is no such integer. ValueError: negative.
     """
+    if type(shape) is tuple and set(map(type, shape)) <= _INT and (not shape or min(shape) >= 0):
+        return shape
     items = spread(shape)
     try:
         found = tuple(operator.index(item) for item in items)

@@ -44,7 +44,7 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None =
     if condition.dtype != np.bool_:
         condition = lax.ne(condition, 0)
     condition, x, y = promote_shapes("where", condition, *promote_dtypes("where", x, y))
-    return lax.select(condition, x, y)
+    return lax.select_n(condition, y, x)
 
 
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:

@@ -69,6 +69,7 @@ def mul(x: Any, y: Any, *, out_dtype: Any = None) -> Any:
         raise
 
 
+mul.primitive = mul_p  # type: ignore[attr-defined]
 mul.__doc__ = f"{_multiply.__doc__} With ``out_dtype`` they are converted to it first, and the result is of it."
 add_any_p, add_any = binary(
     add_any_p, PLAIN, reference=np.add, kernel=scalar.add, transpose=(lambda ct, x, y: ct, lambda ct, x, y: ct),

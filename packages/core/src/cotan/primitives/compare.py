@@ -202,8 +202,9 @@ def select_n(which: Any, *cases: Any) -> Any:
     >>> lax.select_n(np.array([True, False]), np.float32(1), np.float32(2))
     Array([2., 1.], dtype=float32)
     """
-    if any(isinstance(getattr(case, "dtype", None), dtypes.ExtendedDType) for case in cases):
-        return _select_keys(which, cases)
+    for case in cases:
+        if isinstance(getattr(case, "dtype", None), dtypes.ExtendedDType):
+            return _select_keys(which, cases)
     return select_n_p.bind(which, *lift_all(*cases))
 
 
