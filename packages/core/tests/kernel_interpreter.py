@@ -233,8 +233,7 @@ class Evaluator:
             if scope.parent is None:
                 break
             scope = scope.parent
-        with np.errstate(all="ignore"):
-            value = self._compute(node)
+        value = self._compute(node)
         home = self.scope
         while self.hoist and home.parent is not None and not (node.free_axes & home.axes):
             home = home.parent
@@ -279,8 +278,7 @@ class Evaluator:
     ) -> tuple[Any, ...]:
         """The states ``old`` and ``new`` combined."""
         if isinstance(combiner, str):
-            with np.errstate(all="ignore"):
-                return (_wrap(_BINARY[combiner](old[0], new[0]), dtypes[0]),)
+            return (_wrap(_BINARY[combiner](old[0], new[0]), dtypes[0]),)
         states = {("state", k): np.asarray(value).reshape(1) for k, value in enumerate((*old, *new))}
         loads = [scalar.load(place, ZERO, value.dtype) for place, value in states.items()]
         inner = Evaluator(dict(states))
@@ -328,6 +326,7 @@ class _Nested:
 # -------------------------------------------------------------------------------------------------------- kernels
 
 
+@np.errstate(all="ignore")
 def run_kernel(kernel: Kernel, buffers: Sequence[np.ndarray]) -> None:
     """Run ``kernel`` on ``buffers`` (one C-contiguous array per operand); the written ones change in place."""
     flat = {slot: buffer.reshape(-1) for slot, buffer in enumerate(buffers)}
@@ -459,6 +458,7 @@ def operand(slot: Any, array: np.ndarray) -> Operand:
     return Operand(array.shape, array.dtype, element)
 
 
+@np.errstate(all="ignore")
 def run_rule(primitive: Any, *arrays: Any, **params: Any) -> Any:
     """What the ``kernel`` rule of ``primitive`` gives for NumPy arrays: an array, or a tuple of them."""
     arrays = tuple(np.ascontiguousarray(a).reshape(np.shape(a)) for a in arrays)
