@@ -21,6 +21,8 @@ from cotan.ir.scalar import Expr, index_axes, index_value
 
 MAX_NODES = 400
 """A kernel's expressions grow to about this size; then values become buffers."""
+MERGED_NODES = 2 * MAX_NODES
+"""Results share a kernel of up to this many nodes, those that several of them need counted once."""
 MAX_INDICES = 12
 """A value that one kernel would read at more different indices than this becomes a buffer."""
 SERIAL = 4096.0
@@ -81,11 +83,19 @@ class Estimate:
 
 @dataclass
 class Group:
-    """Map operations that share a kernel; the first has the deepest loops. Others walk a prefix of its axes."""
+    """Map operations that share a kernel; the first has the deepest loops. Others walk a prefix of its axes.
+
+    Attributes:
+      parts: position of each operation that the kernel computes, also for others -> its nodes there.
+    """
 
     ops: list[Op]
     reads: set[Var]
-    nodes: int
+    parts: dict[int, int]
+
+    @property
+    def nodes(self) -> int:
+        return sum(self.parts.values())
 
     @property
     def outs(self) -> set[Var]:
@@ -105,6 +115,8 @@ class Fusion:
     """The variables in memory that each unit reads."""
     inlined: dict[Var, Op]
     """Variables without a buffer -> the operation that says what their elements are."""
+    inner: set[Var]
+    """Results that only the kernel that computes them reads: they have no buffer either."""
     local_bytes: int = 0
     """Bytes of scratch that a kernel may use for a row."""
 
@@ -138,7 +150,7 @@ def fuse(ops: Sequence[Op], outputs: Sequence[Var], local_bytes: int = 0) -> Fus
             state.maps[op.position] = op
             _estimate(op, state)
     _decide(ops, state)
-    fusion = _collect(ops, state)
+    fusion = _collect(ops, outputs, state)
     fusion.local_bytes = local_bytes
     return fusion
 
@@ -347,7 +359,7 @@ def reads_columns(op: Op, state: _State) -> bool:
 # --- which results share a kernel ---
 
 
-def _collect(ops: Sequence[Op], state: _State) -> Fusion:
+def _collect(ops: Sequence[Op], outputs: Sequence[Var], state: _State) -> Fusion:
     inlined = {v: op for op in ops if op.kind == "map" and op.position not in state.roots for v in op.outs}
     reads: dict[int, dict[Var, list[Idx]]] = {position: {} for position in state.roots}
     for var, uses in state.accesses.items():
@@ -361,11 +373,31 @@ def _collect(ops: Sequence[Op], state: _State) -> Fusion:
         if op.kind != "map":
             units.append(op)
             continue
-        group = Group([op], set(reads[op.position]), state.estimates[op.position].nodes)
+        group = Group([op], set(reads[op.position]), _parts(op, inlined, state))
         place = _home(group, units, reads, state)
         if place is None:
             units.append(group)
-    return Fusion(units, [_reads(unit, reads) for unit in units], inlined)
+    unit_reads = [_reads(unit, reads) for unit in units]
+    return Fusion(units, unit_reads, inlined, _inner(units, unit_reads, set(outputs)))
+
+
+def _parts(op: Op, inlined: dict[Var, Op], state: _State) -> dict[int, int]:
+    """The operations that a kernel of ``op`` computes, and how many nodes they have there."""
+    chain = state.estimates[op.position].chain
+    found: dict[int, int] = {}
+    waiting = [op]
+    while waiting:
+        part = waiting.pop()
+        if part.position not in found:
+            found[part.position] = chain[part.position][1] * state.local[part.position][1]
+            waiting.extend(inlined[var] for var, _, _ in own_survey(part, state).loads if var in inlined)
+    return found
+
+
+def _inner(units: Sequence[Unit], reads: Sequence[set[Var]], outputs: set[Var]) -> set[Var]:
+    """The results of groups that nothing else reads."""
+    elsewhere = outputs.union(*reads)
+    return {v for unit in units if isinstance(unit, Group) for v in unit.outs if v not in elsewhere}
 
 
 _LOOK_BACK = 24
@@ -404,7 +436,8 @@ def _reads(unit: Unit, reads: dict[int, dict[Var, list[Idx]]]) -> set[Var]:
 
 def _merge(unit: Group, group: Group) -> None:
     unit.reads = (unit.reads | group.reads) - unit.outs - group.outs
-    unit.nodes += group.nodes
+    for position, nodes in group.parts.items():
+        unit.parts[position] = max(nodes, unit.parts.get(position, 0))
     if len(group.ops[0].axes) > len(unit.ops[0].axes):
         unit.ops = [group.ops[0], *unit.ops, *group.ops[1:]]
     else:
@@ -418,7 +451,7 @@ def _compatible(unit: Group, group: Group, reads: dict[int, dict[Var, list[Idx]]
     n = len(shallow.axes)
     if [a.extent for a in deep.axes[:n]] != [a.extent for a in shallow.axes]:
         return False
-    if unit.nodes + group.nodes > 2 * MAX_NODES:
+    if _nodes_together(unit, group) > MERGED_NODES:
         return False
     dependent = _same_element(unit, new, reads[new.position], state)
     if dependent is False:
@@ -431,6 +464,11 @@ def _compatible(unit: Group, group: Group, reads: dict[int, dict[Var, list[Idx]]
         return steps(deep.axes) == 1 and bool(unit.reads & group.reads)
     wide = steps(shallow.axes) // 4
     return any(v in unit.reads and v.aval.size >= max(wide, 2) for v in group.reads)
+
+
+def _nodes_together(unit: Group, group: Group) -> int:
+    known = unit.parts
+    return unit.nodes + sum(max(0, nodes - known.get(position, 0)) for position, nodes in group.parts.items())
 
 
 def _same_element(unit: Group, new: Op, reads: dict[Var, list[Idx]], state: _State) -> bool | None:

@@ -132,7 +132,7 @@ def group_kernel(group: Group, fusion: Fusion, number: int) -> Draft:
         axes.update((a, axis_index(b)) for a, b in zip(op.axes, deep.axes, strict=False))
     builder = _Builder(fusion, axes)
     ops = sorted(group.ops, key=lambda op: op.position)
-    outs = [v for op in ops for v in op.outs]
+    outs = [v for op in ops for v in op.outs if v not in fusion.inner]
     for op in ops:
         for var, expr in zip(op.outs, op.elements(op.idx), strict=True):
             builder.computed[var] = (op, expr)
@@ -141,6 +141,8 @@ def group_kernel(group: Group, fusion: Fusion, number: int) -> Draft:
         builder.names.setdefault(op.label)
         path = deep.axes[: len(op.axes)]
         for var, expr in zip(op.outs, op.elements(op.idx), strict=True):
+            if var in fusion.inner:
+                continue
             index = builder.rewrite.index(linear_index(op.idx, physical(var.aval).shape))
             value = builder.rewrite(expr)
             roots.append(Root(path, (value,), Store(builder.slot(var), index, value)))
