@@ -36,7 +36,7 @@ from cotan.primitives.terms import (
     repeat,
     where,
 )
-from cotan.structural import Zero, broadcast_in_dim
+from cotan.structural import broadcast_in_dim, instantiate
 from cotan.tracebacks import boundary, trims
 from cotan.transforms.jvp import jvp_flat
 
@@ -332,23 +332,31 @@ def _define(
     return primitive, boundary(function)
 
 
-def _by_operand(term: Callable[..., Term], place: int) -> Callable[..., Any]:
-    """The tangent that the decomposition gives for a tangent of one operand."""
+def _slope(term: Callable[..., Term], place: int) -> Callable[..., Any]:
+    """The partial derivative of the decomposition by one operand, forwards: nothing is kept of the steps of its loops.
+
+    The decompositions are elementwise, so that the derivative is one number for each element in either direction.
+    """
     decomposed = formula(term)
 
-    def rule(t: Any, *args: Any) -> Any:
-        *operands, _ = args
+    def slope(*operands: Any) -> Any:
         shape = max((shape_of(x) for x in operands), key=len)
-        t = broadcast_in_dim(t, shape, ()) if shape_of(t) != shape else t
         moved = operands[place]
         moved = broadcast_in_dim(moved, shape, ()) if shape_of(moved) != shape else moved
+        one = broadcast_in_dim(np.ones((), dtype_of(moved))[()], shape, ())
 
         def alone(x: Any) -> list[Any]:
             return [decomposed(*(x if k == place else y for k, y in enumerate(operands)))]
 
-        return jvp_flat(alone, [moved], [t])[1][0]
+        return instantiate(jvp_flat(alone, [moved], [one])[1][0])
 
-    return rule
+    return slope
+
+
+def _by_operand(term: Callable[..., Term], place: int) -> Callable[..., Any]:
+    """The tangent for a tangent of one operand."""
+    slope = _slope(term, place)
+    return lambda t, *args: mul(t, slope(*args[:-1]))
 
 
 _gamma_density, _beta_slope = formula(_density), formula(_beta_density)
@@ -381,10 +389,7 @@ def _plus_one(s: Any) -> Any:
 @trims
 def igamma_grad_a(a: Any, x: Any) -> Any:
     """The derivative of ``igamma(a, x)`` by a. Elementwise."""
-    a, x = lift_all(a, x)
-    one = np.ones((), dtype_of(a))[()]
-    tangent = _by_operand(_p, 0)(one, a, x, None)
-    return broadcast_in_dim(np.zeros((), dtype_of(a))[()], shape_of(a), ()) if type(tangent) is Zero else tangent
+    return _slope(_p, 0)(*lift_all(a, x))
 
 
 @trims
