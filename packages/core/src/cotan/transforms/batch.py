@@ -87,7 +87,7 @@ class BatchTrace(Trace):
         token = enter_trace(parent)
         try:
             if not mapped and not self.concerns(primitive, params):
-                return parent.process(primitive, args, params)
+                return primitive.bind(*args, **params)
             out, dim = batch[primitive](self.axis, values, dims, **params)
         finally:
             leave_trace(token)

@@ -103,7 +103,7 @@ class JetTrace(Trace):
         token = enter_trace(parent)
         try:
             if not active:
-                return parent.process(primitive, args, params)
+                return primitive.bind(*args, **params)
             rule = jet.get(primitive)
             if rule is None:
                 out, terms = along_the_curve(primitive, primals, series, params)

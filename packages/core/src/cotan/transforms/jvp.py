@@ -75,7 +75,7 @@ class JVPTrace(Trace):
         token = enter_trace(parent)
         try:
             if not active:
-                return parent.process(primitive, args, params)
+                return primitive.bind(*args, **params)
             for k, tangent in enumerate(tangents):
                 if tangent is None:
                     tangents[k] = zero_tangent(primals[k])

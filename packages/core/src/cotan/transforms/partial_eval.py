@@ -41,7 +41,7 @@ class PartialTrace(Recorder):
         """Bind in the parent; for known operands only."""
         token = enter_trace(self.parent)
         try:
-            return self.parent.process(primitive, args, params)
+            return primitive.bind(*args, **params)
         finally:
             leave_trace(token)
 
