@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import operator
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -326,6 +327,9 @@ class _Nested:
 # -------------------------------------------------------------------------------------------------------- kernels
 
 
+_DEEP = 20_000  # expressions are evaluated by recursion here, and may be as deep as a kernel has nodes
+
+
 @np.errstate(all="ignore")
 def run_kernel(kernel: Kernel, buffers: Sequence[np.ndarray]) -> None:
     """Run ``kernel`` on ``buffers`` (one C-contiguous array per operand); the written ones change in place."""
@@ -336,8 +340,13 @@ def run_kernel(kernel: Kernel, buffers: Sequence[np.ndarray]) -> None:
     for slot, scratch in enumerate(kernel.scratch, len(kernel.operands)):
         flat[slot] = np.empty(scratch.size, scratch.dtype)
     evaluator = Evaluator(flat, hoist=False)
-    for node in kernel.tree:
-        run_node(evaluator, node, kernel)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + _DEEP)
+    try:
+        for node in kernel.tree:
+            run_node(evaluator, node, kernel)
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def run_node(evaluator: Evaluator, node: Node, kernel: Kernel) -> None:

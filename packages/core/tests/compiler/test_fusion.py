@@ -149,6 +149,31 @@ def test_the_stages_of_a_reduction_of_a_prime_extent_agree(size: int) -> None:
     check(lambda x: [reduce_sum(x, (0,)), reduce.argmax(x, 0, np.dtype(np.int32))], x)
 
 
+def entangled(x: Any) -> list[Any]:
+    """A thousand operations, each of which needs those a few before it."""
+    values = [x, arithmetic.neg(x)]
+    for k in range(500):
+        values.append(arithmetic.add(arithmetic.mul(values[-1], 0.25), values[max(0, k - 6)]))
+    return [values[-1], values[250]]
+
+
+def test_long_programs_of_entangled_operations_are_a_few_kernels_with_few_buffers() -> None:
+    program = check(entangled, array(5, 7))
+    assert len(kernels(program)) <= 4
+    stored = sum(operand.written for kernel in kernels(program) for operand in kernel.operands)
+    assert stored <= 2 + 10 * (len(kernels(program)) - 1), "what the next kernel needs, and no more"
+
+
+def test_what_only_its_kernel_reads_is_not_stored() -> None:
+    def function(x: Any) -> list[Any]:
+        big = entangled(x)[0]  # too big to be substituted
+        return [arithmetic.add(big, 1.0), arithmetic.mul(big, 2.0)]
+
+    program = check(function, array(5, 7))
+    last = kernels(program)[-1]
+    assert sum(operand.written for operand in last.operands) == 2
+
+
 def test_the_gradient_step_of_a_network_is_a_few_kernels_in_place() -> None:
     def step(w: Any, b: Any, delta: Any, dw: Any) -> list[Any]:
         db = reduce_sum(delta, (0,))

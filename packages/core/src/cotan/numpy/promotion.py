@@ -276,6 +276,8 @@ def normalize_axes(axis: Any, ndim: int, fun_name: str) -> tuple[int, ...]:
     """An axis, several or None (all) as a tuple in 0..ndim-1, without repetition."""
     if axis is None:
         return tuple(range(ndim))
+    if type(axis) is int and -ndim <= axis < ndim:
+        return (axis % ndim,)
     axes = tuple(normalize_axis(item, ndim, fun_name) for item in spread(axis))
     if len(set(axes)) != len(axes):
         raise ValueError(f"{fun_name}: repeated axis in {axis}; name each axis once")

@@ -26,6 +26,9 @@ from cotan.numpy.ufuncs import is_bool, is_complex, is_inexact, where_
 Primitive = Callable[..., Any]
 
 
+_FLOATS = frozenset(map(np.dtype, (np.float32, np.float64, np.float16)))
+
+
 def accumulator(dtype: Any) -> Any:
     """The dtype in which sums and products of ``dtype`` are made: narrow integers widen."""
     if dtype == np.bool_:
@@ -53,10 +56,10 @@ def _reduce(
     widen: bool = False,
 ) -> Any:
     x = as_array(a, name)
-    asked = user_dtype(dtype, name)
-    if asked is not None:
+    if dtype is not None:
+        asked = user_dtype(dtype, name)
         x = x if asked == x.dtype else x.astype(asked)
-    elif widen and accumulator(x.dtype) != x.dtype:
+    elif widen and x.dtype not in _FLOATS and accumulator(x.dtype) != x.dtype:
         x = x.astype(accumulator(x.dtype))
     axes = normalize_axes(axis, x.ndim, name)
     neutral = identity(x.dtype) if callable(identity) else identity
@@ -218,8 +221,8 @@ def mean(
     x = as_array(a, "mean")
     target = dtypes.to_inexact_dtype(x.dtype) if dtype is None else user_dtype(dtype, "mean")
     # Sums of half precision are made in single: the count alone may exceed its range.
-    wide = np.float32 if np.dtype(target).itemsize == 2 and dtypes.issubdtype(target, np.floating) else target
-    total = sum(x, axis=axis, dtype=wide, keepdims=keepdims, where=where)
+    wide = np.float32 if target.itemsize == 2 and dtypes.issubdtype(target, np.floating) else target
+    total = sum(x, axis=axis, dtype=None if wide is x.dtype else wide, keepdims=keepdims, where=where)
     count = _count(x, axis, keepdims, where, "mean")
     if not isinstance(count, int):
         divisor = count.astype(wide)
