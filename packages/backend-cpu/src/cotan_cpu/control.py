@@ -6,16 +6,18 @@ kernels and libraries.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cotan.ir.program import BranchStep, LoopStep, Program
+from cotan_cpu import strips
 
 if TYPE_CHECKING:
     from cotan_cpu.program import Frame, Writer
 
 _CALL_SECONDS = 5e-9
-_CELL = 64
+_CELL = strips.SMALL
 """Carries of at most so many bytes lie on the stack while a loop runs, where they may become registers."""
 _GUESSED_ITERATIONS = 100
 """For estimates, of a loop that runs while a condition holds."""
@@ -27,9 +29,27 @@ def loop(writer: Writer, step: LoopStep) -> None:
         for init, final in zip(step.inits, step.finals, strict=True):
             _copy(writer, init, final)
         return
-    symbol, body = writer.part(step.body)
+    found = strips.find(step) if writer.frame.strips is None else None
+    if found is None:
+        _iterate(writer, step)
+        return
+    for k, init in enumerate(step.inits):
+        if step.spares[k] is None and writer.aval(init).nbytes > strips.SMALL:
+            _copy(writer, init, step.finals[k])
+    strips.write(writer, step, found, functools.partial(_iterate_strip, writer, step, found))
+
+
+def _iterate_strip(writer: Writer, step: LoopStep, found: strips.Strips, unit: str) -> float:
+    """The whole loop for the strip number ``unit``; the estimated seconds."""
+    costs = len(writer.frame.costs)
+    _iterate(writer, step, found, unit)
+    return sum(seconds for _, seconds in writer.frame.costs[costs:])
+
+
+def _iterate(writer: Writer, step: LoopStep, found: strips.Strips | None = None, unit: str = "") -> None:
+    symbol, body = writer.part(step.body, found)
     condition = None if step.cond is None else _Condition(writer, step)
-    table = _Table(writer, step, body)
+    table = _Table(writer, step, body, copied=found is not None)
     count = writer.stack("i64")
     writer.store("0", count, "i64")
     head, done = writer.name("loop"), writer.name("done")
@@ -39,7 +59,7 @@ def loop(writer: Writer, step: LoopStep) -> None:
         holds = condition.test(table.carry())
         writer.emit(f"br i1 {holds}, label %{inside}, label %{done}")
         writer.begin(inside)
-    writer.call_part(symbol, body, table.name)
+    writer.call_part(symbol, body, table.name, unit)
     table.advance()
     if step.length is None:
         writer.emit(f"br label %{head}")
@@ -63,8 +83,10 @@ def _copy(writer: Writer, source: int, target: int) -> None:
 class _Table:
     """The table of pointers on which the body runs: inputs (consts, carry, slices of xs), then buffers for results."""
 
-    def __init__(self, writer: Writer, step: LoopStep, body: Frame) -> None:
+    def __init__(self, writer: Writer, step: LoopStep, body: Frame, *, copied: bool = False) -> None:
         self.writer = writer
+        self.copied = copied
+        """Whether carries that stay in their place lie there already."""
         self.step = step
         self.cells: dict[int, tuple[str, str]] = {}
         self.places = {number: len(step.body.inputs) + k for k, number in enumerate(body.outputs)}
@@ -93,7 +115,8 @@ class _Table:
             return cell
         if step.spares[k] is not None:
             return writer.pointer(step.inits[k])
-        _copy(writer, step.inits[k], step.finals[k])
+        if not self.copied:
+            _copy(writer, step.inits[k], step.finals[k])
         return writer.pointer(step.finals[k])
 
     def _target(self, k: int, pointers: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ from cotan.ir.program import BranchStep, CopyStep, HostStep, Kernel, KernelStep,
 from cotan_cpu import control
 from cotan_cpu.backend import LOCAL_BYTES
 from cotan_cpu.codegen import Target, emit_kernel, jit
+from cotan_cpu.strips import Strips
 
 PARALLEL_FROM = 60e-6
 """Seconds of work from which a step is shared among threads."""
@@ -104,14 +105,16 @@ class Frame:
       written: the buffers that its steps write.
       costs: (step in words, estimated seconds of one run on one thread).
       kernels: symbols of the kernels that it calls.
+      strips: of which it computes the one of number ``%unit``; None where it computes all elements.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, strips: Strips | None = None) -> None:
         self.program = program
+        self.strips = strips
         self.allocas: list[str] = []
         self.body: list[str] = []
         self.pointers: dict[int, str] = {}
-        self.scratch = self.peak = _aligned(program.arena)
+        self.scratch = self.peak = 0 if strips else _aligned(program.arena)
         self.written: set[int] = set()
         self.costs: list[tuple[str, float]] = []
         self.kernels: set[str] = set()
@@ -138,7 +141,7 @@ class Writer:
         self._table = table
         self._top: list[str] = []
         self._parts: list[str] = []
-        self._kernels: dict[int, tuple[Kernel, Any]] = {}
+        self._kernels: dict[tuple[int, int], tuple[Kernel, Any]] = {}
         self._bodies: dict[str, Any] = {}
         self._inlined: set[str] = set()
         self._copies: set[str] = set()
@@ -266,16 +269,24 @@ class Writer:
 
     def kernel(self, kernel: Kernel, pointers: Sequence[str], streamed: Collection[int] = ()) -> None:
         """Launch a kernel on these pointers; ``streamed``: see ``emit_kernel``."""
-        known = self._kernels.get(id(kernel))
+        strips = self.frame.strips
+        block = 0 if strips is None or not strips.of(kernel) else strips.size
+        known = self._kernels.get((id(kernel), block))
         if known is None:
             symbol = f"k{len(self._bodies)}"
-            code = emit_kernel(kernel, self.target, symbol, streamed)
+            code = emit_kernel(kernel, self.target, symbol, streamed, block=block)
             # Layers of one shape have kernels of one text: it is compiled once. How many units run is not in it.
             same = self._bodies.setdefault(code.text.replace(f"@{symbol}(", "@("), code)
-            known = self._kernels[id(kernel)] = (kernel, replace(code, symbol=same.symbol))
+            known = self._kernels[id(kernel), block] = (kernel, replace(code, symbol=same.symbol))
         code = known[1]
         self.frame.kernels.add(code.symbol)
-        self.launch(code.symbol, pointers, code.units, code.units * code.unit_cost, kernel.name)
+        if block:
+            after = self.fresh()
+            self.emit(f"{after} = add i64 %unit, 1")
+            self.emit(f"call void @{code.symbol}(ptr {self.table(pointers)}, i64 %unit, i64 {after})")
+            self.frame.costs.append((kernel.name, code.unit_cost))
+        else:
+            self.launch(code.symbol, pointers, code.units, code.units * code.unit_cost, kernel.name)
 
     def library(self, function: str, pointers: Sequence[str], units: int, seconds: float, what: str) -> None:
         """Launch a function of the runtime."""
@@ -348,24 +359,30 @@ class Writer:
         text: str = code.text
         return text.replace(" nounwind ", f" nounwind {jit.INLINED} ", 1) if code.symbol in self._inlined else text
 
-    def part(self, program: Program) -> tuple[str, Frame]:
+    def part(self, program: Program, strips: Strips | None = None) -> tuple[str, Frame]:
         """Write ``program`` as a function ``i32 (ptr args, ptr consts, ptr arena)`` of its own: its symbol and what it
-        needs. ``args`` points to its inputs and then to the buffers for its results."""
+        needs. ``args`` points to its inputs and then to the buffers for its results. One that computes a strip takes
+        that one's number too."""
         outer = self.frame
-        inner = self.frame = Frame(program)
+        inner = self.frame = Frame(program, strips)
         symbol = self.name("part")
         lines = self._function(self._fill())
         inlined = ""
         if inner.seconds <= INLINE_UP_TO:
             inlined = f" {jit.INLINED}"
             self._inlined.update(inner.kernels)
-        self._parts += [f"define internal i32 @{symbol}(ptr %args, ptr %consts, ptr %arena){inlined} {{", "entry:"]
+        unit = "" if strips is None else ", i64 %unit"
+        head = f"define internal i32 @{symbol}(ptr %args, ptr %consts, ptr %arena{unit}){inlined} {{"
+        self._parts += [head, "entry:"]
         self._parts += lines
         self.frame = outer
         return symbol, inner
 
-    def call_part(self, symbol: str, part: Frame, table: str) -> None:
-        """Run a part on a table of pointers; leave if it fails."""
+    def call_part(self, symbol: str, part: Frame, table: str, unit: str = "") -> None:
+        """Run a part on a table of pointers; leave if it fails. ``unit``: the number of the strip that it computes."""
+        if unit:
+            self.emit(f"call i32 @{symbol}(ptr {table}, ptr %consts, ptr null, i64 {unit})")
+            return
         arena, status = self.scratch(part.peak) if part.peak else "%arena", self.fresh()
         self.emit(f"{status} = call i32 @{symbol}(ptr {table}, ptr %consts, ptr {arena})")
         self.leave_on_failure(status)
@@ -412,11 +429,23 @@ class Writer:
             load("%consts", len(self.source.consts), number)
             self.source.consts.append((program, number))
         for number, buffer in enumerate(program.buffers):
-            if buffer.kind == "temp":
+            if buffer.kind == "temp" and frame.strips is not None:
+                lines += self._strip_of(number, frame.strips)
+            elif buffer.kind == "temp":
                 block = "%arena" if buffer.within is None else frame.pointers[buffer.within]
                 lines.append(f"  %b{number} = getelementptr i8, ptr {block}, i64 {buffer.offset}")
                 frame.pointers[number] = f"%b{number}"
         return lines
+
+    def _strip_of(self, number: int, strips: Strips) -> list[str]:
+        """Memory on the stack for the strip of a value, and a pointer to where all of it would begin."""
+        frame, aval = self.frame, self.aval(number)
+        wide = aval.size == strips.extent
+        nbytes = strips.size * aval.dtype.itemsize if wide else aval.nbytes
+        frame.allocas.append(f"  %s{number} = alloca [{nbytes} x i8], align {_ALIGNMENT}")
+        frame.pointers[number] = f"%b{number}"
+        back = f"mul i64 %unit, {-nbytes if wide else 0}"
+        return [f"  %o{number} = {back}", f"  %b{number} = getelementptr i8, ptr %s{number}, i64 %o{number}"]
 
     def _step(self, step: Any) -> None:
         written = self.frame.written
@@ -462,6 +491,10 @@ class Writer:
         nbytes = self.aval(step.source).nbytes
         seconds = nbytes * _COPY_SECONDS_PER_BYTE
         source, target = self.pointer(step.source), self.pointer(step.target)
+        strips = self.frame.strips
+        if strips is not None and self.aval(step.source).size == strips.extent:
+            self._copy_strip(source, target, nbytes, strips)
+            return
         if seconds < PARALLEL_FROM or self.threads == 1:
             self.memmove(target, source, nbytes)
             self.frame.costs.append(("copy", seconds))
@@ -471,6 +504,19 @@ class Writer:
             self._copies.add(function)
             self.define(_COPY.replace("NAME", function).replace("BYTES", str(nbytes)).replace("PAGE", str(_PAGE)))
         self.launch(function, [target, source], -(-nbytes // _PAGE), seconds, "copy")
+
+    def _copy_strip(self, source: str, target: str, nbytes: int, strips: Strips) -> None:
+        size = nbytes // strips.extent * strips.size
+        offset, left, length, read, written = (self.fresh() for _ in range(5))
+        self.emit(
+            f"{offset} = mul i64 %unit, {size}",
+            f"{left} = sub i64 {nbytes}, {offset}",
+            f"{length} = call i64 @llvm.smin.i64(i64 {left}, i64 {size})",
+            f"{read} = getelementptr i8, ptr {source}, i64 {offset}",
+            f"{written} = getelementptr i8, ptr {target}, i64 {offset}",
+            f"call void @llvm.memmove.p0.p0.i64(ptr {written}, ptr {read}, i64 {length}, i1 false)",
+        )
+        self.frame.costs.append(("copy", size * _COPY_SECONDS_PER_BYTE))
 
     def _entry(self, on_stack: bool) -> str:
         """The builtin: reads the data pointers of its ndarray arguments, and of ``self``, the table of constants."""
@@ -505,6 +551,7 @@ class Writer:
             *(f"declare void @{name}(ptr, i64, i64)" for name in functions),
             *(["declare void @cotan_parallel_for(ptr, ptr, i64, i64, i64)"] if self.source.parallel else []),
             *(["declare i32 @cotan_host(ptr, i64, ptr)"] if self.source.host_calls else []),
+            "declare i64 @llvm.smin.i64(i64, i64)",
             "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)",
             "declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)",
             "declare ptr @PyEval_SaveThread()",

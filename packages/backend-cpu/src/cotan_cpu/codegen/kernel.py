@@ -9,7 +9,7 @@ from cotan.ir.program import Kernel
 from cotan_cpu.codegen.arrange import arrange
 from cotan_cpu.codegen.builder import Builder, Val
 from cotan_cpu.codegen.loops import TreePrinter
-from cotan_cpu.codegen.schedule import Planner, divide, rounds, seconds
+from cotan_cpu.codegen.schedule import Planner, blocks, divide, rounds, seconds
 from cotan_cpu.codegen.target import Target
 
 
@@ -31,12 +31,19 @@ class KernelCode:
 
 
 def emit_kernel(
-    kernel: Kernel, target: Target, symbol: str, streamed: Collection[int] = (), *, endless: bool = False
+    kernel: Kernel,
+    target: Target,
+    symbol: str,
+    streamed: Collection[int] = (),
+    *,
+    endless: bool = False,
+    block: int = 0,
 ) -> KernelCode:
     """Print ``kernel`` for ``target``.
 
     ``streamed``: operands that nobody reads soon, at addresses that are multiples of 64: they are written past the
     caches if the target says that so much should be. ``endless``: units are rounds of the only loop, however many.
+    ``block``: units are so many elements of the only loop.
 
     The function's table holds one data pointer per operand of the kernel. Raises UnsupportedError for dtypes or
     operations that have no native code.
@@ -54,7 +61,10 @@ def emit_kernel(
     planner = Planner(target)
     tree = arrange(kernel.tree, target)
     cycles = planner.plan(tree)
-    units = rounds(tree, planner) if endless else divide(tree, planner, kernel.in_place)
+    if block:
+        units = blocks(tree, block)
+    else:
+        units = rounds(tree, planner) if endless else divide(tree, planner, kernel.in_place)
     moved = kernel.bytes or sum(operand.size * operand.dtype.itemsize for operand in kernel.operands)
     past_caches = frozenset(streamed) if target.streaming and moved >= target.streaming else frozenset()
     printer = TreePrinter(builder, target, kernel, planner, past_caches)

@@ -460,6 +460,13 @@ def rounds(tree: Sequence[Node], planner: Planner) -> Units:
     return Units(loop.axis.extent // lanes, (loop.axis,), loop, lanes)
 
 
+def blocks(tree: Sequence[Node], size: int) -> Units:
+    """Units of ``size`` elements each of the only loop, the last one perhaps of less."""
+    loop = tree[-1]
+    assert isinstance(loop, Loop)
+    return Units(math.ceil(loop.axis.extent / size), (), loop, size)
+
+
 def seconds(cycles: float, bytes_moved: int) -> float:
     """The time of so many cycles, or of moving the bytes, whichever is longer."""
     rate = next(rate for limit, rate in _MEMORY if bytes_moved <= limit)
