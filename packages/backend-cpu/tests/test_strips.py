@@ -142,8 +142,8 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     seen: list[Any] = []
     usual = strips.find
 
-    def noting(step: Any) -> Any:
-        seen.append(usual(step))
+    def noting(step: Any, threads: int) -> Any:
+        seen.append(usual(step, threads))
         return seen[-1]
 
     monkeypatch.setattr(strips, "find", noting)
@@ -168,7 +168,7 @@ def test_strips_give_what_whole_iterations_give(
         got = cotan.jit(lambda x, y: function(x, y))(x, y)
         assert any(found), "the loop was to be done by strips"
         with monkeypatch.context() as patch:
-            patch.setattr(strips, "find", lambda step: None)
+            patch.setattr(strips, "find", lambda step, threads: None)
             cotan.clear_caches()
             wanted = cotan.jit(lambda x, y: function(x, y))(x, y)
     cotan.clear_caches()
@@ -188,7 +188,17 @@ def test_where_elements_meet_iterations_are_whole(name: str, found: list[Any]) -
     np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("n", [1, 255, 4 * 256 - 1, 4 * 4096, 5 * 4096 + 1])
+def test_short_arrays_are_shared_by_threads_where_there_is_much_to_do(found: list[Any]) -> None:
+    with cotan.config.override(num_threads=2):
+        for length, shared in ((3, False), (1000, True)):
+            cotan.clear_caches()
+            del found[:]
+            cotan.jit(lambda x, n=length: lax.fori_loop(0, n, lambda k, s: s * 0.5 + x, x))(values(2000))
+            assert bool(found[0]) == shared
+    cotan.clear_caches()
+
+
+@pytest.mark.parametrize("n", [1, 255, 4 * 256 - 1, 4 * 256, 1500, 4 * 4096, 5 * 4096 + 1])
 def test_extents_at_the_edge(n: int) -> None:
     x, y = values(n), values(n, seed=1)
     wanted = np.asarray(x, np.float64)

@@ -29,7 +29,7 @@ def loop(writer: Writer, step: LoopStep) -> None:
         for init, final in zip(step.inits, step.finals, strict=True):
             _copy(writer, init, final)
         return
-    found = strips.find(step) if writer.frame.strips is None else None
+    found = strips.find(step, writer.threads) if writer.frame.strips is None else None
     if found is None:
         _iterate(writer, step)
         return

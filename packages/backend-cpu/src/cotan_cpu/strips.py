@@ -25,6 +25,10 @@ _CACHE_BYTES = 24 << 10
 _LEAST, _MOST, _STEP = 256, 4096, 256
 _FEWEST = 4
 """So many strips make it worth while."""
+_SHARED_FROM = 1 << 18
+"""Operations of a whole loop from which threads may share it."""
+_EACH_THREAD = 4
+"""Strips that a thread should have, so that one that loses its core leaves little to the others."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Strips:
         return isinstance(loop, Loop) and loop.axis.extent == self.extent
 
 
-def find(step: LoopStep) -> Strips | None:
+def find(step: LoopStep, threads: int) -> Strips | None:
     """The strips by which a loop can be done; None where its iterations must follow each other as a whole."""
     body = step.body
     if step.length is None or step.length < 2 or any(buffer.within is not None for buffer in body.buffers):
@@ -67,7 +71,15 @@ def find(step: LoopStep) -> Strips | None:
         return None
     each_element = sum(b.aval.dtype.itemsize for b in body.buffers if b.aval.size == extent)
     size = min(max(_CACHE_BYTES // each_element // _STEP * _STEP, _LEAST), _MOST)
+    if threads > 1 and _operations(body) * step.length >= _SHARED_FROM:
+        # Short arrays too are worth sharing among threads, for all iterations at once.
+        share = -(-extent // (_EACH_THREAD * threads))
+        size = min(size, -(-share // _STEP) * _STEP)
     return Strips(extent, size) if extent >= _FEWEST * size else None
+
+
+def _operations(body: Program) -> int:
+    return sum(step.kernel.flops for step in body.steps if isinstance(step, KernelStep))
 
 
 def _carried(step: LoopStep) -> Sequence[int]:
