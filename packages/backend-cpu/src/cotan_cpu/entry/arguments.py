@@ -3,7 +3,7 @@
 ``%x = word %table NAME``, ``count``, ``field``, ``number`` and ``set`` are short for loads and stores; see ``layout``.
 """
 
-HAS = r"""
+PLAIN = r"""
 ; Whether an attribute of ``object`` is ``wanted``.
 define internal i1 @cotan_has(ptr %object, ptr %name, ptr %wanted) {
   %value = call ptr @PyObject_GetAttr(ptr %object, ptr %name)
@@ -17,18 +17,16 @@ present:
   %same = icmp eq ptr %value, %wanted
   ret i1 %same
 }
-"""
 
-TEXT = r"""
-; Whether nothing is being traced, and the configuration is that for which the program was made.
-define internal i1 @cotan_guard(ptr %table) {
+; The configuration to look at; null where something is being traced, or a flag asks for more than the shortest way.
+define internal ptr @cotan_plain() {
   %place = alloca ptr, align 8
   %status = call i32 @PyContextVar_Get(ptr @guard_variable, ptr null, ptr %place)
   %failed = icmp ne i32 %status, 0
   br i1 %failed, label %error, label %traced
 error:
   call void @PyErr_Clear()
-  ret i1 false
+  ret ptr null
 traced:
   %trace = load ptr, ptr %place
   call void @Py_DecRef(ptr %trace)
@@ -38,12 +36,25 @@ flags:
   %threads = call i64 @PyDict_Size(ptr @guard_overriding)
   %shared = icmp eq i64 %threads, 0
   %where = select i1 %shared, ptr @guard_shared, ptr @guard_own
+  %plain = call i1 @cotan_has(ptr %where, ptr @name_plain, ptr @object_true)
+  br i1 %plain, label %yes, label %no
+yes:
+  ret ptr %where
+no:
+  ret ptr null
+}
+"""
+
+TEXT = r"""
+; Whether nothing is being traced, and the configuration is that for which the program was made.
+define internal i1 @cotan_guard(ptr %table) {
+  %where = call ptr @cotan_plain()
+  %not_plain = icmp eq ptr %where, null
+  br i1 %not_plain, label %no, label %flags
+flags:
   %key = word %table KEY
   %known = call i1 @cotan_has(ptr %where, ptr @name_key, ptr %key)
-  br i1 %known, label %plain, label %no
-plain:
-  %is_plain = call i1 @cotan_has(ptr %where, ptr @name_plain, ptr @object_true)
-  ret i1 %is_plain
+  ret i1 %known
 no:
   ret i1 false
 }

@@ -7,6 +7,7 @@ filled. Knows Arrays by the type that it is given; no primitive by name.
 from __future__ import annotations
 
 import functools
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -62,6 +63,8 @@ class QuickBinds(Shortcuts):
         self._tables: dict[Primitive, tuple[_Table, _Bind]] = {}
         self._numbers = numbers
         self._kept_numbers: list[Any] = [None] * layout.NUMBERS
+        # A row and what keeps alive what it points to are changed together.
+        self._lock = threading.Lock()
         # What a row pointed to outlives it for a while: another thread may be reading the row.
         self._retired: deque[Any] = deque(maxlen=_RETIRED)
         driver.keep_for_ever(self)
@@ -79,20 +82,21 @@ class QuickBinds(Shortcuts):
         way = self._ways(primitive, operands, out, params)
         if way is None:
             return None
-        found = self._tables.get(primitive)
-        if found is None:
-            found = self._tables[primitive] = self._new_table(primitive)
-        table, bind = found
         row, kept = _row(operands, params, out, device, way)
         first = _hashed([*map(id, operands), *map(hash, params.values())]) >> 58
         start = len(layout.HEAD)
-        for number in (first, first ^ 1):
-            if not table[start + number * len(layout.ROW)]:
-                break
-        at = start + number * len(layout.ROW)
-        self._retired.append(table.kept[number])
-        table.kept[number] = kept
-        table[at : at + len(layout.ROW)] = row
+        with self._lock:
+            found = self._tables.get(primitive)
+            if found is None:
+                found = self._tables[primitive] = self._new_table(primitive)
+            table, bind = found
+            for number in (first, first ^ 1):
+                if not table[start + number * len(layout.ROW)]:
+                    break
+            at = start + number * len(layout.ROW)
+            self._retired.append(table.kept[number])
+            table.kept[number] = kept
+            table[at : at + len(layout.ROW)] = row
         return bind
 
     def _new_table(self, primitive: Primitive) -> tuple[_Table, _Bind]:
@@ -106,18 +110,20 @@ class QuickBinds(Shortcuts):
         bits = _bits(value) & _WORD
         number = (bits * _MULTIPLIER & _WORD) >> 56
         at = number * len(layout.NUMBER)
-        self._retired.append(self._kept_numbers[number])
-        self._kept_numbers[number] = (value, array, mark)
-        self._numbers[at : at + len(layout.NUMBER)] = id(type(value)), bits, id(mark), id(array)
+        with self._lock:
+            self._retired.append(self._kept_numbers[number])
+            self._kept_numbers[number] = (value, array, mark)
+            self._numbers[at : at + len(layout.NUMBER)] = id(type(value)), bits, id(mark), id(array)
 
     def forget(self) -> None:
-        for table, _ in self._tables.values():
-            table[len(layout.HEAD) :] = 0
-            self._retired.extend(table.kept[: layout.ROWS])
-            table.kept[: layout.ROWS] = [None] * layout.ROWS
-        self._numbers[:] = 0
-        self._retired.extend(self._kept_numbers)
-        self._kept_numbers = [None] * layout.NUMBERS
+        with self._lock:
+            for table, _ in self._tables.values():
+                table[len(layout.HEAD) :] = 0
+                self._retired.extend(table.kept[: layout.ROWS])
+                table.kept[: layout.ROWS] = [None] * layout.ROWS
+            self._numbers[:] = 0
+            self._retired.extend(self._kept_numbers)
+            self._kept_numbers = [None] * layout.NUMBERS
 
 
 def _bits(value: Any) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cotan_cpu.entry import layout, results
-from cotan_cpu.entry.arguments import HAS
+from cotan_cpu.entry.arguments import PLAIN
 
 HEAD = ("USUAL", "PLAIN")
 """The function that it stands for; the one that makes a result of a rule a C-contiguous ndarray."""
@@ -46,32 +46,6 @@ declare i32 @PyErr_ExceptionMatches(ptr)
 @number_table = external global i8
 """
 _TEXT = r"""
-; The configuration to look at; null where something is being traced, or a flag asks for more than the shortest way.
-define internal ptr @cotan_plain() {
-  %place = alloca ptr, align 8
-  %status = call i32 @PyContextVar_Get(ptr @guard_variable, ptr null, ptr %place)
-  %failed = icmp ne i32 %status, 0
-  br i1 %failed, label %error, label %traced
-error:
-  call void @PyErr_Clear()
-  ret ptr null
-traced:
-  %trace = load ptr, ptr %place
-  call void @Py_DecRef(ptr %trace)
-  %at_once = icmp eq ptr %trace, @guard_trace
-  br i1 %at_once, label %flags, label %no
-flags:
-  %threads = call i64 @PyDict_Size(ptr @guard_overriding)
-  %shared = icmp eq i64 %threads, 0
-  %where = select i1 %shared, ptr @guard_shared, ptr @guard_own
-  %plain = call i1 @cotan_has(ptr %where, ptr @name_plain, ptr @object_true)
-  br i1 %plain, label %yes, label %no
-yes:
-  ret ptr %where
-no:
-  ret ptr null
-}
-
 ; The Array that stands for a number, if it is known; else null.
 define internal ptr @cotan_number(ptr %x, ptr %type, ptr %where) {
 entry:
@@ -503,4 +477,4 @@ def text(offsets: Mapping[str, int]) -> str:
     }  # fmt: skip
     for names in (HEAD, ROW, WAYS, NUMBER):
         numbers.update((name, number) for number, name in enumerate(names))
-    return layout.spelled_out(layout.DECLARATIONS + _DECLARATIONS + HAS + results.WRAP + _TEXT, numbers)
+    return layout.spelled_out(layout.DECLARATIONS + _DECLARATIONS + PLAIN + results.WRAP + _TEXT, numbers)

@@ -171,7 +171,7 @@ def text(offsets: Mapping[str, int]) -> str:
     numbers = {**sizes, "OWNED_WRITEABLE": 0x404, **offsets}
     for names in (WORDS, STEPS, RESULTS):
         numbers.update((name, number) for number, name in enumerate(names))
-    return spelled_out(DECLARATIONS + arguments.HAS + arguments.TEXT + results.WRAP + results.TEXT + _CALL, numbers)
+    return spelled_out(DECLARATIONS + arguments.PLAIN + arguments.TEXT + results.WRAP + results.TEXT + _CALL, numbers)
 
 
 def spelled_out(text: str, numbers: Mapping[str, int]) -> str:
