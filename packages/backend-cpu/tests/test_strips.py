@@ -56,6 +56,17 @@ def _scalar_state(x: Any, y: Any) -> Any:
     return lax.fori_loop(0, 11, body, (cnp.float32(0.3), x))
 
 
+def _small_in_its_place(x: Any, y: Any) -> Any:
+    """The last value of the rate is written where the first one lay, which every strip begins with."""
+
+    def body(k: Any, state: Any) -> Any:
+        rate, s = state
+        rate = rate * 0.7 + 0.01
+        return rate, s - rate * y
+
+    return lax.fori_loop(0, 11, body, (x.sum() * 0.001 + 0.3, x))[1]
+
+
 def _kept_rows(x: Any, y: Any) -> Any:
     """Reverse mode keeps what every step computes, and copies."""
     return cotan.grad(lambda x: lax.fori_loop(0, 5, lambda k, s: cnp.tanh(s) * y, x).sum())(x)
@@ -96,6 +107,7 @@ BY_STRIPS: dict[str, Function] = {
     "several kinds": _several_kinds,
     "reversed": _reversed,
     "scalar state": _scalar_state,
+    "small in its place": _small_in_its_place,
     "kept rows": _kept_rows,
     "looked up": _looked_up,
     "matrices": _matrices,
@@ -206,6 +218,25 @@ def test_extents_at_the_edge(n: int) -> None:
         wanted = wanted * 0.5 + np.asarray(y)
     got = cotan.jit(lambda x: lax.fori_loop(0, 7, lambda k, s: s * 0.5 + y, x))(x)
     np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_small_donated_carries_begin_every_strip_with_their_first_value() -> None:
+    def steps(rate: Any, x: Any, y: Any) -> Any:
+        def body(k: Any, state: Any) -> Any:
+            rate, s = state
+            rate = rate * 0.5 + 0.25
+            return rate, s - rate * y
+
+        return lax.fori_loop(0, 11, body, (rate, x))
+
+    x, y = values(N), values(N, seed=1)
+    rate, wanted = np.float32(0.75), np.asarray(x)
+    for _ in range(11):
+        rate = rate * np.float32(0.5) + np.float32(0.25)
+        wanted = wanted - rate * np.asarray(y)
+    got_rate, got = cotan.jit(steps, donate_argnums=0)(cnp.float32(0.75) * 1, x, y)
+    assert got_rate == rate
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_donated_arguments_stay_in_their_place() -> None:

@@ -7,7 +7,7 @@ kernels and libraries.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cotan.ir.program import BranchStep, LoopStep, Program
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _CALL_SECONDS = 5e-9
 _CELL = strips.SMALL
 """Carries of at most so many bytes lie on the stack while a loop runs, where they may become registers."""
+Starts = Mapping[int, str]
+"""The number of a carry -> a pointer to its first value."""
 _GUESSED_ITERATIONS = 100
 """For estimates, of a loop that runs while a condition holds."""
 
@@ -33,23 +35,35 @@ def loop(writer: Writer, step: LoopStep) -> None:
     if found is None:
         _iterate(writer, step)
         return
+    starts: dict[int, str] = {}
     for k, init in enumerate(step.inits):
-        if step.spares[k] is None and writer.aval(init).nbytes > strips.SMALL:
+        nbytes = writer.aval(init).nbytes
+        if nbytes <= strips.SMALL:
+            # Every strip begins with it, and the first one to end may write its last value over it.
+            starts[k] = writer.stack(f"[{nbytes} x i8]")
+            writer.memmove(starts[k], writer.pointer(init), nbytes)
+        elif step.spares[k] is None:
             _copy(writer, init, step.finals[k])
-    strips.write(writer, step, found, functools.partial(_iterate_strip, writer, step, found))
+    strips.write(writer, step, found, starts, functools.partial(_iterate_strip, writer, step, found))
 
 
-def _iterate_strip(writer: Writer, step: LoopStep, found: strips.Strips, unit: str) -> float:
+def _iterate_strip(writer: Writer, step: LoopStep, found: strips.Strips, unit: str, starts: Starts) -> float:
     """The whole loop for the strip number ``unit``; the estimated seconds."""
     costs = len(writer.frame.costs)
-    _iterate(writer, step, found, unit)
+    _iterate(writer, step, found, unit, starts)
     return sum(seconds for _, seconds in writer.frame.costs[costs:])
 
 
-def _iterate(writer: Writer, step: LoopStep, found: strips.Strips | None = None, unit: str = "") -> None:
+def _iterate(
+    writer: Writer,
+    step: LoopStep,
+    found: strips.Strips | None = None,
+    unit: str = "",
+    starts: Starts | None = None,
+) -> None:
     symbol, body = writer.part(step.body, found)
     condition = None if step.cond is None else _Condition(writer, step)
-    table = _Table(writer, step, body, copied=found is not None)
+    table = _Table(writer, step, body, starts)
     count = writer.stack("i64")
     writer.store("0", count, "i64")
     head, done = writer.name("loop"), writer.name("done")
@@ -83,10 +97,10 @@ def _copy(writer: Writer, source: int, target: int) -> None:
 class _Table:
     """The table of pointers on which the body runs: inputs (consts, carry, slices of xs), then buffers for results."""
 
-    def __init__(self, writer: Writer, step: LoopStep, body: Frame, *, copied: bool = False) -> None:
+    def __init__(self, writer: Writer, step: LoopStep, body: Frame, starts: Starts | None) -> None:
         self.writer = writer
-        self.copied = copied
-        """Whether carries that stay in their place lie there already."""
+        self.starts = starts
+        """For a strip: where small carries begin. Large ones that stay in their place lie there already."""
         self.step = step
         self.cells: dict[int, tuple[str, str]] = {}
         self.places = {number: len(step.body.inputs) + k for k, number in enumerate(body.outputs)}
@@ -110,12 +124,13 @@ class _Table:
         nbytes = writer.aval(step.inits[k]).nbytes
         if 0 < nbytes <= _CELL:
             cell = writer.stack(f"[{nbytes} x i8]")
-            writer.memmove(cell, writer.pointer(step.inits[k]), nbytes)
+            first = writer.pointer(step.inits[k]) if self.starts is None else self.starts[k]
+            writer.memmove(cell, first, nbytes)
             self.cells[k] = (cell, cell if step.spares[k] is None else writer.stack(f"[{nbytes} x i8]"))
             return cell
         if step.spares[k] is not None:
             return writer.pointer(step.inits[k])
-        if not self.copied:
+        if self.starts is None:
             _copy(writer, step.inits[k], step.finals[k])
         return writer.pointer(step.finals[k])
 

@@ -7,7 +7,7 @@ every iteration. Finds such loops and writes the function of a strip; what an it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -151,17 +151,30 @@ def _loads(values: Sequence[Expr]) -> Iterator[tuple[int, Index]]:
                     waiting.append(atom.expr)
 
 
-def write(writer: Writer, step: LoopStep, strips: Strips, iterate: Any) -> None:
-    """Launch the function of the strips ``begin`` to ``end``, of each of which ``iterate`` writes the whole loop."""
+def write(
+    writer: Writer,
+    step: LoopStep,
+    strips: Strips,
+    starts: Mapping[int, str],
+    iterate: Callable[[str, Mapping[int, str]], float],
+) -> None:
+    """Launch the function of the strips ``begin`` to ``end``.
+
+    Args:
+      starts: the number of a small carry -> a pointer to its first value, which nothing changes meanwhile.
+      iterate: writes the whole loop for a strip, given its number and ``starts`` as they are called there; returns the
+        estimated seconds.
+    """
     outer = writer.frame
     spares = [n for n in step.spares if n is not None]
     numbers = list(dict.fromkeys((*step.consts, *step.inits, *step.xs, *step.finals, *step.ys, *spares)))
-    pointers = [*map(writer.pointer, numbers), "%consts"]
+    pointers = [*map(writer.pointer, numbers), *starts.values(), "%consts"]
     symbol = writer.name("strips")
     inner = writer.frame = type(outer)(outer.program)
     inner.pointers = {number: f"%b{number}" for number in numbers}
+    here = {k: f"%start{k}" for k in starts}
     loads = []
-    for place, name in enumerate([*inner.pointers.values(), "%consts"]):
+    for place, name in enumerate([*inner.pointers.values(), *here.values(), "%consts"]):
         at = writer.fresh()
         loads += [f"  {at} = getelementptr ptr, ptr %table, i64 {place}", f"  {name} = load ptr, ptr {at}"]
     cell = writer.stack("i64")
@@ -171,7 +184,7 @@ def write(writer: Writer, step: LoopStep, strips: Strips, iterate: Any) -> None:
     unit, more, following = writer.load(cell, "i64"), writer.fresh(), writer.fresh()
     writer.emit(f"{more} = icmp slt i64 {unit}, %end", f"br i1 {more}, label %{inside}, label %{done}")
     writer.begin(inside)
-    seconds = iterate(unit)
+    seconds = iterate(unit, here)
     writer.emit(f"{following} = add i64 {unit}, 1")
     writer.store(following, cell, "i64")
     writer.emit(f"br label %{head}")
