@@ -289,15 +289,13 @@ def _add_compiled(primitive: Primitive, entry: _Entry, program: ClosedJaxpr, dev
 
 def clear_cache() -> None:
     """Forget remembered abstract results and one-equation programs."""
-    _memo.clear()
-    _direct.clear()
-    _scalars.clear()
+    _begin_again()
     _decomposed.clear()
     quick.forget()
 
 
 def _begin_again() -> None:
-    """Meet every operation afresh, so that shortcuts, which there are now, get to know it."""
+    """Meet every operation afresh, as where shortcuts have been made, which are to learn it."""
     _memo.clear()
     _direct.clear()
     _scalars.clear()
