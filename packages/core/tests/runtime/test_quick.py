@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -101,6 +103,29 @@ def test_they_are_asked_for_once_when_they_pay() -> None:
     assert len(begun) == 1
     other = len
     assert quick.counted(other, backend) is other
+
+
+def test_threads_that_ask_at_once_get_the_same() -> None:
+    quick = Quick(lambda: None)
+    together = threading.Barrier(4)
+
+    class Slow(Plain):
+        def shortcuts(self, array: type) -> Shortcuts | None:
+            time.sleep(0.05)
+            return super().shortcuts(array)
+
+    backend = Slow(Known())
+
+    def work() -> None:
+        together.wait()
+        quick.passed(backend, PAYS_FROM)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert backend.asked == 1
 
 
 def test_a_primitive_belongs_to_those_that_learn_it_first(primitive: Primitive) -> None:

@@ -5,6 +5,7 @@ Knows no primitive and no backend by name.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -33,6 +34,7 @@ class Quick:
         self._left: WeakKeyDictionary[Backend, int] = WeakKeyDictionary()
         self._shortcuts: WeakKeyDictionary[Backend, Shortcuts | None] = WeakKeyDictionary()
         self._owners: dict[Primitive, Shortcuts] = {}
+        self._asking = threading.Lock()
 
     def counted(self, run: Callable[..., Any], backend: Backend) -> Callable[..., Any]:
         """``run``, with its calls counted until the backend's shortcuts are asked for."""
@@ -48,9 +50,12 @@ class Quick:
     def passed(self, backend: Backend, operations: int = 1) -> None:
         """Note that operations have run; after ``PAYS_FROM`` of them the backend is asked for shortcuts."""
         left = self._left[backend] = self._left.get(backend, PAYS_FROM) - operations
-        if left <= 0 and backend not in self._shortcuts:
-            self._shortcuts[backend] = backend.shortcuts(Array)
-            self._begin_again()
+        if left > 0 or backend in self._shortcuts:
+            return
+        with self._asking:
+            if backend not in self._shortcuts:
+                self._shortcuts[backend] = backend.shortcuts(Array)
+                self._begin_again()
 
     def learn(
         self,
