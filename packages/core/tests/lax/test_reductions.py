@@ -162,3 +162,24 @@ def test_bad_input(case: str) -> None:
     assert text.startswith("test_reductions.py:"), text
     for word in words:
         assert word in text, f"{word!r} is not in: {text}"
+
+
+ENDS = {
+    "lowest": lambda x: np.full_like(x, -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min),
+    "highest": lambda x: np.full_like(x, np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).max),
+    "ties": lambda x: x // 4,
+    "NaNs": lambda x: np.where(x % 5 == 2, np.nan, x).astype(x.dtype) if x.dtype.kind == "f" else x,
+    "all NaN": lambda x: x * np.nan if x.dtype.kind == "f" else x,
+    "lowest but the last": lambda x: np.where(np.arange(x.size).reshape(x.shape) == x.size - 1, x, x.min()),
+}
+
+
+@pytest.mark.parametrize("name", ["argmax", "argmin"])
+@pytest.mark.parametrize("values", list(ENDS))
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8", "uint16"])
+@pytest.mark.parametrize("shape", [(7, 40), (3, 1001), (90, 1100), (1, 70001), (300, 3)])
+def test_the_first_of_equals_and_of_nans(name: str, values: str, dtype: str, shape: tuple[int, int]) -> None:
+    x = ENDS[values](np.random.default_rng(5).integers(0, 120, shape).astype(dtype))
+    for axis in (0, 1):
+        found = cotan.jit(lambda x, axis=axis: getattr(lax, name)(x, axis, np.int32))(x)
+        np.testing.assert_array_equal(found, getattr(np, name)(x, axis))

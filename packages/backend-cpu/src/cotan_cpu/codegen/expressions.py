@@ -150,8 +150,13 @@ class ExpressionPrinter(IndexPrinter):
             return types.narrow(self.b, value, dtype, self.target) if types.is_half(result) else value
         return function(self.context, dtype, *args)
 
-    def combine(self, combiner: Any, dtypes: Sequence[Any], old: Sequence[Val], new: Sequence[Val]) -> list[Val]:
-        """The states after combining: by a name, a Combiner, or a function of two expressions."""
+    def combine(
+        self, combiner: Any, dtypes: Sequence[Any], old: Sequence[Val], new: Sequence[Val], in_order: bool = False
+    ) -> list[Val]:
+        """The states after combining: by a name, a Combiner, or a function of two expressions.
+
+        ``in_order``: all of ``new`` comes after all of ``old``.
+        """
         if isinstance(combiner, str):
             return [self.apply(combiner, dtypes[0], dtypes[0], (old[0], new[0]))]
 
@@ -160,7 +165,8 @@ class ExpressionPrinter(IndexPrinter):
             for expr, value in zip((*olds, *news), (*old, *new)):
                 self.bind(expr, value)
             if isinstance(combiner, Combiner):
-                return [self.emit(expr) for expr in combiner.combine(olds, news)]
+                function = combiner.append if in_order and combiner.append is not None else combiner.combine
+                return [self.emit(expr) for expr in function(olds, news)]
             return [self.emit(combiner(olds[0], news[0]))]
 
         return self.b.region(inner)

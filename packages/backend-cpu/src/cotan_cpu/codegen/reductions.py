@@ -207,7 +207,8 @@ class Reduction:
             if self.vector is not None and p.lanes == 1:
                 values = [self._lane_zero(v, init) for v, init in zip(values, self.inits[position : position + count])]
             dtypes = self.dtypes[position : position + count]
-            new = [b.splat(value, self.lanes) for value in p.combine(reduce.attr[0], dtypes, old, values)]
+            combined = p.combine(reduce.attr[0], dtypes, old, values, in_order=True)
+            new = [b.splat(value, self.lanes) for value in combined]
             if self.vector is not None and p.base_mask is not None:
                 new = [b.select(p.base_mask, fresh, before) for fresh, before in zip(new, old)]
             results += new

@@ -107,11 +107,16 @@ def _show(node: Expr, depth: int) -> str:
 
 @dataclass(frozen=True)
 class Combiner:
-    """An associative combination of tuple states: ``combine(a, b)`` takes and returns lists of k expressions."""
+    """An associative combination of tuple states: ``combine(a, b)`` takes and returns lists of k expressions.
+
+    ``append``, where there is one, may stand for it where all that b is made of comes after what a is made of: it is
+    the shorter way for loops that go through elements in their order.
+    """
 
     name: str
     combine: Callable[[Sequence[Expr], Sequence[Expr]], Sequence[Expr]]
     commutative: bool = True
+    append: Callable[[Sequence[Expr], Sequence[Expr]], Sequence[Expr]] | None = None
 
 
 _nodes: WeakValueDictionary[tuple[Any, ...], Expr] = WeakValueDictionary()

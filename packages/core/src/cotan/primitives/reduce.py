@@ -206,6 +206,19 @@ def _better_element(better: Callable[[Any, Any], Any]) -> Callable[[State, State
     return combine
 
 
+def _better_later(no_better: Callable[[Any, Any], Any]) -> Callable[[State, State], list[Any]]:
+    """The same where the second state comes after the first, which wins if they are equal."""
+
+    def append(a: State, b: State) -> list[Any]:
+        (x, i), (y, j) = a, b
+        later = scalar.not_(no_better(y, x))
+        if x.dtype in FLOAT:
+            later = scalar.and_(later, scalar.eq(x, x))
+        return [scalar.select(later, y, x), scalar.select(later, j, i)]
+
+    return append
+
+
 def _better(better: Callable[[Any, Any], Any]) -> Callable[[State, State], list[Any]]:
     """The same, of arrays."""
 
@@ -245,12 +258,13 @@ def _arg(
     *,
     better: Callable[[Any, Any], Any],
     better_element: Callable[[Any, Any], Any],
+    no_better_element: Callable[[Any, Any], Any],
     reference: Callable[..., Any],
     worst: Callable[[Any], Any],
 ) -> tuple[Any, Callable[..., Any]]:
     """The primitive that finds the index of the best element along ``axes``, a tuple of one axis."""
     primitive = first_order(name)
-    combiner = scalar.Combiner(name, _better_element(better_element))
+    combiner = scalar.Combiner(name, _better_element(better_element), append=_better_later(no_better_element))
     _arg_abstract(primitive)
     define.zero_derivative(primitive)
     reducer_batch(primitive)
@@ -264,7 +278,8 @@ def _arg(
 
     @tables.kernel(primitive)
     def _(i: Any, x: scalar.Operand, *, axes: tuple[int, ...], index_dtype: Any) -> Any:
-        inits = [scalar.const(worst(x.dtype), x.dtype), scalar.const(dtypes.iinfo(index_dtype).max, index_dtype)]
+        # Where nothing is better than the worst, all are equal, and the first of them is it.
+        inits = [scalar.const(worst(x.dtype), x.dtype), scalar.const(0, index_dtype)]
 
         def body(r: Any) -> list[Any]:
             return [x[merge(i, (r,), axes)], scalar.index_value(r, index_dtype)]
@@ -294,5 +309,21 @@ def _arg(
     return primitive, trims(function)
 
 
-argmax_p, argmax = _arg("argmax", "largest", better=gt, better_element=scalar.gt, reference=np.argmax, worst=lowest)
-argmin_p, argmin = _arg("argmin", "smallest", better=lt, better_element=scalar.lt, reference=np.argmin, worst=highest)
+argmax_p, argmax = _arg(
+    "argmax",
+    "largest",
+    better=gt,
+    better_element=scalar.gt,
+    no_better_element=scalar.le,
+    reference=np.argmax,
+    worst=lowest,
+)
+argmin_p, argmin = _arg(
+    "argmin",
+    "smallest",
+    better=lt,
+    better_element=scalar.lt,
+    no_better_element=scalar.ge,
+    reference=np.argmin,
+    worst=highest,
+)
