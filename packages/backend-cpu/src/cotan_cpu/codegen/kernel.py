@@ -58,7 +58,7 @@ def emit_kernel(
     True
     """
     builder = Builder()
-    planner = Planner(target)
+    planner = Planner(target, bool(kernel.in_place))
     tree = arrange(kernel.tree, target)
     cycles = planner.plan(tree)
     if block:

@@ -18,6 +18,7 @@ from cotan.ir.scalar import Expr, index_axes
 from cotan_cpu.codegen.builder import Builder, Val, literal
 from cotan_cpu.codegen.expressions import ExpressionPrinter
 from cotan_cpu.codegen.indices import Binding
+from cotan_cpu.codegen.panels import Panels
 from cotan_cpu.codegen.reductions import Reduction
 from cotan_cpu.codegen.scans import Scan
 from cotan_cpu.codegen.schedule import Planner, Units, Work, power_of_two
@@ -207,7 +208,7 @@ class TreePrinter(ExpressionPrinter):
         if masks and size > _ONE_LOOP_FROM and (single or self.target.masked):
             if constant:
                 lanes = min(lanes, power_of_two(int(stop.text) - int(start.text)))
-            self.lane_loop(node.axis, start, stop, lanes, align, low, high, body, masked=True)
+            self._vectors(node, lanes, start, stop, align, low, high, masked=True)
             return
         copies = self.planner.copies.get(id(node), 1)
         if copies > 1 and align % (lanes * copies) == 0:
@@ -218,7 +219,7 @@ class TreePrinter(ExpressionPrinter):
             masks = self.planner.masks(node, node.axis, lanes)
         main = stop if whole else self.whole_end(start, stop, lanes)
         if copies == 1:
-            self.lane_loop(node.axis, start, main, lanes, align, low, high, body, masked=False)
+            self._vectors(node, lanes, start, main, align, low, high, masked=False)
         else:
             main = start
         if whole:
@@ -231,6 +232,16 @@ class TreePrinter(ExpressionPrinter):
             rest = power_of_two(int(stop.text) - int(main.text))
         native = max(self.target.vector_bytes // self._width(node), 1)
         self.lane_loop(node.axis, main, stop, min(lanes, rest, native), align, low, high, body, masked=True)
+
+    def _vectors(
+        self, node: Loop, lanes: int, start: Val, stop: Val, align: int, low: int, high: int, masked: bool
+    ) -> None:
+        """All vectors of a loop: one after the other, or panel by panel."""
+        width = self.planner.panels.get(id(node))
+        if width is not None:
+            Panels(self, node, lanes, width, (align, low, high)).loop(start, stop, masked)
+        else:
+            self.lane_loop(node.axis, start, stop, lanes, align, low, high, lambda: self.nodes(node.body), masked)
 
     def _copied_loop(
         self, axis: Axis, start: Val, stop: Val, lanes: int, copies: int, low: int, high: int, body: Callable[[], None]

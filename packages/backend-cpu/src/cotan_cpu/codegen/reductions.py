@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from cotan.ir.program import ReduceLoop
@@ -22,6 +22,23 @@ if TYPE_CHECKING:
 
 BLOCK = 16
 """Rounds of a block: as long as a chain of additions in NumPy's pairwise sum."""
+
+
+def block_level(trips: Sequence[int], block: int = BLOCK) -> int:
+    """The axis whose loop is cut into blocks of ``block`` rounds in all; -1 if all are one block."""
+    if math.prod(trips) <= block:
+        return -1
+    inner = 1
+    for level in reversed(range(len(trips))):
+        if inner * trips[level] > block or level == 0:
+            return level
+        inner *= trips[level]
+    return 0
+
+
+def rounds_of_block(trips: Sequence[int], level: int, block: int = BLOCK) -> int:
+    """How many rounds of the loop at ``level`` are a block."""
+    return max(1, block // math.prod(trips[level + 1 :]))
 
 
 class Reduction:
@@ -44,8 +61,10 @@ class Reduction:
                 math.ceil(axis.extent / self.vector[1]) if axis is self.vector[0] else axis.extent for axis in self.axes
             ]
         self.trips = trips
-        self.level = self._block_level()
-        self.kept = [self.level >= 0 and is_sum for is_sum in self._float_sums()]
+        sums = self._float_sums()
+        self.level = block_level(trips) if any(sums) else -1
+        """The axis whose loop is cut into blocks; -1 if the whole is short enough or sums no floats."""
+        self.kept = [self.level >= 0 and is_sum for is_sum in sums]
         """For every state: whether its rounding errors are kept."""
 
     def _float_sums(self) -> list[bool]:
@@ -56,31 +75,25 @@ class Reduction:
             flags += [reduce.attr[0] == "add" and is_float(dtype) and not is_half(dtype)] * count
         return flags
 
-    def _block_level(self) -> int:
-        """The axis whose loop is cut into blocks; -1 if the whole is short enough or sums no floats."""
-        if math.prod(self.trips) <= BLOCK or not any(self._float_sums()):
-            return -1
-        inner = 1
-        for level in reversed(range(len(self.trips))):
-            if inner * self.trips[level] > BLOCK or level == 0:
-                return level
-            inner *= self.trips[level]
-        return 0
-
     def bind(self) -> None:
         """Print the loops, and make the results known to the present scope."""
-        states = self.states()
-        position = 0
-        for reduce in self.reduces:
+        for (expr, reduce), state in zip(self.results(), self.states(), strict=True):
             # In lanes for its siblings' sake alone: whoever reads it expects what is equal in all lanes to be a scalar.
             uniform = self.vector is None and self.lanes > 1 and not self._varies(reduce)
-            for k in range(len(reduce.args) // 2):
-                state = self.b.extract(states[position], 0) if uniform else states[position]
-                self.p.bind(make("project", self.dtypes[position], (reduce,), k), state)
-                position += 1
+            self.p.bind(expr, self.b.extract(state, 0) if uniform else state)
+
+    def results(self) -> list[tuple[Expr, Expr]]:
+        """What stands for every final state, and the reduction that it belongs to."""
+        places = [(reduce, k) for reduce in self.reduces for k in range(len(reduce.args) // 2)]
+        return [(make("project", dtype, (reduce,), k), reduce) for dtype, (reduce, k) in zip(self.dtypes, places)]
 
     def states(self) -> list[Val]:
         """Print the loops; the final states."""
+        states = self.final(self._axis(0, self.first()))
+        return states if self.vector is None else self._fold(states)
+
+    def first(self) -> list[Val]:
+        """The states before any element, and the errors that are kept, in the lanes of this place."""
         p, b = self.p, self.b
         lanes = 1
         if self.vector is not None:
@@ -90,11 +103,11 @@ class Reduction:
         self.lanes = lanes
         first = [b.splat(p.emit(init), lanes) for init in self.inits]
         errors = [b.splat(literal(0.0, value.kind), lanes) for value, kept in zip(first, self.kept) if kept]
-        totals = self._axis(0, [*first, *errors])
-        states = self._with_errors(totals)
-        if self.vector is not None:
-            states = self._fold(states)
-        return states
+        return [*first, *errors]
+
+    def block(self, level: int, start: Val, stop: Val, states: list[Val]) -> list[Val]:
+        """One block, the rounds start..stop of the axis at ``level``."""
+        return self._block(states, lambda partial: self._plain(level, start, stop, partial))
 
     def _varies(self, reduce: Expr) -> bool:
         return any(bound.lanes > 1 and axis in reduce.free_axes for axis, bound in self.p.axes.items())
@@ -165,7 +178,7 @@ class Reduction:
         """The loop of ``level`` cut into blocks whose sums begin at zero."""
         axis = self.axes[level]
         step = self.lanes if self.vector is not None and axis is self.vector[0] else 1
-        rounds = max(1, BLOCK // math.prod(self.trips[level + 1 :])) * step
+        rounds = rounds_of_block(self.trips, level) * step
         b = self.b
 
         def body(first: Val, inner: list[Val]) -> list[Val]:
@@ -173,7 +186,7 @@ class Reduction:
             last = b.add(first, literal(rounds, "i64"))
             if not whole:
                 last = b.minimum(last, stop)
-            return self._block(inner, lambda partial: self._plain(level, first, last, partial))
+            return self.block(level, first, last, inner)
 
         return b.loop(start, stop, rounds, states, body)
 
@@ -221,8 +234,8 @@ class Reduction:
         rhs = f"insertelement {neutral.type} {neutral.text}, {value.kind} {value.text}, i64 0"
         return self.b.emit(rhs, value.kind, self.lanes, max(neutral.depth, value.depth))
 
-    def _with_errors(self, states: list[Val]) -> list[Val]:
-        """Add the kept errors to their sums; where the sum is not finite the error says nothing."""
+    def final(self, states: list[Val]) -> list[Val]:
+        """The states with their kept errors added; where the sum is not finite the error says nothing."""
         b = self.b
         errors = iter(states[len(self.inits) :])
         results = []

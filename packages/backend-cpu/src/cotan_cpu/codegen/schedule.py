@@ -34,6 +34,14 @@ _CACHED = 1 << 22
 _TILE_OPS = 60.0
 _LINE = 64
 _WINDOW = 16
+_PANEL_ROWS = 64
+_PANEL_SCRATCH = 1 << 14
+_PANEL_CACHED = 1 << 18
+"""Bytes of a panel that more than one part of a body goes through."""
+_PANEL_UNITS, _PANEL_LEAST = 8, 256
+"""Units that are enough where wide ones are better, and the least columns of one."""
+_PANEL_STRIDE = 1 << 11
+"""Bytes from row to row from which on rows are streams of their own."""
 SHORT = 64
 WANTED_UNITS = 64
 
@@ -194,12 +202,16 @@ def power_of_two(value: int) -> int:
 class Planner:
     """Decides for every loop of a tree; ``vector`` maps the id of a Loop or ReduceLoop to (axis, lanes)."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, in_place: bool = False) -> None:
         self.target = target
+        self.in_place = in_place
+        """Whether the kernel writes over something that it reads."""
         self.vector: dict[int, tuple[Axis, int]] = {}
         self.copies: dict[int, int] = {}
         """Vectors a round of a vector loop, where that is more than one."""
         self.tiles: dict[int, Tile] = {}
+        self.panels: dict[int, int] = {}
+        """Columns of a panel, where a vector loop goes along rows (see ``panels``)."""
         self.works: dict[int, Work] = {}
 
     def plan(self, tree: Sequence[Node]) -> float:
@@ -244,6 +256,9 @@ class Planner:
                     if 1 < copies <= _COPIES:
                         self.copies[id(node)] = copies
                 self.vector[id(node)] = (node.axis, lanes)
+                width = find_panel(node, work, lanes, self.in_place)
+                if width:
+                    self.panels[id(node)] = width
             return min(vector, scalar)
         if isinstance(node, ReduceLoop):
             return self._reduce(node, work)
@@ -406,6 +421,45 @@ def _is_column(index: Index, row: Axis, column: Axis) -> bool:
     return direct and index.coefficient(row) == 1 and abs(index.coefficient(column)) >= 8
 
 
+def find_panel(node: Loop, work: Work, lanes: int, in_place: bool) -> int:
+    """How many columns of the loop ``node`` should be reduced together, row by row; 0 for a vector at a time."""
+    reduces = [inner for inner in node.body if isinstance(inner, ReduceLoop)]
+    inner_loops = [inner for inner in node.body if isinstance(inner, Loop)]
+    stores = [place for place, inner in enumerate(node.body) if isinstance(inner, Store)]
+    simple = all(isinstance(inner, Let | Store | ReduceLoop | Loop) for inner in node.body)
+    if not (simple and reduces) or any(loop.axis.kind != "parallel" for loop in inner_loops):
+        return 0
+    if in_place and stores and any(isinstance(inner, ReduceLoop | Loop) for inner in node.body[stores[0] :]):
+        return 0  # what a part of the body has written, a later one would read again
+    rows = max(math.prod(axis.extent for axis in reduce.axes) for reduce in reduces)
+    states = [
+        init.dtype for loop in reduces for r in (loop.value, *loop.siblings) for init in r.args[: len(r.args) // 2]
+    ]
+    varying = all(node.axis in r.free_axes for loop in reduces for r in (loop.value, *loop.siblings))
+    if not varying or rows < _PANEL_ROWS or not _walks_rows(work, node.axis, lanes):
+        return 0
+    lets = sum(isinstance(inner, Let) for inner in node.body)
+    width = _PANEL_SCRATCH // (2 * sum(map(_itemsize, states)) + 8 * lets)
+    if len(reduces) + len(inner_loops) > 1:
+        width = min(width, _PANEL_CACHED // (rows * work.max_width()))
+    width = min(width // lanes * lanes, node.axis.extent)
+    return width if width >= 2 * lanes else 0
+
+
+def _walks_rows(work: Work, column: Axis, lanes: int) -> bool:
+    """Whether the loops inside read rows that lie far apart, and all they read is side by side along ``column``."""
+    far = False
+    for node, child, _ in work.children:
+        axes = node.axes if isinstance(node, ReduceLoop) else (node.axis,)  # type: ignore[union-attr]
+        for index, _ in child.accesses:
+            if stride_along(index, column, lanes) not in (0, 1):
+                return False
+            steps = [abs(index.coefficient(axis)) for axis in axes if index.coefficient(axis)]
+            far |= index.coefficient(column) == 1 and bool(steps) and min(steps) * child.width >= _PANEL_STRIDE
+        far |= _walks_rows(child, column, lanes)
+    return far
+
+
 @dataclass(frozen=True)
 class Units:
     """How a kernel is divided: units count ``axes`` (outermost first) and then blocks of the vector loop ``blocked``.
@@ -439,6 +493,8 @@ def divide(tree: Sequence[Node], planner: Planner, in_place: Sequence[tuple[int,
             lanes = planner.tiles[id(node)].size if id(node) in planner.tiles else planner.vector[id(node)][1]
             lanes *= planner.copies.get(id(node), 1)
             wanted = math.ceil(WANTED_UNITS / count)
+            if id(node) in planner.panels:
+                wanted = min(math.ceil(_PANEL_UNITS / count), math.ceil(axis.extent / _PANEL_LEAST))
             block = math.ceil(math.ceil(axis.extent / wanted) / lanes) * lanes
             if block >= axis.extent:
                 break
