@@ -268,3 +268,21 @@ def test_a_backends_kernel_rule_takes_the_place_of_cores() -> None:
     program = compile_to_program(closed, kernels={transcendental.sin_p: doubled})
     np.testing.assert_array_equal(run_program(program, [x])[0], -(x + x))
     assert len(kernels(program)) == 1
+
+
+def test_what_is_next_to_a_buffer_has_none_itself() -> None:
+    """Of a masked gradient and its multiples, which sums and a result read, the first alone is stored."""
+
+    def backward(x: Any, w: Any, scale: Any) -> list[Any]:
+        columns = broadcast_in_dim(scale, x.shape, (1,))
+        masked = compare.select_n(compare.le(arithmetic.mul(transcendental.tanh(x), columns), 0.0), w, w * 0.0)
+        scaled = arithmetic.mul(masked, columns)
+        squares = reduce_sum(arithmetic.mul(scaled, x), (0,))
+        spread = arithmetic.add(arithmetic.mul(scaled, columns), broadcast_in_dim(squares, x.shape, (1,)))
+        return [reduce_sum(masked, (0,)), squares, spread]
+
+    program = check(backward, array(300, 200), array(300, 200), array(200))
+    large = [b for b in program.buffers if b.aval.size == 300 * 200 and b.kind not in ("input", "output")]
+    assert len(large) <= 1
+    stores = [operand for k in kernels(program) for operand in k.operands if operand.written and operand.size == 60000]
+    assert len(stores) <= 2

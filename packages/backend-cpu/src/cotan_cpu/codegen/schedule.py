@@ -35,9 +35,7 @@ _TILE_OPS = 60.0
 _LINE = 64
 _WINDOW = 16
 _PANEL_ROWS = 64
-_PANEL_SCRATCH = 1 << 14
-_PANEL_CACHED = 1 << 18
-"""Bytes of a panel that more than one part of a body goes through."""
+_PANEL_SCRATCH = 1 << 15
 _PANEL_UNITS, _PANEL_LEAST = 8, 256
 """Units that are enough where wide ones are better, and the least columns of one."""
 _PANEL_STRIDE = 1 << 11
@@ -438,12 +436,10 @@ def find_panel(node: Loop, work: Work, lanes: int, in_place: bool) -> int:
     varying = all(node.axis in r.free_axes for loop in reduces for r in (loop.value, *loop.siblings))
     if not varying or rows < _PANEL_ROWS or not _walks_rows(work, node.axis, lanes):
         return 0
-    lets = sum(isinstance(inner, Let) for inner in node.body)
-    width = _PANEL_SCRATCH // (2 * sum(map(_itemsize, states)) + 8 * lets)
-    if len(reduces) + len(inner_loops) > 1:
-        width = min(width, _PANEL_CACHED // (rows * work.max_width()))
+    kept = [inner.value.dtype for inner in node.body if isinstance(inner, Let)]
+    width = _PANEL_SCRATCH // (2 * sum(map(_itemsize, states)) + sum(map(_itemsize, kept)))
     width = min(width // lanes * lanes, node.axis.extent)
-    return width if width >= 2 * lanes else 0
+    return width if width >= _PANEL_LEAST else 0
 
 
 def _walks_rows(work: Work, column: Axis, lanes: int) -> bool:

@@ -16,6 +16,10 @@ from cotan.ir.scalar import Expr
 
 READ = 4.0
 """Reading one element of an array that is not in the nearest cache."""
+NEAR = 1 << 15
+"""Bytes of an array that stays in the nearest cache while others pass by."""
+NEAR_READ = 1.0
+"""Reading one element of such an array."""
 WRITE = 8.0
 """Writing one element of a new array."""
 HIDDEN = 4.0

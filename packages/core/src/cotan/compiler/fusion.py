@@ -8,10 +8,10 @@ element, become several outputs of one kernel. Deterministic: everything follows
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from cotan.compiler.cost import HIDDEN, LAUNCH, READ, WRITE, Survey, steps, survey
+from cotan.compiler.cost import HIDDEN, LAUNCH, NEAR, NEAR_READ, READ, WRITE, Survey, steps, survey
 from cotan.compiler.elements import Idx, Op, physical
 from cotan.compiler.scatters import space_of, start_of
 from cotan.compiler.scratch import LONG, WORTH
@@ -28,10 +28,14 @@ MAX_INDICES = 12
 SERIAL = 4096.0
 """A reduction of more work than this is done inside another kernel only if many iterations share it out."""
 ENOUGH_PARALLEL = 32
+FEW_USES = 4
+"""What takes next to no work has a buffer if each of its elements is used more often than this."""
 KEPT = 2.0
 """Reading an element of a row that scratch holds, and a part of writing it."""
 
 Loops = tuple[Axis, ...]
+_Uses = dict[tuple[int, Idx], dict[Loops, None]]
+"""(root's position, index tuple) -> loops in which a variable is evaluated there."""
 
 
 @dataclass
@@ -40,6 +44,7 @@ class Estimate:
 
     Attributes:
       chain: position of an operation -> (its elements needed for one of this, at how many different indices).
+      reads: how many elements of large arrays that takes; elements of near ones count less.
       leaves: variable in memory -> how many of its elements.
       own: work and reads of one element where all that does not change along one of the loops is in memory.
     """
@@ -73,12 +78,18 @@ class Estimate:
         old = self.leaves.get(var, 0.0)
         if times > old:
             self.leaves[var] = times
-            self.reads += times - old
+            self.reads += (times - old) * _nearness(var)
 
     @property
     def free(self) -> bool:
         """Whether it needs no memory and next to no work (a broadcast constant)."""
         return self.work <= 1.0 and not self.leaves
+
+
+def _nearness(var: Var) -> float:
+    """What reading one element costs, in reads from further away than the nearest cache."""
+    aval = physical(var.aval)
+    return NEAR_READ / READ if aval.size * aval.dtype.itemsize <= NEAR else 1.0
 
 
 @dataclass
@@ -131,28 +142,57 @@ class _State:
     estimates: dict[int, Estimate] = field(default_factory=dict)
     roots: dict[int, Op] = field(default_factory=dict)
     maps: dict[int, Op] = field(default_factory=dict)
-    # variable -> (root's position, index tuple) -> loops in which it is evaluated there
-    accesses: dict[Var, dict[tuple[int, Idx], dict[Loops, None]]] = field(default_factory=dict)
+    accesses: dict[Var, _Uses] = field(default_factory=dict)
 
 
 def fuse(ops: Sequence[Op], outputs: Sequence[Var], local_bytes: int = 0) -> Fusion:
     """Decide for every operation, given the variables that must become buffers in any case."""
     producer = {v: op for op in ops for v in op.outs}
-    state = _State(producer, set(outputs), local_bytes)
+    forced = set(outputs)
     for op in ops:
         if op.keep:
-            state.forced.update(op.outs)
+            forced.update(op.outs)
         if op.kind in ("library", "host", "control"):
             assert op.eqn is not None
-            state.forced.update(v for v in op.eqn.invars if isinstance(v, Var))
+            forced.update(v for v in op.eqn.invars if isinstance(v, Var))
+    state = _State(producer, forced, local_bytes)
     for op in ops:
         if op.kind == "map":
             state.maps[op.position] = op
             _estimate(op, state)
-    _decide(ops, state)
+    _decide(ops, state, lambda op, uses: _worth_inlining(op, uses, state))
+    derived = _derived(state)
+    if derived:
+        # They were dear only as long as it was not known that what they lie next to would be a buffer.
+        buffers = set(state.roots) - derived
+        state.roots, state.accesses = {}, {}
+        _decide(ops, state, lambda op, _: op.position not in buffers)
     fusion = _collect(ops, outputs, state)
     fusion.local_bytes = local_bytes
     return fusion
+
+
+def _derived(state: _State) -> set[int]:
+    """The positions of operations whose large results are next to nothing away from another buffer than their own."""
+    found: set[int] = set()
+    known: dict[int, tuple[float, float]] = {}
+    for op in state.maps.values():
+        # From the first to the last: what leads to an operation is known.
+        work, far = own_survey(op, state).work / max(1, steps(op.axes)), 0.0
+        for var, _, loops in own_survey(op, state).loads:
+            times = steps(loops) / max(1, steps(op.axes))
+            maker = state.producer.get(var)
+            if maker is None or maker.position not in state.maps or maker.position in state.roots:
+                far += times if _nearness(var) == 1.0 else 0.0
+            else:
+                work, far = work + times * known[maker.position][0], far + times * known[maker.position][1]
+        known[op.position] = work, far
+        large = op.position in state.roots and _nearness(op.outs[0]) == 1.0
+        if not large or work > HIDDEN or far > 1.0 or not state.forced.isdisjoint(op.outs):
+            continue
+        if sum(steps(loops) for nests in _uses(op, state).values() for loops in nests) <= FEW_USES * steps(op.axes):
+            found.add(op.position)
+    return found
 
 
 def _is_leaf(var: Var, state: _State) -> bool:
@@ -205,7 +245,8 @@ def _own(op: Op, found: Survey, state: _State) -> float:
         if not op.axes or op.axes[-1] in loops:
             walked = frozenset[Axis]().union(*map(index_axes, idx))
             known = _is_leaf(var, state) or not walked.issuperset(op.axes)
-            total += (READ if known else state.estimates[state.producer[var].position].own) * steps(loops) / size
+            each = READ * _nearness(var) if known else state.estimates[state.producer[var].position].own
+            total += each * steps(loops) / size
     return total
 
 
@@ -225,13 +266,14 @@ def _roots_of(op: Op) -> list[tuple[Sequence[Expr], Loops]]:
     return []
 
 
-def _decide(ops: Sequence[Op], state: _State) -> None:
+def _decide(ops: Sequence[Op], state: _State, inlines: Callable[[Op, _Uses], bool]) -> None:
+    """Find the roots of kernels and what they read; ``inlines`` says what is substituted where there is a choice."""
     for op in reversed(ops):
         if op.kind == "map":
             uses = _uses(op, state)
             if not uses and not any(v in state.forced for v in op.outs):
                 continue
-            if not any(v in state.forced for v in op.outs) and _worth_inlining(op, uses, state):
+            if not any(v in state.forced for v in op.outs) and inlines(op, uses):
                 _record_inlined(op, uses, state)
                 continue
             _record(op, op, own_survey(op, state), state)
@@ -241,10 +283,10 @@ def _decide(ops: Sequence[Op], state: _State) -> None:
         state.roots[op.position] = op
 
 
-def _uses(op: Op, state: _State) -> dict[tuple[int, Idx], dict[Loops, None]]:
+def _uses(op: Op, state: _State) -> _Uses:
     if len(op.outs) == 1:
         return state.accesses.get(op.outs[0], {})
-    merged: dict[tuple[int, Idx], dict[Loops, None]] = {}
+    merged: _Uses = {}
     for var in op.outs:
         for key, loops in state.accesses.get(var, {}).items():
             merged.setdefault(key, {}).update(loops)
@@ -256,7 +298,7 @@ def _record(op: Op, root: Op, found: Survey, state: _State) -> None:
         state.accesses.setdefault(var, {}).setdefault((root.position, idx), {})[loops] = None
 
 
-def _record_inlined(op: Op, uses: dict[tuple[int, Idx], dict[Loops, None]], state: _State) -> None:
+def _record_inlined(op: Op, uses: _Uses, state: _State) -> None:
     for (position, idx), nests in uses.items():
         wanted = [
             e for v, e in zip(op.outs, op.elements(idx), strict=True) if (position, idx) in state.accesses.get(v, ())
@@ -267,7 +309,7 @@ def _record_inlined(op: Op, uses: dict[tuple[int, Idx], dict[Loops, None]], stat
             _record(op, root, found, state)
 
 
-def _worth_inlining(op: Op, uses: dict[tuple[int, Idx], dict[Loops, None]], state: _State) -> bool:
+def _worth_inlining(op: Op, uses: _Uses, state: _State) -> bool:
     known = state.estimates[op.position]
     if known.free:
         return True
@@ -289,10 +331,27 @@ def _worth_inlining(op: Op, uses: dict[tuple[int, Idx], dict[Loops, None]], stat
         return again <= once
     # What does not change along one of the loops may become a buffer of its own, when its turn comes.
     once = size * (known.own + WRITE) + times * READ + LAUNCH
-    return first * known.own + further * min(known.own, _sweep_again(op, state)) <= once
+    own = max(0.0, known.own - HIDDEN)
+    again = first * own + further * min(own, _sweep_again(op, state))
+    if again > once:
+        again -= READ * _read_anyway(known, uses, state)
+    return again <= once
 
 
-def _row_sweeps(op: Op, uses: dict[tuple[int, Idx], dict[Loops, None]]) -> tuple[int, int]:
+def _read_anyway(known: Estimate, uses: _Uses, state: _State) -> float:
+    """How many elements of what a value takes from memory its consumers read for other reasons too."""
+    found = 0.0
+    for (position, _), nests in uses.items():
+        read = [
+            times * _nearness(var)
+            for var, times in known.leaves.items()
+            if times <= 1.0 and any(root == position for root, _ in state.accesses.get(var, ()))
+        ]
+        found += sum(read) * sum(steps(loops) for loops in nests)
+    return found
+
+
+def _row_sweeps(op: Op, uses: _Uses) -> tuple[int, int]:
     """How many elements are evaluated in the first sweeps along rows, and in further sweeps along the same rows."""
     rows: set[tuple[int, Idx, Loops, int]] = set()
     first = further = 0
@@ -319,7 +378,7 @@ def _sweep_again(op: Op, state: _State) -> float:
     return min(own, KEPT) if fits and own >= WORTH else own
 
 
-def _reduction_fits(op: Op, uses: dict[tuple[int, Idx], dict[Loops, None]], state: _State) -> bool:
+def _reduction_fits(op: Op, uses: _Uses, state: _State) -> bool:
     """Whether a reduction may be done inside its consumers: enough runs in parallel, and its reads run along rows."""
     known = state.estimates[op.position]
     columns = reads_columns(op, state)
