@@ -288,7 +288,8 @@ class Runtime:
         address = self._addresses.get(name)
         if address is None:
             with self.lock:
-                (self._load_lapack if name.startswith("cotan_lapack_") else self._load_blas)(name)
+                kind = name.split("_")[1]
+                {"lapack": self._load_lapack, "direct": self._load_direct}.get(kind, self._load_blas)(name)
                 address = self._addresses[name]
         return address
 
@@ -302,6 +303,14 @@ class Runtime:
         for kind in ("gemm", "gemv"):
             function = f"cotan_{kind}_{element.letter}"
             self._addresses[function] = module.address(function)
+
+    def _load_direct(self, name: str) -> None:
+        from cotan_cpu.codegen import jit
+        from cotan_cpu.lower import blas, direct
+
+        module = self._optimising.load(direct.text(jit.host_target(), blas.element_of(name)))
+        self._libraries.append(module)
+        self._addresses[name] = module.address(name)
 
     def _load_lapack(self, name: str) -> None:
         from cotan_cpu.lower import lapack_recipes, lapack_text

@@ -58,8 +58,7 @@ _OPERANDS = """\
   %c_at = load ptr, ptr %c_slot
 """
 
-# Where the matrices of this product of the batch begin; %a at the first row of the tile.
-_OFFSETS = """\
+OFFSETS = """\
   %i2 = urem i64 %batch, %batch2
   %q2 = udiv i64 %batch, %batch2
   %i1 = urem i64 %q2, %batch1
@@ -78,6 +77,17 @@ _OFFSETS = """\
   %b_01 = add i64 %b_0, %b_1
   %b_012 = add i64 %b_01, %b_2
 """
+"""Where the matrices of this product of the batch begin; %a at the first row of the tile."""
+
+READ = (
+    "  %desc_at = getelementptr ptr, ptr %table, i64 3\n  %desc = load ptr, ptr %desc_at\n"
+    + "".join(
+        f"  %{name}_at = getelementptr i64, ptr %desc, i64 {position}\n  %{name} = load i64, ptr %{name}_at\n"
+        for position, name in enumerate(WORDS)
+    )
+    + _OPERANDS
+)
+"""The description and the operands of a function's table, by name."""
 
 # A matrix times a vector is a product with one column (its vector B may have a stride: ldb); see ``dot.plan``.
 _TEMPLATE = """
@@ -178,16 +188,11 @@ def element_of(function: str) -> ElementType:
 
 def text(element: ElementType) -> str:
     """The IR of the functions of one element type."""
-    read = "  %desc_at = getelementptr ptr, ptr %table, i64 3\n  %desc = load ptr, ptr %desc_at\n"
-    read += "".join(
-        f"  %{name}_at = getelementptr i64, ptr %desc, i64 {position}\n  %{name} = load i64, ptr %{name}_at\n"
-        for position, name in enumerate(WORDS)
-    )
     body = (_CONSTANTS if element.letter in "cz" else "") + "declare i64 @llvm.umin.i64(i64, i64)\n" + _TEMPLATE
     part = "double" if element.letter == "z" else "float"
     for word, meaning in (
-        ("READ\n", read + _OPERANDS),
-        ("OFFSETS\n", _OFFSETS),
+        ("READ\n", READ),
+        ("OFFSETS\n", OFFSETS),
         ("_L(", f"_{element.letter}("),
         ("_L ", f"_{element.letter} "),
         ("PART", part),

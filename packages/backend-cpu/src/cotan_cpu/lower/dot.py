@@ -1,4 +1,4 @@
-"""dot_general as a batched matrix product of BLAS, without copies where the layout allows it.
+"""dot_general as a batched matrix product of BLAS, or of ``direct``, without copies where the layout allows it.
 
 ``plan`` looks at shapes only. Transposed operands are read in place through BLAS' transposition flags; an operand whose
 dimensions do not merge into batch, rows and columns must first be packed (``Plan.pack_lhs``, ``pack_rhs``): transposed
@@ -25,7 +25,7 @@ from cotan.ir.primitive import reference
 from cotan.ir.program import Kernel, KernelOperand, LibraryStep, Loop, Node, Store
 from cotan.primitives.operands import quiet
 from cotan_cpu import driver, native
-from cotan_cpu.lower import blas
+from cotan_cpu.lower import blas, direct
 from cotan_cpu.lower.at_once import by_program
 from cotan_cpu.pool import pool
 
@@ -261,7 +261,8 @@ def _sum_kernel(parts: int, size: int, dtype: np.dtype) -> Kernel:
 
 
 def call(chosen: Plan, dtype: np.dtype, threads: int) -> Call:
-    """The native call for a plan; split finely enough for that many threads where the work is worth it."""
+    """The native call for a plan, by BLAS or by ``direct``; split finely enough for that many threads where the work is
+    worth it."""
     letter = blas.ELEMENTS[dtype.name].letter
     parts = 1
     if threads > 1 and chosen.seconds(dtype) > 50e-6:
@@ -271,20 +272,22 @@ def call(chosen: Plan, dtype: np.dtype, threads: int) -> Call:
         return _vector_call(chosen, letter, parts)
     rows, columns = chosen.rows, chosen.columns
     tile_rows, tile_columns = rows, columns
+    lda, transpose_a = _leading(chosen.lhs.row, chosen.lhs.column, rows, chosen.inner)
+    ldb, transpose_b = _leading(chosen.rhs.row, chosen.rhs.column, chosen.inner, columns)
+    in_place = direct.suits(rows, chosen.inner, columns, transpose_b == blas.TRANSPOSE, blas.ELEMENTS[dtype.name])
     # By rows, the small operand is packed again for every tile; by columns the large one is, and less evenly.
-    if rows >= columns or rows >= parts * _LEAST_TILE:
+    if in_place or rows >= columns or rows >= parts * _LEAST_TILE:
         tile_rows = _tiles(rows, parts, _LEAST_TILE)
     else:
         tile_columns = _tiles(columns, parts, _LEAST_TILE)
     down, across = -(-rows // max(tile_rows, 1)), -(-columns // max(tile_columns, 1))
-    lda, transpose_a = _leading(chosen.lhs.row, chosen.lhs.column, rows, chosen.inner)
-    ldb, transpose_b = _leading(chosen.rhs.row, chosen.rhs.column, chosen.inner, columns)
     words = (
         rows, columns, chosen.inner, lda, ldb, max(columns, 1), transpose_a, transpose_b,
         tile_rows, tile_columns, across, down * across,
         chosen.batch[1], chosen.batch[2], *chosen.lhs.batch, *chosen.rhs.batch,
     )  # fmt: skip
-    return Call(f"cotan_gemm_{letter}", words, chosen.products * down * across, False)
+    kind = "direct" if in_place else "gemm"
+    return Call(f"cotan_{kind}_{letter}", words, chosen.products * down * across, False)
 
 
 def _vector_call(chosen: Plan, letter: str, parts: int) -> Call:
@@ -423,7 +426,7 @@ def _products(chosen: Plan, lhs: np.ndarray, rhs: np.ndarray, shape: Dims) -> np
     done, words = _description(chosen, dtype, threads)
     out = pool.empty(shape, dtype, math.prod(shape) * dtype.itemsize)
     first, second = (rhs, lhs) if done.swapped else (lhs, rhs)
-    if done.units == 1 and dtype.kind == "f":
+    if done.units == 1 and done.function in blas.FUNCTIONS and dtype.kind == "f":
         _one_call(done, dtype, first, second, out)
         return out
     runtime = native.runtime()
