@@ -43,7 +43,7 @@ BOOL = np.dtype(np.bool_)
 class Expr:
     """One node. Make nodes with the functions of this module, never directly."""
 
-    __slots__ = ("op", "dtype", "args", "attr", "free_axes", "_hash", "__weakref__")
+    __slots__ = ("op", "dtype", "args", "attr", "free_axes", "__weakref__")
     op: str
     dtype: Any
     args: tuple[Expr, ...]
@@ -51,16 +51,12 @@ class Expr:
     free_axes: frozenset[Axis]
     """The loops that the value depends on (a reduction binds its own)."""
 
-    def __init__(self, op: str, dtype: Any, args: tuple[Expr, ...], attr: Any, hash_: int) -> None:
+    def __init__(self, op: str, dtype: Any, args: tuple[Expr, ...], attr: Any) -> None:
         self.op = op
         self.dtype = dtype
         self.args = args
         self.attr = attr
         self.free_axes = _free_axes(op, args, attr)
-        self._hash = hash_
-
-    def __hash__(self) -> int:
-        return self._hash
 
     def __repr__(self) -> str:
         return _show(self, _SHOWN_DEPTH)
@@ -126,12 +122,9 @@ def make(op: str, dtype: Any, args: Sequence[Expr] = (), attr: Any = None) -> Ex
     """The one node of this structure."""
     args = tuple(args)
     # repr keeps 0.0 and -0.0, 1 and True apart, and NaN equal to itself.
-    key = (op, dtype, tuple(map(id, args)), repr(attr) if op == "const" else attr)
+    key = (op, dtype, args, repr(attr) if op == "const" else attr)
     node = _nodes.get(key)
-    if node is None:
-        node = Expr(op, dtype, args, attr, hash(key))
-        node = _nodes.setdefault(key, node)
-    return node
+    return _nodes.setdefault(key, Expr(op, dtype, args, attr)) if node is None else node
 
 
 def index_axes(index: Index) -> frozenset[Axis]:
