@@ -63,6 +63,31 @@ def normal_index(idx: Sequence[Index | int], shape: Sequence[int]) -> Idx:
     )
 
 
+class Common:
+    """What the operations of one compilation share: equal loops and equal loads are made once.
+
+    Operations over one shape walk the same loops, so that what one says of its elements holds where another reads them.
+    """
+
+    def __init__(self) -> None:
+        self._spaces: dict[tuple[int, ...], tuple[tuple[Axis, ...], Idx]] = {}
+        self._loads: dict[tuple[Var, tuple[Index | int, ...]], Expr] = {}
+
+    def space(self, shape: tuple[int, ...]) -> tuple[tuple[Axis, ...], Idx]:
+        """The parallel loops over ``shape``, and the index tuple that they walk."""
+        found = self._spaces.get(shape)
+        if found is None:
+            found = self._spaces[shape] = iteration(shape)
+        return found
+
+    def load(self, var: Var, idx: tuple[Index | int, ...]) -> Expr:
+        """``open_load(var, idx)``."""
+        found = self._loads.get((var, idx))
+        if found is None:
+            found = self._loads[var, idx] = open_load(var, idx)
+        return found
+
+
 def open_load(var: Var, idx: Sequence[Index | int]) -> Expr:
     """The element of ``var`` at the physical index ``idx``, to be resolved later."""
     aval = physical(var.aval)
@@ -75,21 +100,21 @@ def literal_value(literal: Literal) -> Expr:
     return const(value.item() if isinstance(value, np.ndarray | np.generic) else value, literal.aval.dtype)
 
 
-def _operand(atom: JaxprAtom, words: Idx | None) -> Operand:
+def _operand(atom: JaxprAtom, words: Idx | None, common: Common) -> Operand:
     """``atom`` for a kernel rule; a key array shows its words if ``words`` is None, else only those at ``words``."""
     if isinstance(atom, Literal):
         value = literal_value(atom)
         return Operand((), atom.aval.dtype, lambda idx: value)
     if isinstance(atom.aval.dtype, ExtendedDType) and words is not None:
-        return Operand(atom.aval.shape, atom.aval.dtype, lambda idx: open_load(atom, (*idx, *words)))
+        return Operand(atom.aval.shape, atom.aval.dtype, lambda idx: common.load(atom, (*idx, *words)))
     aval = physical(atom.aval)
-    return Operand(aval.shape, aval.dtype, lambda idx: open_load(atom, idx))
+    return Operand(aval.shape, aval.dtype, lambda idx: common.load(atom, idx))
 
 
 _wants_out: dict[Rule, bool] = {}
 
 
-def _call(rule: Rule, eqn: Eqn, idx: Idx) -> Any:
+def _call(rule: Rule, eqn: Eqn, idx: Idx, common: Common) -> Any:
     """What ``rule`` answers for the physical index ``idx`` of the result."""
     out_dtype = eqn.outvars[0].aval.dtype
     words: Idx | None = None
@@ -97,7 +122,7 @@ def _call(rule: Rule, eqn: Eqn, idx: Idx) -> Any:
         # Keys to keys: the rule moves whole keys, and so it says the same of each word.
         n = len(out_dtype.trailing)
         idx, words = idx[: len(idx) - n], idx[len(idx) - n :]
-    operands = [_operand(atom, words) for atom in eqn.invars]
+    operands = [_operand(atom, words, common) for atom in eqn.invars]
     wants = _wants_out.get(rule)
     if wants is None:
         wants = _wants_out[rule] = "out" in inspect.signature(rule).parameters
@@ -107,7 +132,7 @@ def _call(rule: Rule, eqn: Eqn, idx: Idx) -> Any:
     return rule(idx, *operands, **eqn.params)
 
 
-def _of_words(record: Scatter, rule: Rule, eqn: Eqn, idx: Idx) -> Scatter:
+def _of_words(record: Scatter, rule: Rule, eqn: Eqn, idx: Idx, common: Common) -> Scatter:
     """A scatter of keys, as its rule describes it, as one of their words: each update walks the words of its key."""
     trailing = eqn.outvars[0].aval.dtype.trailing
     rank, n = len(record.extents), len(trailing)
@@ -117,7 +142,7 @@ def _of_words(record: Scatter, rule: Rule, eqn: Eqn, idx: Idx) -> Scatter:
         return conditions, (*place, *update[rank:])
 
     def value(update: Idx) -> Expr:
-        word: Scatter = _call(rule, eqn, (*idx[: len(idx) - n], *update[rank:]))
+        word: Scatter = _call(rule, eqn, (*idx[: len(idx) - n], *update[rank:]), common)
         return word.value(update[:rank])
 
     return Scatter((*record.extents, *trailing), target, value, record.combine, record.unique)
@@ -185,8 +210,17 @@ def as_expressions(answer: Any) -> tuple[Expr, ...]:
     return tuple(answer) if isinstance(answer, tuple | list) else (answer,)
 
 
-def make_op(eqn: Eqn, position: int, supports_library: Any, kernels: Mapping[Primitive, Rule] = NO_RULES) -> Op | None:
-    """The Op of an equation; None if there is no kernel rule for it and it must be decomposed or left to the host."""
+def make_op(
+    eqn: Eqn,
+    position: int,
+    supports_library: Any,
+    kernels: Mapping[Primitive, Rule] = NO_RULES,
+    common: Common | None = None,
+) -> Op | None:
+    """The Op of an equation; None if there is no kernel rule for it and it must be decomposed or left to the host.
+
+    ``common`` is what it shares with other operations (nothing if None).
+    """
     outs = eqn.outvars
     if eqn.effects:
         return Op(eqn.primitive.name, "host", outs, None, eqn, position=position)
@@ -198,15 +232,16 @@ def make_op(eqn: Eqn, position: int, supports_library: Any, kernels: Mapping[Pri
         plain = all(isinstance(v.aval.dtype, np.dtype) for v in (*eqn.invars, *outs))
         known = rule is not None and plain and _by_library(eqn, supports_library)
         return Op(eqn.primitive.name, "library", outs, None, eqn, position=position) if known else None
-    space = iteration(physical(outs[0].aval).shape)
-    answer = _call(rule, eqn, space[1])
+    common = common or Common()
+    space = common.space(physical(outs[0].aval).shape)
+    answer = _call(rule, eqn, space[1], common)
     name = eqn.primitive.name
 
     if isinstance(answer, Cumulative):
         return Op(name, "cumulative", outs, None, eqn, answer, space, position)
     if isinstance(answer, Scatter):
         if isinstance(outs[0].aval.dtype, ExtendedDType):
-            answer = _of_words(answer, rule, eqn, space[1])
+            answer = _of_words(answer, rule, eqn, space[1], common)
         return Op(name, "scatter", outs, None, eqn, answer, space, position)
     if isinstance(answer, Library):
         if _by_library(eqn, supports_library):
@@ -215,12 +250,12 @@ def make_op(eqn: Eqn, position: int, supports_library: Any, kernels: Mapping[Pri
             return None
 
         def by_loops(idx: Idx) -> tuple[Expr, ...]:
-            return as_expressions(_call(rule, eqn, idx).fallback())
+            return as_expressions(_call(rule, eqn, idx, common).fallback())
 
         op = Op(name, "map", outs, by_loops, eqn, None, space, position)
         op.preset(space[1], as_expressions(answer.fallback()))
         return op
-    op = Op(name, "map", outs, lambda idx: as_expressions(_call(rule, eqn, idx)), eqn, None, space, position)
+    op = Op(name, "map", outs, lambda idx: as_expressions(_call(rule, eqn, idx, common)), eqn, None, space, position)
     op.preset(space[1], as_expressions(answer))
     return op
 

@@ -304,8 +304,9 @@ def _record_inlined(op: Op, uses: _Uses, state: _State) -> None:
             e for v, e in zip(op.outs, op.elements(idx), strict=True) if (position, idx) in state.accesses.get(v, ())
         ]
         root = state.roots[position]
+        own = len(wanted) == len(op.outs) and idx == op.idx
         for loops in nests:
-            found = own_survey(op, state) if idx == op.idx and loops == op.axes else survey(wanted, loops)
+            found = own_survey(op, state) if own and loops == op.axes else survey(wanted, loops)
             _record(op, root, found, state)
 
 

@@ -57,7 +57,7 @@ class _Builder:
         if computed is None:
             return None
         op, expr = computed
-        if tuple(map(self.rewrite.index, idx)) == tuple(map(self.rewrite.index, op.idx)):
+        if idx == op.idx or tuple(map(self.rewrite.index, idx)) == tuple(map(self.rewrite.index, op.idx)):
             return expr
         # Elsewhere in the row.
         return op.elements(idx)[op.outs.index(var)]
@@ -129,7 +129,7 @@ def group_kernel(group: Group, fusion: Fusion, number: int) -> Draft:
     deep = group.ops[0]
     axes: dict[Axis, Index] = {}
     for op in group.ops[1:]:
-        axes.update((a, axis_index(b)) for a, b in zip(op.axes, deep.axes, strict=False))
+        axes.update((a, axis_index(b)) for a, b in zip(op.axes, deep.axes, strict=False) if a is not b)
     builder = _Builder(fusion, axes)
     ops = sorted(group.ops, key=lambda op: op.position)
     outs = [v for op in ops for v in op.outs if v not in fusion.inner]

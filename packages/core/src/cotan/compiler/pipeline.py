@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cotan.compiler.control import Carried, control_of, draft_control
-from cotan.compiler.elements import NO_RULES, Idx, Op, Rule, has_scalars, is_empty, make_op, open_load, physical
+from cotan.compiler.elements import NO_RULES, Common, Idx, Op, Rule, has_scalars, is_empty, make_op, open_load, physical
 from cotan.compiler.fold import folded
 from cotan.compiler.fusion import Fusion, Group, finish_soon, fuse
 from cotan.compiler.kernels import Draft, cumulative_kernel, group_kernel, scatter_kernel, start_kernel
@@ -81,6 +81,7 @@ class _Compilation:
         self.local_bytes = local_bytes
         self.lend_results = lend_results
         self.kernels = kernels
+        self.common = Common()
         self.consts: dict[Var, Any] = dict(zip(self.closed.jaxpr.constvars, self.closed.consts, strict=True))
         self.ops: list[Op] = []
         self.renamed: dict[Var, Atom] = {}
@@ -166,7 +167,7 @@ class _Compilation:
             for each in hoisted.after:
                 self._add(each)
             return
-        op = make_op(eqn, len(self.ops), self.supports_library, self.kernels)
+        op = make_op(eqn, len(self.ops), self.supports_library, self.kernels, self.common)
         if op is None:
             inner = trace_decomposition(eqn) if reference.get(eqn.primitive) is None or self._decomposes(eqn) else None
             if inner is not None:
