@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cotan.compiler.elements import Idx, inner_values, make_op, prefix
+from cotan.compiler.elements import Idx, make_op, prefix
 from cotan.ir.index import Axis
 from cotan.ir.jaxpr import Eqn, Var
-from cotan.ir.scalar import Expr
+from cotan.ir.scalar import Expr, inner_values
 
 READ = 4.0
 """Reading one element of an array that is not in the nearest cache."""
@@ -90,9 +90,7 @@ def survey(exprs: Sequence[Expr], nest: tuple[Axis, ...]) -> Survey:
             continue
         elif op not in _FREE:
             work += steps(inside) * weight(op)
-        stack.extend((arg, inside) for arg in node.args)
-        if op in ("load", "index", "guard"):
-            stack.extend((value, inside) for value in inner_values(node))
+        stack.extend([(each, inside) for each in node.uses])
     return Survey(list(loads), work, len(nodes), list(reductions))
 
 

@@ -8,7 +8,7 @@ variable becomes a buffer or is replaced by its own element is decided later. Kn
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from cotan.dtypes import ExtendedDType, float0
 from cotan.errors import scope_of
 from cotan.ir.avals import ShapedArray, shaped
-from cotan.ir.index import ZERO, Atom, Axis, FloorDiv, Index, Mod, Value, axis_index, const_index, linear_index
+from cotan.ir.index import ZERO, Axis, Index, axis_index, const_index, linear_index
 from cotan.ir.jaxpr import Atom as JaxprAtom
 from cotan.ir.jaxpr import Eqn, Literal, Var
 from cotan.ir.primitive import Primitive, kernel
@@ -266,39 +266,6 @@ def _by_library(eqn: Eqn, supports_library: Any) -> bool:
         return False
     wants = getattr(supports_library[eqn.primitive], "wants", None) if isinstance(supports_library, dict) else None
     return wants is None or bool(wants(eqn))
-
-
-def index_values(index: Index) -> Iterator[Expr]:
-    """The scalar expressions inside ``index``."""
-    for atom, _ in index.terms:
-        yield from _atom_values(atom)
-
-
-def _atom_values(atom: Atom) -> Iterator[Expr]:
-    if isinstance(atom, Value):
-        yield atom.expr
-    elif isinstance(atom, FloorDiv | Mod):
-        yield from index_values(atom.index)
-
-
-def node_indices(node: Expr) -> tuple[Index, ...]:
-    """The indices that stand in ``node`` itself."""
-    if node.op == "load":
-        return (node.attr[1],)
-    if node.op == "index":
-        return (node.attr,)
-    if node.op == "guard":
-        return tuple(index for index, _, _ in node.attr)
-    return ()
-
-
-def inner_values(node: Expr) -> list[Expr]:
-    """The expressions inside the indices of ``node``."""
-    found: list[Expr] = []
-    for index in node_indices(node):
-        if any(not isinstance(atom, Axis) for atom, _ in index.terms):
-            found.extend(index_values(index))
-    return found
 
 
 def prefix(nest: tuple[Axis, ...], free: frozenset[Axis]) -> tuple[Axis, ...]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cotan.compiler.elements import inner_values
 from cotan.compiler.rewrite import Rewriter, make_plain
 from cotan.compiler.tree import topological, unsafe_nodes
 from cotan.ir.index import Axis, Index, axis_index, substitute
-from cotan.ir.scalar import Expr, as_index, const, make
+from cotan.ir.scalar import Expr, as_index, const, inner_values, make
 
 Branch = tuple[Any, bool]
 Under = tuple[Branch, ...]
@@ -23,19 +22,18 @@ class Protector:
     """Rewrites expressions and indices so that every reduction in them is safe to compute anywhere.
 
     Args:
-      exprs: all expressions of the kernel, for what may be out of bounds.
+      order: all nodes of the kernel, for what may be out of bounds.
       sizes: the number of elements of each operand.
     """
 
-    def __init__(self, exprs: Sequence[Expr], sizes: Sequence[int]) -> None:
-        order = topological(exprs)
+    def __init__(self, order: Sequence[Expr], sizes: Sequence[int]) -> None:
         self.risky: set[Expr] = set()
         if not any(n.op == "guard" for n in order) or not any(n.op == "reduce" for n in order):
             return
         self.unsafe = unsafe_nodes(order, sizes)
         for node in order:
             if (node.op == "reduce" and node in self.unsafe) or any(
-                n in self.risky for n in (*node.args, *inner_values(node))
+                n in self.risky for n in node.uses
             ):
                 self.risky.add(node)
         self.memo: dict[tuple[Expr, Under], Expr] = {}
@@ -67,7 +65,7 @@ class Protector:
                 needed = [(node.args[0], (*inside, (attr, True))), (node.args[1], (*inside, (attr, False)))]
             else:
                 attr = node.attr
-                needed = [(n, inside) for n in (*node.args, *inner_values(node))]
+                needed = [(n, inside) for n in node.uses]
             missing = [(n, u) for n, u in needed if n in self.risky and (n, u) not in memo]
             if missing:
                 stack.extend(missing)

@@ -59,6 +59,9 @@ class _Check:
         self.path = path
         self.stored = False
         self.computed: set[Expr] = set()
+        # What loads under these nodes read is computed, or was looked at in the same loops, before the same stores.
+        self._seen: set[Expr] = set()
+        self._place: tuple[tuple[Axis, ...], bool] = ((), False)
 
     def safe(self, nodes: Sequence[Node], loops: tuple[Axis, ...]) -> bool:
         """Whether all loads under ``nodes``, which stand in ``loops``, are harmless."""
@@ -83,7 +86,11 @@ class _Check:
         return True
 
     def _harmless(self, exprs: Sequence[Expr], loops: tuple[Axis, ...]) -> bool:
-        nodes = topological(exprs, self.computed)
+        if self._place != (loops, self.stored):
+            self._place = (loops, self.stored)
+            self._seen = set(self.computed)
+        nodes = topological(exprs, self._seen)
+        self._seen.update(nodes)
         indices = [node.attr[1] for node in nodes if node.op == "load" and node.attr[0] == self.read]
         if not indices:
             return True

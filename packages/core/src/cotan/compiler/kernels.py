@@ -14,7 +14,7 @@ from cotan.compiler.legalize import HALF, convert, widen
 from cotan.compiler.rewrite import Rewriter, make_plain
 from cotan.compiler.scatters import Ranges, ranges_of, space_of, start_of
 from cotan.compiler.scratch import keep_rows
-from cotan.compiler.tree import Path, Root, derive, joined_loops, same_loops, topological
+from cotan.compiler.tree import Path, Root, derive, joined_loops, nodes_of, same_loops
 from cotan.ir.index import Axis, Index, axis_index, linear_index
 from cotan.ir.jaxpr import Var
 from cotan.ir.program import Kernel, KernelOperand, Let, Loop, Node, ReduceLoop, ScanLoop, Store
@@ -65,18 +65,18 @@ class _Builder:
     def finish(self, name: str, roots: Sequence[Root], outs: Sequence[Var]) -> Draft:
         """Simplify the loops, derive the tree, and say what the operands are."""
         sizes = [physical(v.aval).size for v in self.slots]
-        protect = Protector([e for r in roots for e, _ in r.values()], sizes)
+        order = nodes_of(roots)
+        protect = Protector(order, sizes)
         if protect.risky:
             roots = [_mapped(r, r.path, protect, protect.index) for r in roots]
-        roots = _rewritten(roots, same_loops(roots))
-        nests = _nests(roots)
-        exprs = [e for r in roots for e, _ in r.values()]
-        roots = _rewritten(roots, joined_loops(nests, exprs, [i for r in roots for i in r.indices()]))
-        tree = derive(roots, sizes)
+            order = nodes_of(roots)
+        roots, order = _rewritten(roots, order, same_loops(roots, order))
+        joined = joined_loops(_nests(roots), order, [i for r in roots for i in r.indices()])
+        roots, order = _rewritten(roots, order, joined)
+        tree = derive(roots, order, sizes)
         scratch: tuple[KernelOperand, ...] = ()
         if self.fusion.local_bytes:
             tree, scratch = keep_rows(tree, sizes, self.fusion.local_bytes)
-        order = topological([e for r in roots for e, _ in r.values()])
         read = {node.attr[0] for node in order if node.op == "load"}
         combined = {r.node.slot for r in roots if isinstance(r.node, Store) and r.node.combine is not None}
         written = {self.slots[v] for v in outs}
@@ -108,10 +108,12 @@ def _mapped(root: Root, path: Path, expr: Callable[[Expr], Expr], index: Callabl
     return Root(path, exprs, Store(step.slot, index(step.index), exprs[0], conditions, step.combine))
 
 
-def _rewritten(roots: Sequence[Root], axes: dict[Axis, Index]) -> list[Root]:
-    """``roots`` with loops replaced."""
+def _rewritten(
+    roots: Sequence[Root], order: Sequence[Expr], axes: dict[Axis, Index]
+) -> tuple[Sequence[Root], Sequence[Expr]]:
+    """``roots`` with loops replaced, and their nodes, which were ``order`` before."""
     if not axes:
-        return list(roots)
+        return roots, order
     # Nothing is simplified here: reductions that share loops must stay at the same place, whatever becomes equal.
     rewrite = Rewriter(axes, build=make_plain)
     new: list[Root] = []
@@ -121,7 +123,7 @@ def _rewritten(roots: Sequence[Root], axes: dict[Axis, Index]) -> list[Root]:
             walked = [a for a, _ in axes[axis].terms] if axis in axes else [axis]
             path.extend(a for a in walked if isinstance(a, Axis))
         new.append(_mapped(root, tuple(path), rewrite, rewrite.index))
-    return new
+    return new, nodes_of(new)
 
 
 def group_kernel(group: Group, fusion: Fusion, number: int) -> Draft:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cotan.compiler.elements import index_values, inner_values
 from cotan.compiler.legalize import build
 from cotan.ir.index import Axis, Index, Value, substitute
-from cotan.ir.scalar import Expr, as_index, index_axes, make
+from cotan.ir.scalar import Expr, as_index, index_axes, index_values, make
 
 
 class Rewriter:
@@ -53,7 +52,7 @@ class Rewriter:
                 stack.pop()
                 continue
             stands_for = self.source(node) if self.source is not None and node.op == "load" else None
-            needed = (stands_for,) if stands_for is not None else (*node.args, *inner_values(node))
+            needed = (stands_for,) if stands_for is not None else node.uses
             missing = [n for n in needed if n not in memo]
             if missing:
                 stack.extend(missing)

@@ -11,13 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cotan.compiler.cost import steps, weight
-from cotan.compiler.elements import index_values, inner_values
 from cotan.compiler.legalize import HALF
 from cotan.compiler.rewrite import Rewriter, make_plain
 from cotan.compiler.tree import TRIVIAL, topological, unsafe_nodes
 from cotan.ir.index import Axis, Index, axis_index
 from cotan.ir.program import KernelOperand, Let, Loop, Node, ReduceLoop, ScanLoop, Store
-from cotan.ir.scalar import Expr, load
+from cotan.ir.scalar import Expr, index_values, load
 
 WORTH = 8.0
 """Work per element from which a value is kept; writing it and reading it again cost about so much less."""
@@ -202,7 +201,7 @@ def _work(root: Expr, axis: Axis, kept: dict[Expr, _Kept]) -> float:
             total += steps(node.attr[1])
             continue
         total += 1.0 if node.op == "load" else weight(node.op)
-        stack.extend((*node.args, *inner_values(node)))
+        stack.extend(node.uses)
     return total
 
 
@@ -227,5 +226,5 @@ def _reached(sweep: _Sweep, wanted: Expr, stops: set[Expr]) -> bool:
             return True
         if node not in seen and node not in stops:
             seen.add(node)
-            stack.extend((*node.args, *inner_values(node)))
+            stack.extend(node.uses)
     return False

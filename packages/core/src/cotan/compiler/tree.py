@@ -45,10 +45,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from cotan.compiler.elements import index_values, inner_values, node_indices
 from cotan.ir.index import ZERO, Axis, FloorDiv, Index, Mod, axis_index
 from cotan.ir.program import Let, Loop, Node, ReduceLoop, ScanLoop, Store
-from cotan.ir.scalar import Expr
+from cotan.ir.scalar import Expr, index_values, inner_values, node_indices
 
 Path = tuple[Axis, ...]
 TRIVIAL = frozenset({"const", "index", "project"})
@@ -91,15 +90,25 @@ def topological(roots: Sequence[Expr], without: Collection[Expr] = ()) -> list[E
             stack.pop()
             done[node] = None
         else:
-            entered.add(node)
-            needed = node.args if node.op not in ("load", "index", "guard") else (*node.args, *inner_values(node))
-            stack.extend(n for n in reversed(needed) if n not in done)
+            missing = [n for n in reversed(node.uses) if n not in done]
+            if missing:
+                entered.add(node)
+                stack.extend(missing)
+            else:
+                stack.pop()
+                done[node] = None
     return list(done)
 
 
-def derive(roots: Sequence[Root], sizes: Sequence[int]) -> tuple[Node, ...]:
-    """The tree. ``sizes[slot]`` is the number of elements of each operand, for what may be taken out of guards."""
-    return _Derivation(roots, sizes).tree()
+def nodes_of(roots: Sequence[Root]) -> list[Expr]:
+    """All nodes under ``roots``, as ``topological`` has them."""
+    return topological([e for root in roots for e, _ in root.values()])
+
+
+def derive(roots: Sequence[Root], order: Sequence[Expr], sizes: Sequence[int]) -> tuple[Node, ...]:
+    """The tree of ``roots``, whose nodes are ``order``. ``sizes[slot]`` is the number of elements of each operand, for
+    what may be taken out of guards."""
+    return _Derivation(roots, order, sizes).tree()
 
 
 @dataclass
@@ -112,9 +121,9 @@ class _Place:
 
 
 class _Derivation:
-    def __init__(self, roots: Sequence[Root], sizes: Sequence[int]) -> None:
+    def __init__(self, roots: Sequence[Root], order: Sequence[Expr], sizes: Sequence[int]) -> None:
         self.roots = roots
-        self.order = topological([e for root in roots for e, _ in root.values()])
+        self.order = order
         self.depth = reduction_depth(self.order)
         self.unsafe = unsafe_nodes(self.order, sizes)
         self.loaded_first = _loads_of_several(roots)
@@ -227,22 +236,33 @@ class _Derivation:
 
 def _loads_of_several(roots: Sequence[Root]) -> set[Expr]:
     """Loads that several stores of one body need: done before the first of these, any may write in place."""
-    found: set[Expr] = set()
     seen: dict[Path, set[Expr]] = {}
+    shared: list[Expr] = []
     for root in roots:
-        if isinstance(root.node, Store):
-            loads = {node for node in topological(root.exprs) if node.op == "load"}
-            before = seen.setdefault(root.path, set())
-            found |= loads & before
-            before |= loads
-    return found
+        if not isinstance(root.node, Store):
+            continue
+        before = seen.setdefault(root.path, set())
+        own: set[Expr] = set()
+        stack = list(root.exprs)
+        while stack:
+            node = stack.pop()
+            if node in before:
+                # So is all under it, where nobody need look again.
+                shared.append(node)
+            elif node not in own:
+                own.add(node)
+                stack.extend(node.uses)
+        before |= own
+    return {node for node in topological(shared) if node.op == "load"}
 
 
 def reduction_depth(order: Sequence[Expr]) -> dict[Expr, int]:
     """How many reductions, each needing the one before, stand under each node (itself included)."""
-    depth: dict[Expr, int] = {}
+    depth = dict.fromkeys(order, 0)
+    if all(node.op != "reduce" for node in order):
+        return depth
     for node in order:
-        below = max((depth[n] for n in (*node.args, *inner_values(node))), default=0)
+        below = max((depth[n] for n in node.uses), default=0)
         depth[node] = below + (node.op == "reduce")
     return depth
 
@@ -257,12 +277,13 @@ def unsafe_nodes(order: Sequence[Expr], sizes: Sequence[int]) -> set[Expr]:
     nothing: frozenset[tuple[Index, int, tuple[Condition, ...]]] = frozenset()
     for node in order:
         found = nothing
-        for n, arg in enumerate(node.args):
-            below = open_loads.get(arg)
-            if below:
-                found |= _under_guard(below, _conditions(node.attr, n == 0)) if node.op == "guard" else below
-        for value in inner_values(node):
-            found |= open_loads.get(value, nothing)
+        if open_loads:
+            for n, arg in enumerate(node.args):
+                below = open_loads.get(arg)
+                if below:
+                    found |= _under_guard(below, _conditions(node.attr, n == 0)) if node.op == "guard" else below
+            for value in inner_values(node):
+                found |= open_loads.get(value, nothing)
         if node.op == "load":
             slot, index = node.attr
             lo, hi = index.range
@@ -314,16 +335,16 @@ def _in_bounds(index: Index, size: int, conditions: tuple[Condition, ...]) -> bo
     return least + index.range[0] >= 0 and most + index.range[1] < size
 
 
-def joined_loops(nests: Sequence[Sequence[Axis]], exprs: Sequence[Expr], indices: Sequence[Index]) -> dict[Axis, Index]:
+def joined_loops(nests: Sequence[Sequence[Axis]], order: Sequence[Expr], indices: Sequence[Index]) -> dict[Axis, Index]:
     """Loops to replace so that adjacent ones, walked contiguously by every index, become one.
 
-    ``nests`` are the kernel's chains of loops, outermost first; those of the reductions in ``exprs`` are added.
+    ``nests`` are the kernel's chains of loops, outermost first; those of the reductions among its nodes, ``order``, are
+    added. ``indices`` are those of its stores.
     """
-    order = topological([*exprs, *(value for index in indices for value in index_values(index))])
     used: dict[Index, None] = dict.fromkeys(indices)
     chains = [tuple(nest) for nest in nests]
     for node in order:
-        used.update(dict.fromkeys(node_indices(node)))
+        used.update(dict.fromkeys(node_indices(node.op, node.attr)))
         if node.op == "reduce":
             chains.append(node.attr[1])
     new: dict[Axis, Index] = {}
@@ -365,9 +386,8 @@ def _join(run: list[Axis], new: dict[Axis, Index]) -> None:
     new.update(dict.fromkeys(run[1:], ZERO))
 
 
-def same_loops(roots: Sequence[Root]) -> dict[Axis, Index]:
+def same_loops(roots: Sequence[Root], order: Sequence[Expr]) -> dict[Axis, Index]:
     """Loops to replace so that independent reductions over equal extents, at the same place, share loops."""
-    order = topological([e for root in roots for e, _ in root.values()])
     reductions = [node for node in order if node.op == "reduce"]
     if len(reductions) < 2:
         return {}

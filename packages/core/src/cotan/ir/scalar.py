@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
@@ -43,13 +43,15 @@ BOOL = np.dtype(np.bool_)
 class Expr:
     """One node. Make nodes with the functions of this module, never directly."""
 
-    __slots__ = ("op", "dtype", "args", "attr", "free_axes", "__weakref__")
+    __slots__ = ("op", "dtype", "args", "attr", "free_axes", "uses", "__weakref__")
     op: str
     dtype: Any
     args: tuple[Expr, ...]
     attr: Any
     free_axes: frozenset[Axis]
     """The loops that the value depends on (a reduction binds its own)."""
+    uses: tuple[Expr, ...]
+    """All expressions that it needs: its arguments, then those inside its indices."""
 
     def __init__(self, op: str, dtype: Any, args: tuple[Expr, ...], attr: Any) -> None:
         self.op = op
@@ -57,6 +59,7 @@ class Expr:
         self.args = args
         self.attr = attr
         self.free_axes = _free_axes(op, args, attr)
+        self.uses = (*args, *_values_in(op, attr)) if op in _INDEXED else args
 
     def __repr__(self) -> str:
         return _show(self, _SHOWN_DEPTH)
@@ -79,6 +82,43 @@ def _free_axes(op: str, args: tuple[Expr, ...], attr: Any) -> frozenset[Axis]:
     if op == "guard":
         return axes.union(*(index_axes(index) for index, _, _ in attr))
     return axes.difference(attr[1]) if op == "reduce" else axes
+
+
+_INDEXED = frozenset({"load", "index", "guard"})
+
+
+def node_indices(op: str, attr: Any) -> tuple[Index, ...]:
+    """The indices that stand in a node of this ``op`` and ``attr``."""
+    if op == "load":
+        return (attr[1],)
+    if op == "index":
+        return (attr,)
+    if op == "guard":
+        return tuple(index for index, _, _ in attr)
+    return ()
+
+
+def index_values(index: Index) -> Iterator[Expr]:
+    """The scalar expressions inside ``index``."""
+    for atom, _ in index.terms:
+        if isinstance(atom, Value):
+            yield atom.expr
+        elif isinstance(atom, FloorDiv | Mod):
+            yield from index_values(atom.index)
+
+
+def inner_values(node: Expr) -> tuple[Expr, ...]:
+    """The expressions inside the indices of ``node``."""
+    return node.uses[len(node.args) :]
+
+
+def _values_in(op: str, attr: Any) -> list[Expr]:
+    return [
+        value
+        for index in node_indices(op, attr)
+        if any(not isinstance(atom, Axis) for atom, _ in index.terms)
+        for value in index_values(index)
+    ]
 
 
 _SHOWN_DEPTH = 5

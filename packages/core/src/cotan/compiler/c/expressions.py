@@ -16,10 +16,9 @@ import numpy as np
 from cotan.compiler.c.language import Language
 from cotan.compiler.c.scalars import Scalars, lane
 from cotan.compiler.c.schedule import splits_evenly, walk
-from cotan.compiler.elements import inner_values
 from cotan.ir.index import Axis, FloorDiv, Index, Mod
 from cotan.ir.program import Kernel
-from cotan.ir.scalar import BOOL, Combiner, Expr, make
+from cotan.ir.scalar import BOOL, Combiner, Expr, inner_values, make
 
 _serial = itertools.count()
 _FITS = (1 << 31) - 1
@@ -305,8 +304,7 @@ class Expressions:
             value = self.known(expr) if expr.op != "reduce" else None
             if value is not None and value.lanes > 1:
                 return True
-            pending.extend(expr.args)
-            pending.extend(inner_values(expr))
+            pending.extend(expr.uses)
         return False
 
     def _guarded_lanes(self, node: Expr, inside: Val) -> Val:

@@ -11,10 +11,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from cotan.compiler.elements import inner_values
 from cotan.ir.index import Axis, FloorDiv, Index, Mod
 from cotan.ir.program import Kernel, Let, Loop, Node, ReduceLoop, ScanLoop, Store
-from cotan.ir.scalar import Combiner, Expr
+from cotan.ir.scalar import Combiner, Expr, inner_values
 
 
 @dataclass(frozen=True)
