@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 ALIGNMENT = 64
 
 
@@ -37,8 +39,8 @@ class Place(NamedTuple):
 def pack(blocks: Sequence[Block], regions: Sequence[Region] = ()) -> tuple[list[Place], int]:
     """A place for each block, so that blocks that live at the same time are apart; and the size of the arena."""
     places = [Place(None, 0)] * len(blocks)
-    lent: list[list[tuple[int, int, int]]] = [[] for _ in regions]  # block, its beginning and end
-    arena: list[tuple[int, int, int]] = []
+    lent = [_Taken() for _ in regions]
+    arena = _Taken()
     size = 0
     smallest_first = sorted(range(len(regions)), key=lambda n: regions[n].nbytes)
     for n in sorted(range(len(blocks)), key=lambda n: (-blocks[n].nbytes, blocks[n].first)):
@@ -48,34 +50,40 @@ def pack(blocks: Sequence[Block], regions: Sequence[Region] = ()) -> tuple[list[
         for number in smallest_first:
             region = regions[number]
             if region.until > block.last and region.nbytes >= block.nbytes:
-                offset = _gap(block, lent[number], blocks, region.nbytes)
-                if offset is not None:
+                offset = lent[number].gap(block)
+                if offset + block.nbytes <= region.nbytes:
                     places[n] = Place(number, offset)
-                    lent[number].append((n, offset, offset + block.nbytes))
+                    lent[number].add(block, offset)
                     break
         else:
-            offset = _gap(block, arena, blocks, None)
-            assert offset is not None
+            offset = arena.gap(block)
             places[n] = Place(None, offset)
-            arena.append((n, offset, offset + block.nbytes))
+            arena.add(block, offset)
             size = max(size, _aligned(offset + block.nbytes))
     return places, size
 
 
-def _gap(block: Block, taken: list[tuple[int, int, int]], blocks: Sequence[Block], limit: int | None) -> int | None:
-    """The beginning of the smallest gap that holds the block all its life; else the end, if it is within the limit."""
-    _, first, last = block
-    meanwhile = sorted((begin, end) for n, begin, end in taken if blocks[n].first <= last and blocks[n].last >= first)
-    best: tuple[int, int] | None = None
-    free = 0
-    for begin, end in meanwhile:
-        room = begin - free
-        if room >= block.nbytes and (best is None or room < best[0]):
-            best = (room, free)
-        free = max(free, _aligned(end))
-    if best is not None:
-        return best[1]
-    return free if limit is None or free + block.nbytes <= limit else None
+class _Taken:
+    """The blocks that have a place in one memory, as rows of numbers: thousands may live at the same time."""
+
+    def __init__(self) -> None:
+        # Where each begins, in order, where the next may begin, its first step and its last.
+        self.blocks = np.empty((4, 0), np.int64)
+
+    def gap(self, block: Block) -> int:
+        """The beginning of the smallest gap that holds ``block`` all its life, else the end of all."""
+        begins, nexts, firsts, lasts = self.blocks
+        meanwhile = (firsts <= block.last) & (lasts >= block.first)
+        free = np.zeros(np.count_nonzero(meanwhile) + 1, np.int64)
+        np.maximum.accumulate(nexts[meanwhile], out=free[1:])
+        room = begins[meanwhile] - free[:-1]
+        [fitting] = np.nonzero(room >= block.nbytes)
+        return int(free[fitting[np.argmin(room[fitting])] if fitting.size else -1])
+
+    def add(self, block: Block, offset: int) -> None:
+        row = [[offset], [_aligned(offset + block.nbytes)], [block.first], [block.last]]
+        place = np.searchsorted(self.blocks[0], offset)
+        self.blocks = np.concatenate((self.blocks[:, :place], row, self.blocks[:, place:]), axis=1)
 
 
 def _aligned(nbytes: int) -> int:
