@@ -46,7 +46,7 @@ def weight(op: str) -> float:
 
 def steps(loops: Iterable[Axis]) -> int:
     """How often the inside of these loops runs."""
-    return math.prod(axis.extent for axis in loops)
+    return math.prod([axis.extent for axis in loops])
 
 
 @dataclass
@@ -65,6 +65,7 @@ def survey(exprs: Sequence[Expr], nest: tuple[Axis, ...]) -> Survey:
     reductions: dict[Expr, None] = {}
     seen: set[tuple[Expr, tuple[Axis, ...]]] = set()
     nodes: set[Expr] = set()
+    runs: dict[tuple[Axis, ...], int] = {}
     work = 0.0
     stack: list[tuple[Expr, tuple[Axis, ...]]] = [(e, nest) for e in reversed(exprs)]
     while stack:
@@ -89,7 +90,10 @@ def survey(exprs: Sequence[Expr], nest: tuple[Axis, ...]) -> Survey:
             stack.extend((arg, loops) for arg in node.args[half:])
             continue
         elif op not in _FREE:
-            work += steps(inside) * weight(op)
+            times = runs.get(inside)
+            if times is None:
+                times = runs[inside] = steps(inside)
+            work += times * weight(op)
         stack.extend([(each, inside) for each in node.uses])
     return Survey(list(loads), work, len(nodes), list(reductions))
 

@@ -8,7 +8,7 @@ element, become several outputs of one kernel. Deterministic: everything follows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, KeysView, Sequence
 from dataclasses import dataclass, field
 
 from cotan.compiler.cost import HIDDEN, LAUNCH, NEAR, NEAR_READ, READ, WRITE, Survey, steps, survey
@@ -36,6 +36,7 @@ KEPT = 2.0
 Loops = tuple[Axis, ...]
 _Uses = dict[tuple[int, Idx], dict[Loops, None]]
 """(root's position, index tuple) -> loops in which a variable is evaluated there."""
+_NOT_YET = (0.0, 0)
 
 
 @dataclass
@@ -62,14 +63,19 @@ class Estimate:
             self.chain, self.leaves = dict(known.chain), dict(known.leaves)
             self.work, self.reads, self.nodes = known.work, known.reads, known.nodes
             return
-        for position, (t, n) in known.chain.items():
-            old_times, old_copies = self.chain.get(position, (0.0, 0))
-            new_times, new_copies = max(old_times, times * t), max(old_copies, copies * n)
-            if (new_times, new_copies) != (old_times, old_copies):
+        chain, once = self.chain, times == 1.0 and copies == 1
+        for position, needed in known.chain.items():
+            old = chain.get(position, _NOT_YET)
+            if old is needed and once:
+                continue
+            new = needed if once else (times * needed[0], copies * needed[1])
+            if old is not _NOT_YET:
+                new = (max(old[0], new[0]), max(old[1], new[1]))
+            if new != old:
                 work, nodes = state.local[position]
-                self.chain[position] = (new_times, new_copies)
-                self.work += (new_times - old_times) * work
-                self.nodes += (new_copies - old_copies) * nodes
+                chain[position] = new
+                self.work += (new[0] - old[0]) * work
+                self.nodes += (new[1] - old[1]) * nodes
         for leaf, t in known.leaves.items():
             self.include_leaf(leaf, times * t)
 
@@ -98,19 +104,21 @@ class Group:
 
     Attributes:
       parts: position of each operation that the kernel computes, also for others -> its nodes there.
+      makers: each result -> the one of ``ops`` that computes it.
     """
 
     ops: list[Op]
     reads: set[Var]
     parts: dict[int, int]
+    makers: dict[Var, Op]
 
     @property
     def nodes(self) -> int:
         return sum(self.parts.values())
 
     @property
-    def outs(self) -> set[Var]:
-        return {v for op in self.ops for v in op.outs}
+    def outs(self) -> KeysView[Var]:
+        return self.makers.keys()
 
 
 Unit = Group | Op
@@ -243,8 +251,9 @@ def _own(op: Op, found: Survey, state: _State) -> float:
     total = found.work / size
     for var, idx, loops in found.loads:
         if not op.axes or op.axes[-1] in loops:
-            walked = frozenset[Axis]().union(*map(index_axes, idx))
-            known = _is_leaf(var, state) or not walked.issuperset(op.axes)
+            known = _is_leaf(var, state) or not (
+                idx == op.idx or frozenset[Axis]().union(*map(index_axes, idx)).issuperset(op.axes)
+            )
             each = READ * _nearness(var) if known else state.estimates[state.producer[var].position].own
             total += each * steps(loops) / size
     return total
@@ -433,7 +442,7 @@ def _collect(ops: Sequence[Op], outputs: Sequence[Var], state: _State) -> Fusion
         if op.kind != "map":
             units.append(op)
             continue
-        group = Group([op], set(reads[op.position]), _parts(op, inlined, state))
+        group = Group([op], set(reads[op.position]), _parts(op, inlined, state), dict.fromkeys(op.outs, op))
         place = _home(group, units, reads, state)
         if place is None:
             units.append(group)
@@ -470,7 +479,7 @@ def _home(group: Group, units: list[Unit], reads: dict[int, dict[Var, list[Idx]]
     for place in range(len(units) - 1, max(-1, len(units) - 1 - _LOOK_BACK), -1):
         unit = units[place]
         if isinstance(unit, Group) and _compatible(unit, group, reads, state):
-            made_between = {v for u in between for v in _outs(u)}
+            made_between = {v for u in between for v in u.outs}
             outs = unit.outs
             if not (needed & made_between):
                 _merge(unit, group)
@@ -483,10 +492,6 @@ def _home(group: Group, units: list[Unit], reads: dict[int, dict[Var, list[Idx]]
     return None
 
 
-def _outs(unit: Unit) -> Sequence[Var] | set[Var]:
-    return unit.outs
-
-
 def _reads(unit: Unit, reads: dict[int, dict[Var, list[Idx]]]) -> set[Var]:
     if isinstance(unit, Group):
         return unit.reads
@@ -495,7 +500,8 @@ def _reads(unit: Unit, reads: dict[int, dict[Var, list[Idx]]]) -> set[Var]:
 
 
 def _merge(unit: Group, group: Group) -> None:
-    unit.reads = (unit.reads | group.reads) - unit.outs - group.outs
+    unit.makers.update(group.makers)
+    unit.reads = (unit.reads | group.reads) - unit.outs
     for position, nodes in group.parts.items():
         unit.parts[position] = max(nodes, unit.parts.get(position, 0))
     if len(group.ops[0].axes) > len(unit.ops[0].axes):
@@ -535,15 +541,19 @@ def _same_element(unit: Group, new: Op, reads: dict[Var, list[Idx]], state: _Sta
     """None: ``new`` reads no result of ``unit``. True: only where each was just computed, or all along the same row,
     where it is computed again or kept in scratch. False: elsewhere too."""
     found: bool | None = None
-    for op in unit.ops:
-        for var in op.outs:
-            for idx in reads.get(var, ()):
-                n = min(len(op.axes), len(new.axes))
-                to_new = {a: axis_index(b) for a, b in zip(op.axes[:n], new.axes[:n], strict=True)}
-                same = len(op.axes) <= len(new.axes) and tuple(substitute(i, to_new) for i in op.idx) == idx
-                if not same and not _reduces_row(op, new, idx, state):
-                    return False
-                found = True
+    for var, indices in reads.items():
+        op = unit.makers.get(var)
+        if op is None:
+            continue
+        found = True
+        for idx in indices:
+            if op.axes == new.axes and op.idx == idx:
+                continue
+            n = min(len(op.axes), len(new.axes))
+            to_new = {a: axis_index(b) for a, b in zip(op.axes[:n], new.axes[:n], strict=True)}
+            same = len(op.axes) <= len(new.axes) and tuple(substitute(i, to_new) for i in op.idx) == idx
+            if not same and not _reduces_row(op, new, idx, state):
+                return False
     return found
 
 
