@@ -61,9 +61,9 @@ class ExpressionPrinter(IndexPrinter):
     # Expressions.
 
     def known(self, expr: Expr) -> Val | None:
-        guard = self.guard
+        guard, key = self.guard, (expr, None)
         for scope in reversed(self.b.scopes):
-            value = scope.values.get((expr, None))
+            value = scope.values.get(key)
             if value is None and guard is not None:
                 value = scope.values.get((expr, guard))
             if value is not None:
@@ -85,12 +85,16 @@ class ExpressionPrinter(IndexPrinter):
             if self.known(node) is not None:
                 pending.pop()
                 continue
-            missing = [] if node.op in ("guard", "project") else [a for a in node.args if self.known(a) is None]
-            if missing:
-                pending.extend(reversed(missing))
-                continue
+            args: list[Val] = []
+            if node.op not in ("guard", "project"):
+                values = [self.known(arg) for arg in node.args]
+                args = [value for value in values if value is not None]
+                if len(args) < len(values):
+                    missing = [arg for arg, value in zip(node.args, values, strict=True) if value is None]
+                    pending.extend(reversed(missing))
+                    continue
             pending.pop()
-            value = self._node(node)
+            value = self._node(node, args)
             key = (node, self.guard if self._reads(node) else None)
             self.b.scopes[self._home(node, value)].values[key] = value
         result = self.known(expr)
@@ -113,7 +117,7 @@ class ExpressionPrinter(IndexPrinter):
             self._loads[node] = found
         return found
 
-    def _node(self, node: Expr) -> Val:
+    def _node(self, node: Expr, args: Sequence[Val]) -> Val:
         op = node.op
         if op == "const":
             return types.constant(node.attr, node.dtype)
@@ -125,7 +129,6 @@ class ExpressionPrinter(IndexPrinter):
             return self._guard(node)
         if op == "project":
             return self.reduction(node.args[0])[int(node.attr)]
-        args = [self._value(arg) for arg in node.args]
         if op == "select":
             return self.b.select(*args)
         if op == "cast":
@@ -133,11 +136,6 @@ class ExpressionPrinter(IndexPrinter):
         if op == "bitcast":
             return bitcast(self.context, args[0], node.args[0].dtype, node.dtype)
         return self.apply(op, node.args[0].dtype, node.dtype, args)
-
-    def _value(self, expr: Expr) -> Val:
-        value = self.known(expr)
-        assert value is not None
-        return value
 
     def apply(self, op: str, dtype: Any, result: Any, args: Sequence[Val]) -> Val:
         """The operation ``op`` on operands of ``dtype``; 16-bit floats are computed in float32."""

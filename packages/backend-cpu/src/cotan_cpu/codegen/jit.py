@@ -154,7 +154,7 @@ def unique_declarations(text: str) -> str:
     seen: set[str] = set()
     lines = []
     for line in text.split("\n"):
-        found = _DECLARE.match(line)
+        found = _DECLARE.match(line) if "declare" in line or "!" in line else None
         if found:
             name = found.group(1) or found.group(2)
             if name in seen:

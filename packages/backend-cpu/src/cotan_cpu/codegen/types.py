@@ -10,21 +10,26 @@ from typing import Any
 
 import numpy as np
 
+from cotan.dtypes import bfloat16
 from cotan.errors import UnsupportedError
 from cotan_cpu.codegen.builder import BITS, Builder, Val, literal
 from cotan_cpu.codegen.target import Target
 
-_KINDS = {
+_NAMES = {
     "bool": "i1", "int8": "i8", "uint8": "i8", "int16": "i16", "uint16": "i16", "int32": "i32", "uint32": "i32",
     "int64": "i64", "uint64": "i64", "float16": "i16", "bfloat16": "i16", "float32": "float", "float64": "double",
 }  # fmt: skip
+# Keyed by dtypes: NumPy puts their names together each time.
+_BFLOAT16 = np.dtype(bfloat16)
+_KINDS = {_BFLOAT16 if name == "bfloat16" else np.dtype(name): kind for name, kind in _NAMES.items()}
+_HALF = frozenset({np.dtype(np.float16), _BFLOAT16})
 INT_OF = {"float": "i32", "double": "i64"}
 
 
 def kind_of(dtype: Any) -> str:
     """The LLVM type that holds one element in a register."""
     try:
-        return _KINDS[dtype.name]
+        return _KINDS[dtype]
     except KeyError:
         raise UnsupportedError("cpu", "native code", dtype) from None
 
@@ -35,11 +40,11 @@ def memory_kind(dtype: Any) -> str:
 
 
 def is_half(dtype: Any) -> bool:
-    return str(dtype.name) in ("float16", "bfloat16")
+    return dtype in _HALF
 
 
 def is_float(dtype: Any) -> bool:
-    return bool(dtype.kind == "f" or dtype.name == "bfloat16")
+    return bool(dtype.kind == "f" or dtype == _BFLOAT16)
 
 
 def is_signed(dtype: Any) -> bool:
@@ -58,7 +63,7 @@ def constant(value: Any, dtype: Any) -> Val:
 
 def widen(b: Builder, a: Val, dtype: Any, target: Target) -> Val:
     """float16 or bfloat16 bits to float32, exactly."""
-    if dtype.name == "bfloat16":
+    if dtype == _BFLOAT16:
         return b.bitcast(b.binary("shl", b.convert("zext", a, "i32"), literal(16, "i32")), "float")
     if target.half:
         return b.convert("fpext", b.bitcast(a, "half"), "float")
@@ -67,7 +72,7 @@ def widen(b: Builder, a: Val, dtype: Any, target: Target) -> Val:
 
 def narrow(b: Builder, a: Val, dtype: Any, target: Target) -> Val:
     """float32 to float16 or bfloat16 bits, rounded to nearest, ties to even."""
-    if dtype.name == "bfloat16":
+    if dtype == _BFLOAT16:
         bits = b.bitcast(a, "i32")
         odd = b.binary("and", b.binary("lshr", bits, literal(16, "i32")), literal(1, "i32"))
         rounded = b.binary("add", b.binary("add", bits, literal(0x7FFF, "i32")), odd)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cotan.dtypes import ExtendedDType, float0
+from cotan.dtypes import ExtendedDType, bfloat16, float0
 from cotan.errors import scope_of
 from cotan.ir.avals import ShapedArray, shaped
 from cotan.ir.index import ZERO, Axis, Index, axis_index, const_index, linear_index
@@ -28,7 +28,7 @@ Rule = Callable[..., Any]
 NO_RULES: Mapping[Primitive, Rule] = MappingProxyType({})
 SCALARS = frozenset(
     np.dtype(t)
-    for t in ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
+    for t in ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", bfloat16, "f4", "f8")
 )  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def is_empty(aval: ShapedArray) -> bool:
 def has_scalars(aval: ShapedArray) -> bool:
     """Whether kernels can deal with elements of this type."""
     dtype = physical(aval).dtype
-    return dtype in SCALARS or dtype.name == "bfloat16" or aval.dtype == float0
+    return dtype in SCALARS or aval.dtype == float0
 
 
 def iteration(shape: Sequence[int], name: str = "i") -> tuple[tuple[Axis, ...], Idx]:
