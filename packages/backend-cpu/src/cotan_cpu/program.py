@@ -8,19 +8,19 @@ the same for CPython's vector call protocol. A non-zero status leaves the functi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cotan.backend import LoweringTable
-from cotan.compiler import compile_to_program
+from cotan.compiler import compile_to_program, structure_of
 from cotan.ir.avals import ShapedArray
 from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
 from cotan.ir.primitive import Primitive
 from cotan.ir.program import BranchStep, CopyStep, HostStep, Kernel, KernelStep, LibraryStep, LoopStep, Program, named
 from cotan_cpu import control
 from cotan_cpu.backend import LOCAL_BYTES
-from cotan_cpu.codegen import Target, emit_kernel, jit
+from cotan_cpu.codegen import KernelCode, Target, emit_kernel, jit
 from cotan_cpu.strips import Strips
 
 PARALLEL_FROM = 60e-6
@@ -141,8 +141,8 @@ class Writer:
         self._table = table
         self._top: list[str] = []
         self._parts: list[str] = []
-        self._kernels: dict[tuple[int, int], tuple[Kernel, Any]] = {}
-        self._bodies: dict[str, Any] = {}
+        self._kernels: dict[Hashable, KernelCode] = {}
+        self._bodies: dict[str, KernelCode] = {}
         self._inlined: set[str] = set()
         self._copies: set[str] = set()
         self._shared: set[str] = set()
@@ -271,14 +271,15 @@ class Writer:
         """Launch a kernel on these pointers; ``streamed``: see ``emit_kernel``."""
         strips = self.frame.strips
         block = 0 if strips is None or not strips.of(kernel) else strips.size
-        known = self._kernels.get((id(kernel), block))
-        if known is None:
+        # Layers of one shape have kernels of one structure, which is printed once.
+        key = (structure_of(kernel), frozenset(streamed), block)
+        code = self._kernels.get(key)
+        if code is None:
             symbol = f"k{len(self._bodies)}"
             code = emit_kernel(kernel, self.target, symbol, streamed, block=block)
-            # Layers of one shape have kernels of one text: it is compiled once. How many units run is not in it.
+            # Kernels of one text are compiled once. How many units run is not in it.
             same = self._bodies.setdefault(code.text.replace(f"@{symbol}(", "@("), code)
-            known = self._kernels[id(kernel), block] = (kernel, replace(code, symbol=same.symbol))
-        code = known[1]
+            code = self._kernels[key] = replace(code, symbol=same.symbol)
         self.frame.kernels.add(code.symbol)
         if block:
             after = self.fresh()
@@ -355,8 +356,8 @@ class Writer:
         source.text = "\n".join(parts) + "\n"
         return source
 
-    def _attributed(self, code: Any) -> str:
-        text: str = code.text
+    def _attributed(self, code: KernelCode) -> str:
+        text = code.text
         return text.replace(" nounwind ", f" nounwind {jit.INLINED} ", 1) if code.symbol in self._inlined else text
 
     def part(self, program: Program, strips: Strips | None = None) -> tuple[str, Frame]:

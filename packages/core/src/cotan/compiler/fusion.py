@@ -515,19 +515,20 @@ def _compatible(unit: Group, group: Group, reads: dict[int, dict[Var, list[Idx]]
     new = group.ops[0]
     deep, shallow = (unit.ops[0], new) if len(unit.ops[0].axes) >= len(new.axes) else (new, unit.ops[0])
     n = len(shallow.axes)
-    if [a.extent for a in deep.axes[:n]] != [a.extent for a in shallow.axes]:
+    if deep.axes[:n] != shallow.axes and [a.extent for a in deep.axes[:n]] != [a.extent for a in shallow.axes]:
+        return False
+    dependent = _same_element(unit, new, reads[new.position], state)
+    if dependent is False or not (dependent or _reads_alike(unit, group, deep, shallow)):
         return False
     if _nodes_together(unit, group) > MERGED_NODES:
         return False
-    dependent = _same_element(unit, new, reads[new.position], state)
-    if dependent is False:
-        return False
-    if len(deep.axes) != n and not _shares_rows(unit, new, deep, n, state):
-        return False
-    if dependent:
-        return True
-    if new.axes == () and not dependent:
-        return steps(deep.axes) == 1 and bool(unit.reads & group.reads)
+    return len(deep.axes) == n or _shares_rows(unit, new, deep, n, state)
+
+
+def _reads_alike(unit: Group, group: Group, deep: Op, shallow: Op) -> bool:
+    """Whether ``group``, which needs no result of ``unit``, reads an array that ``unit`` reads."""
+    if group.ops[0].axes == ():
+        return steps(deep.axes) == 1 and not unit.reads.isdisjoint(group.reads)
     wide = steps(shallow.axes) // 4
     return any(v in unit.reads and v.aval.size >= max(wide, 2) for v in group.reads)
 

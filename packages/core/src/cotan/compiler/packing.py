@@ -74,6 +74,8 @@ class _Taken:
         """The beginning of the smallest gap that holds ``block`` all its life, else the end of all."""
         begins, nexts, firsts, lasts = self.blocks
         meanwhile = (firsts <= block.last) & (lasts >= block.first)
+        if not meanwhile.any():
+            return 0
         free = np.zeros(np.count_nonzero(meanwhile) + 1, np.int64)
         np.maximum.accumulate(nexts[meanwhile], out=free[1:])
         room = begins[meanwhile] - free[:-1]
