@@ -71,7 +71,8 @@ class Common:
 
     def __init__(self) -> None:
         self._spaces: dict[tuple[int, ...], tuple[tuple[Axis, ...], Idx]] = {}
-        self._loads: dict[tuple[Var, tuple[Index | int, ...]], Expr] = {}
+        self._places: dict[tuple[tuple[Index | int, ...], tuple[int, ...]], tuple[Idx, Index]] = {}
+        self._operands: dict[JaxprAtom, Operand] = {}
 
     def space(self, shape: tuple[int, ...]) -> tuple[tuple[Axis, ...], Idx]:
         """The parallel loops over ``shape``, and the index tuple that they walk."""
@@ -80,19 +81,39 @@ class Common:
             found = self._spaces[shape] = iteration(shape)
         return found
 
+    def operand(self, atom: JaxprAtom) -> Operand:
+        """``atom`` for a kernel rule; a key array shows its words."""
+        found = self._operands.get(atom)
+        if found is None:
+            if isinstance(atom, Literal):
+                value = literal_value(atom)
+                found = Operand((), atom.aval.dtype, lambda idx: value)
+            else:
+                aval = physical(atom.aval)
+                found = Operand(aval.shape, aval.dtype, lambda idx: self.load(atom, idx))
+            self._operands[atom] = found
+        return found
+
     def load(self, var: Var, idx: tuple[Index | int, ...]) -> Expr:
         """``open_load(var, idx)``."""
-        found = self._loads.get((var, idx))
-        if found is None:
-            found = self._loads[var, idx] = open_load(var, idx)
-        return found
+        aval = physical(var.aval)
+        place = self._places.get((idx, aval.shape))
+        if place is None:
+            place = self._places[idx, aval.shape] = _place(idx, aval.shape)
+        return make("load", aval.dtype, (), ((var, place[0]), place[1]))
+
+
+def _place(idx: Sequence[Index | int], shape: tuple[int, ...]) -> tuple[Idx, Index]:
+    """The element at ``idx`` as an open load names it, and where it lies."""
+    index = normal_index(idx, shape)
+    return index, linear_index(index, shape)
 
 
 def open_load(var: Var, idx: Sequence[Index | int]) -> Expr:
     """The element of ``var`` at the physical index ``idx``, to be resolved later."""
     aval = physical(var.aval)
-    index = normal_index(idx, aval.shape)
-    return make("load", aval.dtype, (), ((var, index), linear_index(index, aval.shape)))
+    index, linear = _place(idx, aval.shape)
+    return make("load", aval.dtype, (), ((var, index), linear))
 
 
 def literal_value(literal: Literal) -> Expr:
@@ -102,13 +123,9 @@ def literal_value(literal: Literal) -> Expr:
 
 def _operand(atom: JaxprAtom, words: Idx | None, common: Common) -> Operand:
     """``atom`` for a kernel rule; a key array shows its words if ``words`` is None, else only those at ``words``."""
-    if isinstance(atom, Literal):
-        value = literal_value(atom)
-        return Operand((), atom.aval.dtype, lambda idx: value)
-    if isinstance(atom.aval.dtype, ExtendedDType) and words is not None:
+    if words is not None and isinstance(atom, Var) and isinstance(atom.aval.dtype, ExtendedDType):
         return Operand(atom.aval.shape, atom.aval.dtype, lambda idx: common.load(atom, (*idx, *words)))
-    aval = physical(atom.aval)
-    return Operand(aval.shape, aval.dtype, lambda idx: common.load(atom, idx))
+    return common.operand(atom)
 
 
 _wants_out: dict[Rule, bool] = {}

@@ -112,8 +112,10 @@ class Index:
         lo = hi = const
         for atom, coefficient in terms:
             a, b = atom.range
-            lo += min(a * coefficient, b * coefficient)
-            hi += max(a * coefficient, b * coefficient)
+            if coefficient < 0:
+                a, b = b, a
+            lo += a * coefficient
+            hi += b * coefficient
         self.range = (lo, hi)
         self._hash = hash((frozenset(terms), const))
 
@@ -244,7 +246,7 @@ def unravel(linear: Index, shape: Sequence[int]) -> tuple[Index, ...]:
 
 def _rejoin(sums: dict[Atom, int], const: int) -> Index:
     """Drop zero terms, and turn ``d*c*(x // d) + c*(x % d)`` back into ``c*x``."""
-    again = True
+    again = any([isinstance(atom, Mod) for atom in sums])
     while again:
         again = False
         for atom, coefficient in list(sums.items()):
@@ -257,7 +259,7 @@ def _rejoin(sums: dict[Atom, int], const: int) -> Index:
                         sums[inner] = sums.get(inner, 0) + coefficient * factor
                     again = True
                     break
-    return Index(tuple((a, c) for a, c in sums.items() if c), const)
+    return Index(tuple([term for term in sums.items() if term[1]]), const)
 
 
 def _only_atom(index: Index) -> Atom | None:
