@@ -32,9 +32,7 @@ class Protector:
             return
         self.unsafe = unsafe_nodes(order, sizes)
         for node in order:
-            if (node.op == "reduce" and node in self.unsafe) or any(
-                n in self.risky for n in node.uses
-            ):
+            if (node.op == "reduce" and node in self.unsafe) or any(n in self.risky for n in node.uses):
                 self.risky.add(node)
         self.memo: dict[tuple[Expr, Under], Expr] = {}
 

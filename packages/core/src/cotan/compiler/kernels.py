@@ -65,7 +65,7 @@ class _Builder:
     def finish(self, name: str, roots: Sequence[Root], outs: Sequence[Var]) -> Draft:
         """Simplify the loops, derive the tree, and say what the operands are."""
         sizes = [physical(v.aval).size for v in self.slots]
-        order = nodes_of(roots)
+        order: Sequence[Expr] = nodes_of(roots)
         protect = Protector(order, sizes)
         if protect.risky:
             roots = [_mapped(r, r.path, protect, protect.index) for r in roots]

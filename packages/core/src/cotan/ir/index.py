@@ -246,7 +246,7 @@ def unravel(linear: Index, shape: Sequence[int]) -> tuple[Index, ...]:
 
 def _rejoin(sums: dict[Atom, int], const: int) -> Index:
     """Drop zero terms, and turn ``d*c*(x // d) + c*(x % d)`` back into ``c*x``."""
-    again = any([isinstance(atom, Mod) for atom in sums])
+    again = any(isinstance(atom, Mod) for atom in sums)
     while again:
         again = False
         for atom, coefficient in list(sums.items()):
