@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
@@ -336,7 +337,8 @@ class CpuExecutable(Executable):
         if self.fast_call is not None:
             results: list[Any] = self.fast_call(args)
         else:
-            mine = {number for number in self._overwrites if self._may_take(args, number, donated)}
+            given = Counter(map(id, args) if self._overwrites else ())
+            mine = {n for n in self._overwrites if given[id(args[n])] == 1 and self._may_take(args, n, donated)}
             arrays = [b.array for b in args]
             for number in self._overwrites:
                 if number not in mine:
@@ -355,11 +357,11 @@ class CpuExecutable(Executable):
 
     @staticmethod
     def _may_take(args: Sequence[Any], number: int, donated: Sequence[bool]) -> bool:
-        """Whether an argument is donated and nothing else can see its memory."""
+        """Whether an argument, given once, is donated and nothing else can see its memory."""
         if number >= len(donated) or not donated[number]:
             return False
         buffer = args[number]
-        return is_exclusive(buffer) and sum(other is buffer for other in args) == 1
+        return is_exclusive(buffer)
 
     def cost(self) -> list[tuple[str, float]]:
         return list(self._source.costs)
