@@ -27,7 +27,8 @@ HIDDEN = 4.0
 LAUNCH = 3000.0
 """Starting a kernel."""
 
-_FREE = frozenset({"const", "index", "load", "project", "bitcast", "reduce"})
+FREE = frozenset({"const", "index", "load", "project", "bitcast", "reduce"})
+"""What counts as no operation."""
 _WEIGHTS = {
     **dict.fromkeys(("div", "sqrt", "rsqrt"), 4.0),
     **dict.fromkeys(("rem",), 8.0),
@@ -41,7 +42,7 @@ _WEIGHTS = {
 
 def weight(op: str) -> float:
     """The cost of one operation on one element."""
-    return 0.0 if op in _FREE else _WEIGHTS.get(op, 1.0)
+    return 0.0 if op in FREE else _WEIGHTS.get(op, 1.0)
 
 
 def steps(loops: Iterable[Axis]) -> int:
@@ -89,7 +90,7 @@ def survey(exprs: Sequence[Expr], nest: tuple[Axis, ...]) -> Survey:
             stack.extend((arg, inside) for arg in node.args[:half])
             stack.extend((arg, loops) for arg in node.args[half:])
             continue
-        elif op not in _FREE:
+        elif op not in FREE:
             times = runs.get(inside)
             if times is None:
                 times = runs[inside] = steps(inside)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cotan.compiler.cost import weight
+from cotan.compiler.cost import FREE
 from cotan.compiler.elements import Op, iteration, normal_index, physical
 from cotan.compiler.fusion import Fusion, Group
 from cotan.compiler.guards import Protector
@@ -272,6 +272,6 @@ def _operations(exprs: Sequence[Expr]) -> int:
         if node in seen or node.op == "reduce":
             continue
         seen.add(node)
-        total += weight(node.op) > 0
+        total += node.op not in FREE
         stack.extend(node.args)
     return total
