@@ -136,7 +136,7 @@ class Builder:
 
     def match(self, *values: Val) -> list[Val]:
         """The values with equal lane counts: scalars become splats beside vectors."""
-        lanes = max(value.lanes for value in values)
+        lanes = max([value.lanes for value in values])
         return [value if value.lanes == lanes else self.splat(value, lanes) for value in values]
 
     def binary(self, op: str, a: Val, b: Val) -> Val:
