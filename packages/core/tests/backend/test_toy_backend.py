@@ -86,7 +86,8 @@ def test_the_basis_is_what_every_backend_must_know(toy):
 
 
 def test_it_calls_no_reference(toy, monkeypatch):
-    monkeypatch.setattr(tables.reference, "_rules", {})
+    for primitive in list(tables.reference):
+        monkeypatch.delitem(tables.reference, primitive)
     x = np.ones((2, 3), np.float32)
     assert run(toy, lambda x: [reduce_max(x, (0,))], [x])[0].tolist() == [1, 1, 1]
 

@@ -146,7 +146,7 @@ def tell_p() -> Iterator[Primitive]:
     yield tell
     del Primitive.catalogue["test_tell"]
     for table in (tables.abstract, tables.effects, tables.reference):
-        del table._rules[tell]
+        del table[tell]
 
 
 def test_effects_stay_all_of_them_and_in_order(tell_p: Primitive) -> None:

@@ -435,7 +435,7 @@ def test_definers_give_rules() -> None:
         for p in made:
             del Primitive.catalogue[p.name]
             for table in (tables.abstract, tables.reference, tables.decompose, tables.jet):
-                table._rules.pop(p, None)
+                table.pop(p, None)
 
 
 def test_factorials() -> None:

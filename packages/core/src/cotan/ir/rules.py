@@ -6,8 +6,8 @@ may make tables of their own. Nothing here knows a primitive or a transform.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 Rule = TypeVar("Rule", bound=Callable[..., Any])
 
@@ -28,18 +28,19 @@ class none:
         return f"none({self.reason!r})"
 
 
-class RuleTable(Generic[Rule]):
+class RuleTable(dict[Any, Rule]):
     """A mapping primitive -> rule, with a good error for what is missing.
 
-    Use as a decorator: ``@jvp(tanh_p)`` registers the function below it.
+    Use as a decorator: ``@jvp(tanh_p)`` registers the function below it. It is a dict, since transforms look something
+    up in one at every operation.
     """
 
     tables: ClassVar[dict[str, RuleTable[Any]]] = {}
 
     def __init__(self, name: str, meaning: str) -> None:
+        super().__init__()
         self.name = name
         self.meaning = meaning
-        self._rules: dict[Any, Rule] = {}
         self._absent: dict[Any, none] = {}
         RuleTable.tables[name] = self
 
@@ -52,36 +53,21 @@ class RuleTable(Generic[Rule]):
         return register
 
     def __setitem__(self, primitive: Any, rule: Rule | none) -> None:
-        if primitive in self._rules or primitive in self._absent:
+        if primitive in self or primitive in self._absent:
             raise ValueError(f"primitive `{primitive}` already has an entry in table `{self.name}`")
         if isinstance(rule, none):
             self._absent[primitive] = rule
         else:
-            self._rules[primitive] = rule
+            super().__setitem__(primitive, rule)
 
-    def __getitem__(self, primitive: Any) -> Rule:
-        try:
-            return self._rules[primitive]
-        except KeyError:
-            absent = self._absent.get(primitive)
-            why = f": {absent.reason}" if absent else f"; register one with @{self.name}({primitive}_p)"
-            raise MissingRuleError(f"primitive `{primitive}` has no {self.meaning}{why}") from None
-
-    def get(self, primitive: Any, default: Any = None) -> Any:
-        return self._rules.get(primitive, default)
+    def __missing__(self, primitive: Any) -> Rule:
+        absent = self._absent.get(primitive)
+        why = f": {absent.reason}" if absent else f"; register one with @{self.name}({primitive}_p)"
+        raise MissingRuleError(f"primitive `{primitive}` has no {self.meaning}{why}")
 
     def absent(self, primitive: Any) -> none | None:
         """The explicit ``none(reason)`` of ``primitive``, if it has one."""
         return self._absent.get(primitive)
-
-    def __contains__(self, primitive: Any) -> bool:
-        return primitive in self._rules
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._rules)
-
-    def __len__(self) -> int:
-        return len(self._rules)
 
     def __repr__(self) -> str:
         return f"RuleTable({self.name!r}, {len(self)} rules)"
