@@ -95,7 +95,7 @@ def vmap(
         values = [x if d is None else lift_leaf(x) for x, d in zip(leaves, dims, strict=True)]
         outs, out_dims = batch_flat(call, axis, dims, values)
         result = call.out_tree.unflatten(outs)
-        targets = flatten_axes(f"{subject('vmap', fun)}: out_axes", call.out_tree, out_axes)
+        targets = flatten_axes(lambda: f"{subject('vmap', fun)}: out_axes", call.out_tree, out_axes)
         placed = [
             _place(fun, result, k, x, d, t, size, sum_match)
             for k, (x, d, t) in enumerate(zip(outs, out_dims, targets, strict=True))
@@ -151,10 +151,10 @@ def _in_dims(
     fun: Function, in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Any], names: ArgNames
 ) -> list[Dim]:
     """The mapped axis of each leaf of the arguments, non-negative. What is not mapped may be anything."""
-    dims: list[Dim] = flatten_axes(f"{subject('vmap', fun)}: in_axes", tree_structure(args), in_axes)
+    dims: list[Dim] = flatten_axes(lambda: f"{subject('vmap', fun)}: in_axes", tree_structure(args), in_axes)
     dims += [0] * len(tree_leaves(kwargs))
     mapped = [k for k, axis in enumerate(dims) if axis is not None]
-    check_argument_leaves("vmap", fun, [leaves[k] for k in mapped], [names[k] for k in mapped])
+    check_argument_leaves("vmap", fun, [leaves[k] for k in mapped], (names[k] for k in mapped))
     for k, (x, axis) in enumerate(zip(leaves, dims, strict=True)):
         if axis is None:
             continue

@@ -134,13 +134,15 @@ def resolve_kwargs(fun: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> tup
     return bound.args
 
 
-def normalize_argnums(argnums: Any, n_args: int | None, caller: str, parameter: str = "argnums") -> tuple[int, ...]:
+def normalize_argnums(
+    argnums: Any, n_args: int | None, caller: str | Callable[[], str], parameter: str = "argnums"
+) -> tuple[int, ...]:
     """An int or a sequence of ints as a tuple of non-negative positions.
 
     Args:
       argnums: what the user gave; negative numbers count from the end.
       n_args: how many positional arguments there are, or None where that is not known yet.
-      caller: the user's function or transform, for messages.
+      caller: the user's function or transform, for messages; or a function that says it.
       parameter: the name of the argument that ``argnums`` was.
 
     Raises:
@@ -149,6 +151,9 @@ def normalize_argnums(argnums: Any, n_args: int | None, caller: str, parameter: 
     >>> normalize_argnums((0, -1), 3, "grad")
     (0, 2)
     """
+    if type(argnums) is int and n_args is not None and 0 <= argnums < n_args:
+        return (argnums,)
+    caller = caller if isinstance(caller, str) else caller()
     try:
         given: tuple[int, ...] = (operator.index(argnums),)
     except TypeError:

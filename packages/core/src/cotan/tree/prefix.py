@@ -5,6 +5,7 @@ A prefix has the structure of the full tree down to some depth, and each of its 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from cotan.tree.keys import KeyPath, keystr
@@ -105,11 +106,11 @@ def _is_none(x: Any) -> bool:
     return x is None
 
 
-def flatten_axes(name: str, treedef: PyTreeDef, axes_tree: Any) -> list[Any]:
+def flatten_axes(name: str | Callable[[], str], treedef: PyTreeDef, axes_tree: Any) -> list[Any]:
     """For each leaf of a structure, what a prefix such as ``in_axes`` says of it; None is a leaf there.
 
     Args:
-      name: what the prefix is, for messages: ``"vmap in_axes"``.
+      name: what the prefix is, for messages: ``"vmap in_axes"``; or a function that says it.
       treedef: the structure of the value.
       axes_tree: the prefix.
 
@@ -122,6 +123,7 @@ def flatten_axes(name: str, treedef: PyTreeDef, axes_tree: Any) -> list[Any]:
     """
     out: list[Any] = []
     if not _spread(axes_tree, treedef.spec, _is_none, out):
+        name = name if isinstance(name, str) else name()
         error = prefix_error(axes_tree, treedef, _is_none, name.split()[-1])
         raise ValueError(
             f"{name} must have the structure of the value, or of its upper part: {error}. "
