@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, lax
+from cotan.ir.trace import Tracer
 from cotan.numpy import manipulation, reductions, ufuncs
 from cotan.numpy.promotion import (
     as_array,
@@ -23,7 +24,7 @@ from cotan.numpy.promotion import (
 from cotan.primitives.dot import dot_general_p
 from cotan.runtime.array import Array
 
-_MATRICES = (((1,), (0,)), ((), ()))
+_ARRAYS = (Tracer, Array)
 
 
 def _operands(name: str, a: Any, b: Any) -> tuple[Any, Any]:
@@ -45,12 +46,13 @@ def matmul(
     >>> cnp.matmul(cnp.ones((2, 3)), cnp.ones(3))
     Array([3., 3.], dtype=float32)
     """
-    if type(a) is Array and type(b) is Array and precision is None and preferred_element_type is None:
+    if isinstance(a, _ARRAYS) and isinstance(b, _ARRAYS) and precision is None and preferred_element_type is None:
         x, y = a.aval, b.aval
         alike = x.dtype is y.dtype and x.weak_type is y.weak_type
-        if alike and len(x.shape) == len(y.shape) == 2 and x.shape[1] == y.shape[0]:
+        if alike and x.shape and len(y.shape) == 2 and x.shape[-1] == y.shape[0]:
             # As below, in the shortest way.
-            return dot_general_p.bind(a, b, dimension_numbers=_MATRICES, precision=None, preferred_element_type=None)
+            numbers = (((len(x.shape) - 1,), (0,)), ((), ()))
+            return dot_general_p.bind(a, b, dimension_numbers=numbers, precision=None, preferred_element_type=None)
     a, b = _operands("matmul", a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(
@@ -65,7 +67,7 @@ def matmul(
     extra: dict[str, Any] = {"precision": precision, "preferred_element_type": preferred_element_type}
     if b.ndim <= 2 or a.ndim == 1:
         if b.ndim <= 2:
-            numbers: Any = (((a.ndim - 1,), (max(b.ndim - 2, 0),)), ((), ()))
+            numbers = (((a.ndim - 1,), (max(b.ndim - 2, 0),)), ((), ()))
             return lax.dot_general(a, b, numbers, **extra)
         product = lax.dot_general(b, a, (((b.ndim - 2,), (0,)), ((), ())), **extra)
         return product

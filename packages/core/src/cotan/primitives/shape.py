@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,8 @@ def normal_axes(name: str, what: str, axes: Any, ndim: int) -> tuple[int, ...]:
       ValueError: an axis is out of range or stands twice.
     """
     given = ints(name, what, axes)
+    if len(given) == 1 and 0 <= given[0] < ndim:
+        return given
     for axis in given:
         if not -ndim <= axis < ndim:
             raise ValueError(
@@ -102,9 +105,16 @@ def expand_dims(array: Any, dimensions: Any) -> Any:
     places = normal_axes("expand_dims", "dimensions", given, len(shape) + len(given))
     if not places:
         return array
+    wide, kept = _expansion(shape, places)
+    return broadcast_in_dim_p.bind(array, shape=wide, broadcast_dimensions=kept)
+
+
+@lru_cache(maxsize=1024)
+def _expansion(shape: Shape, places: Shape) -> tuple[Shape, Shape]:
+    """A shape with new axes at ``places``, and where its own axes are then."""
     kept = tuple(k for k in range(len(shape) + len(places)) if k not in places)
     extents = dict(zip(kept, shape, strict=True))
-    return broadcast_in_dim(array, tuple(extents.get(k, 1) for k in range(len(shape) + len(places))), kept)
+    return tuple(extents.get(k, 1) for k in range(len(shape) + len(places))), kept
 
 
 @linear(broadcast_in_dim_p)
