@@ -348,14 +348,16 @@ def _gradient(
     @boundary
     def gradient(*args: Any, **kwargs: Any) -> Any:
         leaves, flat = chosen_arguments(api, fun, argnums, args, kwargs, has_aux, holomorphic, allow_int)
-        lin = linearize_flat(flat, leaves)
+        lin = linearize_flat(flat, leaves, passing=True)
         outs, aux = flat.split(lin.outs)
         aval = _check_output(api, fun, outs, flat.out_tree, holomorphic)
         value = lift_leaf(outs[0])
         if lin.out_zeros[0]:
             back: list[Any] = [Zero(tangent_aval(get_aval(x))) for x in leaves]
         else:
-            jaxpr = lin.jaxpr.replace(outvars=lin.jaxpr.outvars[:1])
+            jaxpr = lin.jaxpr
+            if len(jaxpr.outvars) > 1:
+                jaxpr = jaxpr.replace(outvars=jaxpr.outvars[:1])
             back = backward_pass(jaxpr, lin.residuals, [lift_leaf(_one(aval))])
         grads = in_argument_tree(flat, list(map(_cotangent, back)), argnums)
         return result((value, flat.aux(aux)) if has_aux else value, grads)
@@ -365,7 +367,7 @@ def _gradient(
 
 def _one(aval: ShapedArray) -> Any:
     """The cotangent of a scalar result: 1, of its type."""
-    one: Any = np.ones((), aval.dtype)
+    one: Any = np.array(1, aval.dtype)
     return one.item() if aval.weak_type else one
 
 
@@ -395,16 +397,15 @@ def _check_inputs(
 
 
 def _check_output(api: str, fun: Function, outs: Sequence[Any], tree: PyTreeDef, holomorphic: bool) -> ShapedArray:
-    who = subject(api, fun)
     if len(outs) != 1 or tree != tree_structure(0):
         raise TypeError(
-            f"{who}: gradients are defined for functions that return one scalar, but the result has "
+            f"{subject(api, fun)}: gradients are defined for functions that return one scalar, but the result has "
             f"the structure {tree}. Return the scalar only, or (scalar, other things) with has_aux=True."
         )
     aval = get_aval(outs[0])
     if aval.shape:
         raise TypeError(
-            f"{who}: gradients are defined for functions that return a scalar, but the result has "
+            f"{subject(api, fun)}: gradients are defined for functions that return a scalar, but the result has "
             f"shape {aval.shape}. Reduce it (with .sum() or .mean()), or use jacrev, jacfwd or vjp."
         )
     wanted: Any = np.complexfloating if holomorphic else np.floating
@@ -412,7 +413,7 @@ def _check_output(api: str, fun: Function, outs: Sequence[Any], tree: PyTreeDef,
         kind = "complex (holomorphic=True)" if holomorphic else "real and floating-point"
         more = "" if holomorphic else " For a holomorphic function pass holomorphic=True."
         raise TypeError(
-            f"{who}: the result must be {kind}, but has dtype {dtypes.short_name(aval.dtype)}."
+            f"{subject(api, fun)}: the result must be {kind}, but has dtype {dtypes.short_name(aval.dtype)}."
             f"{more if dtypes.issubdtype(aval.dtype, np.complexfloating) else ''}"
         )
     return aval
@@ -432,7 +433,7 @@ def chosen_arguments(
     allow_int: bool = False,
 ) -> tuple[list[Any], FlatFunction]:
     """The leaves of the arguments to differentiate, checked, and ``fun`` as a flat function of them."""
-    numbers = normalize_argnums(argnums, len(args), f"{subject(api, fun)}")
+    numbers = normalize_argnums(argnums, len(args), lambda: subject(api, fun))
     partial, chosen = argnums_partial(fun, numbers, args)
     leaves, tree = tree_flatten((chosen, {}))
     _check_inputs(api, fun, leaves, ArgNames(fun, tree, numbers), holomorphic, allow_int)

@@ -96,7 +96,7 @@ def jacrev(
     @boundary
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         leaves, flat = chosen_arguments("jacrev", fun, argnums, args, kwargs, has_aux, holomorphic, allow_int)
-        lin = linearize_flat(flat, leaves)
+        lin = linearize_flat(flat, leaves, passing=True)
         outs, aux = flat.split(lin.outs)
         _check_results("jacrev", fun, outs, holomorphic)
         zeros = lin.out_zeros[: len(outs)]

@@ -24,6 +24,7 @@ from cotan.runtime import compile as compiling
 from cotan.runtime import dispatch
 from cotan.runtime.array import Array
 from cotan.tracebacks import boundary, trim, trims
+from cotan.transforms import routines
 from cotan.tree.calling import fun_name, signature_of
 
 
@@ -221,3 +222,4 @@ def clear_caches() -> None:
     structure.clear()
     compiling.clear_cache()
     dispatch.clear_cache()
+    routines.forget()

@@ -89,19 +89,26 @@ def set_current_trace(trace: Trace) -> Iterator[None]:
         current_trace_variable.reset(token)
 
 
-@contextmanager
-def new_trace(trace: Trace) -> Iterator[Any]:
+class new_trace:
     """Make ``trace`` the current one for the block, and end it after: its tracers are dead then."""
-    if config.check_tracer_leaks:
-        from cotan.ir.leaks import watch
 
-        watch(trace)
-    token = current_trace_variable.set(trace)
-    try:
-        yield trace
-    finally:
-        current_trace_variable.reset(token)
-        trace.alive = False
+    __slots__ = ("_token", "_trace")
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+
+    def __enter__(self) -> Any:
+        trace = self._trace
+        if config.check_tracer_leaks:
+            from cotan.ir.leaks import watch
+
+            watch(trace)
+        self._token = current_trace_variable.set(trace)
+        return trace
+
+    def __exit__(self, *error: object) -> None:
+        current_trace_variable.reset(self._token)
+        self._trace.alive = False
 
 
 def trace_state_clean() -> bool:

@@ -19,6 +19,7 @@ from cotan.ir.primitive import Primitive, batch, stage
 from cotan.ir.trace import Trace, Tracer, current_trace, enter_trace, leave_trace, new_trace
 from cotan.structural import broadcast_in_dim, transpose
 from cotan.transforms.cache import weakly_cached
+from cotan.transforms.routines import Routines, kind_of, operand_of, recorded
 from cotan.transforms.stage import FlatFun, StageTrace, replay, stage_closed
 
 Dim = int | None
@@ -74,26 +75,55 @@ class BatchTrace(Trace):
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         values: list[Any] = []
         dims: list[Dim] = []
+        kinds: list[Any] = [primitive, self.axis]
         mapped = False
         for x in args:
             if type(x) is BatchTracer and x._trace is self:
                 mapped = True
-                values.append(x.val)
-                dims.append(x.dim)
+                val, dim = x.val, x.dim
+                values.append(val)
+                dims.append(dim)
+                kinds.append(dim)
+                kinds.append(id(get_aval(val)))
             else:
                 values.append(x)
                 dims.append(None)
+                kinds.append(kind_of(x))
         parent = self.parent
         token = enter_trace(parent)
         try:
             if not mapped and not self.concerns(primitive, params):
                 return primitive.bind(*args, **params)
-            out, dim = batch[primitive](self.axis, values, dims, **params)
+            routine = None if primitive.higher_order else _routines.find(kinds, params)
+            if routine is None:
+                out, dim = self.by_rule(primitive, values, dims, params, kinds)
+            else:
+                found, dim = routine.run(values, parent), routine.extra
+                out = [found[k] for k in routine.outs] if primitive.multiple_results else found[routine.outs[0]]
         finally:
             leave_trace(token)
         if primitive.multiple_results:
             return [self.wrap(x, d) for x, d in zip(out, dim, strict=True)]
         return out if dim is None else BatchTracer(self, out, dim)
+
+    def by_rule(
+        self,
+        primitive: Primitive,
+        values: Sequence[Any],
+        dims: Sequence[Dim],
+        params: dict[str, Any],
+        kinds: list[Any],
+    ) -> tuple[Any, Any]:
+        """Results and their mapped axes as the rule has them."""
+
+        def rule(given: list[Any]) -> tuple[list[Any], Any]:
+            out, dim = batch[primitive](self.axis, given, dims, **params)
+            return (out, tuple(dim)) if primitive.multiple_results else ([out], dim)
+
+        result: tuple[Any, Any] = batch[primitive](self.axis, values, dims, **params)
+        if not primitive.higher_order:
+            _routines.meet(primitive, kinds, params, lambda: recorded(rule, map(operand_of, values)))
+        return result
 
     def concerns(self, primitive: Primitive, params: dict[str, Any]) -> bool:
         """Whether an operation may depend on the mapped axis though none of its operands is mapped.
@@ -110,6 +140,9 @@ class BatchTrace(Trace):
     def unwrap(self, x: Any) -> tuple[Any, Dim]:
         """The whole value of ``x`` and its mapped axis."""
         return (x.val, x.dim) if type(x) is BatchTracer and x._trace is self else (x, None)
+
+
+_routines = Routines()
 
 
 @leak_checked

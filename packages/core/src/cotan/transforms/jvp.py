@@ -23,21 +23,15 @@ from cotan.transforms.stage import FlatFun, replay, stage_closed
 class JVPTracer(Tracer):
     """A value with its tangent, which is never symbolically zero."""
 
-    __slots__ = ("_aval", "primal", "tangent")
+    __slots__ = ("aval", "primal", "tangent")
+    aval: ShapedArray
     _trace: JVPTrace
 
     def __init__(self, trace: JVPTrace, primal: Any, tangent: Any) -> None:
         self._trace = trace
         self.primal = primal
         self.tangent = tangent
-        self._aval: ShapedArray | None = None
-
-    @property
-    def aval(self) -> ShapedArray:
-        aval = self._aval
-        if aval is None:
-            aval = self._aval = get_aval(self.primal)
-        return aval
+        self.aval = get_aval(primal)
 
     def concrete(self) -> Any:
         primal = self.primal

@@ -16,13 +16,14 @@ from cotan.ir.avals import get_aval, tangent_aval
 from cotan.ir.check import check_jaxpr
 from cotan.ir.jaxpr import ClosedJaxpr, Jaxpr, Var
 from cotan.ir.leaks import leak_checked
-from cotan.ir.primitive import Primitive, partial_eval
+from cotan.ir.primitive import Primitive, jvp, partial_eval
 from cotan.ir.trace import current_trace, enter_trace, leave_trace, new_trace
 from cotan.structural import Zero
 from cotan.transforms.cache import weakly_cached
-from cotan.transforms.jvp import JVPTrace
+from cotan.transforms.jvp import JVPTrace, JVPTracer, zero_tangent
 from cotan.transforms.prune import prune
-from cotan.transforms.stage import FlatFun, Recorder, StageTrace, StageTracer, replay
+from cotan.transforms.routines import Routine, Routines, kind_of, operand_of, recorded
+from cotan.transforms.stage import FlatFun, Recorder, StageTrace, StageTracer, recorders_of, replay
 
 
 class PartialTrace(Recorder):
@@ -58,16 +59,86 @@ class Linearized(NamedTuple):
     residuals: list[Any]
 
 
+class LinearTrace(JVPTrace):
+    """Applies jvp rules to known values and unknown tangents, by routines where there are any."""
+
+    __slots__ = ("unknown",)
+
+    def __init__(self, unknown: PartialTrace) -> None:
+        super().__init__(unknown)
+        self.unknown = unknown
+
+    def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        values: list[Any] = []
+        tangents: list[Any] = []
+        kinds: list[Any] = [primitive]
+        for x in args:
+            if type(x) is JVPTracer and x._trace is self:
+                values.append(x.primal)
+                tangents.append(x.tangent)
+                kinds.append(~id(x.aval))  # no address
+            else:
+                values.append(x)
+                kinds.append(kind_of(x))
+        if not tangents:
+            return self.unknown.bind_known(primitive, args, params)
+        if primitive.higher_order:
+            return super().process(primitive, args, params)
+        routine = _routines.find(kinds, params)
+        if routine is None:
+            result = super().process(primitive, args, params)
+            _routines.meet(primitive, kinds, params, lambda: self.routine(primitive, args, params))
+            return result
+        unknown = self.unknown
+        outer = unknown.parent
+        token = enter_trace(outer)
+        try:
+            found = routine.run(values + tangents, outer, unknown)
+        finally:
+            leave_trace(token)
+        if primitive.multiple_results:
+            pairs = zip(routine.outs, routine.extra, strict=True)
+            return [found[k] if t is None else JVPTracer(self, found[k], found[t]) for k, t in pairs]
+        out, dot = found[routine.outs[0]], routine.extra[0]
+        return out if dot is None else JVPTracer(self, out, found[dot])
+
+    def routine(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Routine | None:
+        """What the rule does with operands like ``args``; ``extra`` says where the tangents of the results are."""
+        moving = [type(x) is JVPTracer and x._trace is self for x in args]
+        primals = [operand_of(x) for x in args]
+        dots = [tangent_aval(x.aval) for x, moves in zip(args, moving, strict=True) if moves]
+        count = 0
+
+        def rule(given: list[Any]) -> tuple[list[Any], None]:
+            nonlocal count
+            rest = iter(given[len(args) :])
+            tangents = [next(rest) if m else zero_tangent(x) for x, m in zip(given, moving, strict=False)]
+            out, dot = jvp[primitive](given[: len(args)], tangents, **params)
+            outs, out_dots = (out, dot) if primitive.multiple_results else ([out], [dot])
+            count = len(outs)
+            return [*outs, *out_dots], None
+
+        found = recorded(rule, [*primals, *dots], linear=len(dots))
+        return found and found._replace(outs=found.outs[:count], extra=found.outs[count:])
+
+
+_routines = Routines()
+
+
 @leak_checked
-def linearize_flat(fun: FlatFun, primals: Sequence[Any]) -> Linearized:
+def linearize_flat(fun: FlatFun, primals: Sequence[Any], *, passing: bool = False) -> Linearized:
     """Values of a flat function and the linear program of its tangents.
+
+    Args:
+      passing: whether nobody is shown the program: its equations need no places if nobody records them once more.
 
     Returns:
       ``outs``; for each of them whether its tangent is symbolically zero; a jaxpr from one tangent per primal
       (``float0`` ones are never read) to the tangents that are not zero; and the values of its constvars.
     """
     parent = current_trace()
-    with new_trace(PartialTrace(parent, "grad or vjp")) as unknown, new_trace(JVPTrace(unknown)) as trace:
+    with new_trace(PartialTrace(parent, "grad or vjp")) as unknown, new_trace(LinearTrace(unknown)) as trace:
+        unknown.places = not passing or bool(recorders_of(parent))
         args = []
         for x in primals:
             aval = tangent_aval(get_aval(x))

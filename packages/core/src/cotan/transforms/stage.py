@@ -17,7 +17,7 @@ from cotan.config import config
 from cotan.errors import SourceFrame, enter_scope, leave_scope, source_frame
 from cotan.ir.avals import ShapedArray, get_aval
 from cotan.ir.check import check_jaxpr
-from cotan.ir.effects import no_effects
+from cotan.ir.effects import Effects, no_effects
 from cotan.ir.evaluate import eval_jaxpr
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from cotan.ir.leaks import leak_checked
@@ -26,7 +26,8 @@ from cotan.ir.trace import Trace, Tracer, current_trace, escaped, new_trace
 from cotan.structural import NotLinearError, UndefinedPrimal
 
 FlatFun = Callable[..., Sequence[Any]]
-_PYTHON_SCALARS = frozenset((bool, int, float, complex))
+PYTHON_SCALARS = frozenset((bool, int, float, complex))
+_NUMPY = (np.generic, np.ndarray)
 
 
 class StageTracer(Tracer):
@@ -52,9 +53,14 @@ class StageTracer(Tracer):
 
 
 class Recorder(Trace):
-    """Records equations. ``parent`` is the trace in which the recorded function was called."""
+    """Records equations. ``parent`` is the trace in which the recorded function was called.
 
-    __slots__ = ("_consts", "arg_names", "eqns", "invars", "name", "parent", "source")
+    Attributes:
+      source: the place of all that is recorded now; None: the user's line that runs.
+      places: whether equations have places at all.
+    """
+
+    __slots__ = ("_consts", "arg_names", "eqns", "invars", "name", "parent", "places", "source")
     name: str
 
     def __init__(self, parent: Trace, name: str, arg_names: Sequence[str] = ()) -> None:
@@ -65,6 +71,7 @@ class Recorder(Trace):
         self.invars: list[Var] = []
         self.arg_names = tuple(arg_names)
         self.source: SourceFrame | None = None
+        self.places = True
         # id -> (variable, the value to bind, the original value, which keeps the id valid)
         self._consts: dict[int, tuple[Var, Any, Any]] = {}
 
@@ -78,7 +85,7 @@ class Recorder(Trace):
         """What stands for ``x`` in an equation: its variable, a literal, or a constant's variable."""
         if type(x) is StageTracer and x._trace is self:
             return x.variable
-        if type(x) in _PYTHON_SCALARS:
+        if type(x) in PYTHON_SCALARS:
             return Literal(x)
         found = self._consts.get(id(x))
         if found is not None:
@@ -90,7 +97,7 @@ class Recorder(Trace):
         aval = get_aval(x)
         if dtypes.is_python_scalar(x):  # of a type derived from Python's numbers
             return Literal(dtypes.plain_scalar(x))
-        if isinstance(x, np.generic | np.ndarray):
+        if isinstance(x, _NUMPY):
             value = np.array(x, aval.dtype)  # a copy: the program must not change when the caller's memory does
             if not aval.shape:
                 return Literal(value, aval)
@@ -124,12 +131,28 @@ class Recorder(Trace):
         out = abstract[primitive](*[a.aval for a in atoms], **params)
         effect_rule = effects.get(primitive)
         done = no_effects if effect_rule is None else effect_rule(**params)
-        source = self.source or source_frame()
+        avals = out if primitive.multiple_results else (out,)
+        return self.append(primitive, atoms, params, avals, self.place(), done)
+
+    def place(self) -> SourceFrame | None:
+        """The place of what is recorded now."""
+        return self.source or (source_frame() if self.places else None)
+
+    def append(
+        self,
+        primitive: Primitive,
+        atoms: Sequence[Atom],
+        params: dict[str, Any],
+        avals: Sequence[ShapedArray],
+        source: SourceFrame | None,
+        done: Effects = no_effects,
+    ) -> Any:
+        """Record one equation whose results are of types ``avals``, and return tracers of them."""
         if primitive.multiple_results:
-            outvars = [Var(aval) for aval in out]
+            outvars = [Var(aval) for aval in avals]
             self.eqns.append(Eqn(primitive, atoms, outvars, params, done, source))
             return [StageTracer(self, var) for var in outvars]
-        outvar = Var(out)
+        outvar = Var(avals[0])
         self.eqns.append(Eqn(primitive, atoms, (outvar,), params, done, source))
         return StageTracer(self, outvar)
 

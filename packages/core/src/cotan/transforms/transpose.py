@@ -17,6 +17,7 @@ from cotan.ir.primitive import transpose
 from cotan.ir.trace import current_trace
 from cotan.structural import UndefinedPrimal, Zero, add_tangents, instantiate
 from cotan.transforms.cache import weakly_cached
+from cotan.transforms.routines import Routines, kind_of, operand_of, recorded
 from cotan.transforms.stage import recorders_of, stage_closed
 
 
@@ -53,7 +54,9 @@ class _Backward:
         self.inputs = [v for v, x in zip(jaxpr.invars, args, strict=True) if type(x) is UndefinedPrimal]
         self.known.update((v, x) for v, x in zip(jaxpr.invars, args, strict=True) if type(x) is not UndefinedPrimal)
         self.cts: dict[Var, Any] = {}
-        self.recorders = recorders_of(current_trace())
+        self.checked = config.check_jaxprs
+        self.trace = current_trace()
+        self.recorders = recorders_of(self.trace)
 
     def run(self, cts: Sequence[Any]) -> list[Any]:
         saved = [recorder.source for recorder in self.recorders]
@@ -99,7 +102,7 @@ class _Backward:
     def add(self, atom: Atom, ct: Any) -> None:
         if ct is None or type(ct) is Zero or isinstance(atom, Literal) or atom in self.known:
             return
-        if config.check_jaxprs and not same_type(get_aval(ct), cotangent_aval(atom.aval)):
+        if self.checked and not same_type(get_aval(ct), cotangent_aval(atom.aval)):
             raise TypeError(
                 f"a cotangent of type {get_aval(ct).short()} was given to a value of type {atom.aval.short()}"
             )
@@ -119,9 +122,38 @@ class _Backward:
             if ct is None:
                 return
         self.at(eqn)
-        back = transpose[eqn.primitive](ct, *map(self.read, eqn.invars), **eqn.params)
-        for atom, c in zip(eqn.invars, back, strict=True):
-            self.add(atom, c)
+        for atom, c in zip(eqn.invars, self.back(eqn, ct), strict=True):
+            if c is not None:
+                self.add(atom, c)
+
+    def back(self, eqn: Eqn, ct: Any) -> Sequence[Any]:
+        """Cotangents of the operands of an equation, by a routine if there is one."""
+        primitive, params = eqn.primitive, eqn.params
+        if primitive.higher_order or primitive.multiple_results:
+            back: Sequence[Any] = transpose[primitive](ct, *map(self.read, eqn.invars), **params)
+            return back
+        operands = [ct]
+        kinds = [primitive, kind_of(ct)]
+        for atom in eqn.invars:
+            x = atom.val if isinstance(atom, Literal) else self.known.get(atom, self)
+            operands.append(x)
+            kinds.append(~id(atom.aval) if x is self else kind_of(x))
+        routine = _routines.find(kinds, params)
+        if routine is not None:
+            values = routine.run(operands, self.trace)
+            return [None if k is None else values[k] for k in routine.outs]
+
+        def rule(given: list[Any]) -> tuple[Sequence[Any], None]:
+            xs = [UndefinedPrimal(a.aval) if x is self else y for a, x, y in zip(eqn.invars, operands[1:], given[1:])]
+            return transpose[primitive](given[0], *xs, **params), None
+
+        back = rule(operands)[0]
+        types = [a.aval if x is self else operand_of(x) for a, x in zip(eqn.invars, operands[1:], strict=True)]
+        _routines.meet(primitive, kinds, params, lambda: recorded(rule, [operand_of(ct), *types]))
+        return back
+
+
+_routines = Routines()
 
 
 @weakly_cached
