@@ -20,7 +20,7 @@ from cotan.ir.avals import get_aval
 from cotan.structural import reduce_sum
 from cotan.tracebacks import boundary
 from cotan.transforms.batch import AxisData, axes_in_scope, batch_flat, matchaxis
-from cotan.tree import flatten_axes, keystr, tree_flatten, tree_flatten_with_path, tree_leaves, tree_structure
+from cotan.tree import PyTreeDef, flatten_axes, keystr, tree_flatten, tree_flatten_with_path, tree_leaves
 from cotan.tree.calling import ArgNames
 
 Dim = int | None
@@ -87,7 +87,7 @@ def vmap(
             )
         leaves, tree = tree_flatten((args, kwargs))
         names = ArgNames(fun, tree)
-        dims = _in_dims(fun, in_axes, args, kwargs, leaves, names)
+        dims = _in_dims(fun, in_axes, tree, leaves, names)
         size = _axis_size(fun, names, leaves, dims, axis_size)
         call = FlatFunction("vmap", fun, tree)
         _check_mesh_axes(fun, spmd_axis_name)
@@ -147,12 +147,10 @@ def _check_axes(what: str, fun: Function, axes: Any) -> None:
             raise TypeError(f"{subject('vmap', fun)}: {what} must hold ints and None, got {axis!r} in {axes!r}")
 
 
-def _in_dims(
-    fun: Function, in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Sequence[Any], names: ArgNames
-) -> list[Dim]:
-    """The mapped axis of each leaf of the arguments, non-negative. What is not mapped may be anything."""
-    dims: list[Dim] = flatten_axes(lambda: f"{subject('vmap', fun)}: in_axes", tree_structure(args), in_axes)
-    dims += [0] * len(tree_leaves(kwargs))
+def _in_dims(fun: Function, in_axes: Any, tree: PyTreeDef, leaves: Sequence[Any], names: ArgNames) -> list[Dim]:
+    """The mapped axis of each leaf of ``(args, kwargs)``, non-negative. What is not mapped may be anything."""
+    dims: list[Dim] = flatten_axes(lambda: f"{subject('vmap', fun)}: in_axes", PyTreeDef(tree.spec[2]), in_axes)
+    dims += [0] * (len(leaves) - len(dims))
     mapped = [k for k, axis in enumerate(dims) if axis is not None]
     check_argument_leaves("vmap", fun, [leaves[k] for k in mapped], (names[k] for k in mapped))
     for k, (x, axis) in enumerate(zip(leaves, dims, strict=True)):
