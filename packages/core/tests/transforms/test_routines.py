@@ -188,3 +188,22 @@ def test_a_rule_that_fails_says_so_itself():
     for _ in range(PAYS_FROM + 2):
         with pytest.raises(ValueError, match=refused):
             cotan.grad(lambda x: lax.reduce_sum_p.bind(x, axes=(5,)))(X)
+
+
+def test_types_that_were_dropped_between_are_not_taken_for_others():
+    """A key names types by their ids; a routine that does not hold just these would be found by others."""
+    known = routines.Routines()
+    routine = recorded(lambda xs: ([mul(xs[0], xs[1])], None), [shaped((2,), F32), shaped((2,), F32)])
+    assert routine is not None
+    primitive = Primitive.catalogue["mul"]
+    for _ in range(PAYS_FROM):
+        known.meet(primitive, [primitive, 1, 2], {}, lambda: routine)
+    assert known.find([primitive, 1, 2], {}) is None
+    kinds = [primitive, *map(id, routine.operands)]
+    for _ in range(PAYS_FROM):
+        known.meet(primitive, list(kinds), {}, lambda: routine)
+    assert known.find(kinds, {}) is routine
+
+
+def test_zeros_are_told_apart_by_their_signs():
+    assert len({routines.kind_of(x) for x in (0.0, -0.0, 0, False, 1 + 0j, complex(1, -0.0), 1, 1.0, True)}) == 9

@@ -78,7 +78,7 @@ def kind_of(x: Any) -> Any:
     """What a routine depends on of an operand: the type of an array, by identity, or a Python scalar itself."""
     kind = type(x)
     if kind in PYTHON_SCALARS:
-        return kind, x or repr(x)  # 0.0 == -0.0
+        return kind, x if x and kind is not complex else repr(x)  # 0.0 == -0.0
     return id(get_aval(x))
 
 
@@ -144,7 +144,9 @@ class Routines:
             routine = make()
         except Exception:
             return  # the rule itself raises it, where it is asked with values
-        if routine is not None:
+        # The ids in the key are those of types that the routine holds: others may have been dropped meanwhile.
+        ids = {part if part >= 0 else ~part for part in key if type(part) is int}
+        if routine is not None and all(id(x) in ids for x in routine.operands if isinstance(x, ShapedArray)):
             routines[key] = routine
 
     def forget(self) -> None:
