@@ -14,7 +14,7 @@ from cotan.primitives.operands import quiet
 from cotan_cpu.lower.at_once import by_span
 from cotan_cpu.pool import pool
 
-_SHARED_FROM = 1 << 21
+_SHARED_FROM = 1 << 20
 """Bytes from which threads take less time than NumPy's one."""
 
 

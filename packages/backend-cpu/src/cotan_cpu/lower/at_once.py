@@ -81,15 +81,16 @@ def by_span(
 
     Args:
       usual: another rule; by default the reference.
-      least: ``usual`` does results of fewer bytes, and of other dtypes than float32 and float64. For primitives whose
-        results are exact: one program may get some of them from either.
+      least: ``usual`` does results of fewer bytes, and of other dtypes than float32 and float64 (which the last operand
+        has too). For primitives whose results are exact: one program may get some of them from either.
       of_floats: what ``usual`` does with float32 and float64.
     """
     other = usual or reference[primitive]
 
     def prepare(*operands: Any, **params: Hashable) -> Callable[..., np.ndarray] | None:
         shape, size = max(((x.shape, x.size) for x in operands), key=lambda known: len(known[0]))
-        if least and (size * operands[0].dtype.itemsize < least or any(x.dtype not in _FLOATS for x in operands)):
+        like = operands[-1].dtype
+        if least and (size * like.itemsize < least or like not in _FLOATS):
             return None
         from cotan_cpu.spans import span as compiled
 

@@ -1,4 +1,4 @@
-"""Choosing at once between two arrays, by their bits.
+"""Choosing at once between two arrays: floats by native code, others and small ones by their bits.
 
 ``numpy.where`` branches at every element, which on irregular choices takes several times as long as three passes of
 vectorised integer operations over a block that stays in the cache.
@@ -13,11 +13,14 @@ import numpy as np
 
 from cotan.backend import LoweringTable
 from cotan.ir.primitive import reference
+from cotan_cpu.lower.at_once import by_span
 from cotan_cpu.pool import pool
 
 _WORDS = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
 _SMALLEST = 2048
 _BLOCK = 1 << 16
+_NATIVE_FROM = 1 << 16
+"""Bytes from which native code, a pass over memory instead of three, is worth its compilation."""
 
 
 def select_n(which: np.ndarray, *cases: np.ndarray) -> np.ndarray:
@@ -70,4 +73,4 @@ def register(table: LoweringTable) -> None:
     """Add the rules of this module."""
     from cotan.primitives.compare import select_n_p
 
-    table.rule("eager", select_n_p)(select_n)
+    table.rule("eager", select_n_p)(by_span(select_n_p, select_n, _NATIVE_FROM))
