@@ -286,3 +286,17 @@ def test_what_is_next_to_a_buffer_has_none_itself() -> None:
     assert len(large) <= 1
     stores = [operand for k in kernels(program) for operand in k.operands if operand.written and operand.size == 60000]
     assert len(stores) <= 2
+
+
+def test_a_chain_of_values_next_to_one_another_keeps_some_buffers() -> None:
+    """Each is used by a sum of its own and by the next one: none may be computed again from the very first."""
+
+    def chain(x: Any) -> list[Any]:
+        y, sums = transcendental.tanh(x), []
+        for k in range(40):
+            y = arithmetic.mul(arithmetic.add(y, 0.5 + k), 1.0 / (k + 2))
+            sums.append(reduce_sum(slicing.slice(y, (0, 0), (300, 200 - k), (1, 1)), (0,)))
+        return sums
+
+    program = compile_to_program(staged(chain, shaped((300, 200), F32)))
+    assert sum(kernel.flops for kernel in kernels(program)) < 40e6

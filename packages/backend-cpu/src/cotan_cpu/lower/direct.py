@@ -8,9 +8,12 @@ would not hold, or whose columns are neighbours, some columns at a time are brou
 
 from __future__ import annotations
 
-from cotan_cpu.codegen import jit
-from cotan_cpu.codegen.target import Target
+from typing import TYPE_CHECKING
+
 from cotan_cpu.lower import blas
+
+if TYPE_CHECKING:
+    from cotan_cpu.codegen import Target
 
 ROWS = 6
 """Rows of results in registers, as many pointers as the registers for addresses allow."""
@@ -165,6 +168,8 @@ declare i64 @llvm.umax.i64(i64, i64)
 
 def suits(rows: int, inner: int, columns: int, turned: bool, element: blas.ElementType) -> bool:
     """Whether this processor multiplies best so; ``turned`` if the columns of B, not its rows, are neighbours."""
+    from cotan_cpu.codegen import jit  # which takes LLVM along
+
     target = jit.host_target()
     if not target.fma or element.letter not in "sd" or not 0 < inner * element.bytes <= MOST_INNER:
         return False

@@ -190,7 +190,11 @@ def _derived(state: _State) -> set[int]:
         for var, _, loops in own_survey(op, state).loads:
             times = steps(loops) / max(1, steps(op.axes))
             maker = state.producer.get(var)
-            if maker is None or maker.position not in state.maps or maker.position in state.roots:
+            if (
+                maker is None
+                or maker.position not in state.maps
+                or (maker.position in state.roots and maker.position not in found)
+            ):
                 far += times if _nearness(var) == 1.0 else 0.0
             else:
                 work, far = work + times * known[maker.position][0], far + times * known[maker.position][1]
