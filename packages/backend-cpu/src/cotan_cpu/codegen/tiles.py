@@ -5,6 +5,7 @@ A square's columns go through a small scratch, from where the inner loop reads t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cotan.ir.program import Loop
@@ -119,20 +120,28 @@ class Tiling:
 
 
 def transposed(b: Builder, rows: list[Val]) -> list[Val]:
-    """The columns of a square matrix whose rows are vectors: blocks are exchanged, from large to small."""
-    size = len(rows)
+    """The columns of a square matrix whose rows are vectors."""
     rows = list(rows)
+    for place, partner, upper, lower in exchanges(len(rows)):
+        above, below = rows[place], rows[partner]
+        rows[place] = b.shuffle(above, below, upper)
+        rows[partner] = b.shuffle(above, below, lower)
+    return rows
+
+
+def exchanges(size: int) -> Iterator[tuple[int, int, list[int], list[int]]]:
+    """How a square of ``size`` vectors is turned round: blocks are exchanged, from large to small.
+
+    Each step is two rows and the lanes, of both side by side, that become the first and the second of them.
+    """
     distance = size // 2
     while distance:
         upper = [lane if not lane & distance else size + lane - distance for lane in range(size)]
         lower = [lane + distance if not lane & distance else size + lane for lane in range(size)]
         for place in range(size):
             if not place & distance:
-                above, below = rows[place], rows[place + distance]
-                rows[place] = b.shuffle(above, below, upper)
-                rows[place + distance] = b.shuffle(above, below, lower)
+                yield place, place + distance, upper, lower
         distance //= 2
-    return rows
 
 
 def _align(vector: Val) -> int:

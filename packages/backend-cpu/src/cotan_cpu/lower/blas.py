@@ -58,7 +58,7 @@ _OPERANDS = """\
   %c_at = load ptr, ptr %c_slot
 """
 
-OFFSETS = """\
+_OFFSETS = """\
   %i2 = urem i64 %batch, %batch2
   %q2 = udiv i64 %batch, %batch2
   %i1 = urem i64 %q2, %batch1
@@ -78,6 +78,18 @@ OFFSETS = """\
   %b_012 = add i64 %b_01, %b_2
 """
 """Where the matrices of this product of the batch begin; %a at the first row of the tile."""
+
+TILE = (
+    """\
+  %batch = udiv i64 %unit, %tiles
+  %tile = urem i64 %unit, %tiles
+  %row = mul i64 %tile, %tile_rows
+  %rows_left = sub i64 %rows, %row
+  %m = call i64 @llvm.umin.i64(i64 %rows_left, i64 %tile_rows)
+"""
+    + _OFFSETS
+)
+"""The rows of a unit whose tiles are as wide as the result, and its matrices."""
 
 READ = (
     "  %desc_at = getelementptr ptr, ptr %table, i64 3\n  %desc = load ptr, ptr %desc_at\n"
@@ -158,12 +170,7 @@ head:
   %more = icmp slt i64 %unit, %end
   br i1 %more, label %body, label %exit
 body:
-  %batch = udiv i64 %unit, %tiles
-  %tile = urem i64 %unit, %tiles
-  %row = mul i64 %tile, %tile_rows
-  %rows_left = sub i64 %rows, %row
-  %m = call i64 @llvm.umin.i64(i64 %rows_left, i64 %tile_rows)
-OFFSETS
+TILE
   %b = getelementptr TYPE, ptr %b_at, i64 %b_012
   %c_b = mul i64 %batch, %rows
   %c_offset = add i64 %c_b, %row
@@ -192,7 +199,8 @@ def text(element: ElementType) -> str:
     part = "double" if element.letter == "z" else "float"
     for word, meaning in (
         ("READ\n", READ),
-        ("OFFSETS\n", OFFSETS),
+        ("TILE\n", TILE),
+        ("OFFSETS\n", _OFFSETS),
         ("_L(", f"_{element.letter}("),
         ("_L ", f"_{element.letter} "),
         ("PART", part),

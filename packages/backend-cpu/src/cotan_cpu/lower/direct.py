@@ -83,12 +83,7 @@ head:
   %more = icmp slt i64 %unit, %end
   br i1 %more, label %body, label %exit
 body:
-  %batch = udiv i64 %unit, %tiles
-  %tile = urem i64 %unit, %tiles
-  %row = mul i64 %tile, %tile_rows
-  %rows_left = sub i64 %rows, %row
-  %m = call i64 @llvm.umin.i64(i64 %rows_left, i64 %tile_rows)
-OFFSETS
+TILE
   %b = getelementptr TYPE, ptr %b_at, i64 %b_012
   %c_b = mul i64 %batch, %c_matrix
   %c_r = mul i64 %row, %ldc
@@ -206,7 +201,7 @@ def text(target: Target, element: blas.ElementType) -> str:
     body = _PANEL
     for word, meaning in (
         ("READ\n", blas.READ),
-        ("OFFSETS\n", blas.OFFSETS),
+        ("TILE\n", blas.TILE),
         ("ROWS_LESS_1", str(ROWS - 1)),
         ("ROWS", str(ROWS)),
         ("LANES", str(lanes(target, element))),
@@ -356,21 +351,16 @@ done:
 
 
 def _exchanged(vector: str, count: int, rows: list[str]) -> tuple[list[str], list[str]]:
-    """The columns of a square of vectors, and the instructions: blocks are exchanged, from large to small."""
+    """The columns of a square of vectors, and the instructions that make them."""
+    from cotan_cpu.codegen.tiles import exchanges
+
     rows, lines = list(rows), []
-    distance = count // 2
-    while distance:
-        upper = [lane if not lane & distance else count + lane - distance for lane in range(count)]
-        lower = [lane + distance if not lane & distance else count + lane for lane in range(count)]
-        for place in range(count):
-            if place & distance:
-                continue
-            above, below = rows[place], rows[place + distance]
-            for target, lanes_ in ((place, upper), (place + distance, lower)):
-                rows[target] = f"%turned.{distance}.{target}"
-                mask = ", ".join(f"i32 {lane}" for lane in lanes_)
-                lines.append(
-                    f"  {rows[target]} = shufflevector {vector} {above}, {vector} {below}, <{count} x i32> <{mask}>"
-                )
-        distance //= 2
+    for step, (place, partner, upper, lower) in enumerate(exchanges(count)):
+        above, below = rows[place], rows[partner]
+        for target, chosen in ((place, upper), (partner, lower)):
+            rows[target] = f"%turned.{step}.{target}"
+            mask = ", ".join(f"i32 {lane}" for lane in chosen)
+            lines.append(
+                f"  {rows[target]} = shufflevector {vector} {above}, {vector} {below}, <{count} x i32> <{mask}>"
+            )
     return rows, lines

@@ -151,6 +151,8 @@ class _State:
     roots: dict[int, Op] = field(default_factory=dict)
     maps: dict[int, Op] = field(default_factory=dict)
     accesses: dict[Var, _Uses] = field(default_factory=dict)
+    readers: dict[Var, set[int]] = field(default_factory=dict)
+    """The positions of the roots that read a variable."""
 
 
 def fuse(ops: Sequence[Op], outputs: Sequence[Var], local_bytes: int = 0) -> Fusion:
@@ -309,6 +311,7 @@ def _uses(op: Op, state: _State) -> _Uses:
 def _record(op: Op, root: Op, found: Survey, state: _State) -> None:
     for var, idx, loops in found.loads:
         state.accesses.setdefault(var, {}).setdefault((root.position, idx), {})[loops] = None
+        state.readers.setdefault(var, set()).add(root.position)
 
 
 def _record_inlined(op: Op, uses: _Uses, state: _State) -> None:
@@ -359,7 +362,7 @@ def _read_anyway(known: Estimate, uses: _Uses, state: _State) -> float:
         read = [
             times * _nearness(var)
             for var, times in known.leaves.items()
-            if times <= 1.0 and any(root == position for root, _ in state.accesses.get(var, ()))
+            if times <= 1.0 and position in state.readers.get(var, ())
         ]
         found += sum(read) * sum(steps(loops) for loops in nests)
     return found
