@@ -127,3 +127,41 @@ def test_thread_count_follows_configuration_and_affinity(monkeypatch):
     assert native.thread_count(5) == 5
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 4}, raising=False)
     assert native.thread_count(None) == 3
+
+
+BESIDE = """
+define i32 @woken_beside_the_caller() {
+  %caller = call i32 @cotan_processor()
+  store atomic i32 %caller, ptr getelementptr (i8, ptr @cotan_state, i64 CALLER_AT) monotonic, align 4
+  call void @cotan_step_aside()
+  %now = call i32 @cotan_processor()
+  %high = shl i32 %caller, 16
+  %both = or i32 %high, %now
+  ret i32 %both
+}
+"""
+
+
+@pytest.mark.skipif(not driver.affinity_symbols(), reason="the C library does not move threads")
+@pytest.mark.skipif(driver.futex_number() is None, reason="there are no helpers without futexes")
+@pytest.mark.parametrize("movable", [True, False])
+def test_a_helper_woken_beside_its_caller_moves(movable):
+    text = native.parallel_text(driver.futex_number(), os.uname().machine, movable)
+    symbols = {"cotan_syscall": driver.syscall_address(), **(driver.affinity_symbols() if movable else {})}
+    module = jit.load(text + BESIDE.replace("CALLER_AT", str(native._CALLER_AT)), symbols)
+    wake = driver.function(module.address("woken_beside_the_caller"), "i32")
+    usual = os.sched_getaffinity(0)
+    moved = 0
+    for _ in range(20):
+        both = wake()
+        moved += both >> 16 != both & 0xFFFF
+        assert os.sched_getaffinity(0) == usual
+    if movable:
+        # Not always: the kernel may take it back at once.
+        assert moved > 10 or len(usual) == 1
+        os.sched_setaffinity(0, {min(usual)})
+        try:
+            assert wake() == min(usual) << 16 | min(usual)
+            assert os.sched_getaffinity(0) == {min(usual)}
+        finally:
+            os.sched_setaffinity(0, usual)

@@ -111,6 +111,15 @@ def syscall_address() -> int:
 
 
 @functools.cache
+def affinity_symbols() -> dict[str, int]:
+    """The C library's functions that tell and choose a thread's processor; empty if it lacks any."""
+    library = ctypes.CDLL(None)
+    names = ("sched_getcpu", "sched_getaffinity", "sched_setaffinity")
+    found = {name: getattr(library, name, None) for name in names}
+    return {} if None in found.values() else {name: address_of(function) for name, function in found.items()}
+
+
+@functools.cache
 def futex_number() -> int | None:
     """The number of the futex system call, if this system has it and it answers."""
     number = _FUTEX_NUMBERS.get(platform.machine().lower())

@@ -23,8 +23,10 @@ from cotan_cpu import driver
 
 # Byte offsets in the state; what different threads write lies in different cache lines.
 _TICKET, _LEFT, _CALLER_WAITS, _SEQUENCE, _SLEEPERS, _STOP, _BUSY = 0, 128, 132, 256, 260, 264, 384
-_FUNCTION, _TABLE, _UNITS, _CHUNKS, _HELPERS, _STATE_BYTES = 512, 520, 528, 536, 544, 640
+_FUNCTION, _TABLE, _UNITS, _CHUNKS, _HELPERS, _CALLER_AT, _STATE_BYTES = 512, 520, 528, 536, 544, 552, 640
 _SPINS = 2000
+_SET_BYTES = 128
+"""Of a set of processors, as the C library has it: up to 1024 of them."""
 _WAIT, _WAKE = 128, 129  # FUTEX_WAIT and FUTEX_WAKE, private to the process
 
 _PAUSE = {
@@ -116,6 +118,7 @@ sleep:
   %s0 = atomicrmw add ptr @SLEEPERS, i32 1 seq_cst
   call i64 (i64, ...) @cotan_syscall(i64 FUTEX, ptr @SEQUENCE, i32 WAIT_OP, i32 %sequence, ptr null)
   %s1 = atomicrmw sub ptr @SLEEPERS, i32 1 seq_cst
+  call void @cotan_step_aside()
   br label %loop
 leave:
   ret void
@@ -166,6 +169,8 @@ wake:
   %choosy = icmp ult i64 %limit, %helpers
   %others = sub i32 %chunks32, 1
   %whom = select i1 %choosy, i32 2147483647, i32 %others
+  %here = call i32 @cotan_processor()
+  store atomic i32 %here, ptr @CALLER_AT monotonic, align 4
   call i64 (i64, ...) @cotan_syscall(i64 FUTEX, ptr @SEQUENCE, i32 WAKE_OP, i32 %whom, ptr null)
   br label %work
 work:
@@ -226,6 +231,68 @@ declare i64 @cotan_syscall(i64, ...)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 """
 
+# The kernel likes to wake a thread on the processor of the one that wakes it, and may leave both there for tens of
+# milliseconds. A helper that finds itself where the caller is takes that one from its set for a moment, which moves it.
+STEP_ASIDE = r"""
+define internal i32 @cotan_processor() {
+  %number = call i32 @sched_getcpu()
+  ret i32 %number
+}
+
+define internal void @cotan_step_aside() {
+entry:
+  %usual = alloca [SET_BYTES x i8], align 8
+  %others = alloca [SET_BYTES x i8], align 8
+  %here = call i32 @sched_getcpu()
+  %caller = load atomic i32, ptr @CALLER_AT monotonic, align 4
+  %together = icmp eq i32 %here, %caller
+  %listed = icmp ult i32 %here, SET_BITS
+  %moves = and i1 %together, %listed
+  br i1 %moves, label %ask, label %done
+ask:
+  %asked = call i32 @sched_getaffinity(i32 0, i64 SET_BYTES, ptr %usual)
+  %known = icmp eq i32 %asked, 0
+  br i1 %known, label %move, label %done
+move:
+  call void @llvm.memcpy.p0.p0.i64(ptr %others, ptr %usual, i64 SET_BYTES, i1 false)
+  %word = lshr i32 %here, 6
+  %word64 = zext i32 %word to i64
+  %at = getelementptr i64, ptr %others, i64 %word64
+  %bits = load i64, ptr %at, align 8
+  %place = and i32 %here, 63
+  %place64 = zext i32 %place to i64
+  %bit = shl i64 1, %place64
+  %all_but = xor i64 %bit, -1
+  %rest = and i64 %bits, %all_but
+  store i64 %rest, ptr %at, align 8
+  ; Refused where nothing is left: the process has one processor.
+  %moved = call i32 @sched_setaffinity(i32 0, i64 SET_BYTES, ptr %others)
+  %away = icmp eq i32 %moved, 0
+  br i1 %away, label %restore, label %done
+restore:
+  call i32 @sched_setaffinity(i32 0, i64 SET_BYTES, ptr %usual)
+  br label %done
+done:
+  ret void
+}
+
+declare i32 @sched_getcpu()
+declare i32 @sched_getaffinity(i32, i64, ptr)
+declare i32 @sched_setaffinity(i32, i64, ptr)
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+"""
+
+# The same where the C library does not say.
+STAY = r"""
+define internal i32 @cotan_processor() {
+  ret i32 -1
+}
+
+define internal void @cotan_step_aside() {
+  ret void
+}
+"""
+
 # Where threads cannot sleep on a word of memory there are no helpers, and everything runs on the caller.
 SERIAL = r"""
 define void @cotan_parallel_for(ptr %function, ptr %table, i64 %units, i64 %chunks, i64 %threads) {
@@ -235,20 +302,24 @@ define void @cotan_parallel_for(ptr %function, ptr %table, i64 %units, i64 %chun
 """
 
 
-def parallel_text(futex: int | None, machine: str) -> str:
-    """The parallel-for for a machine whose futex system call has this number; the serial one for None."""
+def parallel_text(futex: int | None, machine: str, movable: bool = True) -> str:
+    """The parallel-for for a machine whose futex system call has this number; the serial one for None.
+
+    ``movable``: whether the C library moves threads between processors.
+    """
     pause = _PAUSE.get(machine.lower())
     if futex is None or pause is None:
         return SERIAL
-    text = PARALLEL
+    text = PARALLEL + (STEP_ASIDE if movable else STAY)
     words = {
         "TICKET": _TICKET, "LEFT": _LEFT, "CALLER_WAITS": _CALLER_WAITS, "SEQUENCE": _SEQUENCE, "SLEEPERS": _SLEEPERS,
         "STOP": _STOP, "BUSY": _BUSY, "FUNCTION": _FUNCTION, "TABLE": _TABLE, "UNITS": _UNITS, "CHUNKS": _CHUNKS,
-        "HELPERS": _HELPERS,
+        "HELPERS": _HELPERS, "CALLER_AT": _CALLER_AT,
     }  # fmt: skip
     for name, offset in words.items():
         text = text.replace(f"ptr @{name}", f"ptr getelementptr (i8, ptr @cotan_state, i64 {offset})")
     text = text.replace("STATE_BYTES", str(_STATE_BYTES)).replace("SPINS", str(_SPINS)).replace("FUTEX", str(futex))
+    text = text.replace("SET_BYTES", str(_SET_BYTES)).replace("SET_BITS", str(8 * _SET_BYTES))
     text = text.replace("WAKE_OP", str(_WAKE)).replace("WAIT_OP", str(_WAIT)).replace("PAUSE", pause)
     return text + _DECLARE_PAUSE[pause] + "\n"
 
@@ -262,9 +333,10 @@ class Runtime:
         # Without optimisation: it is made at a program's first call, and all its time is spent in what it calls.
         self._engine = jit.Engine(level=0)
         self._optimising = jit.Engine()
-        parallel = parallel_text(driver.futex_number(), platform.machine())
+        moving = driver.affinity_symbols()
+        parallel = parallel_text(driver.futex_number(), platform.machine(), bool(moving))
         self.has_helpers = parallel is not SERIAL
-        symbols = {"cotan_syscall": driver.syscall_address()} if self.has_helpers else {}
+        symbols = {"cotan_syscall": driver.syscall_address(), **moving} if self.has_helpers else {}
         self.module = self._engine.load(parallel, symbols)
         self._addresses = {"cotan_parallel_for": self.module.address("cotan_parallel_for")}
         self._libraries: list[object] = []
