@@ -21,12 +21,16 @@ from cotan.api.flat import (
     lift_leaf,
     subject,
 )
+from cotan.api.jit import jit
 from cotan.errors import a_type, where
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, shaped, tangent_aval
 from cotan.ir.evaluate import eval_jaxpr
 from cotan.ir.jaxpr import Jaxpr
+from cotan.runtime.array import Array
+from cotan.runtime.host import lift_to
 from cotan.structural import Zero, instantiate
 from cotan.tracebacks import boundary
+from cotan.transforms.gradients import value_and_cotangents
 from cotan.transforms.jvp import jvp_flat
 from cotan.transforms.partial_eval import linearize_flat
 from cotan.transforms.prune import prune
@@ -345,20 +349,27 @@ def _gradient(
 ) -> Function:
     check_callable(api, fun)
 
+    owner = getattr(fun, "__code__", type(fun))  # closures that differ in their values alone do alike
+
+    def compiled(program: Function) -> Function:
+        program.__name__ = f"{api}({fun_name(fun)})"
+        return jit(program)  # type: ignore[no-any-return]
+
     @boundary
     def gradient(*args: Any, **kwargs: Any) -> Any:
         leaves, flat = chosen_arguments(api, fun, argnums, args, kwargs, has_aux, holomorphic, allow_int)
-        lin = linearize_flat(flat, leaves, passing=True)
-        outs, aux = flat.split(lin.outs)
-        aval = _check_output(api, fun, outs, flat.out_tree, holomorphic)
+
+        def seed(outs: Sequence[Any]) -> Any:
+            return _one(_check_output(api, fun, flat.split(outs)[0], flat.out_tree, holomorphic))
+
+        def hold(x: Any) -> Any:
+            if type(x) is Array:
+                return x._alias()
+            return lift_to(x, leaves[0].device) if isinstance(x, np.ndarray | np.generic) else None
+
+        outs, back = value_and_cotangents(flat, leaves, seed, hold, compiled, owner)
+        outs, aux = flat.split(outs)
         value = lift_leaf(outs[0])
-        if lin.out_zeros[0]:
-            back: list[Any] = [Zero(tangent_aval(get_aval(x))) for x in leaves]
-        else:
-            jaxpr = lin.jaxpr
-            if len(jaxpr.outvars) > 1:
-                jaxpr = jaxpr.replace(outvars=jaxpr.outvars[:1])
-            back = backward_pass(jaxpr, lin.residuals, [lift_leaf(_one(aval))])
         grads = in_argument_tree(flat, list(map(_cotangent, back)), argnums)
         return result((value, flat.aux(aux)) if has_aux else value, grads)
 

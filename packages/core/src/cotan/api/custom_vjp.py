@@ -99,7 +99,7 @@ class custom_vjp(RuledFunction):
             )
         resolved = self.positional(args, kwargs)
         for k in self.without_derivatives(len(resolved)):
-            if any(isinstance(x, Tracer) for x in tree_leaves(resolved[k])):
+            if any(isinstance(x, Tracer) and x.settled() is x for x in tree_leaves(resolved[k])):
                 raise UnexpectedTracerError(
                     f"{self.subject}: argument number {k} is among nondiff_argnums, but is or holds a traced array. "
                     "Those are for Python values (functions, shapes, names): make an array an ordinary argument, for "

@@ -18,13 +18,13 @@ from cotan.api.stages import CompilerOptions, Lowered, Traced, check_options, tr
 from cotan.config import config
 from cotan.ir import structure
 from cotan.ir.evaluate import eval_closed
-from cotan.ir.trace import Tracer, current_trace, escaped, eval_trace
+from cotan.ir.trace import Tracer, current_trace, eval_trace
 from cotan.primitives.call import call
 from cotan.runtime import compile as compiling
 from cotan.runtime import dispatch
 from cotan.runtime.array import Array
 from cotan.tracebacks import boundary, trim, trims
-from cotan.transforms import routines
+from cotan.transforms import deferred, gradients, routines
 from cotan.tree.calling import fun_name, signature_of
 
 
@@ -116,9 +116,7 @@ def _call(
         else:
             outs = call(program.closed, operands, name=name, donated=program.donated)
         return program.out_tree.unflatten(outs)
-    for x in leaves:
-        if isinstance(x, Tracer):
-            raise escaped(x)
+    leaves = [x.outside() if isinstance(x, Tracer) else x for x in leaves]
     run = program.run
     known = run is not None
     if run is None:
@@ -223,3 +221,5 @@ def clear_caches() -> None:
     compiling.clear_cache()
     dispatch.clear_cache()
     routines.forget()
+    deferred.forget()
+    gradients.forget()

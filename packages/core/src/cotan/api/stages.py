@@ -403,7 +403,7 @@ class Compiled(_Stage):
 
     def _check(self, leaves: Sequence[Any]) -> None:
         for name, x in zip(self._call.names, leaves, strict=True):
-            if isinstance(x, Tracer):
+            if isinstance(x, Tracer) and x.settled() is x:
                 raise TypeError(
                     f"{self._subject()} is called while `{name}` is traced by {x._trace.name}. What is compiled for "
                     "one type of arguments cannot be transformed: transform the function, then lower and compile it"

@@ -35,6 +35,13 @@ class Trace:
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         raise TypeError(f"{type(self).__name__} does not process primitives")
 
+    def run(self, routine: Any, operands: Sequence[Any]) -> Any:
+        """The values of a recorded sequence of operations (``transforms.routines``), this trace being the current one.
+
+        Values that are no results may be missing.
+        """
+        return routine.run(operands, self)
+
     def owns(self, tracer: Tracer) -> bool:
         """Whether ``tracer`` is one of this trace's own."""
         return tracer._trace is self
@@ -67,7 +74,7 @@ class EvalTrace(Trace):
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         if slots.eager is None:
             raise RuntimeError("nothing can run yet: import cotan first, which fills in how primitives run")
-        return slots.eager(primitive, args, params)  # refuses tracers with `escaped`
+        return slots.eager(primitive, args, params)  # refuses tracers that mean nothing outside
 
 
 eval_trace = EvalTrace()
@@ -151,6 +158,21 @@ class Tracer:
     def concrete(self) -> Any:
         """The concrete value behind the tracer (an Array), or None where it is not known while tracing."""
         return None
+
+    def settled(self) -> Any:
+        """The array, for one that only waits to be computed (``transforms.deferred``); others are what they are."""
+        return self
+
+    def outside(self) -> Any:
+        """The array that it is outside of its trace.
+
+        Raises:
+          UnexpectedTracerError: there is none.
+        """
+        found = self.settled()
+        if found is self:
+            raise escaped(self)
+        return found
 
     def origin(self) -> str:
         """Where the value comes from, for messages; may be empty."""

@@ -51,6 +51,8 @@ _REDUCERS = {
 
 def is_neutral(init: Any, neutral: Callable[[Any], Any], dtype: Any) -> bool:
     """Whether an initial value is known to change nothing."""
+    if isinstance(init, Tracer):
+        init = init.settled()
     return not isinstance(init, Tracer) and bool(np.asarray(init) == np.asarray(neutral(dtype)).astype(dtype))
 
 

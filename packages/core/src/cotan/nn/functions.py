@@ -304,11 +304,9 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> A
             f"one_hot: axis {axis} is out of range for a result of {x.ndim + 1} dimensions; -1 puts the classes last"
         )
     axis %= x.ndim + 1
-    spread = cnp.expand_dims(x, axis)
-    shape = [1] * (x.ndim + 1)
-    shape[axis] = num_classes
-    classes = cnp.reshape(cnp.arange(num_classes, dtype=x.dtype), shape)
-    return (spread == classes).astype(dtype)
+    shape = (*x.shape[:axis], num_classes, *x.shape[axis:])
+    spread = lax.broadcast_in_dim(x, shape, [d for d in range(len(shape)) if d != axis])
+    return lax.convert_element_type(lax.eq(spread, lax.broadcasted_iota(x.dtype, shape, axis)), dtype)
 
 
 def log1mexp(x: Any) -> Any:

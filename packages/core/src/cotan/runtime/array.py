@@ -175,6 +175,10 @@ class Array(metaclass=_ArrayType):
             raise self._deleted()
         return buffer
 
+    def _alias(self) -> Array:
+        """An array of the same memory, which outlives this one's deletion or donation."""
+        return Array(self.aval, self._live(), self._device, self._committed)
+
     def _deleted(self, what: str = "an array of type") -> DeletedArrayError:
         return DeletedArrayError(
             f"{where()}: {what} {self.aval.short()} is used after it was deleted or donated "

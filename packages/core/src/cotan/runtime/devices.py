@@ -201,7 +201,8 @@ def move(x: Array, device: Device, committed: bool = False, *, explicit: bool = 
 
 def _put_leaf(x: Any, device: Device | None) -> Any:
     if isinstance(x, Tracer):
-        return x
+        settled = x.settled()
+        return x if settled is x else _put_leaf(settled, device)
     if type(x) is not Array:
         array = lift_to(x, new_array_device() if device is None else device, explicit=True)
         array._committed = device is not None
@@ -302,6 +303,8 @@ def device_get(x: Any) -> Any:
     """
 
     def host(leaf: Any) -> Any:
+        if isinstance(leaf, Tracer):
+            leaf = leaf.settled()
         if isinstance(leaf, (Tracer, type)) or not hasattr(leaf, "__array__"):
             return leaf
         if type(leaf) is Array:

@@ -21,7 +21,7 @@ from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
 from cotan.ir.primitive import Primitive, abstract, batch, decompose, effects
 from cotan.ir.primitive import eager as eager_rules
 from cotan.ir.rules import MissingRuleError
-from cotan.ir.trace import Tracer, escaped, eval_trace, set_current_trace, slots
+from cotan.ir.trace import Tracer, eval_trace, set_current_trace, slots
 from cotan.runtime.array import Array
 from cotan.runtime.compile import compile_closed, run_closed
 from cotan.runtime.devices import check_claimed, chosen_device, committed_device, move, new_array_device
@@ -240,9 +240,7 @@ def _eager_moved(primitive: Primitive, args: Sequence[Any], params: dict[str, An
 
 
 def _higher_order(primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
-    for x in args:
-        if isinstance(x, Tracer):
-            raise escaped(x)
+    args = [x.outside() if isinstance(x, Tracer) else x for x in args]
     results = eager_rules[primitive](args, params)
     if config.debug_nans or config.debug_infs:
         check_results(results if primitive.multiple_results else [results], f"`{primitive}`")

@@ -16,7 +16,7 @@ from cotan.backend.registry import INSTALL
 from cotan.config import config
 from cotan.errors import BackendUnavailableError, where
 from cotan.ir.avals import ShapedArray, get_aval, shaped, valueless
-from cotan.ir.trace import Tracer, escaped
+from cotan.ir.trace import Tracer
 from cotan.runtime.array import Array
 from cotan.runtime.transfers import guarded
 
@@ -60,7 +60,7 @@ def lift_to(
         return x
     if type(x) is not np.ndarray:  # which most values are
         if isinstance(x, Tracer):
-            raise escaped(x)
+            return lift_to(x.outside(), device, aval, what, copy=copy, explicit=explicit)
         if dtypes.is_python_scalar(x) and type(x) is not bool:
             return lift_to(dtypes.plain_scalar(x), device, aval, what, copy=copy, explicit=explicit)
         if type(x) in valueless:

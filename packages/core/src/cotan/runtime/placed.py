@@ -129,6 +129,7 @@ class _KnownAtOnce(Trace):
         self.parent = parent
 
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        args = [x.settled() if isinstance(x, Tracer) else x for x in args]
         if not any(isinstance(x, Tracer) for x in args) and not axes_named(primitive, params):
             return eval_trace.process(primitive, args, params)
         with set_current_trace(self.parent):

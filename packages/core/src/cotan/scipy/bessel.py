@@ -120,7 +120,7 @@ def sph_harm_y(n: Any, m: Any, theta: Any, phi: Any, diff_n: int | None = None, 
     if diff_n not in (None, 0):
         raise ValueError("sph_harm_y: derivatives (diff_n) are not computed here; use cotan.jacfwd, or cotan.jvp")
     if n_max is None:
-        if isinstance(n, Tracer):
+        if isinstance(n, Tracer) and n.concrete() is None:
             raise TypeError(f"{where()}: sph_harm_y: n is not known while tracing; give the largest one as n_max")
         n_max = int(np.max(np.asarray(n), initial=0))
     n, m = (as_array(x, "sph_harm_y") for x in promote_args("sph_harm_y", n, m))

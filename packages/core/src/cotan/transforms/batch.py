@@ -19,7 +19,7 @@ from cotan.ir.primitive import Primitive, batch, stage
 from cotan.ir.trace import Trace, Tracer, current_trace, enter_trace, leave_trace, new_trace
 from cotan.structural import broadcast_in_dim, transpose
 from cotan.transforms.cache import weakly_cached
-from cotan.transforms.routines import Routines, kind_of, operand_of, recorded
+from cotan.transforms.routines import Routine, Routines, kind_of, operand_of, recorded
 from cotan.transforms.stage import FlatFun, StageTrace, replay, stage_closed
 
 Dim = int | None
@@ -43,22 +43,26 @@ class BatchTracer(Tracer):
     __slots__ = ("_aval", "dim", "val")
     _trace: BatchTrace
 
-    def __init__(self, trace: BatchTrace, val: Any, dim: int) -> None:
+    def __init__(self, trace: BatchTrace, val: Any, dim: int, aval: ShapedArray | None = None) -> None:
         self._trace = trace
         self.val = val
         self.dim = dim
-        self._aval: ShapedArray | None = None
+        self._aval = aval
 
     @property
     def aval(self) -> ShapedArray:
         aval = self._aval
         if aval is None:
-            whole, dim = get_aval(self.val), self.dim
-            aval = self._aval = shaped(whole.shape[:dim] + whole.shape[dim + 1 :], whole.dtype, whole.weak_type)
+            aval = self._aval = _of_one(get_aval(self.val), self.dim)
         return aval
 
     def origin(self) -> str:
         return f"It has {self._trace.axis.size} values at once, one for each example along the mapped axis."
+
+
+def _of_one(whole: ShapedArray, dim: int) -> ShapedArray:
+    """The type of one example of an array of type ``whole`` that has them along axis ``dim``."""
+    return shaped(whole.shape[:dim] + whole.shape[dim + 1 :], whole.dtype, whole.weak_type)
 
 
 class BatchTrace(Trace):
@@ -97,14 +101,15 @@ class BatchTrace(Trace):
             routine = None if primitive.higher_order else _routines.find(kinds, params)
             if routine is None:
                 out, dim = self.by_rule(primitive, values, dims, params, kinds)
+                aval = None
             else:
-                found, dim = routine.run(values, parent), routine.extra
+                found, dim, aval = parent.run(routine, values), routine.extra, routine.avals[0]
                 out = [found[k] for k in routine.outs] if primitive.multiple_results else found[routine.outs[0]]
         finally:
             leave_trace(token)
         if primitive.multiple_results:
             return [self.wrap(x, d) for x, d in zip(out, dim, strict=True)]
-        return out if dim is None else BatchTracer(self, out, dim)
+        return out if dim is None else BatchTracer(self, out, dim, aval)
 
     def by_rule(
         self,
@@ -122,7 +127,7 @@ class BatchTrace(Trace):
 
         result: tuple[Any, Any] = batch[primitive](self.axis, values, dims, **params)
         if not primitive.higher_order:
-            _routines.meet(primitive, kinds, params, lambda: recorded(rule, map(operand_of, values)))
+            _routines.meet(primitive, kinds, params, lambda: _of_examples(recorded(rule, map(operand_of, values))))
         return result
 
     def concerns(self, primitive: Primitive, params: dict[str, Any]) -> bool:
@@ -143,6 +148,13 @@ class BatchTrace(Trace):
 
 
 _routines = Routines()
+
+
+def _of_examples(routine: Routine | None) -> Routine | None:
+    """With the types of single examples, where it has one result."""
+    if routine is None or type(routine.extra) is not int:
+        return routine
+    return routine._replace(avals=(_of_one(routine.avals[0], routine.extra),))
 
 
 @leak_checked

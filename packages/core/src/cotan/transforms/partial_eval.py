@@ -84,10 +84,10 @@ class LinearTrace(JVPTrace):
             return self.unknown.bind_known(primitive, args, params)
         if primitive.higher_order:
             return super().process(primitive, args, params)
-        routine = _routines.find(kinds, params)
+        routine = linear_routines.find(kinds, params)
         if routine is None:
             result = super().process(primitive, args, params)
-            _routines.meet(primitive, kinds, params, lambda: self.routine(primitive, args, params))
+            linear_routines.meet(primitive, kinds, params, lambda: self.routine(primitive, args, params))
             return result
         unknown = self.unknown
         outer = unknown.parent
@@ -119,10 +119,11 @@ class LinearTrace(JVPTrace):
             return [*outs, *out_dots], None
 
         found = recorded(rule, [*primals, *dots], linear=len(dots))
-        return found and found._replace(outs=found.outs[:count], extra=found.outs[count:])
+        return found and found._replace(outs=found.outs[:count], avals=found.avals[:count], extra=found.outs[count:])
 
 
-_routines = Routines()
+linear_routines = Routines()
+"""Routines of jvp rules with unknown tangents."""
 
 
 @leak_checked
@@ -144,9 +145,14 @@ def linearize_flat(fun: FlatFun, primals: Sequence[Any], *, passing: bool = Fals
             aval = tangent_aval(get_aval(x))
             tangent = unknown.new_arg(aval)
             args.append(x if aval.dtype == dtypes.float0 else trace.wrap(x, tangent))
-        pairs = [trace.unwrap(y) for y in fun(*args)]
-        out_zeros = tuple(type(t) is Zero for _, t in pairs)
-        jaxpr, residuals = unknown.to_jaxpr([t for _, t in pairs if type(t) is not Zero])
+        return linearized(trace, fun(*args))
+
+
+def linearized(trace: LinearTrace, outs: Sequence[Any]) -> Linearized:
+    """The end of ``linearize_flat``: what was computed and recorded for these results."""
+    pairs = [trace.unwrap(y) for y in outs]
+    out_zeros = tuple(type(t) is Zero for _, t in pairs)
+    jaxpr, residuals = trace.unknown.to_jaxpr([t for _, t in pairs if type(t) is not Zero])
     return Linearized([y for y, _ in pairs], out_zeros, jaxpr, residuals)
 
 

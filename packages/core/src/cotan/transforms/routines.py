@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cotan.config import Config, config, overriding
+from cotan.dtypes import constant
 from cotan.ir.avals import ShapedArray, get_aval
 from cotan.ir.jaxpr import Atom, Literal, Var
 from cotan.ir.primitive import Primitive, named_axes, partial_eval
@@ -45,6 +46,7 @@ class Routine(NamedTuple):
     Attributes:
       steps: operations on a list of values: the operands, the constants, then the results of each step.
       outs: where what the rule gives stands among the values; None for a symbolic zero, or where it gives nothing.
+      avals: the types of what it gives; None as in ``outs``.
       extra: what else it says.
       operands: the types of the operands; held so that their ids, which are part of the key, stay theirs.
     """
@@ -52,6 +54,7 @@ class Routine(NamedTuple):
     constants: tuple[Any, ...]
     steps: tuple[Step, ...]
     outs: tuple[Any, ...]
+    avals: tuple[Any, ...]
     extra: Any
     operands: tuple[Any, ...]
 
@@ -170,8 +173,11 @@ def _goes_by_types(primitive: Primitive, params: dict[str, Any]) -> bool:
     """
     if partial_eval.absent(primitive) is None or primitive in named_axes:
         return False
-    # 0.0 and -0.0 are equal, and do not compute the same
-    return not any(isinstance(value, float | complex | np.generic) for value in params.values())
+    # 0.0 and -0.0 are equal, and do not compute the same.
+    return not any(
+        isinstance(value, complex | np.generic) or (isinstance(value, float) and value == 0)
+        for value in params.values()
+    )
 
 
 def recorded(rule: Callable[[list[Any]], Recorded], operands: Iterable[Any], linear: int = 0) -> Routine | None:
@@ -201,7 +207,7 @@ def recorded(rule: Callable[[list[Any]], Recorded], operands: Iterable[Any], lin
     for atom in (atom for atoms in (*(eqn.invars for eqn in jaxpr.eqns), jaxpr.outvars) for atom in atoms):
         if isinstance(atom, Literal):
             places[atom] = len(operands) + len(constants)
-            constants.append(atom.val)
+            constants.append(_interned(atom.val))
     unknown: set[Var] = set(jaxpr.invars[len(arrays) - linear :])
     steps: list[Step] = []
     count = len(operands) + len(constants)
@@ -217,8 +223,17 @@ def recorded(rule: Callable[[list[Any]], Recorded], operands: Iterable[Any], lin
             places[var] = count
             count += 1
     outs = iter(jaxpr.outvars)
-    where = tuple(None if _nothing(y) else places[next(outs)] for y in results)
-    return Routine(tuple(constants), tuple(steps), where, extra, operands)
+    given = [None if _nothing(y) else next(outs) for y in results]
+    where = tuple(None if atom is None else places[atom] for atom in given)
+    types = tuple(None if atom is None else atom.aval for atom in given)
+    return Routine(tuple(constants), tuple(steps), where, types, extra, operands)
+
+
+def _interned(literal: Any) -> Any:
+    """A literal, of which there is one object for each value."""
+    if type(literal) is not np.ndarray or literal.dtype.kind not in "biuf":
+        return literal
+    return constant(literal.item(), literal.dtype)
 
 
 def _nothing(result: Any) -> bool:

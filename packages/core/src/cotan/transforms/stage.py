@@ -22,7 +22,7 @@ from cotan.ir.evaluate import eval_jaxpr
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from cotan.ir.leaks import leak_checked
 from cotan.ir.primitive import Primitive, abstract, effects, stage
-from cotan.ir.trace import Trace, Tracer, current_trace, escaped, new_trace
+from cotan.ir.trace import Trace, Tracer, current_trace, new_trace
 from cotan.structural import NotLinearError, UndefinedPrimal
 
 FlatFun = Callable[..., Sequence[Any]]
@@ -92,7 +92,7 @@ class Recorder(Trace):
             return found[0]
         if isinstance(x, Tracer):
             if not self._may_use(x):
-                raise escaped(x)
+                return self.atom(x.outside())
             return self._constant(x, x, x.aval)
         aval = get_aval(x)
         if dtypes.is_python_scalar(x):  # of a type derived from Python's numbers
