@@ -61,7 +61,7 @@ def test_values_are_those_of_programs(name, dtype):
 
 
 def span(primitive: Primitive, *types: tuple[str, bool]) -> spans.Span:
-    found = spans.span(primitive, tuple((np.dtype(dtype), scalar) for dtype, scalar in types), ())
+    found = spans.span(spans.Operation(primitive, tuple((np.dtype(dtype), scalar) for dtype, scalar in types), ()))
     assert found is not None
     return found
 
@@ -108,7 +108,7 @@ def test_float32_keeps_its_bound_in_ulps(name, low, high):
 
 def test_dtypes_without_native_code_go_to_the_reference():
     x = np.ones(3, ml_dtypes.float8_e4m3fn)
-    assert spans.span(transcendental.exp_p, ((x.dtype, False),), ()) is None
+    assert spans.span(spans.Operation(transcendental.exp_p, ((x.dtype, False),), ())) is None
     np.testing.assert_array_equal(np.asarray(lax.exp(x)).astype(np.float32), 2.75)
 
 

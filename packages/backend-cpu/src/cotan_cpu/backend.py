@@ -161,7 +161,7 @@ class CpuBackend(Backend):
         self.lowerings()
         return quick_binds(array, self._way, plain)
 
-    def _way(self, *what: Any) -> Way:
+    def _way(self, *what: Any) -> Way | None:
         assert self._eager is not None
         return self._eager.way(*what)
 

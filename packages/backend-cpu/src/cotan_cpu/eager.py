@@ -16,6 +16,7 @@ from cotan.backend import LoweringTable
 from cotan.ir.avals import ShapedArray
 from cotan.ir.primitive import Primitive, reference
 from cotan.primitives.operands import quiet
+from cotan_cpu import later
 from cotan_cpu.buffers import CpuBuffer, buffer_of
 from cotan_cpu.pool import SMALLEST, pool
 from cotan_cpu.ways import Way, loop
@@ -73,6 +74,9 @@ class Eager:
         prepare = getattr(rule, "prepare", None)
         prepared = None if prepare is None else prepare(*in_avals, **params)
         if prepared is not None:
+            operation = getattr(prepared, "operation", None)
+            if operation is not None:
+                return later.direct(operation, in_avals, out_aval, prepared, device)
             return _prepared(prepared, device)
         if ufunc is None or params:
             return _bound(getattr(rule, "usual", rule), params, device)
@@ -97,11 +101,13 @@ class Eager:
 
     def way(
         self, primitive: Primitive, in_avals: Sequence[ShapedArray], out_aval: ShapedArray, params: dict[str, Any]
-    ) -> Way:
+    ) -> Way | None:
         """How quick binds compute: as ``direct``, by what native code can call itself where there is such."""
         rule, ufunc = self._rules.get(primitive) or self._find(primitive)
         prepare = getattr(rule, "prepare", None)
         prepared = None if prepare is None else prepare(*in_avals, **params)
+        if hasattr(prepared, "operation"):
+            return None  # it may be put off, which takes a buffer of its own
         if prepared is not None:
             span = getattr(prepared, "span", None)
             return Way("RULE", prepared) if span is None or span.entry is None else Way("SPAN", span.entry, span)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,12 +18,13 @@ from cotan.compiler import compile_to_program
 from cotan.config import config
 from cotan.errors import UnsupportedError
 from cotan.ir.avals import shaped
+from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
 from cotan.ir.primitive import Primitive, abstract
 from cotan.ir.program import Kernel, KernelStep
 from cotan_cpu import driver, native
 from cotan_cpu.backend import LOCAL_BYTES
 from cotan_cpu.codegen import emit_kernel, jit
-from cotan_cpu.program import PARALLEL_FROM, chunks_of, one_equation
+from cotan_cpu.program import PARALLEL_FROM, chunks_of
 
 _ENDLESS = 1 << 40
 """The extent that kernels are compiled for: no array has so many elements."""
@@ -194,20 +195,58 @@ class Span:
         runtime.parallel_for(self._address, ctypes.addressof(table), units, chunks, threads)
 
 
+class Operation(NamedTuple):
+    """An elementwise primitive for operands of these dtypes, of which some are scalars, with its parameters."""
+
+    primitive: Primitive
+    types: tuple[tuple[np.dtype, bool], ...]
+    params: tuple[Any, ...]
+
+    def operands(self) -> list[Var]:
+        """Arguments of a program, of the types that it takes."""
+        return [Var(shaped(() if scalar else (_ENDLESS,), dtype)) for dtype, scalar in self.types]
+
+    def equation(self, operands: Sequence[Var]) -> Eqn:
+        params = dict(self.params)
+        out = abstract[self.primitive](*[var.aval for var in operands], **params)
+        return Eqn(self.primitive, operands, [Var(out)], params)
+
+
 @functools.lru_cache(maxsize=_KEPT)
-def span(primitive: Primitive, types: tuple[tuple[np.dtype, bool], ...], params: tuple[Any, ...]) -> Span | None:
-    """The native code for operands of these dtypes, of which some are scalars; None where it has none."""
+def span(operation: Operation) -> Span | None:
+    """The native code for an operation; None where it has none."""
+    return joined(operation, (None,) * len(operation.types))
+
+
+def joined(last: Operation, before: Sequence[Operation | None]) -> Span | None:
+    """The native code for an operation whose operands, where not None, are results of others, without their memory.
+
+    It takes the operands of these in their places.
+    """
+    arguments: list[Var] = []
+    given: list[Var] = []
+    equations: list[Eqn] = []
+    for var, operation in zip(last.operands(), before, strict=True):
+        variables = [var] if operation is None else operation.operands()
+        arguments += variables
+        if operation is not None:
+            equations.append(operation.equation(variables))
+        given.append(var if operation is None else equations[-1].outvars[0])
+    equations.append(last.equation(given))
+    closed = ClosedJaxpr(Jaxpr((), arguments, equations, equations[-1].outvars))
+    return _compiled(closed, last.primitive.name)
+
+
+def _compiled(closed: ClosedJaxpr, name: str) -> Span | None:
     from cotan.backend import get_backend
 
-    avals = [shaped(() if scalar else (_ENDLESS,), dtype) for dtype, scalar in types]
-    closed = one_equation(primitive, avals, [abstract[primitive](*avals, **dict(params))], dict(params))
     kernels = get_backend("cpu").lowerings().kernel
     try:
-        program = compile_to_program(closed, name=primitive.name, local_bytes=LOCAL_BYTES, kernels=kernels)
+        program = compile_to_program(closed, name=name, local_bytes=LOCAL_BYTES, kernels=kernels)
         numbers = (*program.inputs, *program.outputs)
         step = program.steps[0]
         if len(program.steps) > 1 or not isinstance(step, KernelStep) or sorted(step.buffers) != sorted(numbers):
             return None
-        return Span(step.kernel, [numbers.index(number) for number in step.buffers], primitive.name)
+        return Span(step.kernel, [numbers.index(number) for number in step.buffers], name)
     except UnsupportedError:
         return None

@@ -39,5 +39,5 @@ def register(table: LoweringTable) -> None:
     from cotan.primitives import arithmetic as family
 
     for primitive in (family.add_p, family.add_any_p, family.sub_p, family.mul_p, family.neg_p, family.sqrt_p):
-        table.rule("eager", primitive)(by_span(primitive, least=_SHARED_FROM))
-    table.rule("eager", family.div_p)(by_span(family.div_p, div, _SHARED_FROM, np.divide))
+        table.rule("eager", primitive)(by_span(primitive, least=_SHARED_FROM, joins=True))
+    table.rule("eager", family.div_p)(by_span(family.div_p, div, _SHARED_FROM, np.divide, joins=True))

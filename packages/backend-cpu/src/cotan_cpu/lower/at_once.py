@@ -76,6 +76,7 @@ def by_span(
     usual: Callable[..., np.ndarray] | None = None,
     least: int = 0,
     of_floats: np.ufunc | None = None,
+    joins: bool = False,
 ) -> Callable[..., np.ndarray]:
     """The eager rule of an elementwise primitive: native code, or ``usual`` where there is none.
 
@@ -84,6 +85,7 @@ def by_span(
       least: ``usual`` does results of fewer bytes, and of other dtypes than float32 and float64 (which the last operand
         has too). For primitives whose results are exact: one program may get some of them from either.
       of_floats: what ``usual`` does with float32 and float64.
+      joins: whether it takes next to no time beside that of memory, so that it may become part of others (``later``).
     """
     other = usual or reference[primitive]
 
@@ -92,10 +94,12 @@ def by_span(
         like = operands[-1].dtype
         if least and (size * like.itemsize < least or like not in _FLOATS):
             return None
+        from cotan_cpu.spans import Operation
         from cotan_cpu.spans import span as compiled
 
         types = tuple((x.dtype, bool(shape) and not x.shape) for x in operands)
-        span = compiled(primitive, types, tuple(params.items()))
+        operation = Operation(primitive, types, tuple(params.items()))
+        span = compiled(operation)
         if span is None:
             return None
         dtype, alone = span.dtype, span.alone
@@ -112,6 +116,8 @@ def by_span(
             return out
 
         if nbytes >= SMALLEST or size > span.alone_up_to:
+            if joins:
+                large.operation = operation  # type: ignore[attr-defined]
             return large
         small.span = span  # type: ignore[attr-defined]
         return small
