@@ -507,3 +507,32 @@ def test_a_function_that_waits_in_vain_does_not_wait_for_a_while(monkeypatch):
         cotan.grad(function)(X)
     assert compiled() == 1
     assert len(waited) > before
+
+
+def test_values_of_earlier_calls_are_no_results_of_this_one():
+    kept = []
+
+    def function(x):
+        kept.append((x * 2, lax.stop_gradient(x) * 2))
+        return cnp.sum(x * x), kept[max(0, len(kept) - 2)]
+
+    for k in range(8):
+        _, (traced, known) = cotan.grad(function, has_aux=True)(X + k)
+        assert type(known) is Array
+        np.testing.assert_allclose(known, 2 * (X + max(0, k - 1)), rtol=1e-6)
+        if k:
+            with pytest.raises(UnexpectedTracerError, match="leaked"):
+                traced + 1
+    assert compiled() == 1
+
+
+def test_functions_share_a_record_if_their_text_is_one():
+    from functools import partial
+
+    from cotan.api.autodiff import _text_of
+
+    def made(k):
+        return lambda x: x * k
+
+    assert _text_of(made(1)) is _text_of(made(2))
+    assert _text_of(cotan.jit(made(1))) is _text_of(partial(made(1))) is made(1).__code__

@@ -349,7 +349,7 @@ def _gradient(
 ) -> Function:
     check_callable(api, fun)
 
-    owner = getattr(fun, "__code__", type(fun))  # closures that differ in their values alone do alike
+    owner = _text_of(fun)
 
     def compiled(program: Function) -> Function:
         program.__name__ = f"{api}({fun_name(fun)})"
@@ -374,6 +374,15 @@ def _gradient(
         return result((value, flat.aux(aux)) if has_aux else value, grads)
 
     return copy_identity(gradient, fun, api)
+
+
+def _text_of(fun: Any) -> Any:
+    """What functions that differ only in what they close over have in common."""
+    while True:
+        inner = getattr(fun, "__wrapped__", None) or getattr(fun, "func", None)
+        if inner is None or inner is fun:
+            return getattr(fun, "__code__", type(fun))
+        fun = inner
 
 
 def _one(aval: ShapedArray) -> Any:

@@ -19,11 +19,7 @@ from cotan.ir.avals import ShapedArray, get_aval, tangent_aval
 from cotan.ir.primitive import Primitive
 from cotan.ir.trace import Trace, Tracer, enter_trace, escaped, leave_trace
 from cotan.transforms.jvp import JVPTracer
-from cotan.transforms.partial_eval import (
-    LinearTrace,
-    PartialTrace,
-    linear_routines,
-)
+from cotan.transforms.partial_eval import LinearTrace, PartialTrace, linear_routines
 from cotan.transforms.routines import Routine, kind_of, operand_of, recorded
 from cotan.transforms.stage import PYTHON_SCALARS
 
@@ -31,8 +27,6 @@ MOST_STEPS = 2000
 """What follows is computed at once: compiling longer programs would take seconds."""
 Place = int | None
 """Of a value: k for the result number k, ~k for the input number k, None for a scalar that the routine has."""
-
-
 Step = tuple[Routine, Sequence[Place], int]
 """A routine, the places of its operands, and that of its first result, which the others follow."""
 
@@ -309,6 +303,12 @@ class DeferredTrace(LinearTrace):
             return super().process(primitive, given, params)
         kinds = [primitive, *map(kind_of, given)]
         return self._at_once(primitive, given, params, None if linear_routines.find(kinds, params) else kinds)
+
+    def place_of(self, x: Any) -> Place:
+        """The place of one of its own values; None for others."""
+        if not isinstance(x, Moving | Known) or x._trace is not self:
+            return None
+        return x.primal if type(x) is Moving else x.place
 
     def unwrap(self, x: Any) -> tuple[Any, Any]:
         if type(x) is Known and x._trace is self:

@@ -20,7 +20,7 @@ from cotan.config import config
 from cotan.ir.avals import get_aval, tangent_aval
 from cotan.ir.trace import current_trace, enter_trace, eval_trace, leave_trace, new_trace
 from cotan.structural import Zero
-from cotan.transforms.deferred import DeferredTrace, Known, Moving, Place, Step, replayed
+from cotan.transforms.deferred import DeferredTrace, Known, Moving, Step, replayed
 from cotan.transforms.partial_eval import Linearized, PartialTrace, linearize_flat, linearized
 from cotan.transforms.stage import FlatFun
 from cotan.transforms.transpose import backward_pass
@@ -116,7 +116,7 @@ def value_and_cotangents(
     trace = DeferredTrace(PartialTrace(eval_trace, "grad or vjp"), hold)
     try:
         with new_trace(trace.unknown), new_trace(trace):
-            outs = fun(*map(trace.argument, primals))
+            outs = [_unless_foreign(y, trace) for y in fun(*map(trace.argument, primals))]
         ct = seed(outs)
         found = _by_program(trace, outs, ct, compiled)
         record.found(found is not None)
@@ -132,6 +132,11 @@ def value_and_cotangents(
     finally:
         trace.end()
     return lin.outs, _pulled_back(lin, ct)
+
+
+def _unless_foreign(y: Any, trace: DeferredTrace) -> Any:
+    """A result; one that was known to an earlier call is an array here."""
+    return y.settled() if type(y) is Known and y._trace is not trace else y
 
 
 def _may_wait() -> bool:
@@ -159,8 +164,8 @@ def _by_program(
 ) -> tuple[list[Any], list[Any]] | None:
     """Results and cotangents by the program of what was noted; None if it is not compiled yet."""
     steps = trace.steps
-    places = [x.primal if type(x) is Moving else x.place if type(x) is Known else None for x in outs]
-    if not steps or type(outs[0]) is not Moving:
+    places = [trace.place_of(x) for x in outs]
+    if not steps or places[0] is None or type(outs[0]) is not Moving:
         return None
     results = sorted({*(p for p in places if p is not None), *trace.in_use(Known)})
     constants = trace.constants
@@ -201,7 +206,7 @@ def _whole(
     steps: Sequence[Step],
     arguments: int,
     constants: dict[int, np.ndarray],
-    out: Place,
+    out: int,
     results: Sequence[int],
     ct: Any,
 ) -> FlatFun:
@@ -218,7 +223,6 @@ def _whole(
                 values, dots = replayed(steps, inputs, given, outer, unknown, results)
             finally:
                 leave_trace(token)
-            assert out is not None
             jaxpr, residuals = unknown.to_jaxpr([dots[out]])
         back = backward_pass(jaxpr, residuals, [ct])
         return [values[p] for p in results], [None if type(c) is Zero else c for c in back]
