@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, lax
+from cotan.ir.trace import Tracer
 from cotan.numpy import ufuncs
 from cotan.numpy.promotion import (
     Axis,
@@ -22,6 +23,7 @@ from cotan.numpy.promotion import (
     user_dtype,
 )
 from cotan.numpy.ufuncs import is_bool, is_complex, is_inexact, where_
+from cotan.runtime.array import Array
 
 Primitive = Callable[..., Any]
 
@@ -55,6 +57,10 @@ def _reduce(
     combine: Primitive | None = None,
     widen: bool = False,
 ) -> Any:
+    if identity is not None and dtype is None and where is None and initial is None and _is_plain(a, widen):
+        axes = normalize_axes(axis, a.ndim, name)
+        result = primitive(a, axes) if axes else a
+        return lax.expand_dims(result, axes) if keepdims and axes else result
     x = as_array(a, name)
     if dtype is not None:
         asked = user_dtype(dtype, name)
@@ -80,6 +86,14 @@ def _reduce(
     if result.aval.weak_type:
         result = lax.convert_element_type(result, result.dtype, weak_type=False)
     return lax.expand_dims(result, axes) if keepdims and axes else result
+
+
+def _is_plain(a: Any, widen: bool) -> bool:
+    """Whether ``a`` is an array that is reduced as it is: not weak, and not of a dtype that is widened."""
+    if type(a) is not Array and not isinstance(a, Tracer):
+        return False
+    aval = a.aval
+    return not aval.weak_type and (not widen or aval.dtype in _FLOATS)
 
 
 def lowest(dtype: Any) -> Any:

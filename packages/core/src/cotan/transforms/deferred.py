@@ -268,15 +268,18 @@ class DeferredTrace(LinearTrace):
         steps, tracers, key = self.steps, self.tracers, self.key
         assert steps is not None
         places += [None if type(c) in PYTHON_SCALARS else self._input(c) for c in plan.routine.constants]
-        for routine, where in plan.steps:
+        for routine, where, count in plan.steps:
             first = len(tracers)
             given = [places[k] for k in where]
             steps.append((routine, given, first))
             key.append(id(routine))
             key += given
-            for place in range(first, first + len(routine.outs)):
-                places.append(place)
+            if count == 1:
+                places.append(first)
                 tracers.append(None)
+            else:
+                places += range(first, first + count)
+                tracers += [None] * count
         results: dict[int, Any] = {}
         for k, kind, aval in plan.outs:
             result = places[k]
@@ -382,12 +385,12 @@ class _Plan(NamedTuple):
 
     Attributes:
       routine: the other trace's; held so that its id, which is in the key, stays its.
-      steps: routines, and where their operands stand among the values of the other's.
+      steps: routines, where their operands stand among the values of the other's, and how many results they have.
       outs: what stands where among these, and the type; None for what is an operand.
     """
 
     routine: Routine
-    steps: tuple[tuple[Routine, Sequence[int]], ...]
+    steps: tuple[tuple[Routine, Sequence[int], int], ...]
     outs: tuple[tuple[int, int | None, Any], ...]
 
 
@@ -407,7 +410,9 @@ def _add_plan(key: tuple[int, ...], routine: Routine, steps: Sequence[Step], tra
         return
     if len(_plans) >= _MOST_PLANS:
         _plans.clear()
-    wired = tuple((step[0], theirs.places) for step, theirs in zip(steps, routine.steps, strict=True))
+    wired = tuple(
+        (step[0], theirs.places, len(step[0].outs)) for step, theirs in zip(steps, routine.steps, strict=True)
+    )
     _plans[key] = _Plan(routine, wired, outs)
 
 
