@@ -5,6 +5,7 @@ import gc
 import pickle
 import threading
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from cotan.config import config
 from cotan.errors import DeletedArrayError, UnexpectedTracerError
 from cotan.runtime.array import Array
 from cotan.transforms import deferred, gradients, routines
+from cotan.tree.calling import fun_code
 
 RNG = np.random.default_rng(0)
 W, V, X = (RNG.standard_normal(shape).astype(np.float32) for shape in ((3, 4), (4, 2), (5, 3)))
@@ -527,12 +529,28 @@ def test_values_of_earlier_calls_are_no_results_of_this_one():
 
 
 def test_functions_share_a_record_if_their_text_is_one():
-    from functools import partial
-
-    from cotan.api.autodiff import _text_of
-
     def made(k):
         return lambda x: x * k
 
-    assert _text_of(made(1)) is _text_of(made(2))
-    assert _text_of(cotan.jit(made(1))) is _text_of(partial(made(1))) is made(1).__code__
+    assert fun_code(made(1)) is fun_code(made(2)) is made(1).__code__
+    assert fun_code(cotan.jit(made(1))) is fun_code(partial(made(1))) is fun_code(cotan.jit(partial(made(1))))
+    assert fun_code(cotan.jit(made(1))) is made(1).__code__
+
+
+def test_callables_that_have_every_attribute_are_differentiated():
+    class Open:
+        def __getattr__(self, name):
+            if name.startswith("__") and name != "__wrapped__":
+                raise AttributeError(name)
+            return Open()
+
+        def __call__(self, x):
+            return x * x
+
+    assert float(cotan.grad(Open())(3.0)) == 6
+
+    def wrapper(x):
+        return x * x
+
+    wrapper.__wrapped__ = wrapper
+    assert fun_code(wrapper) is wrapper.__code__

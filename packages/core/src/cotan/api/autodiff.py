@@ -36,7 +36,7 @@ from cotan.transforms.partial_eval import linearize_flat
 from cotan.transforms.prune import prune
 from cotan.transforms.transpose import backward_pass
 from cotan.tree import Partial, PyTreeDef, keystr, tree_flatten, tree_flatten_with_path, tree_structure
-from cotan.tree.calling import ArgNames, argnums_partial, fun_name, normalize_argnums
+from cotan.tree.calling import ArgNames, argnums_partial, fun_code, fun_name, normalize_argnums
 
 Argnums = int | Sequence[int]
 
@@ -348,8 +348,7 @@ def _gradient(
     result: Callable[[Any, Any], Any],
 ) -> Function:
     check_callable(api, fun)
-
-    owner = _text_of(fun)
+    owner = fun_code(fun) or type(fun)  # closures that differ in their values alone do alike
 
     def compiled(program: Function) -> Function:
         program.__name__ = f"{api}({fun_name(fun)})"
@@ -374,15 +373,6 @@ def _gradient(
         return result((value, flat.aux(aux)) if has_aux else value, grads)
 
     return copy_identity(gradient, fun, api)
-
-
-def _text_of(fun: Any) -> Any:
-    """What functions that differ only in what they close over have in common."""
-    while True:
-        inner = getattr(fun, "__wrapped__", None) or getattr(fun, "func", None)
-        if inner is None or inner is fun:
-            return getattr(fun, "__code__", type(fun))
-        fun = inner
 
 
 def _one(aval: ShapedArray) -> Any:

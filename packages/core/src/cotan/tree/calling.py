@@ -15,6 +15,7 @@ from cotan.errors import format_frame
 from cotan.tree.keys import keystr
 from cotan.tree.treedef import PyTreeDef
 
+_MOST_WRAPPERS = 100
 MESSAGE_NAME = "__cotan_name__"  # the attribute of a function that says how messages call it, if not by its name
 
 
@@ -32,10 +33,24 @@ def fun_name(fun: Any) -> str:
 
 def fun_place(fun: Any) -> str:
     """Where ``fun`` was defined, as ``train.py:60``; empty if that is not known."""
-    while isinstance(fun, functools.partial):
-        fun = fun.func
-    code = getattr(inspect.unwrap(fun), "__code__", None)
+    code = fun_code(fun)
     return "" if code is None else format_frame((code.co_filename, code.co_firstlineno, "<module>"))
+
+
+def fun_code(fun: Any) -> Any:
+    """The code of the function behind wrappers and partial applications; None if that is not known.
+
+    What is wrapped is looked up where decorators put it: an object may have an answer to whatever it is asked for.
+    """
+    for _ in range(_MOST_WRAPPERS):
+        if isinstance(fun, functools.partial):
+            fun = fun.func
+            continue
+        inner = getattr(fun, "__dict__", {}).get("__wrapped__")
+        if inner is None:
+            break
+        fun = inner
+    return getattr(fun, "__code__", None)
 
 
 def signature_of(fun: Any) -> inspect.Signature | None:
