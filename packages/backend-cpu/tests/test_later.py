@@ -200,3 +200,10 @@ def test_threads_may_ask_at_once():
         assert len(found) == 4
         for values in found:
             np.testing.assert_array_equal(values, np.float32(0.5) * B)
+
+
+def test_another_thread_may_be_faster():
+    buffer = put_off(cnp.asarray(B))._buffer
+    array = buffer.array
+    # What a thread does that found the slot empty just before.
+    assert buffer.__getattr__("array") is array

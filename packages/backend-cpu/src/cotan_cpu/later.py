@@ -42,10 +42,12 @@ class LaterBuffer(CpuBuffer):
     work: Work | None
 
     def __getattr__(self, name: str) -> Any:
-        # Only reached while the slot is empty.
-        work = self.work if name == "array" else None
-        if work is None:
+        # Only reached if the slot was empty.
+        if name != "array":
             raise AttributeError(name)
+        work = self.work
+        if work is None:
+            return object.__getattribute__(self, name)  # deleted, or computed by another thread in this moment
         self.array = work.run(*work.arrays)
         self.work = None
         return self.array
