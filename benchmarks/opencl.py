@@ -4,9 +4,10 @@
 Loops, over square matrices of that side, are measured as ``python -m benchmarks`` measures: turns of calls that follow
 each other, with arguments that vary, and the median of the ratios of turns. Beside it stands the ratio for single calls
 that are waited for (the shortest of them), which takes in what the runtime needs to wake its threads and to say that it
-is done. A mark says that either is above the limit. The part launch says how much the runtime needs: the time of a
-kernel that does nothing, by pyopencl alone. The other parts compare the shortest of interleaved times, and the time of
-all processors, which tells more where a machine is busy. MNIST is trained on the data of ``examples/mnist.py``.
+is done. ``!`` marks what is above the limit in calls that follow each other, ``w`` what is so only in calls that are
+waited for. The part launch says how much the runtime needs: the time of a kernel that does nothing, by pyopencl alone.
+The other parts compare the shortest of interleaved times, and the time of all processors, which tells more where a
+machine is busy. MNIST is trained on the data of ``examples/mnist.py``.
 """
 
 from __future__ import annotations
@@ -125,8 +126,9 @@ def loops(rounds: int, side: int = 1024) -> None:
         ratio = median(a / b for a, b in zip(ours, other, strict=True))
         (single, _), (other_single, _) = shortest([lambda run=run: run(1) for run in runs], rounds)  # type: ignore[misc]
         alone = single / other_single
+        mark = "!" if ratio > LIMIT else "w" if alone > LIMIT else " "
         print(
-            f"{' ' if max(ratio, alone) <= LIMIT else '!'} {name:30} {median(ours) * 1e6:10.1f} us"
+            f"{mark} {name:30} {median(ours) * 1e6:10.1f} us"
             f" {median(other) * 1e6:10.1f} us {ratio:7.2f} of {LIMIT} {alone:7.2f} of {LIMIT}",
             flush=True,
         )

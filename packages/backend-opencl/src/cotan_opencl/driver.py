@@ -273,9 +273,10 @@ class Queue:
             return
         try:
             end = time.perf_counter() + _AWAKE
-            while event.command_execution_status > 0 and time.perf_counter() < end:
+            while (status := event.command_execution_status) > 0 and time.perf_counter() < end:
                 _pause()
-            event.wait()
+            if status != 0:
+                event.wait()
         except self.cl.Error as error:
             raise self.translated(error, what) from error
 

@@ -38,13 +38,12 @@ _IS_LAST = """static inline int cotan_is_last(volatile __global int *count, int 
 """For items that are threads of a processor: its atomic operations order all others."""
 _WIDE = "avx512f,avx512vl,avx512bw,avx512dq,avx512cd"
 WIDE_BYTES = 64
-_OWN_WIDE = {"sqrt", "max", "min"}
-_INSTRUCTIONS = """static inline float16 cotan_sqrt_float16(float16 x) { return __builtin_ia32_sqrtps512(x, 4); }
+_OWN_WIDE = {"max", "min"}
+_INSTRUCTIONS = """#define COTAN_AVX512
 static inline float16 cotan_max_float16(float16 x, float16 y) {
   const float16 larger = __builtin_ia32_maxps512(y, x, 4); return y != y ? y : larger; }
 static inline float16 cotan_min_float16(float16 x, float16 y) {
-  const float16 less = __builtin_ia32_minps512(y, x, 4); return y != y ? y : less; }
-""" + "\n".join(f"static inline float{n} cotan_sqrt_float{n}(float{n} x) {{ return sqrt(x); }}" for n in ("", 2, 4, 8))
+  const float16 less = __builtin_ia32_minps512(y, x, 4); return y != y ? y : less; }"""
 
 
 @functools.cache

@@ -134,7 +134,8 @@ class Columns(Expressions):
             for axis, place in places:
                 self.axes[axis] = place
                 self.scopes.append({})
-                states = self.combine(combiner, dtypes, states, [self.emit(body) for body in bodies])
+                new = [self.emit(body) for body in bodies]
+                states = self.combine(combiner, dtypes, states, new, in_order=True)
                 self.scopes.pop()
             for (array, dtype), value in zip(row.arrays, states, strict=True):
                 self._keep(array, column, dtype, value)

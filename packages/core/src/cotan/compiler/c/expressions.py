@@ -242,15 +242,23 @@ class Expressions:
         """The value with as many lanes as the present loop has."""
         return self._in_lanes(value, dtype, self.lanes)
 
-    def combine(self, combiner: Any, dtypes: Sequence[Any], old: Sequence[Val], new: Sequence[Val]) -> list[Val]:
-        """The states after combining: by a name, a Combiner, or a function of two expressions."""
+    def combine(
+        self, combiner: Any, dtypes: Sequence[Any], old: Sequence[Val], new: Sequence[Val], in_order: bool = False
+    ) -> list[Val]:
+        """The states after combining: by a name, a Combiner, or a function of two expressions.
+
+        ``in_order``: all of ``new`` comes after all of ``old``.
+        """
         if isinstance(combiner, str):
             return [self.operation(combiner, [dtypes[0]] * 2, dtypes[0], (old[0], new[0]))]
         self.scopes.append({})
         olds, news = [placeholder(d) for d in dtypes], [placeholder(d) for d in dtypes]
         for expr, value in zip((*olds, *news), (*old, *new), strict=True):
             self.bind(expr, value)
-        made = combiner.combine(olds, news) if isinstance(combiner, Combiner) else [combiner(olds[0], news[0])]
+        if isinstance(combiner, Combiner):
+            made = ((in_order and combiner.append) or combiner.combine)(olds, news)
+        else:
+            made = [combiner(olds[0], news[0])]
         values = [self.emit(expr) for expr in made]
         self.scopes.pop()
         return values

@@ -12,7 +12,8 @@ import re
 from cotan.compiler.c.language import digamma_text, integer_power_text
 
 OWN = frozenset(
-    {"abs", "floor", "ceil", "trunc", "round", "copysign", "exp", "expm1", "log", "log1p", "tanh", "sin", "cos", "erf"}
+    {"abs", "sqrt", "floor", "ceil", "trunc", "round", "copysign"}
+    | {"exp", "expm1", "log", "log1p", "tanh", "sin", "cos", "erf"}
 )
 """Operations on float32 that are here, as ``cotan_OPERATION_float`` and the number of lanes."""
 OF_DOUBLES = frozenset({"pow"})
@@ -38,6 +39,16 @@ up to 1, in the square; log(1 - erf(x)) from 1 to 4."""
 # @F, @I, @D and @L are vectors of float, int, double and long, @ alone is the number of lanes; $name(x): a polynomial.
 _TEXTS = {
     "abs": "@F (@F x) { return as_float@(as_int@(x) & 0x7fffffff); }",
+    # Of a runtime's function of a vector some compilers make more than the one instruction.
+    "sqrt": """@F (@F x) {
+#if defined(COTAN_AVX512) && @ + 0 == 16
+  return __builtin_ia32_sqrtps512(x, 4);
+#elif defined(__clang__) && defined(__AVX__) && @ + 0 == 8
+  return __builtin_ia32_sqrtps256(x);
+#else
+  return sqrt(x);
+#endif
+}""",
     "copysign": """@F (@F x, @F y) {
   return as_float@((as_int@(x) & 0x7fffffff) | (as_int@(y) & (int)0x80000000)); }""",
     "round": """@F (@F x) {

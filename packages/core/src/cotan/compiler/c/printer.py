@@ -347,7 +347,7 @@ class _Printer(Tiles):
         for reduce, old in zip(reductions, states, strict=True):
             combiner, inits, bodies = parts_of(reduce)
             new = [self.emit(body) for body in bodies]
-            made = self.combine(combiner, [init.dtype for init in inits], old, new)
+            made = self.combine(combiner, [init.dtype for init in inits], old, new, in_order=True)
             for state, value, init in zip(old, made, inits, strict=True):
                 self.line(f"{state.text} = {self._in_lanes(value, init.dtype, state.lanes)};")
 
