@@ -10,7 +10,8 @@ from cotan.backend import LoweringTable
 from cotan.config import config
 from cotan.ir.program import LibraryStep
 from cotan_cpu import native
-from cotan_cpu.lower import merge, top_k
+from cotan_cpu.lower import partition, radix, top_k
+from cotan_cpu.pool import pool
 
 if TYPE_CHECKING:
     from cotan_cpu.program import Writer
@@ -20,35 +21,44 @@ _SHARED_FROM = 1 << 15
 
 
 def sort_in_place(x: np.ndarray, axis: int) -> None:
-    """Sort along an axis: lines are shared among threads; parts of a single line are sorted apart, then merged."""
+    """Sort along an axis: threads share lines, or ranges of a single one."""
     threads = native.thread_count(config.num_threads)
     if threads == 1 or x.size < _SHARED_FROM:
         x.sort(axis)
         return
-    from cotan_cpu.host_threads import share
-
-    across = max((k for k in range(x.ndim) if k != axis), key=lambda k: x.shape[k], default=axis)
-    cut = across if x.shape[across] >= threads else axis
-    bounds = np.linspace(0, x.shape[cut], threads + 1).astype(int)
-    before = (slice(None),) * cut
-
-    def part(k: int) -> None:
-        x[(*before, slice(bounds[k], bounds[k + 1]))].sort(axis)
-
-    share(part, threads)
-    if cut != axis:
-        return
-    if x.size == x.shape[axis] and x.flags.c_contiguous and merge.can_merge(x.dtype):
-        merge.merge(x.reshape(-1), bounds.tolist())
+    lines = np.moveaxis(x, axis, -1)
+    across = max(range(x.ndim - 1), key=lambda k: lines.shape[k], default=None)
+    if x.size // x.shape[axis] < threads and x.shape[axis] >= _SHARED_FROM and partition.can_sort(x.dtype):
+        out = pool.empty(lines.shape[-1:], x.dtype, x.nbytes)
+        for place in np.ndindex(lines.shape[:-1]):
+            partition.sort(np.ascontiguousarray(lines[place]), out, threads)
+            lines[place] = out
+    elif across is None:
+        x.sort()
     else:
-        # NumPy's stable sort finds what is in order already, and merges it.
-        x.sort(axis, kind="stable")
+        from cotan_cpu.host_threads import share
+
+        parts = min(threads, lines.shape[across])
+        bounds = np.linspace(0, lines.shape[across], parts + 1).astype(int)
+        before = (slice(None),) * across
+        share(lambda k: lines[(*before, slice(bounds[k], bounds[k + 1]))].sort(), parts)
 
 
 def eager(*operands: np.ndarray, dimension: int, is_stable: bool, num_keys: int) -> list[np.ndarray]:
     """sort of ndarrays."""
     from cotan.primitives.sort import sorted_arrays
 
+    if len(operands) > 1 and num_keys == 1:
+        found = radix.sort(operands, dimension)
+        if found is not None:
+            return found
+    elif len(operands) == 1 and operands[0].size == operands[0].shape[dimension]:
+        [x] = operands
+        threads = native.thread_count(config.num_threads)
+        if threads > 1 and x.size >= _SHARED_FROM and partition.can_sort(x.dtype):
+            out = pool.empty(x.shape, x.dtype, x.nbytes)
+            if partition.sort(np.ascontiguousarray(x).reshape(-1), out.reshape(-1), threads, not is_stable):
+                return [out]
     return sorted_arrays(operands, dimension, is_stable, num_keys, sort_in_place)
 
 

@@ -364,7 +364,7 @@ class _Printer(Tiles):
                     [self.variable(self._half_lanes(s.text, d, part, left), d, left) for s, d in zip(states, dtypes)]
                     for part in ("lo", "hi")
                 ]
-                states = self.combine(combiner, dtypes, *halves)
+                states = self.combine(combiner, dtypes, halves[0], halves[1])
             found.append(list(states))
         return found
 
@@ -437,7 +437,7 @@ class _Printer(Tiles):
             sides = [
                 [self.variable(f"{place}[{at}]", d, 1) for place, d in zip(row, dtypes)] for at in (item, f"{item} + s")
             ]
-            for place, value in zip(row, self.combine(combiner, dtypes, *sides), strict=True):
+            for place, value in zip(row, self.combine(combiner, dtypes, sides[0], sides[1]), strict=True):
                 self.line(f"{place}[{item}] = {value.text};")
         self.close()
         self.line(barrier)
