@@ -37,11 +37,15 @@ def test_like_sorting(dtype, spread, threads, size):
     np.testing.assert_array_equal(line, before)
 
 
-def test_nothing_but_nan():
-    line = np.full(40_000, np.nan, np.float32)
+@pytest.mark.parametrize("threads", [2, 3, 20])
+@pytest.mark.parametrize("share", [0.5, 0.9, 1])
+def test_many_nan(threads, share):
+    """More than a range has."""
+    rng = np.random.default_rng(0)
+    line = np.where(rng.random(40_000) < share, np.nan, rng.choice([1, 2, np.inf], 40_000)).astype(np.float32)
     out = np.zeros_like(line)
-    assert partition.sort(line, out, 2)
-    assert np.isnan(out).all()
+    assert partition.sort(line, out, threads)
+    np.testing.assert_array_equal(out, np.sort(line))
 
 
 def test_zeros_of_both_signs_are_all_there():

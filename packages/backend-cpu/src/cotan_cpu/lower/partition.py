@@ -77,6 +77,8 @@ def sort(line: np.ndarray, out: np.ndarray, threads: int, zeros_alike: bool = Tr
     sample = line[places >> np.uint64(32)]
     sample.sort()
     divisions = sample[_SAMPLE::_SAMPLE].copy()
+    if kind[0] == "f":
+        divisions[divisions != divisions] = np.inf  # they must be in order
     table = Table(1, threads, size)
     below = np.zeros((threads, ranges + 1), np.int64)
     below[:, -1] = np.diff(table.bounds)
