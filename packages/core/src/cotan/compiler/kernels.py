@@ -8,7 +8,7 @@ from typing import Any
 
 from cotan.compiler.cost import FREE
 from cotan.compiler.elements import Op, iteration, normal_index, physical
-from cotan.compiler.fusion import Fusion, Group
+from cotan.compiler.grouping import Fusion, Group
 from cotan.compiler.guards import Protector
 from cotan.compiler.legalize import HALF, convert, widen
 from cotan.compiler.rewrite import Rewriter, make_plain

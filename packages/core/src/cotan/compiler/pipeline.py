@@ -13,7 +13,8 @@ import numpy as np
 from cotan.compiler.control import Carried, control_of, draft_control
 from cotan.compiler.elements import NO_RULES, Common, Idx, Op, Rule, has_scalars, is_empty, make_op, open_load, physical
 from cotan.compiler.fold import folded
-from cotan.compiler.fusion import Fusion, Group, finish_soon, fuse
+from cotan.compiler.fusion import fuse
+from cotan.compiler.grouping import Fusion, Group, finish_soon
 from cotan.compiler.kernels import Draft, cumulative_kernel, group_kernel, scatter_kernel, start_kernel
 from cotan.compiler.loops import advance_products, hoist_sums
 from cotan.compiler.passes import optimise, trace_decomposition
