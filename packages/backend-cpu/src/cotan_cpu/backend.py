@@ -19,7 +19,7 @@ from cotan.ir.primitive import Primitive
 from cotan.ir.program import Program
 from cotan_cpu.buffers import CpuBuffer, buffer_of
 from cotan_cpu.eager import Eager, plain
-from cotan_cpu.pool import pool
+from cotan_cpu.pool import SMALLEST, pool
 from cotan_cpu.ways import Way
 
 hide_frames(os.path.dirname(__file__))
@@ -58,6 +58,9 @@ class CpuDevice(Device):
             return buffer_of(value, self)
         if not dtype.isnative:
             dtype = dtype.newbyteorder("=")
+        elif value.nbytes < SMALLEST:
+            self._check(dtype)
+            return buffer_of(value.copy(), self)
         self._check(dtype)
         array = pool.empty(value.shape, dtype, value.nbytes)
         np.copyto(array, value)

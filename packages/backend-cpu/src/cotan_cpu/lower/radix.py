@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -172,33 +173,31 @@ def sort(operands: Sequence[np.ndarray], dimension: int) -> list[np.ndarray] | N
     lines = key.size // extent
     if dimension != key.ndim - 1 and lines != 1:
         return None
-    keys = np.ascontiguousarray(key).reshape(lines, extent)
-    if len(others) == 1 and others[0].dtype.itemsize == 4:
-        values = np.ascontiguousarray(others[0]).reshape(lines, extent)
-        found = _sorted_lines(keys, values)
-        return None if found is None else [x.reshape(key.shape) for x in found]
-    found = _sorted_lines(keys, None)
-    if found is None:
+    values = others[0] if len(others) == 1 and others[0].dtype.itemsize == 4 else None
+    out = pool.empty(key.shape, key.dtype, key.nbytes)
+    out_values = pool.empty(key.shape, np.int32 if values is None else values.dtype, key.nbytes)
+    arrays = (np.ascontiguousarray(key), None if values is None else np.ascontiguousarray(values), out, out_values)
+    if not _sort_groups(*(None if x is None else x.reshape(lines, extent) for x in arrays)):
         return None
-    order = found[1].reshape(key.shape).astype(np.intp)
-    return [found[0].reshape(key.shape), *(np.take_along_axis(x, order, dimension) for x in others)]
+    if values is not None:
+        return [out, out_values]
+    order = out_values.astype(np.intp)
+    return [out, *(np.take_along_axis(x, order, dimension) for x in others)]
 
 
-def _sorted_lines(keys: np.ndarray, values: np.ndarray | None) -> tuple[np.ndarray, np.ndarray] | None:
-    """Lines of keys in order, and their values, or places; None if there are odd keys."""
+def _sort_groups(keys: Any, values: Any, out: Any, out_values: Any) -> bool:
+    """Sort lines, so many at a time as are counted together, if no key is odd; no ``values``: places instead."""
     lines, extent = keys.shape
     threads = native.thread_count(config.num_threads)
     parts = 1 if lines >= threads else max(1, min(threads, extent // _LEAST_PART))
     _, code = _code(keys.dtype.kind, "places" if values is None else "values")
-    out = pool.empty(keys.shape, keys.dtype, keys.nbytes)
-    out_values = pool.empty(keys.shape, np.int32 if values is None else values.dtype, keys.nbytes)
     step = max(1, _UNITS // parts)
     for begin in range(0, lines, step):
         some = slice(begin, begin + step)
         here = None if values is None else values[some]
         if not _sort_lines(keys[some], here, out[some], out_values[some], code, parts):
-            return None
-    return out, out_values
+            return False
+    return True
 
 
 def _sort_lines(
