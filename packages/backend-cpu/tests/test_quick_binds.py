@@ -73,6 +73,13 @@ OPERATIONS: dict[str, Callable[[], Any]] = {
     "a span": lambda: lax.exp(X),
     "a rule of three": lambda: compare.select_n(X > 3, X, Y),
     "parameters": lambda: reduce.reduce_sum(X, (1,)),
+    "a fold": lambda: reduce.reduce_sum(X, (0, 1)),
+    "a fold from the first element": lambda: reduce.reduce_max(-X, (0, 1)),
+    "a fold of integers": lambda: reduce.reduce_prod(K, (0, 1)),
+    "a fold of bools": lambda: reduce.reduce_and(X > 1, (0, 1)),
+    "a fold of one": lambda: reduce.reduce_min(X[:1, :1], (0, 1)),
+    "no fold of nothing": lambda: reduce.reduce_sum(X[:0], (0, 1)),
+    "no fold of a narrow float": lambda: reduce.reduce_sum(X.astype("float16"), (0, 1)),
     "parameters of one operand": lambda: slice.slice(X, (0, 1), (3, 4)),
     "a view of an operand": lambda: shape.expand_dims(X, (0,)),
     "a result with gaps": lambda: shape.transpose(X, (1, 0)),
@@ -284,3 +291,23 @@ def test_ufunc_loops_are_numpys() -> None:
     number = np.dtype(np.float32).num
     assert (number, number, number) in loops
     assert driver.ufunc_loops(np.frompyfunc(lambda x, y: x, 2, 1)) == {}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32", "uint8", "bool", "complex64", "float64"])
+@pytest.mark.parametrize("shape", [(1,), (7,), (129,), (33, 31), (8, 16, 9), (5000,)], ids=str)
+def test_folds_give_what_numpy_reduces_to(shape: tuple[int, ...], dtype: str, slow: list[Primitive]) -> None:
+    dispatch.clear_cache()
+    with cotan.enable_x64(True):
+        values = (np.random.default_rng(0).standard_normal(shape) * 3).astype(dtype)
+        x, axes = cnp.asarray(values), tuple(range(len(shape)))
+        functions = {"add": reduce.reduce_sum, "multiply": reduce.reduce_prod}
+        functions |= {"maximum": reduce.reduce_max, "minimum": reduce.reduce_min} if dtype != "complex64" else {}
+        if dtype == "bool":
+            functions = {"bitwise_and": reduce.reduce_and, "bitwise_or": reduce.reduce_or}
+        for name, function in functions.items():
+            function(x, axes), function(x, axes)
+            del slow[:]
+            found = np.asarray(function(x, axes))
+            assert not slow
+            with np.errstate(all="ignore"):
+                assert found.tobytes() == getattr(np, name).reduce(values, axis=axes, dtype=dtype).tobytes()

@@ -19,7 +19,7 @@ from cotan.primitives.operands import quiet
 from cotan_cpu import later
 from cotan_cpu.buffers import CpuBuffer, buffer_of
 from cotan_cpu.pool import SMALLEST, pool
-from cotan_cpu.ways import Way, loop
+from cotan_cpu.ways import Way, fold, loop
 
 Rule = Callable[..., Any]
 _FLOATS = frozenset(map(np.dtype, (np.float32, np.float64)))
@@ -113,6 +113,11 @@ class Eager:
             return Way("RULE", prepared) if span is None or span.entry is None else Way("SPAN", span.entry, span)
         if ufunc is None and out_aval.dtype in _FLOATS:
             ufunc = getattr(rule, "of_floats", None)
+        folds = getattr(rule, "folds", None)
+        if folds is not None and len(params["axes"]) == len(in_avals[0].shape) and in_avals[0].nbytes < SMALLEST:
+            found = fold(folds, in_avals[0], out_aval)
+            if found is not None:
+                return found
         if ufunc is None or params:
             return Way("RULE", getattr(rule, "usual", rule), takes_parameters=True)
         if any(aval.nbytes >= SMALLEST for aval in (*in_avals, out_aval)):

@@ -16,11 +16,14 @@ class Way(NamedTuple):
     """What computes a primitive at given types.
 
     Attributes:
-      kind: 'LOOP', an inner loop of a ufunc; 'SPAN', a native builtin of the operands' ndarrays and the result's; or
-        'RULE', a function of ndarrays (and, where ``takes_parameters``, of parameters by name) that returns an array.
+      kind: 'LOOP', an inner loop of a ufunc; 'FOLD', one that makes a single number of an operand; 'SPAN', a native
+        builtin of the operands' ndarrays and the result's; or 'RULE', a function of ndarrays (and, where
+        ``takes_parameters``, of parameters by name) that returns an array.
       run: the address, or the function.
       owner: what keeps the code at that address alive.
-      data, steps: LOOP: what it is handed besides, and the bytes between elements of each operand and of the result.
+      data, steps: LOOP and FOLD: what it is handed besides, and the bytes between elements of each operand and of the
+        result.
+      start: FOLD: the state that it begins with; None: the first element.
     """
 
     kind: str
@@ -29,6 +32,7 @@ class Way(NamedTuple):
     takes_parameters: bool = False
     data: int = 0
     steps: tuple[int, ...] = ()
+    start: np.ndarray | None = None
 
 
 _loops_of = functools.cache(driver.ufunc_loops)
@@ -44,3 +48,17 @@ def loop(ufunc: np.ufunc, operands: Sequence[ShapedArray], out: ShapedArray) -> 
         return None
     steps = [dtype.itemsize if x.shape == out.shape else 0 for x, dtype in zip((*operands, out), types, strict=True)]
     return Way("LOOP", found[0], ufunc, data=found[1], steps=tuple(steps))
+
+
+def fold(ufunc: np.ufunc, operand: ShapedArray, out: ShapedArray) -> Way | None:
+    """``ufunc.reduce`` over all axes of an array without gaps, by its inner loop; None if there is none."""
+    dtype = np.dtype(operand.dtype)
+    found = _loops_of(ufunc).get((dtype.num,) * 3)
+    wider = dtype.kind == "f" and dtype.itemsize < 4
+    if found is None or wider or not operand.size or out.dtype != dtype:
+        return None
+    start = None
+    if ufunc.identity is not None:
+        # NumPy's sums begin with -0, or did with 0.
+        start = np.asarray(ufunc.reduce(np.full(1, ufunc.identity or -0.0).astype(dtype)), dtype)
+    return Way("FOLD", found[0], ufunc, data=found[1], steps=(0, dtype.itemsize, 0), start=start)

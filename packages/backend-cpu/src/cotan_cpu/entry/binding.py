@@ -157,8 +157,9 @@ def _row(
     words.update(zip(("STEPS", "STEP1", "STEP2", "STEP3"), way.steps))
     words.update(
         COUNT=len(operands), DEVICE=id(device), OUT=id(out), KIND=layout.WAYS.index(way.kind), DATA=way.data,
-        RUN=id(way.run) if way.kind == "RULE" else way.run, SIZE=out.size, EXTENTS=int(extents.ctypes.data),
-        DTYPE=0 if dtype is None else id(dtype),
+        RUN=id(way.run) if way.kind == "RULE" else way.run, EXTENTS=int(extents.ctypes.data),
+        SIZE=operands[0].size if way.kind == "FOLD" else out.size,
+        START=0 if way.start is None else int(way.start.ctypes.data), DTYPE=0 if dtype is None else id(dtype),
     )  # fmt: skip
     if names:
         words.update(NAMES=id(names), VALUES=id(values), PASSED=id(names) if way.takes_parameters else 0)

@@ -22,11 +22,13 @@ ROW = (
     "DEVICE", "OUT",  # where it runs; the abstract result
     "KIND", "RUN",  # how, see WAYS: the address of native code, or a function
     "PASSED",  # RULE: the names of parameters that it takes, or null
-    "DATA", "SIZE", "STEPS", "STEP1", "STEP2", "STEP3",  # LOOP: its data, the number of elements, bytes between them
-    "DTYPE", "EXTENTS",  # LOOP and SPAN: of the result; their number and they
+    "DATA", "SIZE", "STEPS", "STEP1", "STEP2", "STEP3",  # LOOP, FOLD: its data, the number of elements, bytes between
+    "START",  # FOLD: where the first state is; null: it is the operand's first element
+    "DTYPE", "EXTENTS",  # of the result, but of a RULE's; their number and they
 )  # fmt: skip
 WAYS = (
     "LOOP",  # an inner loop of a ufunc
+    "FOLD",  # such a loop of two operands, of which one is the result: all elements of an operand become one
     "SPAN",  # a native builtin of the operands and the result
     "RULE",  # a function of the operands and the parameters, which makes the result
 )
@@ -428,7 +430,25 @@ point:
   %data_at = getelementptr ptr, ptr %data, i64 %m
   store ptr %memory_of, ptr %data_at
   %points_more = icmp ult i64 %m, %argc
-  br i1 %points_more, label %point, label %loop
+  br i1 %points_more, label %point, label %pointed
+pointed:
+  %is_fold = icmp eq i64 %kind, FOLD
+  br i1 %is_fold, label %fold, label %loop
+fold:
+  ; The operand is the second one of the loop, between the state before and after.
+  %folded = load ptr, ptr %data
+  %state_at = getelementptr ptr, ptr %data, i64 1
+  %state = load ptr, ptr %state_at
+  %given_start = word %row START
+  %from_operand = icmp eq ptr %given_start, null
+  %start = select i1 %from_operand, ptr %folded, ptr %given_start
+  %element = count %row STEP1
+  call void @llvm.memcpy.p0.p0.i64(ptr %state, ptr %start, i64 %element, i1 false)
+  %after_at = getelementptr ptr, ptr %data, i64 2
+  store ptr %state, ptr %data
+  store ptr %folded, ptr %state_at
+  store ptr %state, ptr %after_at
+  br label %loop
 loop:
   %loop_data = word %row DATA
   %size_at = getelementptr ptr, ptr %row, i64 SIZE

@@ -88,6 +88,20 @@ def _reduce(
     return lax.expand_dims(result, axes) if keepdims and axes else result
 
 
+def _of_all(primitive: Primitive, a: Any) -> Any:
+    """The reduction over all axes of an Array of floats that is not empty; None of anything else: the shortest way."""
+    if type(a) is not Array:
+        return None
+    aval = a.aval
+    if aval.weak_type or aval.dtype not in _FLOATS or not aval.size or not aval.shape:
+        return None
+    return primitive(a, _ALL_AXES[len(aval.shape)])
+
+
+_ALL_AXES = [tuple(range(ndim)) for ndim in range(65)]
+"""Of an array of so many dimensions; NumPy has no more."""
+
+
 def _is_plain(a: Any, widen: bool) -> bool:
     """Whether ``a`` is an array that is reduced as it is: not weak, and not of a dtype that is widened."""
     if type(a) is not Array and not isinstance(a, Tracer):
@@ -126,6 +140,10 @@ def sum(
     >>> cnp.sum(cnp.ones((2, 3)), axis=0)
     Array([2., 2., 2.], dtype=float32)
     """
+    if axis is None and dtype is None and out is None and not keepdims and initial is None and where is None:
+        result = _of_all(lax.reduce_sum, a)
+        if result is not None:
+            return result
     refuse_out("sum", out)
     if dtype is not None and user_dtype(dtype, "sum") == np.bool_:
         return _reduce(
@@ -167,6 +185,10 @@ def _extremum(
     def function(
         a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
     ) -> Any:
+        if axis is None and out is None and not keepdims and initial is None and where is None:
+            result = _of_all(on_numbers, a)
+            if result is not None:
+                return result
         refuse_out(name, out)
         x = as_array(a, name)
         primitive = on_bools if is_bool(x) else on_numbers
@@ -231,6 +253,10 @@ def mean(
     >>> cnp.mean(cnp.arange(4))
     Array(1.5, dtype=float32)
     """
+    if axis is None and dtype is None and out is None and not keepdims and where is None:
+        total = _of_all(lax.reduce_sum, a)
+        if total is not None and total.dtype == dtypes.default_float():
+            return lax.div(total, float(a.size))
     refuse_out("mean", out)
     x = as_array(a, "mean")
     target = dtypes.to_inexact_dtype(x.dtype) if dtype is None else user_dtype(dtype, "mean")

@@ -155,33 +155,34 @@ def _chosen_jvp(t: Any, x: Any, y: Any, *, axes: tuple[int, ...]) -> Any:
 
 
 reduce_sum_p, reduce_sum = reducer(
-    reduce_sum_p, NUMBER, reference=_sum, combiner="add", identity=zero, wide=True,
+    reduce_sum_p, NUMBER, reference=_sum, combiner="add", identity=zero, wide=True, folds=np.add,
     transpose=lambda ct, x, *, axes: _spread(ct, x, axes), decompose=_halving(add, zero, wide=True),
     does="The sum over axes.",
 )  # fmt: skip
 reduce_max_p, reduce_max = reducer(
     "reduce_max", PLAIN, reference=_extremum(np.maximum, lowest), combiner="max", identity=lowest, jvp=_chosen_jvp,
-    decompose=_halving(max, lowest), does="The largest element over axes; NaN if there is one.",
+    folds=np.maximum, decompose=_halving(max, lowest), does="The largest element over axes; NaN if there is one.",
 )  # fmt: skip
 reduce_min_p, reduce_min = reducer(
     "reduce_min", PLAIN, reference=_extremum(np.minimum, highest), combiner="min", identity=highest, jvp=_chosen_jvp,
-    decompose=_halving(min, highest), does="The smallest element over axes; NaN if there is one.",
+    folds=np.minimum, decompose=_halving(min, highest), does="The smallest element over axes; NaN if there is one.",
 )  # fmt: skip
 reduce_prod_p, reduce_prod = reducer(
     "reduce_prod", NUMBER, reference=_prod, combiner="mul", identity=one, wide=True, jvp=BY_DECOMPOSITION,
-    decompose=_halving(mul, one, wide=True), does="The product over axes.",
+    folds=np.multiply, decompose=_halving(mul, one, wide=True), does="The product over axes.",
 )  # fmt: skip
 reduce_and_p, reduce_and = reducer(
     "reduce_and", BITS, reference=lambda x, axes: np.bitwise_and.reduce(x, axis=axes), combiner="and",
-    identity=all_bits, decompose=_halving(bitwise_and, all_bits), does="The bitwise and over axes.",
+    identity=all_bits, folds=np.bitwise_and, decompose=_halving(bitwise_and, all_bits),
+    does="The bitwise and over axes.",
 )  # fmt: skip
 reduce_or_p, reduce_or = reducer(
     "reduce_or", BITS, reference=lambda x, axes: np.bitwise_or.reduce(x, axis=axes), combiner="or",
-    identity=zero, decompose=_halving(bitwise_or, zero), does="The bitwise or over axes.",
+    identity=zero, folds=np.bitwise_or, decompose=_halving(bitwise_or, zero), does="The bitwise or over axes.",
 )  # fmt: skip
 reduce_xor_p, reduce_xor = reducer(
     "reduce_xor", BITS, reference=lambda x, axes: np.bitwise_xor.reduce(x, axis=axes), combiner="xor",
-    identity=zero, decompose=_halving(bitwise_xor, zero), does="The bitwise xor over axes.",
+    identity=zero, folds=np.bitwise_xor, decompose=_halving(bitwise_xor, zero), does="The bitwise xor over axes.",
 )  # fmt: skip
 
 

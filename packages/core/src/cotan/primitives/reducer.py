@@ -59,6 +59,7 @@ def reducer(
     jvp: Function | None = None,
     transpose: Function | None = None,
     wide: bool = False,
+    folds: np.ufunc | None = None,
     does: str = "",
 ) -> tuple[Primitive, Function]:
     """A reduction over ``axes`` (a sorted tuple of axes) by an associative, commutative operation.
@@ -71,6 +72,7 @@ def reducer(
         BY_DECOMPOSITION: that of ``decompose``. It is piecewise linear.
       transpose: ``(cotangent, x, axes) -> cotangent``, of a linear reduction.
       wide: whether 8- and 16-bit floats are combined in float32 and rounded once.
+      folds: the ufunc whose ``reduce`` is the reference, but for what is combined in another dtype.
     """
     primitive = new_primitive(name, required=False)
     if primitive not in tables.abstract:
@@ -86,7 +88,7 @@ def reducer(
     else:
         zero_derivative(primitive)
     reducer_batch(primitive)
-    _reducer_reference(primitive, reference)
+    _reducer_reference(primitive, reference, folds)
     _reducer_kernel(primitive, combiner, identity, wide)
     tables.decompose[primitive] = decompose
     tables.cost[primitive] = lambda ins, outs, **params: (ins[0].size, ins[0].nbytes + outs[0].nbytes)
@@ -119,11 +121,16 @@ def reducer_batch(primitive: Primitive) -> None:
         return primitive.bind(x, axes=moved, **params), dim - sum(a < dim for a in moved)
 
 
-def _reducer_reference(primitive: Primitive, function: Function) -> None:
+def _reducer_reference(primitive: Primitive, function: Function, folds: np.ufunc | None) -> None:
+    def reduced(x: Any, axes: tuple[int, ...]) -> Any:
+        out = function(x, axes)
+        return out if type(out) is np.ndarray and out.dtype == x.dtype else np.asarray(out, x.dtype)
+
     @tables.reference(primitive)
     def rule(x: Any, *, axes: tuple[int, ...]) -> Any:
-        out = quiet(function, x, axes)
-        return out if type(out) is np.ndarray and out.dtype == x.dtype else np.asarray(out, x.dtype)
+        return quiet(reduced, x, axes)
+
+    rule.folds = folds  # type: ignore[attr-defined]
 
 
 def merge(i: Sequence[Any], r: Sequence[Any], axes: Sequence[int]) -> tuple[Any, ...]:
