@@ -6,6 +6,7 @@ Results may be views of operands: buffers are immutable, and a view keeps what i
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from cotan.backend import LoweringTable
 from cotan.ir.avals import Shape
 from cotan.structural import broadcast_in_dim_p, transpose_p
-from cotan_cpu.pool import pool
+from cotan_cpu.pool import SMALLEST, pool
 
 
 def broadcast_in_dim(x: np.ndarray, *, shape: Shape, broadcast_dimensions: Shape) -> np.ndarray:
@@ -38,6 +39,34 @@ def reshape(x: np.ndarray, *, new_sizes: Shape, dimensions: None) -> np.ndarray:
     return x.reshape(new_sizes)
 
 
+def slice_(x: np.ndarray, *, start_indices: Shape, limit_indices: Shape, strides: Shape | None) -> np.ndarray:
+    """The elements from starts to limits."""
+    return _slicer(start_indices, limit_indices, strides)(x)
+
+
+def _slicer(starts: Shape, limits: Shape, strides: Shape | None) -> Callable[[np.ndarray], np.ndarray]:
+    index = tuple(map(slice, starts, limits, strides or (1,) * len(starts))) or ...
+
+    def cut(x: np.ndarray) -> np.ndarray:
+        part = x[index]
+        if part.nbytes < SMALLEST:
+            return part.copy()
+        out = pool.empty(part.shape, part.dtype, part.nbytes)
+        out[...] = part
+        return out
+
+    return cut
+
+
+def _prepare_slice(
+    x: Any, *, start_indices: Shape, limit_indices: Shape, strides: Shape | None
+) -> Callable[[np.ndarray], np.ndarray] | None:
+    return _slicer(start_indices, limit_indices, strides) if start_indices else None
+
+
+slice_.prepare = _prepare_slice  # type: ignore[attr-defined]
+
+
 def squeeze(x: np.ndarray, *, dimensions: Shape) -> np.ndarray:
     """The operand without some axes of extent 1."""
     return x.squeeze(dimensions)
@@ -51,10 +80,12 @@ def transpose(x: np.ndarray, *, permutation: Shape) -> np.ndarray:
 def register(table: LoweringTable) -> None:
     """Add the rules of this module."""
     from cotan.primitives.shape import reshape_p, squeeze_p
+    from cotan.primitives.slice import slice_p
 
     rules: dict[Any, Any] = {
         broadcast_in_dim_p: broadcast_in_dim,
         reshape_p: reshape,
+        slice_p: slice_,
         squeeze_p: squeeze,
         transpose_p: transpose,
     }

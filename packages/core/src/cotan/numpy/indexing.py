@@ -112,13 +112,12 @@ def _int32(value: int) -> np.ndarray:
 class _Cut:
     """Static slices of an array that keep all axes: bounds for ``slice`` (None: all of it), and axes to reverse."""
 
-    bounds: tuple[Shape, Shape, Shape | None] | None
+    bounds: dict[str, Shape | None] | None
     backwards: Shape
 
     def __call__(self, x: Any) -> Any:
         if self.bounds is not None:
-            starts, limits, steps = self.bounds
-            x = slice_p.bind(x, start_indices=starts, limit_indices=limits, strides=steps)
+            x = slice_p.bind(x, **self.bounds)
         return rev(x, self.backwards) if self.backwards else x
 
 
@@ -142,24 +141,25 @@ def _cut(shape: Shape, entries: Sequence[Entry], wrap: bool) -> _Cut:
             steps[entry.axis] = abs(entry.step) if entry.count > 1 else 1
     strides = None if all(step == 1 for step in steps) else tuple(steps)
     whole = strides is None and not any(starts) and limits == list(shape)
-    return _Cut(None if whole else (tuple(starts), tuple(limits), strides), tuple(backwards))
+    bounds = {"start_indices": tuple(starts), "limit_indices": tuple(limits), "strides": strides}
+    return _Cut(None if whole else bounds, tuple(backwards))
 
 
 # An index of nothing but known integers, slices, ellipses and new axes has a plan that is remembered. Slices cannot be
 # hashed before Python 3.12, so a key names their bounds.
-_BOUND = (int, type(None))
 
 
 def _key(index: Any) -> tuple[Any, ...] | None:
     """The index as a hashable key of ``_plan``, or None if it holds anything else."""
-    key = []
+    key: list[Any] = []
     for item in index if type(index) is tuple else (index,):
         kind = type(item)
         if kind is builtins.slice:
-            start, stop, step = item.start, item.stop, item.step
-            if not (type(start) in _BOUND and type(stop) in _BOUND and type(step) in _BOUND):
-                return None
-            key.append((start, stop, step))
+            bounds = (item.start, item.stop, item.step)
+            for bound in bounds:
+                if bound is not None and type(bound) is not int:
+                    return None
+            key.append(bounds)
         elif kind is int or item is None or item is Ellipsis:
             key.append(item)
         else:
@@ -185,6 +185,8 @@ def _slices(shape: Shape, entries: Sequence[Entry], wrap: bool) -> Callable[[Any
     new = layout(entries).new
     gone = tuple(sorted(e.axis for e in entries if isinstance(e, Scalar | Array)))
     moving = {e.axis: e.value for e in entries if isinstance(e, Array)}
+    if not moving and not gone and not new:
+        return cut
 
     def run(x: Any) -> Any:
         x = cut(x)
