@@ -125,13 +125,20 @@ def _length(self: Any) -> int:
     return int(self.shape[0])
 
 
+_FEW = 64
+"""Elements of an axis that are indexed one by one as users index, which remembers each index."""
+
+
 def _iterate(self: Any) -> Iterator[Any]:
     """The arrays along the first axis."""
     if not self.shape:
         raise TypeError(
             f"{where()}: iteration over an array of no dimensions ({self.aval.short()}); it is one value, not several"
         )
-    return (lax.index_in_dim(self, k, 0, keepdims=False) for k in range(self.shape[0]))
+    extent = self.shape[0]
+    if type(self) is Array and extent <= _FEW:
+        return (indexing.getitem(self, k) for k in range(extent))
+    return (lax.index_in_dim(self, k, 0, keepdims=False) for k in range(extent))
 
 
 def _reversed(self: Any) -> Iterator[Any]:

@@ -32,10 +32,12 @@ from cotan.numpy.index_expression import (
 from cotan.primitives import arithmetic, scatter
 from cotan.primitives.gather import GatherDimensionNumbers, gather
 from cotan.primitives.operands import PYTHON_SCALARS
+from cotan.primitives.random_bits import random_unwrap, random_wrap
 from cotan.primitives.scatter import ScatterDimensionNumbers
 from cotan.primitives.shape import concatenate, expand_dims, reshape, rev, squeeze, squeeze_p
 from cotan.primitives.slice import as_indices, dynamic_slice, dynamic_update_slice, slice_p, wrap_negative
 from cotan.primitives.windows import GatherScatterMode
+from cotan.runtime import array as runtime
 from cotan.structural import broadcast_in_dim, convert_element_type
 from cotan.tracebacks import guarded, trim
 
@@ -57,7 +59,12 @@ def getitem(x: Any, index: Any) -> Any:
     """
     try:
         key = _key(index)
-        return read(x, parse(x.shape, index), PROMISE) if key is None else _plan(x.shape, key)(x)
+        if key is None:
+            return read(x, parse(x.shape, index), PROMISE)
+        aval = x.aval
+        if type(aval.dtype) is dtypes.KeyType and type(x) is runtime.Array:
+            return _of_keys(x, aval, key)
+        return _plan(aval.shape, key)(x)
     except Exception as error:
         trim(error)
         raise
@@ -172,6 +179,13 @@ def _plan(shape: Shape, key: tuple[Any, ...]) -> Callable[[Any], Any]:
     """How to read what ``key`` names of an array of ``shape``."""
     entries = parse(shape, tuple(builtins.slice(*item) if type(item) is tuple else item for item in key))
     return partial(read, entries=entries, mode=PROMISE) if _is_hard(shape, entries) else _slices(shape, entries, True)
+
+
+def _of_keys(x: Any, aval: Any, key: tuple[Any, ...]) -> Any:
+    """Some of an array of keys, by their words: operations on keys themselves take several times as long."""
+    _plan(aval.shape, key)  # which refuses what is no index of the keys
+    words = _plan(aval.shape + aval.dtype.trailing, (*key, (None, None, None)))(random_unwrap(x))
+    return random_wrap(words, impl=aval.dtype.impl)
 
 
 def _is_hard(shape: Shape, entries: Sequence[Entry]) -> bool:

@@ -37,6 +37,7 @@ from cotan.random.keys import split as split
 from cotan.random.keys import wrap_key_data as wrap_key_data
 from cotan.random.multivariate import multivariate_normal as multivariate_normal
 from cotan.random.multivariate import orthogonal as orthogonal
+from cotan.random.repeated import samplers as _often
 from cotan.random.sampling import bernoulli as bernoulli
 from cotan.random.sampling import bits as bits
 from cotan.random.sampling import categorical as categorical
@@ -58,4 +59,5 @@ def __getattr__(name: str) -> _Any:
     raise AttributeError(_missing(__name__, name))
 
 
+_often(globals(), varying={"fold_in": 1}, without={"clone"})
 _tracebacks.guard(globals())
