@@ -61,10 +61,9 @@ def getitem(x: Any, index: Any) -> Any:
         key = _key(index)
         if key is None:
             return read(x, parse(x.shape, index), PROMISE)
-        aval = x.aval
-        if type(aval.dtype) is dtypes.KeyType and type(x) is runtime.Array:
-            return _of_keys(x, aval, key)
-        return _plan(aval.shape, key)(x)
+        if type(x) is runtime.Array and type(x.aval.dtype) is dtypes.KeyType:
+            return _of_keys(x, x.aval, key)
+        return _plan(x.shape, key)(x)
     except Exception as error:
         trim(error)
         raise
