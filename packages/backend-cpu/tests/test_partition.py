@@ -61,6 +61,13 @@ def test_zeros_of_both_signs_keep_their_order():
     with config.override(num_threads=2):
         [found] = eager(line, dimension=0, is_stable=True, num_keys=1)
     np.testing.assert_array_equal(found.view(np.uint32), np.sort(line, kind="stable").view(np.uint32))
+    rows = np.where(line == 1, np.nan, line).reshape(8, 5000)
+    rows[3] = np.abs(rows[3]) + 1
+    [found] = eager(rows, dimension=1, is_stable=True, num_keys=1)
+    wanted = np.take_along_axis(rows, np.argsort(rows, 1, kind="stable"), 1)
+    np.testing.assert_array_equal(found, wanted)
+    numbers = ~np.isnan(wanted)
+    np.testing.assert_array_equal(np.signbit(found)[numbers], np.signbit(wanted)[numbers])
 
 
 @pytest.mark.parametrize("shape", [(40_000,), (1, 40_000, 1)])

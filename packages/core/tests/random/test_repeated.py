@@ -146,6 +146,7 @@ def test_mistakes_are_refused_as_before():
             random.normal(key, (2.0,))
         with pytest.raises(ValueError, match="unsigned"):
             random.bits(key, (2,), "int32")
+    assert len(repeated._calls) == 1
     key.delete()
     with pytest.raises(cotan.errors.DeletedArrayError):
         random.normal(key, (2,))

@@ -32,15 +32,17 @@ _LEAST_PART = 1 << 14
 _KEYS = frozenset({"f4", "i4", "u4"})
 
 _TO_KEY = {
-    # Zeros of either sign and NaN of all bits are equal, which their keys are not: odd are negative zeros and NaN.
+    # Zeros of either sign are equal, and NaN of all bits: odd are those whose bits their keys do not tell.
     "f": (
         "%negative = icmp slt i32 %bits, 0",
         "%falling = xor i32 %bits, -1",
         "%rising = xor i32 %bits, -2147483648",
-        "%key = select i1 %negative, i32 %falling, i32 %rising",
+        "%turned = select i1 %negative, i32 %falling, i32 %rising",
         "%is_zero = icmp eq i32 %bits, -2147483648",
         "%size = and i32 %bits, 2147483647",
         "%is_nan = icmp ugt i32 %size, 2139095040",
+        "%of_zeros = select i1 %is_zero, i32 -2147483648, i32 %turned",
+        "%key = select i1 %is_nan, i32 -4194304, i32 %of_zeros",
         "%is_odd = or i1 %is_zero, %is_nan",
     ),
     "i": ("%key = xor i32 %bits, -2147483648", "%is_odd = or i1 false, false"),
@@ -177,16 +179,15 @@ def sort(operands: Sequence[np.ndarray], dimension: int) -> list[np.ndarray] | N
     out = pool.empty(key.shape, key.dtype, key.nbytes)
     out_values = pool.empty(key.shape, np.int32 if values is None else values.dtype, key.nbytes)
     arrays = (np.ascontiguousarray(key), None if values is None else np.ascontiguousarray(values), out, out_values)
-    if not _sort_groups(*(None if x is None else x.reshape(lines, extent) for x in arrays)):
-        return None
+    _sort_groups(*(None if x is None else x.reshape(lines, extent) for x in arrays))
     if values is not None:
         return [out, out_values]
     order = out_values.astype(np.intp)
     return [out, *(np.take_along_axis(x, order, dimension) for x in others)]
 
 
-def _sort_groups(keys: Any, values: Any, out: Any, out_values: Any) -> bool:
-    """Sort lines, so many at a time as are counted together, if no key is odd; no ``values``: places instead."""
+def _sort_groups(keys: Any, values: Any, out: Any, out_values: Any) -> None:
+    """Sort lines, so many at a time as are counted together; no ``values``: places instead."""
     lines, extent = keys.shape
     threads = native.thread_count(config.num_threads)
     parts = 1 if lines >= threads else max(1, min(threads, extent // _LEAST_PART))
@@ -195,9 +196,18 @@ def _sort_groups(keys: Any, values: Any, out: Any, out_values: Any) -> bool:
     for begin in range(0, lines, step):
         some = slice(begin, begin + step)
         here = None if values is None else values[some]
-        if not _sort_lines(keys[some], here, out[some], out_values[some], code, parts):
-            return False
-    return True
+        odd = _sort_lines(keys[some], here, out[some], out_values[some], code, parts)
+        for line in np.flatnonzero(odd):
+            _put_odd(keys[begin + line], out[begin + line])
+
+
+def _put_odd(keys: np.ndarray, out: np.ndarray) -> None:
+    """Zeros and NaN of a sorted line, as they were given: equal keys keep their order."""
+    zeros, nan = keys[keys == 0], keys[keys != keys]
+    if zeros.size:
+        first = int(np.searchsorted(out, zeros[0]))
+        out[first : first + zeros.size] = zeros
+    out[out.size - nan.size :] = nan
 
 
 def _sort_lines(
@@ -207,8 +217,8 @@ def _sort_lines(
     out_values: np.ndarray,
     code: dict[str, int],
     parts: int,
-) -> bool:
-    """Sort lines, each by that many parts, if no key is odd."""
+) -> np.ndarray:
+    """Sort lines, each by that many parts; which of them have odd keys, that are not as they were."""
     lines, extent = keys.shape
     counts = pool.empty((lines, parts, _DIGITS), np.uint32, 4 * lines * parts * _DIGITS)
     words = [pool.empty((lines, extent), np.uint64, 8 * lines * extent) for _ in range(2)]
@@ -219,8 +229,7 @@ def _sort_lines(
     table.point("out_values", out_values)
     table.put("shift", _SHIFTS[0])
     table.run(code[_name("count", True)])
-    if table.found("odd").any():
-        return False
+    odd = table.found("odd").any(1)
     varying = np.bitwise_or.reduce(table.found("any"), 1) & ~np.bitwise_and.reduce(table.found("common"), 1)
     bits = int(np.bitwise_or.reduce(varying)) << 32
     shifts = [shift for shift in _SHIFTS if bits >> shift & _DIGITS - 1] or [_SHIFTS[0]]
@@ -232,4 +241,4 @@ def _sort_lines(
             table.run(code[_name("count", first)])
         table.point("out", out if last else words[number % 2])
         table.run(code[_name("move", first, last)])
-    return True
+    return odd

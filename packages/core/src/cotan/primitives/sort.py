@@ -144,13 +144,25 @@ InPlace = Callable[[Any, int], Any]
 
 def _sort_values(x: Any, dimension: int, is_stable: bool, sort_in_place: InPlace) -> Any:
     values = _comparable(x)
-    if is_stable and values.dtype.kind in "fc" and ((values == 0) & np.signbit(values.real)).any():
-        # Only the two zeros are equal and yet different.
+    # Only the two zeros are equal and yet different.
+    differ = is_stable and values.dtype.kind in "fc" and ((values == 0) & np.signbit(values.real)).any()
+    if differ and (values.dtype.kind == "c" or values.shape[dimension] < _LEAST_PACKED):
         out = np.sort(values, axis=dimension, kind="stable")
     else:
         out = np.array(values, order="C")
         sort_in_place(out, dimension)
+        if differ:
+            _order_zeros(out, values, dimension)
     return out if out.dtype == x.dtype else out.astype(x.dtype)
+
+
+def _order_zeros(out: Any, values: Any, dimension: int) -> None:
+    """Put the zeros of sorted lines in the order in which they were given."""
+    lines, given = np.moveaxis(out, dimension, -1), np.moveaxis(values, dimension, -1)
+    for place in map(tuple, np.argwhere(((given == 0) & np.signbit(given)).any(-1))):
+        zeros = given[place][given[place] == 0]
+        first = int(np.searchsorted(lines[place], zeros[0]))
+        lines[place][first : first + len(zeros)] = zeros
 
 
 _LEAST_PACKED = 256

@@ -7,6 +7,7 @@ were. Knows no distribution.
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 from collections import OrderedDict
@@ -59,15 +60,20 @@ def _named(x: Any) -> Any:
     raise _Unknown
 
 
-def _program(function: Callable[..., Any], varying: int, known: Any, args: Any, kwargs: Any) -> Any:
-    """The program of a call, or None while it has none."""
+def _met(known: Any) -> None:
+    """Note a call that went well."""
     call = _calls.get(known)
     if call is None:
         if len(_calls) >= _KEPT:
             _calls.popitem(last=False)
         call = _calls[known] = _Call()
     call.met += 1
-    if call.program is None and call.met >= PAYS_FROM and not any(getattr(config, name) for name in _AT_ONCE):
+
+
+def _program(call: _Call, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """The program of a kind of call, or None while it has none."""
+    if call.program is None and call.met + 1 >= PAYS_FROM and not any(getattr(config, name) for name in _AT_ONCE):
+        args, kwargs = copy.deepcopy((args, kwargs))  # the caller may change its lists
 
         @functools.wraps(function)
         def run(*operands: Any) -> Any:
@@ -96,11 +102,12 @@ def repeated(function: Callable[..., Any], varying: int = 0) -> Callable[..., An
                 except _Unknown:
                     return function(*args, **kwargs)
                 call = _calls.get(known)
-                program = None if call is None else call.program
-                if program is None:
-                    program = _program(function, varying, known, rest, kwargs)
+                program = None if call is None else call.program or _program(call, function, rest, kwargs)
                 if program is not None:
                     return program(*operands)
+                result = function(*args, **kwargs)
+                _met(known)
+                return result
         return function(*args, **kwargs)
 
     return sampler
