@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -89,19 +90,26 @@ def time_unjitted(params: Params, images: np.ndarray, labels: np.ndarray, batche
     return (time.perf_counter() - start) / batches
 
 
+def with_progress(batches: np.ndarray, words: str) -> Iterable[Any]:
+    """The batches, with a progress bar where tqdm is installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return batches
+    return tqdm(batches, desc=words, unit="batch", leave=False)
+
+
 def train(
     params: Params, data: tuple[np.ndarray, ...], epochs: int, seed: int
 ) -> tuple[Params, dict[str, list[float]]]:
     """Train, with a progress bar and a line per epoch. Returns the parameters and the history."""
-    from tqdm import tqdm
-
     train_images, train_labels, test_images, test_labels = data
     rng = np.random.default_rng(seed)
     history: dict[str, list[float]] = {"train": [], "test": [], "seconds": []}
     for epoch in range(1, epochs + 1):
         batches = epoch_batches(rng, len(train_images))
         start = time.perf_counter()
-        for picked in tqdm(batches, desc=f"epoch {epoch}", unit="batch", leave=False):
+        for picked in with_progress(batches, f"epoch {epoch}"):
             params = jitted_update(params, train_images[picked], train_labels[picked])
         cotan.block_until_ready(params)
         history["seconds"].append(time.perf_counter() - start)
@@ -190,8 +198,12 @@ def main(arguments: list[str] | None = None) -> float:
     print(f"                {unjitted * steps:.2f} s without (extrapolated from {UNJITTED_BATCHES} of {steps} batches)")
     options.out.mkdir(parents=True, exist_ok=True)
     save_params(options.out / "mnist.npz", params)
-    plot(options.out / "mnist.png", params, history, test_images, test_labels)
-    print(f"wrote {options.out / 'mnist.png'} and {options.out / 'mnist.npz'}")
+    print(f"wrote {options.out / 'mnist.npz'}")
+    try:
+        plot(options.out / "mnist.png", params, history, test_images, test_labels)
+        print(f"wrote {options.out / 'mnist.png'}")
+    except ImportError:
+        print("no picture of the errors: pip install matplotlib")
     print(f"recompute the accuracy: python examples/mnist.py --evaluate {options.out / 'mnist.npz'}")
     return history["test"][-1]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import autodiff_tour
 import heat
 import linear_regression
@@ -143,3 +145,14 @@ def test_clipped_gradients_resist_outliers(tmp_path):
     assert abs(fits["clipped"][0] - 2) < 0.2
     assert abs(fits["clipped"][1] + 1) < 0.3
     assert fits["mean"][1] > 0
+
+
+@pytest.mark.parametrize("missing", [(), ("tqdm", "matplotlib")], ids=["all installed", "neither tqdm nor matplotlib"])
+def test_mnist_needs_nothing_but_cotan_to_train(missing, tmp_path, monkeypatch, capsys):
+    for name in missing:
+        monkeypatch.setitem(sys.modules, name, None)
+    found = mnist.main(["--epochs", "1", "--limit", "6400", "--out", str(tmp_path)])
+    assert found > 0.8
+    assert (tmp_path / "mnist.npz").exists()
+    assert (tmp_path / "mnist.png").exists() == (not missing)
+    assert ("pip install matplotlib" in capsys.readouterr().out) == bool(missing)
