@@ -5,9 +5,12 @@ Reads nothing but the kernel, a schedule and a language. What a tree may look li
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from cotan.compiler.c.expressions import Val, parts_of
 from cotan.compiler.c.language import Language
@@ -20,6 +23,8 @@ from cotan.ir.scalar import Combiner, Expr
 _CHEAP = 8
 """Nodes of a reduction's body up to which its rounds are of several vectors."""
 _COPIES = 4
+_BETTER = {"max": ">", "min": "<"}
+_FLOAT32 = np.dtype(np.float32)
 _BLOCK = 512
 """Vectors that are summed up before they are added to the sum, so that long sums stay accurate."""
 
@@ -328,25 +333,48 @@ class _Printer(Tiles):
         axis, lanes = self.lane_axis, self.lanes
         assert axis is not None
         sets = [states, *(self._states(reductions) for _ in range(_COPIES - 1))]
+        marks = [self._nan_marks(reductions) for _ in sets]
         self.open(f"for (; {name} + {_COPIES * lanes} <= {end}; {name} += {_COPIES * lanes})")
         for copy, own in enumerate(sets):
             self.axes[axis] = f"({name} + {copy * lanes})"
             self.scopes.append({})
-            self._step(reductions, own)
+            self._step(reductions, own, marks[copy])
             self.scopes.pop()
         self.close()
         self.axes[axis] = name
+        nan = self.scalars.one(_FLOAT32, lanes, math.nan)
+        for own, noted in zip(sets, marks, strict=True):
+            for k, mark in noted.items():
+                self.line(f"{own[k][0].text} = {mark} ? {nan} : {own[k][0].text};")
         for own in sets[1:]:
             for old, made in zip(states, self._merged(reductions, states, own), strict=True):
                 for state, value in zip(old, made, strict=True):
                     self.line(f"{state.text} = {value.text};")
 
-    def _step(self, reductions: Sequence[Expr], states: list[list[Val]] | None) -> None:
-        """Combine the states with what this iteration computes."""
+    def _nan_marks(self, reductions: Sequence[Expr]) -> dict[int, str]:
+        """Variables for extrema, by their places, that note which lanes met a NaN: the states need not hold it then."""
+        found = {}
+        for k, reduce in enumerate(reductions):
+            kind = reduce.args[0].dtype
+            if reduce.attr[0] in _BETTER and kind == _FLOAT32 and not self.scalars.too_wide(kind, self.lanes):
+                found[k] = self.fresh("q")
+                mask = self.scalars.type(np.dtype(np.bool_), self.lanes)
+                self.line(f"{mask} {found[k]} = ({mask})(0);")
+        return found
+
+    def _step(
+        self, reductions: Sequence[Expr], states: list[list[Val]] | None, marks: Mapping[int, str] | None = None
+    ) -> None:
+        """Combine the states with what this iteration computes; with ``marks``, vectors."""
         assert states is not None
-        for reduce, old in zip(reductions, states, strict=True):
+        for k, (reduce, old) in enumerate(zip(reductions, states, strict=True)):
             combiner, inits, bodies = parts_of(reduce)
             new = [self.emit(body) for body in bodies]
+            if marks and k in marks:
+                x, y = old[0].text, self.in_lanes(new[0], _FLOAT32)
+                self.line(f"{marks[k]} |= ({y} != {y});")
+                self.line(f"{x} = ({y} {_BETTER[combiner]} {x}) ? {y} : {x};")
+                continue
             made = self.combine(combiner, [init.dtype for init in inits], old, new, in_order=True)
             for state, value, init in zip(old, made, inits, strict=True):
                 self.line(f"{state.text} = {self._in_lanes(value, init.dtype, state.lanes)};")
