@@ -2,7 +2,7 @@
 
 A call is known by the sampler, the key's type, all other arguments and the configuration; the same call for the
 thirty-second time is compiled, and from then on takes as long as a jitted function does. Random numbers stay what they
-were. Knows no distribution.
+were, where programs round as single operations do. Knows no distribution.
 """
 
 from __future__ import annotations
