@@ -58,10 +58,9 @@ class CpuDevice(Device):
             return buffer_of(value, self)
         if not dtype.isnative:
             dtype = dtype.newbyteorder("=")
-        elif value.nbytes < SMALLEST:
-            self._check(dtype)
-            return buffer_of(value.copy(), self)
         self._check(dtype)
+        if value.nbytes < SMALLEST and dtype is value.dtype:
+            return buffer_of(value.copy(), self)
         array = pool.empty(value.shape, dtype, value.nbytes)
         np.copyto(array, value)
         return buffer_of(array, self)

@@ -332,6 +332,11 @@ class Config(threading.local):
     numbers: tuple[bool, bool]
     """Under which flags a number on a device may stand for an equal one: 64 bits, and guarded transfers. Derived."""
 
+    @property
+    def compiles_nothing(self) -> bool:
+        """Whether nothing is to be compiled that the user did not ask for."""
+        return self.disable_jit or self.no_tracing or self.check_tracer_leaks
+
     def trace_key(self) -> Hashable:
         """The values, on this thread, of the flags on which a traced function may depend."""
         return self.key

@@ -58,10 +58,8 @@ def _slicer(starts: Shape, limits: Shape, strides: Shape | None) -> Callable[[np
     return cut
 
 
-def _prepare_slice(
-    x: Any, *, start_indices: Shape, limit_indices: Shape, strides: Shape | None
-) -> Callable[[np.ndarray], np.ndarray] | None:
-    return _slicer(start_indices, limit_indices, strides) if start_indices else None
+def _prepare_slice(x: Any, **bounds: Any) -> Callable[[np.ndarray], np.ndarray]:
+    return _slicer(bounds["start_indices"], bounds["limit_indices"], bounds["strides"])
 
 
 slice_.prepare = _prepare_slice  # type: ignore[attr-defined]

@@ -253,9 +253,10 @@ def mean(
     >>> cnp.mean(cnp.arange(4))
     Array(1.5, dtype=float32)
     """
-    if axis is None and dtype is None and out is None and not keepdims and where is None:
+    plain = axis is None and dtype is None and out is None and not keepdims and where is None
+    if plain and type(a) is Array and a.aval.dtype == dtypes.default_float():
         total = _of_all(lax.reduce_sum, a)
-        if total is not None and total.dtype == dtypes.default_float():
+        if total is not None:
             return lax.div(total, float(a.size))
     refuse_out("mean", out)
     x = as_array(a, "mean")

@@ -138,6 +138,8 @@ def _comparable(x: Any) -> Any:
     return x if x.dtype.kind != "V" else x.astype(np.float32 if x.dtype in FLOAT else np.int8)
 
 
+_LONG = 256
+"""Elements from which quicker sorts pay for what they need besides."""
 InPlace = Callable[[Any, int], Any]
 """Sorts an ndarray along an axis, where it lies, equal elements in any order."""
 
@@ -146,7 +148,7 @@ def _sort_values(x: Any, dimension: int, is_stable: bool, sort_in_place: InPlace
     values = _comparable(x)
     # Only the two zeros are equal and yet different.
     differ = is_stable and values.dtype.kind in "fc" and ((values == 0) & np.signbit(values.real)).any()
-    if differ and (values.dtype.kind == "c" or values.shape[dimension] < _LEAST_PACKED):
+    if differ and (values.dtype.kind == "c" or values.shape[dimension] < _LONG):
         out = np.sort(values, axis=dimension, kind="stable")
     else:
         out = np.array(values, order="C")
@@ -165,9 +167,6 @@ def _order_zeros(out: Any, values: Any, dimension: int) -> None:
         lines[place][first : first + len(zeros)] = zeros
 
 
-_LEAST_PACKED = 256
-
-
 def _words(x: Any) -> Any:
     """uint32 in the order of these float32, int32 or uint32, and equal where they are."""
     if x.dtype.kind == "u":
@@ -183,7 +182,7 @@ def _words(x: Any) -> Any:
 def _stable_order(x: Any, axis: int, sort_in_place: InPlace = np.ndarray.sort) -> Any:
     """A stable ``argsort``; of 32 bits by sorting words that end with the place, in half the time."""
     x = x.astype(np.float32) if x.dtype == np.float16 else x
-    if x.dtype.itemsize != 4 or x.size < _LEAST_PACKED or x.shape[axis] >= 1 << 32:
+    if x.dtype.itemsize != 4 or x.size < _LONG or x.shape[axis] >= 1 << 32:
         return np.argsort(x, axis=axis, kind="stable")
     packed = _words(np.ascontiguousarray(x)).astype(np.uint64) << np.uint64(32)
     places = np.arange(x.shape[axis], dtype=np.uint64)

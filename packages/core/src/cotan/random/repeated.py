@@ -27,7 +27,6 @@ PAYS_FROM = 32
 """The call of one kind that is compiled."""
 _KEPT = 256
 """Kinds of calls that are remembered."""
-_AT_ONCE = ("disable_jit", "no_tracing", "check_tracer_leaks")
 _NAMED = frozenset(
     {int, bool, str, NoneType, type, ScalarType, np.dtype, *(type(np.dtype(kind)) for kind in "?bhilqBHILQefdFD")}
 )
@@ -72,7 +71,7 @@ def _met(known: Any) -> None:
 
 def _program(call: _Call, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """The program of a kind of call, or None while it has none."""
-    if call.program is None and call.met + 1 >= PAYS_FROM and not any(getattr(config, name) for name in _AT_ONCE):
+    if call.program is None and call.met + 1 >= PAYS_FROM and not config.compiles_nothing:
         args, kwargs = copy.deepcopy((args, kwargs))  # the caller may change its lists
 
         @functools.wraps(function)

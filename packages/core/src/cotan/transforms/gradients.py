@@ -140,10 +140,7 @@ def _unless_foreign(y: Any, trace: DeferredTrace) -> Any:
 
 
 def _may_wait() -> bool:
-    return config.plain_dispatch and config.compile_gradients and not any(getattr(config, name) for name in _AT_ONCE)
-
-
-_AT_ONCE = ("disable_jit", "no_tracing", "check_tracer_leaks")
+    return config.plain_dispatch and config.compile_gradients and not config.compiles_nothing
 
 
 def _has_tangents(x: Any) -> bool:
