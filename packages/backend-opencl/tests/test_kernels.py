@@ -1,4 +1,4 @@
-"""What core's kernels do on a device: functions of float32 within 2 ulp of float64's (tanh: 3), columns, new ones."""
+"""What core's kernels do on a device: functions of float32 within 2 ulp of float64's, columns, new ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPECIAL = np.array([0.0, -0.0, 1, -1, np.inf, -np.inf, np.nan, 1e-45, 3e38, -3e3
 FUNCTIONS = {
     "abs": np.abs, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "round": np.rint,
     "exp": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "tanh": np.tanh, "sin": np.sin, "cos": np.cos,
-    "sqrt": np.sqrt, "erf": np.vectorize(math.erf, [np.float64]),
+    "sqrt": np.sqrt, "erf": np.vectorize(math.erf, [np.float64]), "logistic": lambda x: np.exp(-np.logaddexp(0, -x)),
 }  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def test_functions(name, device):
     function = getattr(cnp, {"round": "rint"}.get(name, name), None) or getattr(lax, name)
     with np.errstate(all="ignore"):
         wanted = FUNCTIONS[name](x.astype(np.float64))
-    check(np.asarray(cotan.jit(function)(cotan.device_put(x, device))), wanted, 3 if name == "tanh" else 2)
+    check(np.asarray(cotan.jit(function)(cotan.device_put(x, device))), wanted, 2)
 
 
 def test_powers(device):

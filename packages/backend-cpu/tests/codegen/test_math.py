@@ -142,6 +142,11 @@ def test_gamma_functions(dtype, target):
 
 
 ENDS = [0.0, -0.0, 1, -1, 2, -2, 0.5, -0.5, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 1e30, -1e30]
+# NaN of either sign whose other bits are set as well.
+STRANGE = {
+    "float32": np.array([0x7FF92A0B, 0x7FC00005, 0xFFFFFFFF, 0xFFC0FF81], np.uint32).view(np.float32),
+    "float64": np.array([0x7FF92A0B00000123, 0x7FF8000000000FFF, 0xFFFFFFFFFFFFFFFF], np.uint64).view(np.float64),
+}
 NUMPY_NAMES = {
     "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "sin": np.sin, "cos": np.cos,
     "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh,
@@ -164,7 +169,7 @@ def assert_like(got: np.ndarray, want: np.ndarray, what: object) -> None:
 @DTYPES
 @pytest.mark.parametrize("name", NUMPY_NAMES)
 def test_ends(name, dtype, target):
-    x = np.array(ENDS, dtype)
+    x = np.append(np.array(ENDS, dtype), STRANGE[dtype])
     with np.errstate(all="ignore"):
         assert_like(apply(name, x, target=target), NUMPY_NAMES[name](x), name)
 

@@ -7,65 +7,101 @@ import functools
 from cotan_cpu.codegen.builder import Val, literal
 from cotan_cpu.codegen.floats import INF, NAN, Floats
 
+LOG2_E = 1.4426950408889634
+_FAR = 64
+"""2**n is made as a power this much nearer to 1 times 2**-_FAR or 2**_FAR: n may be what no one power can be."""
 
-def exponent(f: Floats, x: Val, extra: Val | None = None) -> tuple[Val, Val, Val]:
-    """n and its integer, and e**r - 1, where x + extra = n ln 2 + r."""
-    inverse = 1.4426950408889634
-    n, k = f.round_to_int(f.fma(x, inverse, f.magic))
+
+def _exponent(f: Floats, x: Val, bias: int) -> tuple[Val, Val, Val]:
+    """n, a number with n + bias in its lowest bits, and e**r - 1, where x = n ln 2 + r."""
+    n, shifted, r = _reduced(f, x, f.v(f.magic + bias))
+    return n, shifted, _small(f, r)
+
+
+def _reduced(f: Floats, x: Val, magic: Val) -> tuple[Val, Val, Val]:
+    """n, it with ``magic``, and r, where x = n ln 2 + r."""
+    shifted = f.fma(x, LOG2_E, magic)
+    n = f.sub(shifted, magic)
     high, low = f.table("ln2")
     # n * high is exact.
-    r = f.sub(x, f.mul(n, high))
-    r = f.fma(n, -low, r)
-    if extra is not None:
-        r = f.add(r, extra)
-    return n, k, f.fma(f.mul(r, r), f.poly("exp", r), r)
+    return n, shifted, f.fma(n, -low, f.fma(n, -high, x))
 
 
-def _limits(f: Floats) -> tuple[float, float]:
-    return (-104.0, 89.5) if f.kind == "float" else (-746.0, 711.0)
+def _small(f: Floats, r: Val) -> Val:
+    """e**r - 1."""
+    return f.fma(f.mul(r, r), f.poly("exp", r), r)
 
 
-def exp(f: Floats, x: Val, extra: Val | None = None, halvings: int = 0) -> Val:
-    """e**(x + extra) / 2**halvings; ``extra`` is small beside x."""
-    low, high = _limits(f)
-    _, k, small = exponent(f, f.clamp(x, low, high), extra)
-    if halvings:
-        k = f.int_op("sub", k, halvings)
-    return f.scale(f.add(small, 1.0), k)
+def _limited(f: Floats, x: Val, sign: int = 0) -> Val:
+    """x, or where e**x is nothing or too large a number of which that holds as well; ``sign``: see ``_Power``."""
+    low, high = (-104.0, 89.5) if f.kind == "float" else (-746.0, 711.0)
+    x = x if sign > 0 else f.where(f.lt(x, low), low, x)
+    return x if sign < 0 else f.where(f.gt(x, high), high, x)
+
+
+class _Power:
+    """2**n for whatever n may be: ``magic`` has in its lowest bits what is added to n, ``rest`` makes up for it.
+
+    What is multiplied is rounded once, also where the result is denormal or too large, and a NaN stays one.
+    """
+
+    def __init__(self, f: Floats, x: Val, sign: int = 0, halvings: int = 0) -> None:
+        """``sign``: -1 or 1 where x is known to be at most or at least 0; ``halvings``: how often to halve besides."""
+        self.f = f
+        below, above = [(f.v(f.magic + f.bias - far), f.v(2.0 ** (far - halvings))) for far in (-_FAR, _FAR)]
+        if sign:
+            self.magic, self.rest = below if sign < 0 else above
+        else:
+            negative = f.sign_bit(x)
+            self.magic, self.rest = (f.where(negative, b, a) for b, a in zip(below, above))
+
+    def times(self, y: Val, shifted: Val) -> Val:
+        """y * 2**n, for a y that is not much farther from 1 than 2**-_FAR."""
+        return self.f.mul(self.f.mul(y, self.f.power_of_two(shifted)), self.rest)
+
+
+def exp(f: Floats, x: Val, extra: Val | None = None, sign: int = 0, halvings: int = 0) -> Val:
+    """e**(x + extra) / 2**halvings; ``extra`` is small beside x; ``sign`` says what is known of x's."""
+    power = _Power(f, x, sign, halvings)
+    _, shifted, r = _reduced(f, _limited(f, x, sign), power.magic)
+    return power.times(f.add(_small(f, r if extra is None else f.add(r, extra)), 1.0), shifted)
 
 
 def exp_of_pair(f: Floats, x: Val, extra: Val) -> Val:
     """e**(x + extra), rounded hardly more than once; ``extra`` is small beside x."""
-    least, most = _limits(f)
-    x = f.clamp(x, least, most)
-    n, k = f.round_to_int(f.fma(x, 1.4426950408889634, f.magic))
+    power = _Power(f, x)
+    x = _limited(f, x)
+    shifted = f.fma(x, LOG2_E, power.magic)
+    n = f.sub(shifted, power.magic)
     high, low = f.table("ln2")
-    r, lost = f.fast_two_sum(f.sub(x, f.mul(n, high)), f.fma(n, -low, extra))
+    r, lost = f.fast_two_sum(f.fma(n, -high, x), f.fma(n, -low, extra))
     total, more = f.fast_two_sum(1.0, r)
     small = f.fma(f.mul(r, r), f.poly("exp", r), f.fma(r, lost, lost))
-    return f.scale(f.add(total, f.add(small, more)), k)
+    return power.times(f.add(total, f.add(small, more)), shifted)
 
 
 def exp_times(f: Floats, x: Val, factor: Val, low: Val) -> Val:
-    """(factor + low) e**x, where ``low`` is small beside the factor."""
-    least, most = _limits(f)
-    _, k, small = exponent(f, f.clamp(x, least, most))
-    return f.scale(f.add(factor, f.fma(small, factor, f.fma(small, low, low))), k)
+    """(factor + low) e**x, where ``low`` is small beside the factor, which is between 1/16 and 16; x is not above 0."""
+    power = _Power(f, x, sign=-1)
+    _, shifted, r = _reduced(f, _limited(f, x, sign=-1), power.magic)
+    small = _small(f, r)
+    return power.times(f.add(factor, f.fma(small, factor, f.fma(small, low, low))), shifted)
 
 
 def exp2(f: Floats, x: Val) -> Val:
+    power = _Power(f, x)
     x = f.clamp(x, -151.0, 129.0) if f.kind == "float" else f.clamp(x, -1076.0, 1025.0)
-    n, k = f.round_to_int(f.add(x, f.magic))
-    r = f.sub(x, n)
-    return f.scale(f.fma(r, f.poly("exp2", r), 1.0), k)
+    shifted = f.add(x, power.magic)
+    r = f.sub(x, f.sub(shifted, power.magic))
+    return power.times(f.fma(r, f.poly("exp2", r), 1.0), shifted)
 
 
 def expm1(f: Floats, x: Val) -> Val:
     # Above, the result overflows while 2**(n - 1) does not yet; below it is -1.
     low, high = (-20.0, 88.9) if f.kind == "float" else (-42.0, 709.9)
-    n, k, small = exponent(f, f.clamp(x, low, high))
     # Half of the result, so that 2**n never overflows before it must.
-    half = f.power_of_two(f.int_op("sub", k, 1))
+    n, shifted, small = _exponent(f, f.clamp(x, low, high), f.bias - 1)
+    half = f.power_of_two(shifted)
     result = f.mul(f.fma(half, small, f.sub(half, 0.5)), 2.0)
     result = f.where(f.eq(n, 0.0), small, result)
     return f.where(f.lt(f.abs(x), 2.0 ** -(f.mantissa + 2)), x, result)
@@ -127,29 +163,33 @@ def tanh(f: Floats, x: Val) -> Val:
     size = f.abs(x)
     square = f.mul(x, x)
     near = f.fma(f.mul(x, square), f.poly("tanh", square), x)
-    # Beyond 20 the result is 1, and the power is a normal number up to there.
-    _, k, small = exponent(f, f.mul(f.where(f.gt(size, 20.0), 20.0, size), 2.0))
-    power = f.power_of_two(k)
-    far = f.sub(1.0, f.div(2.0, f.fma(power, small, f.add(power, 1.0))))
-    return f.copysign(f.where(f.lt(size, 0.625), near, far), x)
+    # Beyond 20 the result is 1.
+    _, shifted, small = _exponent(f, f.mul(f.where(f.gt(size, 20.0), 20.0, size), 2.0), f.bias)
+    power = f.power_of_two(shifted)
+    above = f.fma(power, small, f.sub(power, 1.0))
+    far = f.div(above, f.add(above, 2.0))
+    return f.copysign(f.where(f.lt(size, 0.3), near, far), x)
 
 
 def logistic(f: Floats, x: Val) -> Val:
-    e = exp(f, f.neg(f.abs(x)))
-    return f.div(f.where(f.lt(x, 0.0), e, 1.0), f.add(e, 1.0))
+    e = exp(f, f.neg(f.abs(x)), sign=-1)
+    # What is taken away is small beside what it is taken from, and so are its errors.
+    part = f.div(e, f.add(e, 1.0))
+    value = f.where(f.lt(x, 0.0), e, 1.0)
+    return f.fma(f.neg(part), value, value)
 
 
 def sinh(f: Floats, x: Val) -> Val:
     size = f.abs(x)
     square = f.mul(x, x)
     near = f.fma(f.mul(x, square), f.poly("sinh", square), x)
-    half = exp(f, size, halvings=1)
+    half = exp(f, size, sign=1, halvings=1)
     far = f.sub(half, f.div(0.25, half))
     return f.where(f.lt(size, 1.0), near, f.copysign(far, x))
 
 
 def cosh(f: Floats, x: Val) -> Val:
-    half = exp(f, f.abs(x), halvings=1)
+    half = exp(f, f.abs(x), sign=1, halvings=1)
     return f.add(half, f.div(0.25, half))
 
 

@@ -153,15 +153,13 @@ class Floats:
         """A small integer as a float, without a conversion instruction."""
         return self.sub(self.from_bits(self.int_op("add", n, self.magic_bits())), self.magic)
 
-    def power_of_two(self, n: Val) -> Val:
-        """2**n for a normal result."""
-        return self.from_bits(self.int_op("shl", self.int_op("add", n, self.bias), self.mantissa))
+    def sign_bit(self, x: Val) -> Val:
+        """Whether x is below 0, or -0: a choice by it needs no comparison on most processors."""
+        return self.b.compare("icmp slt", self.bits(x), self.i(0))
 
-    def scale(self, x: Val, n: Val) -> Val:
-        """x * 2**n rounded once, also where the result is denormal or 2**n overflows."""
-        half = self.int_op("ashr", n, 1)
-        rest = self.int_op("sub", n, half)
-        return self.mul(self.mul(x, self.power_of_two(half)), self.power_of_two(rest))
+    def power_of_two(self, shifted: Val) -> Val:
+        """2**n for an n to which the lowest bits of ``shifted`` add ``bias``."""
+        return self.from_bits(self.int_op("shl", self.bits(shifted), self.mantissa))
 
     def whole(self, x: Val) -> Val:
         """The whole part of a number from 0 to 2**mantissa."""

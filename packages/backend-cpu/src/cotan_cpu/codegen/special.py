@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 
 from cotan_cpu.codegen.builder import Val
-from cotan_cpu.codegen.exponential import exp, exp_times, exponent, log, log_of, split
+from cotan_cpu.codegen.exponential import exp, exp_times, log, log_of, split
 from cotan_cpu.codegen.floats import INF, NAN, Floats
 from cotan_cpu.codegen.trigonometry import sin, tan
 
@@ -32,10 +32,10 @@ def erf(f: Floats, x: Val) -> Val:
     z = f.mul(x, x)
     near = f.fma(x, f.long_poly("erf", z), x)
     if f.kind == "float":
-        # From 4 on it is 1, and the power is a normal number up to there.
-        _, k, small = exponent(f, f.long_poly("erf_tail", f.where(f.gt(size, 4.0), 4.0, size)))
-        power = f.power_of_two(k)
-        far = f.fma(f.neg(power), small, f.sub(1.0, power))
+        # From 4 on it is 1.
+        root = f.long_poly("erfc_root", f.where(f.gt(size, 4.0), 4.0, size))
+        square = f.mul(root, root)
+        far = f.fma(f.neg(square), square, 1.0)
     else:
         far = f.sub(1.0, _erfc_positive(f, size))
     return f.where(f.lt(size, 1.0), near, f.copysign(far, x))
@@ -46,7 +46,7 @@ def _erfc_positive(f: Floats, size: Val) -> Val:
     size = f.where(f.gt(size, 27.5), 27.5, size)
     scaled = f.poly("erfcx", f.div(f.sub(size, 4.0), f.add(size, 4.0)))
     square, lost = f.two_product(size, size)
-    return f.mul(exp(f, f.neg(square), f.neg(lost)), f.div(scaled, f.fma(size, 2.0, 1.0)))
+    return f.mul(exp(f, f.neg(square), f.neg(lost), sign=-1), f.div(scaled, f.fma(size, 2.0, 1.0)))
 
 
 def _erfc_positive_single(f: Floats, size: Val) -> Val:
@@ -60,10 +60,11 @@ def _erfc_positive_single(f: Floats, size: Val) -> Val:
     lost = f.fma(rest, t, f.add(f.sub(first, scaled), first - single))
     below = f.fma(size, 2.0, 1.0)
     rounded = f.sub(f.mul(size, 2.0), f.sub(below, 1.0))
-    ratio = f.div(scaled, below)
+    inverse = f.div(1.0, below)
+    ratio = f.mul(scaled, inverse)
     missed = f.fma(f.neg(ratio), rounded, f.add(f.fma(f.neg(ratio), below, scaled), lost))
     square, more = f.two_product(size, size)
-    low = f.fma(f.neg(ratio), more, f.div(missed, below))
+    low = f.fma(f.neg(ratio), more, f.mul(missed, inverse))
     return exp_times(f, f.neg(square), ratio, low)
 
 

@@ -1,7 +1,7 @@
 """Functions of a number, or of each lane of a vector, as text for languages with OpenCL C's vector types.
 
 float32 by operators alone, for runtimes for CPUs call their library for every vector, which costs more than most
-functions do: within 2 ulp (tanh: 3), with or without fused multiplication. Half precision is converted by integer
+functions do: within 2 ulp, with or without fused multiplication. Half precision is converted by integer
 arithmetic: not all devices have it, and some runtimes fail on vectors of it. Knows no kernels.
 """
 
@@ -13,7 +13,7 @@ from cotan.compiler.c.language import digamma_text, integer_power_text
 
 OWN = frozenset(
     {"abs", "sqrt", "floor", "ceil", "trunc", "round", "copysign"}
-    | {"exp", "expm1", "log", "log1p", "tanh", "sin", "cos", "erf"}
+    | {"exp", "expm1", "log", "log1p", "tanh", "logistic", "sin", "cos", "erf"}
 )
 """Operations on float32 that are here, as ``cotan_OPERATION_float`` and the number of lanes."""
 OF_DOUBLES = frozenset({"pow"})
@@ -25,17 +25,16 @@ _POLYNOMIALS: dict[str, tuple[float, ...]] = {
     ),
     "sin": (-0.16666667, 0.008333332, -0.00019840086, 2.7249848e-06),
     "cos": (0.041666668, -0.0013888888, 2.4800599e-05, -2.7300894e-07),
-    "erf": (
-        0.12837917, -0.3761264, 0.112837825, -0.02686543, 0.005221032, -0.00084840804, 0.00011265959, -9.667045e-06,
+    "erf": (0.12837917, -0.37612626, 0.11283594, -0.026854211, 0.0051890872, -0.00080168643, 7.875875e-05),
+    "root": (
+        1.0020825, -0.29314265, -0.09419625, -0.016543636, 0.043183073, -0.012486865, 0.00070871884, 0.00018750706,
+        -2.2848286e-05,
     ),
-    "tail": (
-        0.00040966347, -1.1306471, -0.631004, -0.11100255, 0.027065715, -0.00505079, 0.0006819786, -6.1637467e-05,
-        3.2570187e-06, -7.3069156e-08,
-    ),
+    "tanh": (-0.33333063, 0.13314869, -0.0503685),
 }  # fmt: skip
 """Minimax fits, lowest power first: (e**r - 1 - r) / r**2 for half of log(2); (log(1 + m) - m + m**2 / 2) / m**3 for
 1 + m between the roots of 1/2 and 2; sine and cosine of pi / 4 less their first terms, in the square; erf(x) / x - 1
-up to 1, in the square; log(1 - erf(x)) from 1 to 4."""
+up to 1, in the square; the fourth root of 1 - erf(x) from 1 to 4; (tanh(x) - x) / x**3 up to 0.3, in the square."""
 # @F, @I, @D and @L are vectors of float, int, double and long, @ alone is the number of lanes; $name(x): a polynomial.
 _TEXTS = {
     "abs": "@F (@F x) { return as_float@(as_int@(x) & 0x7fffffff); }",
@@ -63,33 +62,29 @@ _TEXTS = {
     "trunc": """@F (@F x) {
   const @F size = cotan_abs_float@(x), near = cotan_round_float@(size);
   return cotan_copysign_float@(near > size ? near - 1.0f : near, x); }""",
-    # x = n log(2) + r: gives e**r - 1. Adding 1.5 * 2**23 rounds, and leaves the number in the lowest bits; n times the
-    # long part of log(2) is exact.
-    "small": """@F (@F x, @I *whole) {
+    # x = n log(2) + r: gives e**r - 1. Adding ``magic``, 1.5 * 2**23 and some integer, rounds, and leaves n and that
+    # integer in the lowest bits; n times the long part of log(2) is exact.
+    "small": """@F (@F x, @F magic, @I *shifted) {
 #pragma OPENCL FP_CONTRACT ON
-  const @F shifted = x * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;
+  const @F sum = x * 1.44269504f + magic, n = sum - magic;
   const @F r = (x - n * 0.693115234375f) - n * 3.194618329871446e-05f;
-  *whole = as_int@(shifted) - 0x4b400000;
+  *shifted = as_int@(sum);
   return r * r * $exp(r) + r; }""",
-    "power": "@F (@I n) { return as_float@((n + 127) << 23); }",
-    # Numbers whose results are neither tiny nor too large: n is added to the exponent.
-    "usual": """@F (@F x) {
-  @I n;
-  const @F y = cotan_small_float@(x, &n) + 1.0f;
-  return as_float@(as_int@(y) + (n << 23)); }""",
-    # Without a branch for usual arguments, so that compilers work on several vectors at once.
+    # Without a branch for usual arguments, so that compilers work on several vectors at once: 2**n is made as a power
+    # that is by 64 nearer to 1, and by 2**64 or its inverse.
     "exp": """@F (@F x) {
   const @F below = x > 89.5f ? (@F)89.5f : x, near = below < -104.0f ? (@F)(-104.0f) : below;
-  @I n;
-  const @F y = cotan_small_float@(near, &n) + 1.0f;
-  const @I half_way = n >> 1;
-  return y * cotan_power_float@(half_way) * cotan_power_float@(n - half_way); }""",
-    # Half of 2**n, which must not overflow before the result does.
+  const @F magic = x < 0.0f ? (@F)12583103.0f : (@F)12582975.0f;
+  const @F rest = x < 0.0f ? (@F)5.421010862427522e-20f : (@F)1.8446744073709552e19f;
+  @I shifted;
+  const @F y = cotan_small_float@(near, magic, &shifted) + 1.0f;
+  return y * as_float@(shifted << 23) * rest; }""",
+    # Half of 2**n, which must not overflow before the result does: its exponent has 126 added.
     "expm1": """@F (@F x) {
 #pragma OPENCL FP_CONTRACT ON
   const @F below = x > 88.9f ? (@F)88.9f : x, near = below < -20.0f ? (@F)(-20.0f) : below;
-  @I n;
-  const @F small = cotan_small_float@(near, &n), half_power = cotan_power_float@(n - 1);
+  @I shifted;
+  const @F small = cotan_small_float@(near, (@F)12583038.0f, &shifted), half_power = as_float@(shifted << 23);
   return cotan_copysign_float@((half_power * small + (half_power - 0.5f)) * 2.0f, x); }""",
     "exponent": """@I (@F x, @F *rest) {
   const @I bits = as_int@(x), e = (bits - 0x3f3504f3) >> 23;
@@ -116,11 +111,17 @@ _TEXTS = {
   return cotan_ends_float@(x, total, cotan_abs_float@(x) < 2.9802322e-08f ? x : inner); }""",
     "tanh": """@F (@F x) {
 #pragma OPENCL FP_CONTRACT ON
-  const @F size = cotan_abs_float@(x), near = size > 10.0f ? (@F)10.0f : size;
-  @I n;
-  const @F small = cotan_small_float@(near + near, &n), power = cotan_power_float@(n);
+  const @F size = cotan_abs_float@(x), square = x * x, near = size * square * $tanh(square) + size;
+  const @F least = size > 10.0f ? (@F)10.0f : size;
+  @I shifted;
+  const @F small = cotan_small_float@(least + least, (@F)12583039.0f, &shifted), power = as_float@(shifted << 23);
   const @F e = power * small + (power - 1.0f);
-  return cotan_copysign_float@(e / (e + 2.0f), x); }""",
+  return cotan_copysign_float@(size < 0.3f ? near : e / (e + 2.0f), x); }""",
+    # What is taken away is small beside what it is taken from, and so are its errors.
+    "logistic": """@F (@F x) {
+#pragma OPENCL FP_CONTRACT ON
+  const @F e = cotan_exp_float@(-cotan_abs_float@(x)), part = e / (e + 1.0f), value = x < 0.0f ? e : (@F)1.0f;
+  return value - part * value; }""",
     # The sine of x + ahead * pi / 2. Products with the first two parts of pi / 2 (Cody and Waite) are exact.
     "turned": """@F (@F x, int ahead) {
 #pragma OPENCL FP_CONTRACT ON
@@ -141,7 +142,7 @@ _TEXTS = {
     "erf": """@F (@F x) {
 #pragma OPENCL FP_CONTRACT ON
   const @F size = cotan_abs_float@(x), z = size < 1.0f ? x * x : (@F)1.0f, clipped = size > 4.0f ? (@F)4.0f : size;
-  const @F near = x * $erf(z) + x, far = 1.0f - cotan_usual_float@($tail(clipped));
+  const @F near = x * $erf(z) + x, root = $root(clipped), square = root * root, far = 1.0f - square * square;
   return size >= 1.0f ? cotan_copysign_float@(far, x) : near; }""",
     # In float64, where a logarithm's error of 1e-12 is nothing to the power's; then what C says of special values.
     "pow": """@F (@F x, @F y) {

@@ -405,6 +405,8 @@ def _rsqrt(s: Scalars, dtype: Any, lanes: int, x: str) -> str:
 
 
 def _logistic(s: Scalars, dtype: Any, lanes: int, x: str) -> str:
+    if dtype == FLOAT32 and "logistic" in s.language.own:
+        return s.call("logistic", dtype, lanes, x)
     one = s.one(dtype, lanes)
     return f"({one} / ({one} + {s.call('exp', dtype, lanes, f'(-{x})')}))"
 
