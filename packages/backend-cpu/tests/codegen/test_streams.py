@@ -101,3 +101,22 @@ def test_results_of_programs_that_no_cache_holds(fun, streams, options):
     assert ("!nontemporal" in text) == (streams and LARGE.nbytes * 2 >= HOST.streaming)
     if streams:
         np.testing.assert_array_equal(jitted(LARGE), LARGE * 2 + 1)
+
+
+@pytest.mark.parametrize("rows", [64, 72, 100])
+@pytest.mark.parametrize("streamed", [True, False])
+def test_transposes_write_whole_lines_past_the_caches_or_none(rows, streamed):
+    """Each of several matrices is small, all of them are not; 72 rows are lines and a half."""
+    count, columns = 3, 24
+    x, y = aligned(count * rows * columns, "float32"), aligned(count * rows * columns, "float32")
+    x[...] = np.arange(x.size)
+    matrix, column, row = Axis("b", count), Axis("c", columns), Axis("r", rows)
+    which = axis_index(matrix) * (rows * columns)
+    value = load(0, which + axis_index(row) * columns + axis_index(column), x.dtype)
+    store = Store(1, which + axis_index(column) * rows + axis_index(row), value)
+    kernel = Kernel("turned", (operand(x), operand(y, True)), (Loop(matrix, (Loop(column, (Loop(row, (store,)),)),)),))
+    for target in [ALWAYS, *(dataclasses.replace(t, streaming=1) for t in targets())]:
+        y[...] = -1
+        text = run(kernel, [x, y], target, streamed=(1,) if streamed else ()).text
+        np.testing.assert_array_equal(y.reshape(count, columns, rows), x.reshape(count, rows, columns).swapaxes(1, 2))
+        assert ("!nontemporal" in text) == (streamed and rows == 64)

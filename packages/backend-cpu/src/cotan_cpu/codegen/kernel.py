@@ -58,15 +58,15 @@ def emit_kernel(
     True
     """
     builder = Builder()
-    planner = Planner(target, bool(kernel.in_place))
+    moved = kernel.bytes or sum(operand.size * operand.dtype.itemsize for operand in kernel.operands)
+    past_caches = frozenset(streamed) if target.streaming and moved >= target.streaming else frozenset()
+    planner = Planner(target, bool(kernel.in_place), bool(past_caches))
     tree = arrange(kernel.tree, target)
     cycles = planner.plan(tree)
     if block:
         units = blocks(tree, block)
     else:
         units = rounds(tree, planner) if endless else divide(tree, planner, kernel.in_place)
-    moved = kernel.bytes or sum(operand.size * operand.dtype.itemsize for operand in kernel.operands)
-    past_caches = frozenset(streamed) if target.streaming and moved >= target.streaming else frozenset()
     printer = TreePrinter(builder, target, kernel, planner, past_caches)
     printer.units(tree, units, Val("%begin", "i64", 1, 0), Val("%end", "i64", 1, 0))
     printer.finish_streams()

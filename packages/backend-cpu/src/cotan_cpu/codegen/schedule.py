@@ -14,7 +14,7 @@ from typing import Any
 from cotan.ir.index import Axis, FloorDiv, Index, Mod
 from cotan.ir.program import Let, Loop, Node, ReduceLoop, ScanLoop, Store
 from cotan.ir.scalar import Combiner, Expr, index_axes
-from cotan_cpu.codegen.target import Target
+from cotan_cpu.codegen.target import LINE, Target
 
 _WEIGHTS = {
     "const": 0, "index": 0, "load": 0, "project": 0, "guard": 1, "div": 4, "rem": 14, "sqrt": 4, "rsqrt": 8, "exp": 12,
@@ -32,7 +32,6 @@ _COPIES = 4
 _CACHED = 1 << 22
 """Bytes that may stay in a cache from one run to the next."""
 _TILE_OPS = 60.0
-_LINE = 64
 _WINDOW = 16
 _PANEL_ROWS = 64
 _PANEL_SCRATCH = 1 << 15
@@ -200,10 +199,12 @@ def power_of_two(value: int) -> int:
 class Planner:
     """Decides for every loop of a tree; ``vector`` maps the id of a Loop or ReduceLoop to (axis, lanes)."""
 
-    def __init__(self, target: Target, in_place: bool = False) -> None:
+    def __init__(self, target: Target, in_place: bool = False, streams: bool = False) -> None:
         self.target = target
         self.in_place = in_place
         """Whether the kernel writes over something that it reads."""
+        self.streams = streams
+        """Whether it writes past the caches."""
         self.vector: dict[int, tuple[Axis, int]] = {}
         self.copies: dict[int, int] = {}
         """Vectors a round of a vector loop, where that is more than one."""
@@ -237,7 +238,7 @@ class Planner:
         self.works[id(node)] = work
         if isinstance(node, Loop):
             scalar = node.axis.extent * (self._scalar(work) + 1)
-            tile = find_tile(node, work, self.target)
+            tile = find_tile(node, work, self.target, self.streams)
             if tile is not None:
                 self.tiles[id(node)] = tile
                 return node.axis.extent * tile.inner.axis.extent * (0.6 + work.total_ops() / tile.size)
@@ -383,7 +384,7 @@ class Tile:
     loads: tuple[Expr, ...]
 
 
-def find_tile(node: Loop, work: Work, target: Target) -> Tile | None:
+def find_tile(node: Loop, work: Work, target: Target, streams: bool) -> Tile | None:
     """Whether the loops ``node`` and the only one in it read something transposed, so that squares are worth it."""
     inner = node.body[0]
     if len(node.body) != 1 or not isinstance(inner, Loop) or {node.axis.kind, inner.axis.kind} != {"parallel"}:
@@ -394,9 +395,8 @@ def find_tile(node: Loop, work: Work, target: Target) -> Tile | None:
         return None
     size = min(16, target.vector_bytes // 4)
     item = min(n.value.dtype.itemsize for n in inner.body if isinstance(n, Store))
-    row = item * inner.axis.extent
-    if 0 < target.streaming <= 2 * row * node.axis.extent and row % _LINE == 0 and 4 <= item < _LINE // size:
-        size = _LINE // item  # what goes past the caches should be whole lines
+    if streams and item * inner.axis.extent % LINE == 0 and 4 <= item < LINE // size:
+        size = LINE // item  # what goes past the caches should be whole lines
     if min(node.axis.extent, inner.axis.extent) < size or size < 4:
         return None
     written = {n.slot for n in inner.body if isinstance(n, Store)}

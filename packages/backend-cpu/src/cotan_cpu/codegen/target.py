@@ -10,6 +10,9 @@ import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+LINE = 64
+"""Bytes of a line of the caches."""
+
 
 def _last_cache_bytes() -> int:
     try:

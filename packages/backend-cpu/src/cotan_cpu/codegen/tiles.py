@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from cotan.ir.program import Loop
+from cotan.ir.program import Loop, Store
 from cotan.ir.scalar import Expr
 from cotan_cpu.codegen.builder import BITS, Builder, Val, literal
+from cotan_cpu.codegen.target import LINE
 from cotan_cpu.codegen.types import memory_kind
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ class Tiling:
         operands = printer.slots
         self.kinds = [memory_kind(operands[load.attr[0]].dtype) for load in tile.loads]
         self.scratch = [self.b.alloca(kind, tile.size * tile.size) for kind in self.kinds]
+        stores = [n.value.dtype.itemsize for n in tile.inner.body if isinstance(n, Store)]
+        # The other part of a line comes much later, and a line that goes past the caches in parts is slow.
+        self.streamed = printer.streamed if tile.size * min(stores) % LINE == 0 else frozenset()
 
     def loop(self, start: Val, stop: Val, align: int) -> None:
         """Rows start..stop; ``align`` divides the start."""
@@ -113,9 +117,10 @@ class Tiling:
         def columns() -> None:
             p.bound(self.columns, column, size, size, 0, self.columns.extent - 1, lambda: p.nodes(self.tile.inner.body))
 
-        p.lanes = size
+        p.lanes, streamed = size, p.streamed
+        p.streamed = self.streamed
         p.bound(self.rows, b.add(row, lane), 1, 1, 0, self.rows.extent - 1, columns)
-        p.lanes = 1
+        p.lanes, p.streamed = 1, streamed
         return []
 
 
