@@ -311,3 +311,21 @@ def test_folds_give_what_numpy_reduces_to(shape: tuple[int, ...], dtype: str, sl
             assert not slow
             with np.errstate(all="ignore"):
                 assert found.tobytes() == getattr(np, name).reduce(values, axis=axes, dtype=dtype).tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize("extents", [(1, 1, 1), (5, 7, 3), (1, 9, 4), (6, 9, 1), (64, 64, 64), (2, 300, 33)], ids=str)
+def test_small_products_are_numpys(extents: tuple[int, int, int], dtype: str, slow: list[Primitive]) -> None:
+    rows, inner, columns = extents
+    dispatch.clear_cache()
+    with cotan.enable_x64(True):
+        rng = np.random.default_rng(1)
+        a, b = (rng.standard_normal(shape).astype(dtype) for shape in ((rows, inner), (inner, columns)))
+        x, y = cnp.asarray(a), cnp.asarray(b)
+        first = x @ y
+        assert slow
+        assert x @ y is not None
+        del slow[:]
+        found = np.asarray(x @ y)
+        assert not slow
+        assert found.tobytes() == np.matmul(a, b).tobytes() == np.asarray(first).tobytes()

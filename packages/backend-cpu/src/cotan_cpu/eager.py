@@ -110,7 +110,9 @@ class Eager:
             return None  # it may be put off, which takes a buffer of its own
         if prepared is not None:
             span = getattr(prepared, "span", None)
-            return Way("RULE", prepared) if span is None or span.entry is None else Way("SPAN", span.entry, span)
+            if span is not None and span.entry is not None:
+                return Way("SPAN", span.entry, span)
+            return getattr(prepared, "way", None) or Way("RULE", prepared)
         if ufunc is None and out_aval.dtype in _FLOATS:
             ufunc = getattr(rule, "of_floats", None)
         folds = getattr(rule, "folds", None)

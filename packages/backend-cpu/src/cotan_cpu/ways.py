@@ -21,8 +21,8 @@ class Way(NamedTuple):
         ``takes_parameters``, of parameters by name) that returns an array.
       run: the address, or the function.
       owner: what keeps the code at that address alive.
-      data, steps: LOOP and FOLD: what it is handed besides, and the bytes between elements of each operand and of the
-        result.
+      data, extent, steps: LOOP and FOLD: what it is handed besides: the numbers of elements, and the bytes between
+        those of each operand and of the result.
       start: FOLD: the state that it begins with; None: the first element.
     """
 
@@ -31,6 +31,7 @@ class Way(NamedTuple):
     owner: Any = None
     takes_parameters: bool = False
     data: int = 0
+    extent: tuple[int, ...] = ()
     steps: tuple[int, ...] = ()
     start: np.ndarray | None = None
 
@@ -47,7 +48,18 @@ def loop(ufunc: np.ufunc, operands: Sequence[ShapedArray], out: ShapedArray) -> 
     if found is None:
         return None
     steps = [dtype.itemsize if x.shape == out.shape else 0 for x, dtype in zip((*operands, out), types, strict=True)]
-    return Way("LOOP", found[0], ufunc, data=found[1], steps=tuple(steps))
+    return Way("LOOP", found[0], ufunc, data=found[1], extent=(out.size,), steps=tuple(steps))
+
+
+def product(lhs: ShapedArray, rhs: ShapedArray) -> Way | None:
+    """The inner loop of ``np.matmul`` on two matrices of one dtype; None if there is none."""
+    dtype = np.dtype(lhs.dtype)
+    found = _loops_of(np.matmul).get((dtype.num,) * 3)
+    if found is None:
+        return None
+    (rows, inner), columns, size = lhs.shape, rhs.shape[1], dtype.itemsize
+    between = (inner * size, size, columns * size, size, columns * size, size)
+    return Way("LOOP", found[0], np.matmul, data=found[1], extent=(1, rows, inner, columns), steps=(0, 0, 0, *between))
 
 
 def fold(ufunc: np.ufunc, operand: ShapedArray, out: ShapedArray) -> Way | None:
@@ -61,4 +73,6 @@ def fold(ufunc: np.ufunc, operand: ShapedArray, out: ShapedArray) -> Way | None:
     if ufunc.identity is not None:
         # NumPy's sums begin with -0, or did with 0.
         start = np.asarray(ufunc.reduce(np.full(1, ufunc.identity or -0.0).astype(dtype)), dtype)
-    return Way("FOLD", found[0], ufunc, data=found[1], steps=(0, dtype.itemsize, 0), start=start)
+    return Way(
+        "FOLD", found[0], ufunc, data=found[1], extent=(operand.size,), steps=(0, dtype.itemsize, 0), start=start
+    )

@@ -154,17 +154,17 @@ def _row(
     dtype = np.dtype(out.dtype) if way.kind != "RULE" else None
     words = dict.fromkeys(layout.ROW, 0)
     words.update(zip(("OPERANDS", "SECOND", "THIRD"), map(id, operands)))
-    words.update(zip(("STEPS", "STEP1", "STEP2", "STEP3"), way.steps))
+    extent, steps = np.array(way.extent, np.uintp), np.array(way.steps, np.uintp)
     words.update(
         COUNT=len(operands), DEVICE=id(device), OUT=id(out), KIND=layout.WAYS.index(way.kind), DATA=way.data,
         RUN=id(way.run) if way.kind == "RULE" else way.run, EXTENTS=int(extents.ctypes.data),
-        SIZE=operands[0].size if way.kind == "FOLD" else out.size,
+        EXTENT=int(extent.ctypes.data), STEPS=int(steps.ctypes.data), ELEMENT=np.dtype(out.dtype).itemsize,
         START=0 if way.start is None else int(way.start.ctypes.data), DTYPE=0 if dtype is None else id(dtype),
     )  # fmt: skip
     if names:
         words.update(NAMES=id(names), VALUES=id(values), PASSED=id(names) if way.takes_parameters else 0)
     row = np.array([words[word] for word in layout.ROW], np.uintp)
-    return row, (tuple(operands), names, values, out, device, way, extents, dtype)
+    return row, (tuple(operands), names, values, out, device, way, extents, extent, steps, dtype)
 
 
 @functools.cache

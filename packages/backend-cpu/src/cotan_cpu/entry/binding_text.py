@@ -22,8 +22,8 @@ ROW = (
     "DEVICE", "OUT",  # where it runs; the abstract result
     "KIND", "RUN",  # how, see WAYS: the address of native code, or a function
     "PASSED",  # RULE: the names of parameters that it takes, or null
-    "DATA", "SIZE", "STEPS", "STEP1", "STEP2", "STEP3",  # LOOP, FOLD: its data, the number of elements, bytes between
-    "START",  # FOLD: where the first state is; null: it is the operand's first element
+    "DATA", "EXTENT", "STEPS",  # LOOP, FOLD: its data, and where the numbers of elements and the bytes between are
+    "START", "ELEMENT",  # FOLD: where the first state is (null: it is the operand's first element), and its bytes
     "DTYPE", "EXTENTS",  # of the result, but of a RULE's; their number and they
 )  # fmt: skip
 WAYS = (
@@ -442,7 +442,7 @@ fold:
   %given_start = word %row START
   %from_operand = icmp eq ptr %given_start, null
   %start = select i1 %from_operand, ptr %folded, ptr %given_start
-  %element = count %row STEP1
+  %element = count %row ELEMENT
   call void @llvm.memcpy.p0.p0.i64(ptr %state, ptr %start, i64 %element, i1 false)
   %after_at = getelementptr ptr, ptr %data, i64 2
   store ptr %state, ptr %data
@@ -451,9 +451,9 @@ fold:
   br label %loop
 loop:
   %loop_data = word %row DATA
-  %size_at = getelementptr ptr, ptr %row, i64 SIZE
-  %steps_at = getelementptr ptr, ptr %row, i64 STEPS
-  call void %run(ptr %data, ptr %size_at, ptr %steps_at, ptr %loop_data)
+  %extent = word %row EXTENT
+  %steps = word %row STEPS
+  call void %run(ptr %data, ptr %extent, ptr %steps, ptr %loop_data)
   br label %wrap_new
 wrap_new:
   %new_chosen = icmp eq i32 %committed, 1

@@ -24,7 +24,7 @@ from cotan.ir.index import Axis, axis_index, const_index
 from cotan.ir.primitive import reference
 from cotan.ir.program import Kernel, KernelOperand, LibraryStep, Loop, Node, Store
 from cotan.primitives.operands import quiet
-from cotan_cpu import driver, native
+from cotan_cpu import driver, native, ways
 from cotan_cpu.lower import blas, direct
 from cotan_cpu.lower.at_once import by_program
 from cotan_cpu.pool import pool
@@ -536,7 +536,12 @@ def _prepare(
     plain = dimension_numbers == (((1,), (0,)), ((), ())) and len(lhs.shape) == len(rhs.shape) == 2
     if recipe is None or recipe.native or not plain or not lhs.dtype == rhs.dtype == recipe.dtype == recipe.result:
         return None
-    return lambda a, b: quiet(np.matmul, a, b)
+
+    def run(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return quiet(np.matmul, a, b)  # type: ignore[no-any-return]
+
+    run.way = ways.product(lhs, rhs)  # type: ignore[attr-defined]
+    return run
 
 
 eager.prepare = _prepare  # type: ignore[attr-defined]
