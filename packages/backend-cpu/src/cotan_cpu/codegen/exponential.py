@@ -7,24 +7,24 @@ import functools
 from cotan_cpu.codegen.builder import Val, literal
 from cotan_cpu.codegen.floats import INF, NAN, Floats
 
-LOG2_E = 1.4426950408889634
+_LOG2_E = 1.4426950408889634
 _FAR = 64
 """2**n is made as a power this much nearer to 1 times 2**-_FAR or 2**_FAR: n may be what no one power can be."""
 
 
-def _exponent(f: Floats, x: Val, bias: int) -> tuple[Val, Val, Val]:
-    """n, a number with n + bias in its lowest bits, and e**r - 1, where x = n ln 2 + r."""
-    n, shifted, r = _reduced(f, x, f.v(f.magic + bias))
-    return n, shifted, _small(f, r)
+def _exponent(f: Floats, x: Val, bias: int) -> tuple[Val, Val]:
+    """A number with n + bias in its lowest bits, and e**r - 1, where x = n ln 2 + r."""
+    shifted, r = _reduced(f, x, f.v(f.magic + bias))
+    return shifted, _small(f, r)
 
 
-def _reduced(f: Floats, x: Val, magic: Val) -> tuple[Val, Val, Val]:
-    """n, it with ``magic``, and r, where x = n ln 2 + r."""
-    shifted = f.fma(x, LOG2_E, magic)
+def _reduced(f: Floats, x: Val, magic: Val) -> tuple[Val, Val]:
+    """n + magic, and r, where x = n ln 2 + r."""
+    shifted = f.fma(x, _LOG2_E, magic)
     n = f.sub(shifted, magic)
     high, low = f.table("ln2")
     # n * high is exact.
-    return n, shifted, f.fma(n, -low, f.fma(n, -high, x))
+    return shifted, f.fma(n, -low, f.fma(n, -high, x))
 
 
 def _small(f: Floats, r: Val) -> Val:
@@ -63,7 +63,7 @@ class _Power:
 def exp(f: Floats, x: Val, extra: Val | None = None, sign: int = 0, halvings: int = 0) -> Val:
     """e**(x + extra) / 2**halvings; ``extra`` is small beside x; ``sign`` says what is known of x's."""
     power = _Power(f, x, sign, halvings)
-    _, shifted, r = _reduced(f, _limited(f, x, sign), power.magic)
+    shifted, r = _reduced(f, _limited(f, x, sign), power.magic)
     return power.times(f.add(_small(f, r if extra is None else f.add(r, extra)), 1.0), shifted)
 
 
@@ -71,7 +71,7 @@ def exp_of_pair(f: Floats, x: Val, extra: Val) -> Val:
     """e**(x + extra), rounded hardly more than once; ``extra`` is small beside x."""
     power = _Power(f, x)
     x = _limited(f, x)
-    shifted = f.fma(x, LOG2_E, power.magic)
+    shifted = f.fma(x, _LOG2_E, power.magic)
     n = f.sub(shifted, power.magic)
     high, low = f.table("ln2")
     r, lost = f.fast_two_sum(f.fma(n, -high, x), f.fma(n, -low, extra))
@@ -83,7 +83,7 @@ def exp_of_pair(f: Floats, x: Val, extra: Val) -> Val:
 def exp_times(f: Floats, x: Val, factor: Val, low: Val) -> Val:
     """(factor + low) e**x, where ``low`` is small beside the factor, which is between 1/16 and 16; x is not above 0."""
     power = _Power(f, x, sign=-1)
-    _, shifted, r = _reduced(f, _limited(f, x, sign=-1), power.magic)
+    shifted, r = _reduced(f, _limited(f, x, sign=-1), power.magic)
     small = _small(f, r)
     return power.times(f.add(factor, f.fma(small, factor, f.fma(small, low, low))), shifted)
 
@@ -100,10 +100,9 @@ def expm1(f: Floats, x: Val) -> Val:
     # Above, the result overflows while 2**(n - 1) does not yet; below it is -1.
     low, high = (-20.0, 88.9) if f.kind == "float" else (-42.0, 709.9)
     # Half of the result, so that 2**n never overflows before it must.
-    n, shifted, small = _exponent(f, f.clamp(x, low, high), f.bias - 1)
+    shifted, small = _exponent(f, f.clamp(x, low, high), f.bias - 1)
     half = f.power_of_two(shifted)
     result = f.mul(f.fma(half, small, f.sub(half, 0.5)), 2.0)
-    result = f.where(f.eq(n, 0.0), small, result)
     return f.where(f.lt(f.abs(x), 2.0 ** -(f.mantissa + 2)), x, result)
 
 
@@ -129,7 +128,7 @@ def log_of(f: Floats, e: Val, m1: Val, extra: Val | None = None) -> Val:
     square = f.mul(m1, m1)
     small = f.mul(e, low) if extra is None else f.fma(e, low, extra)
     if f.kind == "float":
-        y = f.fma(f.mul(square, m1), f.poly("log", m1), small)
+        y = f.fma(f.mul(square, m1), f.long_poly("log", m1), small)
         return f.fma(e, high, f.add(f.fma(square, -0.5, y), m1))
     s = f.div(m1, f.add(m1, 2.0))
     z = f.mul(s, s)
@@ -140,9 +139,8 @@ def log_of(f: Floats, e: Val, m1: Val, extra: Val | None = None) -> Val:
 
 def _log_ends(f: Floats, x: Val, inner: Val, shifted: Val) -> Val:
     """``inner`` for positive finite ``shifted``; -inf at 0, NaN below, else x itself."""
-    ends = f.where(f.lt(shifted, 0.0), NAN, x)
-    ends = f.where(f.eq(shifted, 0.0), -INF, ends)
-    return f.where(f.both(f.gt(shifted, 0.0), f.lt(shifted, INF)), inner, ends)
+    value = f.where(f.gt(shifted, 0.0), inner, f.where(f.eq(shifted, 0.0), -INF, NAN))
+    return f.where(f.lt(shifted, INF), value, x)
 
 
 def log(f: Floats, x: Val) -> Val:
@@ -164,7 +162,7 @@ def tanh(f: Floats, x: Val) -> Val:
     square = f.mul(x, x)
     near = f.fma(f.mul(x, square), f.poly("tanh", square), x)
     # Beyond 20 the result is 1.
-    _, shifted, small = _exponent(f, f.mul(f.where(f.gt(size, 20.0), 20.0, size), 2.0), f.bias)
+    shifted, small = _exponent(f, f.mul(f.where(f.gt(size, 20.0), 20.0, size), 2.0), f.bias)
     power = f.power_of_two(shifted)
     above = f.fma(power, small, f.sub(power, 1.0))
     far = f.div(above, f.add(above, 2.0))

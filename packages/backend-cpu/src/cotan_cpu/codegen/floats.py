@@ -150,7 +150,9 @@ class Floats:
         return self.sub(scaled, self.magic), self.int_op("sub", self.bits(scaled), self.magic_bits())
 
     def int_to_float(self, n: Val) -> Val:
-        """A small integer as a float, without a conversion instruction."""
+        """A small integer as a float; of 64 bits without a conversion, which few processors have for vectors."""
+        if self.kind == "float":
+            return self.b.convert("sitofp", n, "float")
         return self.sub(self.from_bits(self.int_op("add", n, self.magic_bits())), self.magic)
 
     def sign_bit(self, x: Val) -> Val:

@@ -95,8 +95,8 @@ _TEXTS = {
   const @F square = m * m, y = square * m * $log(m) + (e * 3.194618329871446e-05f + more);
   return e * 0.693115234375f + ((square * -0.5f + y) + m); }""",
     "ends": """@F (@F x, @F shifted, @F inner) {
-  const @F ends = shifted < 0.0f ? (@F)NAN : shifted == 0.0f ? (@F)(-INFINITY) : x;
-  return ((shifted > 0.0f) & (shifted < (@F)INFINITY)) ? inner : ends; }""",
+  const @F value = shifted > 0.0f ? inner : shifted == 0.0f ? (@F)(-INFINITY) : (@F)NAN;
+  return shifted < (@F)INFINITY ? value : x; }""",
     "log": """@F (@F x) {
   const @I tiny = x < 1.17549435e-38f;
   @F m;
