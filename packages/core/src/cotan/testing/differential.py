@@ -95,7 +95,7 @@ class User(Builder):
         return cnp.roll(x, self.choose(range(-2, 4)), self.choose(range(x.ndim))) if x.ndim else None
 
     def integers(self, x: Any) -> Any:
-        n = (x * 64).astype(self.choose((np.int8, np.int32, np.int64)))
+        n = (x * 64 + 0.37).astype(self.choose((np.int8, np.int32, np.int64)))
         k = self.choose((1, 3, 7))
         f = self.choose((lambda: n ^ (n >> k % 5), lambda: n % k, lambda: n // k, lambda: ~n & k, lambda: n * n + k))
         return f().astype(np.float64) / 64

@@ -158,13 +158,13 @@ class Builder:
         if x.ndim == 0 or 0 in x.shape:
             return None
         sizes = tuple(self.choose(range(1, n + 1)) for n in x.shape)
-        start = cast.convert_element_type(self.scalar(), I32)
+        start = whole(self.scalar())
         return slicing.dynamic_slice(x, (start,) * x.ndim, sizes)
 
     def update(self, x: Any) -> Any:
         if x.ndim == 0 or 0 in x.shape:
             return None
-        start = cast.convert_element_type(self.scalar(), I32)
+        start = whole(self.scalar())
         part = slicing.slice(x, (0,) * x.ndim, tuple((n + 1) // 2 for n in x.shape), (1,) * x.ndim)
         return slicing.dynamic_update_slice(x, self.unary(part), (start,) * x.ndim)
 
@@ -175,7 +175,7 @@ class Builder:
     def rows(self, x: Any) -> Any:
         if x.ndim == 0 or 0 in x.shape:
             return None
-        which = cast.convert_element_type(arithmetic.mul(self.flatten(self.pick()), 3.0), I32)
+        which = whole(arithmetic.mul(self.flatten(self.pick()), 3.0))
         which = shape.reshape(which, (which.shape[0], 1))
         numbers = gather.GatherDimensionNumbers(tuple(range(1, x.ndim)), (0,), (0,))
         return gather.gather(x, which, numbers, (1, *x.shape[1:]), mode=self.choose(("clip", "fill")), fill_value=0.5)
@@ -183,7 +183,7 @@ class Builder:
     def scattered(self, x: Any) -> Any:
         if x.ndim == 0 or 0 in x.shape:
             return None
-        which = cast.convert_element_type(arithmetic.mul(self.flatten(self.pick()), 2.0), I32)
+        which = whole(arithmetic.mul(self.flatten(self.pick()), 2.0))
         which = shape.reshape(which, (which.shape[0], 1))
         values = broadcast_in_dim(self.scalar(), (which.shape[0], *x.shape[1:]), ())
         numbers = scatter.ScatterDimensionNumbers(tuple(range(1, x.ndim)), (0,), (0,))
@@ -195,6 +195,12 @@ class Builder:
         if y is None or x.ndim != 2 or x.shape[1] != y.shape[1]:
             return None
         return arithmetic.mul(dot.dot_general(x, y, (((1,), (1,)), ((), ()))), 0.125)
+
+
+def whole(x: Any) -> Any:
+    """Whole numbers from any values, the same ones everywhere but at rare edges: plain sums are often whole, but for
+    their rounding."""
+    return cast.convert_element_type(arithmetic.add(x, 0.37), I32)
 
 
 @dataclass(frozen=True)
