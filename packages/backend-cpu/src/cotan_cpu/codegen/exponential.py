@@ -81,7 +81,7 @@ def exp_of_pair(f: Floats, x: Val, extra: Val) -> Val:
 
 
 def exp_times(f: Floats, x: Val, factor: Val, low: Val) -> Val:
-    """(factor + low) e**x, where ``low`` is small beside the factor, which is between 1/16 and 16; x is not above 0."""
+    """(factor + low) e**x for x up to 0, where ``low`` is small beside the factor, and that not tiny."""
     power = _Power(f, x, sign=-1)
     shifted, r = _reduced(f, _limited(f, x, sign=-1), power.magic)
     small = _small(f, r)
@@ -161,7 +161,7 @@ def tanh(f: Floats, x: Val) -> Val:
     size = f.abs(x)
     square = f.mul(x, x)
     near = f.fma(f.mul(x, square), f.poly("tanh", square), x)
-    # Beyond 20 the result is 1.
+    # Beyond 20 the result is 1; below 0.3 the quotient would be rounded by more than 2 ulp.
     shifted, small = _exponent(f, f.mul(f.where(f.gt(size, 20.0), 20.0, size), 2.0), f.bias)
     power = f.power_of_two(shifted)
     above = f.fma(power, small, f.sub(power, 1.0))
@@ -171,7 +171,7 @@ def tanh(f: Floats, x: Val) -> Val:
 
 def logistic(f: Floats, x: Val) -> Val:
     e = exp(f, f.neg(f.abs(x)), sign=-1)
-    # What is taken away is small beside what it is taken from, and so are its errors.
+    # e / (1 + e) is rounded by more than 2 ulp; what is taken away here is at most half of the rest.
     part = f.div(e, f.add(e, 1.0))
     value = f.where(f.lt(x, 0.0), e, 1.0)
     return f.fma(f.neg(part), value, value)

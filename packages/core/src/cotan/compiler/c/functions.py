@@ -117,7 +117,7 @@ _TEXTS = {
   const @F small = cotan_small_float@(least + least, (@F)12583039.0f, &shifted), power = as_float@(shifted << 23);
   const @F e = power * small + (power - 1.0f);
   return cotan_copysign_float@(size < 0.3f ? near : e / (e + 2.0f), x); }""",
-    # What is taken away is small beside what it is taken from, and so are its errors.
+    # e / (1 + e) is rounded by more than 2 ulp; what is taken away here is at most half of the rest.
     "logistic": """@F (@F x) {
 #pragma OPENCL FP_CONTRACT ON
   const @F e = cotan_exp_float@(-cotan_abs_float@(x)), part = e / (e + 1.0f), value = x < 0.0f ? e : (@F)1.0f;
