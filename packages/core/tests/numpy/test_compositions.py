@@ -158,6 +158,7 @@ def test_piecewise():
     functions = [lambda v: -v, 10.0, lambda v: v * v]
     _compare(cnp.piecewise(A, [A < -1, A > 1], functions), np.piecewise(A, [A < -1, A > 1], functions))
     _compare(cnp.piecewise(A, [A < 0], [3.0]), np.piecewise(A, [A < 0], [3.0]))
+    _compare(cnp.piecewise(A, [A > -1, A > 1], functions), np.piecewise(A, [A > -1, A > 1], functions))
 
 
 @pytest.mark.parametrize(

@@ -161,4 +161,5 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kwar
         )
     values = [f(x, *args, **kwargs) if callable(f) else f for f in functions]
     *choices, default = (manipulation.broadcast_to(creation.asarray(v), x.shape).astype(x.dtype) for v in values)
-    return selection.select([c.astype(np.bool_) for c in conditions], choices, default)
+    tests = [c.astype(np.bool_) for c in reversed(conditions)]  # where several hold, the last one counts
+    return selection.select(tests, choices[::-1], default)
