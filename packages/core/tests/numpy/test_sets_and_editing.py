@@ -132,6 +132,9 @@ WITH_SIZE = {
     "unique": (lambda x: cnp.unique(x, size=5, fill_value=99), [0, 1, 3, 7, 99]),
     "unique, cut": (lambda x: cnp.unique(x, size=2), [0, 1]),
     "unique, default fill": (lambda x: cnp.unique(x, size=6), [0, 1, 3, 7, 0, 0]),
+    "unique of nothing": (lambda x: cnp.unique(x[:0], size=2, fill_value=9), [9, 9]),
+    "unique rows of nothing": (lambda x: cnp.unique(x[:0, None], axis=0, size=2, fill_value=9), [[9], [9]]),
+    "union1d of nothing": (lambda x: cnp.union1d(x[:0], B[:0], size=2, fill_value=9), [9, 9]),
     "counts": (lambda x: cnp.unique(x, return_counts=True, size=5)[1], [1, 1, 2, 3, 0]),
     "places": (lambda x: cnp.unique(x, return_index=True, size=6)[1], [4, 1, 0, 3, 4, 4]),
     "inverse": (lambda x: cnp.unique(x, return_inverse=True, size=5)[1], [2, 1, 2, 3, 0, 3, 3]),
@@ -271,6 +274,7 @@ def test_small_dtypes_have_names():
     [
         (lambda: cotan.jit(cnp.unique)(A), TypeError, "how many values the result has depends on"),
         (lambda: cotan.jit(cnp.delete)(A, A), TypeError, "decides the shape of the result"),
+        (lambda: cnp.unique(A[:0], size=1), ValueError, "unique: size=1 of an array without elements"),
         (lambda: cnp.isin(A, B, method="magic"), ValueError, "is none of 'auto'"),
         (lambda: cnp.delete(A, 9), IndexError, "out of range for an axis of extent 7"),
         (lambda: cnp.delete(A, MASK), ValueError, "a mask of shape"),

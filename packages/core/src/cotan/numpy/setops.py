@@ -77,6 +77,7 @@ def unique(
 
     Raises:
       ConcretizationTypeError: ``ar`` is traced, and there is no ``size``.
+      ValueError: ``ar`` is empty, so that there is no least value, and neither is there a ``fill_value``.
 
     >>> import cotan, cotan.numpy as cnp
     >>> cnp.unique(cnp.array([3, 1, 3]), return_counts=True)
@@ -94,6 +95,8 @@ def unique(
     groups = _grouped(rows, equal_nan)
     number = rows.shape[0]
     found = size if size is not None else _count("unique", x, groups.first)
+    if found and not number and fill_value is None:
+        raise ValueError(f"{place()}: unique: size={found} of an array without elements; give `fill_value`")
     # The places in sorted order where groups begin; those past the last group lie past the end.
     beginning = selection.nonzero(groups.first, size=found, fill_value=number)[0]
     missing = lax.ge(beginning, number)
@@ -102,7 +105,7 @@ def unique(
         values = selection.take(rows, index, axis=0, mode="clip")
     else:
         index, values = lax.full((found,), 0, groups.order.dtype), lax.full((found, *rows.shape[1:]), 0, x.dtype)
-    if fill_value is not None and found and number:
+    if fill_value is not None and found:
         fill = as_array(fill_value, "unique").astype(x.dtype)
         values = selection.where(lax.reshape(missing, (found, *(1 for _ in rows.shape[1:]))), fill, values)
     results = [manipulation.moveaxis(values, 0, axis)]
