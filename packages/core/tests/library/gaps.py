@@ -66,7 +66,7 @@ GAPS = (
     Gap("broadcast", "nn.dot_product_attention scipy.linalg.solve scipy.stats.dirichlet.logpdf "
         "scipy.stats.dirichlet.pdf scipy.linalg.rsf2csf", "extents of one are no others; the oracle is a formula"),
     Gap("0-d", "lax.*", "parameters are those of an operand with axes"),
-    Gap("0-d", "nn.softmax nn.log_softmax numpy.nancumsum numpy.nancumprod numpy.cumulative_sum numpy.cumulative_prod "
+    Gap("0-d", "nn.softmax nn.log_softmax numpy.cumulative_sum numpy.cumulative_prod "
         "numpy.nanargmax numpy.nanargmin numpy.argsort numpy.squeeze scipy.stats.mode scipy.stats.sem",
         "a scalar has no axis of the number that is asked for"),
     Gap("0-d", "numpy.convolve numpy.meshgrid scipy.linalg.fiedler_companion scipy.linalg.expm "

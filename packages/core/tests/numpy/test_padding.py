@@ -148,6 +148,9 @@ def test_small_ones():
         np.testing.assert_array_equal(piece, expected)
     x, xp, fp = np.array([1.5, 4.0]), np.array([2.0, 3, 5]), np.array([1j, 0, 2 + 3j])
     np.testing.assert_allclose(cnp.interp(x, xp, fp), np.interp(x, xp, fp), rtol=1e-6)
+    beyond = cnp.interp(np.array([0.0, 2.5, 6]), xp, np.array([1.0, 4, 5]), left="extrapolate", right="extrapolate")
+    np.testing.assert_allclose(beyond, [-5, 2.5, 5.5], rtol=1e-6)
+    np.testing.assert_array_equal(cnp.take_along_axis(xp, np.array([-1, 7]), 0, "drop"), [5, np.nan])
     for rule in ("auto", "fd", "sqrt", "stone"):
         counts, edges = cnp.histogram(x, rule)
         np.testing.assert_allclose(counts, np.histogram(x, rule)[0])

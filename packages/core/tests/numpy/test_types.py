@@ -143,6 +143,25 @@ def test_small_integers_index_long_axes():
     x = np.arange(300, dtype=np.float32)
     np.testing.assert_array_equal(cnp.take(x, np.array([-1, 5], np.int8)), [299, 5])
     np.testing.assert_array_equal(cnp.take_along_axis(x, np.array([-2], np.int8), 0), [298])
+    for dtype in (np.int8, np.uint8):
+        numbers = np.array([-1, 5]).astype(dtype)
+        for mode in ("wrap", "clip"):
+            np.testing.assert_array_equal(cnp.take(x, numbers, mode=mode), np.take(x, numbers, mode=mode))
+        for shape in ((100, 3), (2, 300)):
+            for got, expected in zip(
+                cnp.unravel_index(numbers[1:], shape), np.unravel_index(numbers[1:], shape), strict=True
+            ):
+                np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(cnp.unravel_index(np.array([200, 3], np.uint8), (4, 100)), [[2, 0], [0, 3]])
+
+
+def test_indices_of_the_flat_array_fit_their_type():
+    small = (np.array([200, 3], np.uint8), np.array([1, 2], np.uint8))
+    flat = cnp.ravel_multi_index(small, (256, 300), dtype=np.int32)
+    np.testing.assert_array_equal(flat, np.ravel_multi_index(small, (256, 300)))
+    assert cnp.ravel_multi_index((small[1], small[1]), (3, 4)).dtype == np.uint8
+    with pytest.raises(ValueError, match=r"ravel_multi_index: uint8 does not hold the indices .* give a wider `dtype`"):
+        cnp.ravel_multi_index(small, (256, 300))
 
 
 @pytest.mark.parametrize(

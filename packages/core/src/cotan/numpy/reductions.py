@@ -495,10 +495,9 @@ def _cumulative(name: str, primitive: Primitive, of_bools: Primitive) -> Primiti
     def function(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
         refuse_out(name, out)
         x = as_array(a, name)
-        if axis is None:
-            x, where = lax.reshape(x, (x.size,)), 0
-        else:
-            where = normalize_axis(axis, x.ndim, name)
+        if axis is None or x.ndim == 0:
+            x = lax.reshape(x, (x.size,))
+        where = 0 if axis is None else normalize_axis(axis, x.ndim, name)
         asked = user_dtype(dtype, name)
         if asked is None and is_bool(x):
             asked = dtypes.default_int()

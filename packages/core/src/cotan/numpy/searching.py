@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, lax
+from cotan.errors import where as source_line
 from cotan.numpy import manipulation, selection, ufuncs
 from cotan.numpy.promotion import as_array, promote_dtypes, promote_dtypes_inexact
 from cotan.numpy.ufuncs import where_
@@ -76,6 +77,10 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = Non
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """Piecewise linear interpolation of the points (xp, fp), xp rising, at x; ``fp`` may be complex.
 
+    Args:
+      left: what stands before the first point: a number, 'extrapolate', or None for the first value.
+      right: what stands after the last point, in the same way.
+
     >>> import cotan.numpy as cnp
     >>> cnp.interp(0.5, cnp.array([0.0, 1.0]), cnp.array([2.0, 4.0j]))
     Array(1.+2.j, dtype=complex64)
@@ -101,6 +106,15 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     flat = ufuncs.equal(width, 0)
     result = selection.where(flat, f0, f0 + (x - x0) / selection.where(flat, 1, width) * (f1 - f0))
     if period is None:
-        result = selection.where(x < xp[0], fp[0] if left is None else left, result)
-        result = selection.where(x > xp[-1], fp[-1] if right is None else right, result)
+        result = _beyond("left", left, x < xp[0], fp[0], result)
+        result = _beyond("right", right, x > xp[-1], fp[-1], result)
     return result
+
+
+def _beyond(name: str, given: Any, outside: Any, nearest: Any, lines: Any) -> Any:
+    """``lines``, which go on beyond the points, with the value that ``given`` stands for outside of them."""
+    if isinstance(given, str):
+        if given != "extrapolate":
+            raise ValueError(f"{source_line()}: interp: {name} must be a number or 'extrapolate', got {given!r}")
+        return lines
+    return selection.where(outside, nearest if given is None else given, lines)

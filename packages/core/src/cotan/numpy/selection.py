@@ -184,11 +184,13 @@ def unravel_index(indices: Any, shape: int | Sequence[int], order: str = "C") ->
         raise ValueError(f"{source_line()}: unravel_index: order must be 'C' or 'F', got {order!r}")
     extents = (operator.index(shape),) if isinstance(shape, int | np.integer) else tuple(shape)
     size = math.prod(extents)
-    rest = as_array(indices, "unravel_index")
+    given = as_array(indices, "unravel_index")
+    rest = _not_narrow(given)
     rest = ufuncs.clip(rest, None if ufuncs.is_unsigned(rest) else -size, size - 1)
     result = []
     for extent in reversed(extents) if order == "C" else extents:
-        result.append(ufuncs.remainder(rest, extent))
+        place = ufuncs.remainder(rest, extent)
+        result.append(place if place.dtype == given.dtype else place.astype(given.dtype))
         rest = ufuncs.floor_divide(rest, extent)
     return tuple(reversed(result)) if order == "C" else tuple(result)
 
@@ -207,10 +209,11 @@ def ravel_multi_index(
       mode: what to do with indices out of range: 'clip', 'wrap', 'ignore', or 'raise' (for known values); or one of
         these for each axis.
       order: 'C': the last axis is the fastest; 'F': the first.
-      dtype: of the result; by default the default int.
+      dtype: of the result; by default that of the indices.
 
     Raises:
-      ValueError: an index out of range under 'raise', or an unknown mode or order.
+      ValueError: an index out of range under 'raise', a dtype that does not hold all indices of the flat array, or an
+        unknown mode or order.
 
     >>> import cotan.numpy as cnp
     >>> cnp.ravel_multi_index((cnp.array([1, 2]), cnp.array([3, 0])), (3, 4))
@@ -219,10 +222,16 @@ def ravel_multi_index(
     if order not in ("C", "F"):
         raise ValueError(f"{source_line()}: ravel_multi_index: order must be 'C' or 'F', got {order!r}")
     modes = [mode] * len(dims) if isinstance(mode, str) else list(mode)
-    axes = list(zip(multi_index, dims, modes, strict=True))
+    multi_index = [as_array(index, "ravel_multi_index") for index in multi_index]
+    kept = dtypes.result_type(*multi_index) if dtype is None else np.dtype(dtype)
+    if math.prod(dims) - 1 > np.iinfo(kept).max:
+        raise ValueError(
+            f"{source_line()}: ravel_multi_index: {kept} does not hold the indices of an array of shape {tuple(dims)}; "
+            "give a wider `dtype`"
+        )
+    axes = list(zip(map(_not_narrow, multi_index), dims, modes, strict=True))
     flat: Any = 0
     for index, extent, mode in axes if order == "C" else reversed(axes):
-        index = as_array(index, "ravel_multi_index")
         if mode == "clip":
             index = ufuncs.clip(index, 0, extent - 1)
         elif mode == "wrap":
@@ -238,7 +247,7 @@ def ravel_multi_index(
                 f"{source_line()}: ravel_multi_index: unknown mode {mode!r}; use 'raise', 'wrap', 'clip' or 'ignore'"
             )
         flat = ufuncs.add(ufuncs.multiply(flat, extent), index)
-    return flat if dtype is None else flat.astype(dtype)
+    return flat if flat.dtype == kept else flat.astype(kept)
 
 
 def take(
@@ -254,7 +263,11 @@ def take(
     """Elements of ``a`` along an axis (of the flat array if None).
 
     Args:
-      mode: for indices out of bounds: 'fill' (default: NaN, the least int, True), 'clip' or 'wrap'.
+      mode: for indices out of bounds: 'fill' (default: NaN, the least int, True), 'clip' or 'wrap'. Negative ones
+        count from the end, but for 'clip', where they are out of bounds.
+
+    Raises:
+      IndexError: something is taken of an axis without elements.
     """
     refuse_out("take", out)
     a, indices = as_array(a, "take"), as_array(indices, "take")
@@ -266,12 +279,14 @@ def take(
     extent = a.shape[axis]
     if extent == 0 and indices.size == 0:
         return lax.full((*a.shape[:axis], *indices.shape, *a.shape[axis + 1 :]), 0, a.dtype)
+    if extent == 0:
+        raise IndexError(f"{source_line()}: take: nothing can be taken of axis {axis} of shape {tuple(a.shape)}")
     if mode == "wrap":
-        indices = ufuncs.remainder(indices, max(extent, 1))
-    elif mode not in (None, "fill", "clip"):
-        raise ValueError(f"take: unknown mode {mode!r}; use 'fill', 'clip' or 'wrap'")
-    else:
+        indices = ufuncs.remainder(_not_narrow(indices), extent)
+    elif mode in (None, "fill"):
         indices = counted_from_start(indices, extent)
+    elif mode != "clip":
+        raise ValueError(f"take: unknown mode {mode!r}; use 'fill', 'clip' or 'wrap'")
     rank = indices.ndim
     numbers = lax.GatherDimensionNumbers(
         offset_dims=(*range(axis), *range(axis + rank, a.ndim - 1 + rank)),
@@ -292,12 +307,16 @@ def take(
     )
 
 
+def _not_narrow(indices: Any) -> Any:
+    """``indices`` in a dtype that holds the extents of axes."""
+    return lax.convert_element_type(indices, np.int32) if np.dtype(indices.dtype).itemsize < 4 else indices
+
+
 def counted_from_start(indices: Any, extent: int) -> Any:
     """Negative indices as those of the same elements from the start, in a dtype that holds the extent."""
     if ufuncs.is_unsigned(indices):
         return indices
-    if np.dtype(indices.dtype).itemsize < 4:
-        indices = lax.convert_element_type(indices, np.int32)
+    indices = _not_narrow(indices)
     return where_(lax.lt(indices, 0), lax.add(indices, extent), indices)
 
 
@@ -305,7 +324,7 @@ def take_along_axis(
     arr: Any,
     indices: Any,
     axis: int | None = -1,
-    mode: str | None = None,
+    mode: str | lax.GatherScatterMode | None = None,
     fill_value: Any = None,
     *,
     wrap_negative_indices: bool | None = None,
@@ -344,12 +363,10 @@ def take_along_axis(
         operand_batching_dims=batch,
         start_indices_batching_dims=batch,
     )
-    modes = {None: "fill", "fill": "fill", "clip": "clip", "promise_in_bounds": "promise_in_bounds"}
-    if mode not in modes:
-        raise ValueError(f"take_along_axis: unknown mode {mode!r}; use 'fill', 'clip' or 'promise_in_bounds'")
     return lax.gather(
-        arr, lax.expand_dims(indices, (arr.ndim,)), numbers, (1,) * arr.ndim, mode=modes[mode], fill_value=fill_value
-    )
+        arr, lax.expand_dims(indices, (arr.ndim,)), numbers, (1,) * arr.ndim,
+        mode=lax.GatherScatterMode.from_any(mode), fill_value=fill_value,
+    )  # fmt: skip
 
 
 def _one_algorithm(name: str, kind: Any, order: Any) -> None:
