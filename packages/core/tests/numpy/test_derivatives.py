@@ -139,6 +139,7 @@ def test_vmap_is_the_loop(name):
         (lambda x: cnp.power(x, 3), -2.0, 12.0),
         (lambda y: cnp.power(0.0, y), 2.0, 0.0),
         (lambda x: cnp.mod(5.0, x), 3.0, -1.0),
+        (lambda x: cnp.frexp(x)[0], -12.5, 1 / 16),
         (lambda x: cnp.std(x * np.ones(3)), 1.0, np.nan),
         (lambda x: cnp.prod(x * np.array([0.0, 1.0, 2.0])), 1.0, 0.0),
         (lambda x: cnp.take(x * np.ones(2), np.array([0, 7]), mode="clip").sum(), 1.0, 2.0),

@@ -135,6 +135,8 @@ def test_limits(call, expected):
         (special.entr, 1.0, -1.0),
         (special.log_ndtr, -6.0, 6.158475),
         (special.log_ndtr, -30.0, 30.033259),
+        (special.log_ndtr, 30.0, 0.0),
+        (cotan.grad(special.log_ndtr), 30.0, 0.0),
         (special.ndtri, 1e-8, 17300007.88960376),
     ],
 )
@@ -152,7 +154,7 @@ def test_log_ndtr_in_both_tails():
         return [float(mpmath.log1p(-mpmath.ncdf(-v)) if v > 0 else mpmath.log(mpmath.ncdf(v))) for v in x]
 
     with mpmath.workdps(40), cotan.enable_x64(True):
-        x = np.concatenate([np.linspace(-60, 7, 135), [-1e3, -1e-9, 1e-9]])
+        x = np.concatenate([np.linspace(-60, 7, 135), [-1e3, -1e-9, 1e-9, 50, 1e3]])
         slopes = [float(mpmath.npdf(v) / mpmath.ncdf(v)) for v in x]
         np.testing.assert_allclose(special.log_ndtr(x), exact_log(x), rtol=1e-14)
         np.testing.assert_allclose(cotan.vmap(cotan.grad(special.log_ndtr))(cotan.numpy.asarray(x)), slopes, rtol=1e-14)

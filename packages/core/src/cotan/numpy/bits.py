@@ -40,11 +40,9 @@ def frexp(x: Any, /) -> tuple[Any, Any]:
     )
     exponent = lax.convert_element_type(field, np.int32) - np.int32(bias - 1)
     exponent = where_(small, exponent - np.int32(mantissa + 1), exponent)
-    kept = np.asarray(~(((1 << (width - 1 - mantissa)) - 1) << mantissa), word)
-    half = np.asarray((bias - 1) << mantissa, word)
-    fraction = lax.bitcast_convert_type((bits & kept) | half, x.dtype)
     plain = lax.bitwise_or(lax.eq(x, 0), lax.bitwise_not(lax.is_finite(x)))
-    return where_(plain, x, fraction), where_(plain, 0, exponent)
+    exponent = where_(plain, 0, exponent)
+    return ldexp(x, -exponent), exponent
 
 
 def ldexp(x1: Any, x2: Any, /) -> Any:

@@ -251,7 +251,8 @@ def log_ndtr(x: Any, series_order: int = 3) -> Any:
     for k in reversed(range(terms)):
         series = 1 - (2 * k + 1) * square * series
     outer = ndtr(cnp.where(low, edge, cnp.where(high, -x, x)))
-    logarithm = cnp.log(cnp.where(low, series / -tail, outer))
+    # Where ``upper`` counts, ``outer`` may be 0: its logarithm would make NaN of the derivative.
+    logarithm = cnp.log(cnp.where(low, series / -tail, cnp.where(high, 1.0, outer)))
     lower = logarithm - 0.5 * tail * tail - 0.5 * math.log(2 * math.pi)
     upper = cnp.log1p(-cnp.where(high, outer, 0.0))
     return cnp.where(low, lower, cnp.where(high, upper, logarithm))
