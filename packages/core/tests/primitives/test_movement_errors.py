@@ -88,7 +88,7 @@ CASES: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
     ("gather rank", lambda: lax.gather(X, I, ROWS._replace(offset_dims=()), (1, 3)), TypeError, "gather: offset_dims"),
     (
         "gather fill",
-        lambda: lax.gather(X, I, ROWS, (1, 3), fill_value=V),
+        lambda: lax.gather(X, I, ROWS, (1, 3), mode="fill", fill_value=V),
         TypeError,
         "gather: fill_value must be a scalar",
     ),

@@ -70,7 +70,7 @@ def gather(
       dimension_numbers: how axes relate.
       slice_sizes: the window's extent along each axis of the operand.
       unique_indices, indices_are_sorted: promises that a backend may use.
-      mode: what windows that are not wholly inside mean, see ``GatherScatterMode``; None fills.
+      mode: what windows that are not wholly inside mean, see ``GatherScatterMode``; None promises that all are.
       fill_value: a scalar for mode 'fill'; by default NaN, the least signed or greatest unsigned integer, or True.
 
     Returns:
@@ -85,7 +85,7 @@ def gather(
     >>> lax.gather(np.float32([5, 6, 7]), np.int32([[2], [0]]), numbers, (1,))
     Array([7., 5.], dtype=float32)
     """
-    mode = GatherScatterMode.from_any(mode)
+    mode = GatherScatterMode.PROMISE_IN_BOUNDS if mode is None else GatherScatterMode.from_any(mode)
     dtype = get_aval(operand).dtype
     if mode is GatherScatterMode.ONE_HOT:
         mode, fill_value = GatherScatterMode.FILL_OR_DROP, 0

@@ -209,10 +209,12 @@ def test_windows():
     x = random((5, 4))
     numbers = lax.GatherDimensionNumbers(offset_dims=(1, 2), collapsed_slice_dims=(), start_index_map=(0, 1))
     starts = np.array([[0, 1], [3, 2], [9, -4]])
+    moved = np.stack([x[i : i + 2, j : j + 2] for i, j in np.clip(starts, 0, [3, 2])])
+    filled = np.where(np.array([True, True, False])[:, None, None], moved, 0)
     for n_batch in (0, 1):
-        for mode in ("clip", None):
-            options = {"fill_value": 0} if mode is None else {}
-            expected = lax.gather(x, starts, numbers, (2, 2), mode=mode, **options)
+        for mode, expected in (("clip", moved), (None, moved), ("fill", filled)):
+            options = {"fill_value": 0} if mode == "fill" else {}
+            np.testing.assert_array_equal(lax.gather(x, starts, numbers, (2, 2), mode=mode, **options), expected)
             check(sparse.bcoo_gather(padded(x, n_batch), starts, numbers, (2, 2), mode=mode, **options), expected)
     one = lax.GatherDimensionNumbers(offset_dims=(0, 1), collapsed_slice_dims=(), start_index_map=(0, 1))
     check(sparse.bcoo_gather(padded(x), starts[0], one, (2, 2), mode="clip"), x[:2, 1:3])

@@ -167,7 +167,7 @@ def bcoo_gather(
     """Windows of the array at computed starts, as of ``lax.gather``; the axes of the indices become batch axes.
 
     Args:
-      mode: 'clip' and 'promise_in_bounds' move windows so that they fit; 'fill' (and None) gives zeros for those that
+      mode: 'clip' and 'promise_in_bounds' (and None) move windows so that they fit; 'fill' gives zeros for those that
         are not inside. fill_value: 0 or None.
       others: as of ``lax.gather``.
 
@@ -187,7 +187,7 @@ def bcoo_gather(
     starts = as_array(start_indices, "bcoo_gather")
     sizes = tuple(map(int, slice_sizes))
     lead = starts.ndim - 1
-    how = GatherScatterMode.from_any(mode)
+    how = GatherScatterMode.PROMISE_IN_BOUNDS if mode is None else GatherScatterMode.from_any(mode)
     fills = how in (GatherScatterMode.FILL_OR_DROP, GatherScatterMode.ONE_HOT)
     zero = how is GatherScatterMode.ONE_HOT or fill_value is None or bool(np.all(np.asarray(fill_value) == 0))
     window = tuple(k for k in range(operand.ndim) if k not in numbers.collapsed_slice_dims)
