@@ -464,6 +464,38 @@ def test_a_flag_that_changes_inside_holds_for_what_follows():
             cotan.grad(function)(X)
 
 
+def test_what_was_noted_before_a_flag_changes_is_computed_under_the_flags_of_then():
+    def function(x):
+        y = x * 2  # the number is a float32 beside x, whatever comes
+        with cotan.enable_x64():
+            z = cnp.asarray(np.float64(3)) * y
+            assert (y.dtype, z.dtype) == (np.float32, np.float64)
+        return cnp.sum(y) + cnp.sum(z.astype(np.float32))
+
+    for _ in range(6):
+        np.testing.assert_array_equal(cotan.grad(function)(X), np.full_like(X, 8))
+
+
+def test_a_flag_that_a_function_leaves_changed_leaves_its_program_alone():
+    def function(x):
+        y = cnp.sum(x * 2)
+        if wide:
+            config.update("enable_x64", True)
+        return y
+
+    wide = False
+    for _ in range(4):
+        cotan.grad(function)(X)
+    assert compiled() == 1
+    wide = True
+    try:
+        gradient = cotan.grad(function)(X)
+    finally:
+        config.update("enable_x64", False)
+    assert gradient.dtype == np.float32
+    np.testing.assert_array_equal(gradient, np.full_like(X, 2))
+
+
 def test_known_values_keep_nothing_else():
     kept, held = [], []
 

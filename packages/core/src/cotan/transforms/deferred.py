@@ -8,13 +8,14 @@ has everything up to there computed, operation by operation. No operation is nam
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from sys import getrefcount
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from cotan import dtypes
-from cotan.config import Config, config, overriding
+from cotan.config import Config, config, overriding, traced_flags
 from cotan.ir.avals import ShapedArray, get_aval, tangent_aval
 from cotan.ir.primitive import Primitive
 from cotan.ir.trace import Trace, Tracer, enter_trace, escaped, leave_trace
@@ -325,12 +326,7 @@ class DeferredTrace(LinearTrace):
             return
         self.steps = None
         used = self.in_use()
-        outer = self.unknown.parent
-        token = enter_trace(outer)
-        try:
-            values, dots = replayed(steps, self.inputs, self.dots, outer, self.unknown, used)
-        finally:
-            leave_trace(token)
+        values, dots = self._replayed(steps, self.dots, used)
         for tracer in (*self.arguments, *map(self.tracers.__getitem__, used)):
             if type(tracer) is Known:
                 tracer.value = values[tracer.place]
@@ -352,13 +348,23 @@ class DeferredTrace(LinearTrace):
             if not wanted.isdisjoint(range(first, first + len(routine.outs))):
                 needed.append(step)
                 wanted.update(p for p in places if p is not None)
-        outer = self.unknown.parent
-        token = enter_trace(outer)
-        try:
-            values, _ = replayed(needed[::-1], self.inputs, (), outer, self.unknown, {tracer.place})
-        finally:
-            leave_trace(token)
+        values, _ = self._replayed(needed[::-1], (), {tracer.place})
         tracer.value = values[tracer.place]
+
+    def _replayed(
+        self, steps: Sequence[Step], dots: Sequence[Any], wanted: Collection[int]
+    ) -> tuple[dict[int, Any], dict[int, Any]]:
+        """What was noted, done outside of this trace under the flags that held when it was noted."""
+        outer = self.unknown.parent
+        with ExitStack() as stack:
+            stack.callback(leave_trace, enter_trace(outer))
+            if not self.flags_hold():
+                stack.enter_context(config.override(**dict(zip(traced_flags(), self.flags, strict=True))))
+            return replayed(steps, self.inputs, dots, outer, self.unknown, wanted)
+
+    def flags_hold(self) -> bool:
+        """Whether the flags are those under which this trace began."""
+        return config.key is self.flags
 
     def in_use(self, kind: type = Tracer) -> set[int]:
         """The places of results of that kind whose tracers others hold."""

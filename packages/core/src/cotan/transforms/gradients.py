@@ -162,7 +162,7 @@ def _by_program(
     """Results and cotangents by the program of what was noted; None if it is not compiled yet."""
     steps = trace.steps
     places = [trace.place_of(x) for x in outs]
-    if not steps or places[0] is None or type(outs[0]) is not Moving:
+    if not steps or places[0] is None or type(outs[0]) is not Moving or not trace.flags_hold():
         return None
     results = sorted({*(p for p in places if p is not None), *trace.in_use(Known)})
     constants = trace.constants
