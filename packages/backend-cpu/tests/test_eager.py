@@ -7,11 +7,15 @@ import pytest
 import cotan
 import cotan.numpy as cnp
 from cotan import lax
+from cotan.backend import get_backend
+from cotan.ir.avals import shaped
 from cotan.ir.primitive import reference
-from cotan.primitives.arithmetic import div_p
+from cotan.primitives.arithmetic import add_p, div_p
 from cotan.primitives.cast import convert_element_type_p
 from cotan.primitives.compare import select_n_p
 from cotan.primitives.shape import broadcast_in_dim_p
+from cotan_cpu.buffers import buffer_of
+from cotan_cpu.eager import Eager
 from cotan_cpu.lower import arithmetic, cast, compare, shape
 
 DTYPES = ["bool", "int8", "uint16", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64"]
@@ -52,6 +56,15 @@ def test_quotients_are_those_of_the_reference(dtype: str) -> None:
     x, y = _values(dtype, 30_000, 0), _values(dtype, 30_000, 1)
     for a, b in ((x, y), (x, y[3:4].reshape(())), (x[3:4].reshape(()), y)):
         assert _same_bits(np.asarray(arithmetic.div(a, b)), reference[div_p](a, b))
+
+
+def test_the_short_way_does_not_wait_for_the_long_one() -> None:
+    """What another thread has noted of an operation is there before that thread has run it."""
+    device, aval = cotan.devices("cpu")[0], shaped((3,), np.dtype(np.float32))
+    run = Eager(get_backend("cpu").lowerings()).direct(add_p, (aval, aval), aval, {}, device)
+    assert run is not None
+    one = buffer_of(np.ones(3, np.float32), device)
+    np.testing.assert_array_equal(run(one, one).array, np.full(3, 2.0))
 
 
 @pytest.mark.parametrize(

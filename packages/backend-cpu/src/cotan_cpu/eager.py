@@ -40,10 +40,7 @@ class Eager:
         out_avals: Sequence[ShapedArray],
         device: Any,
     ) -> list[CpuBuffer]:
-        try:
-            rule, ufunc = self._rules[primitive]
-        except KeyError:
-            rule, ufunc = self._find(primitive)
+        rule, ufunc = self._rules.get(primitive) or self._find(primitive)
         arrays = [buffer.array for buffer in buffers]
         if ufunc is not None and not params:
             if arrays[0].nbytes < SMALLEST and arrays[-1].nbytes < SMALLEST:
@@ -70,7 +67,7 @@ class Eager:
 
         A rule that prepares nothing for them goes on to its ``usual`` one, which need not be found out again.
         """
-        rule, ufunc = self._rules[primitive]
+        rule, ufunc = self._rules.get(primitive) or self._find(primitive)
         prepare = getattr(rule, "prepare", None)
         prepared = None if prepare is None else prepare(*in_avals, **params)
         if prepared is not None:
