@@ -405,8 +405,8 @@ class Config(threading.local):
         return f"Config({', '.join(f'{name}={value!r}' for name, value in self.values.items())})"
 
 
-class _Override(contextlib.ContextDecorator):
-    """Sets attributes of the calling thread on entry and restores them on exit. May be entered repeatedly."""
+class _Override(threading.local, contextlib.ContextDecorator):
+    """Sets attributes of the calling thread on entry and restores them on exit. Threads may enter it, repeatedly."""
 
     def __init__(self, values: dict[str, Any]) -> None:
         self._values = values

@@ -56,6 +56,28 @@ def test_override_is_for_the_thread() -> None:
     assert mine != seen[0][1]
 
 
+def test_threads_may_be_inside_of_one_override_at_the_same_time() -> None:
+    override, inside, found = config.override(enable_x64=True), threading.Event(), []
+
+    def other() -> None:
+        with config.override(enable_x64=False):
+            with override:
+                inside.set()
+                entered.wait(10)
+            found.append(config.enable_x64)
+
+    entered, thread = threading.Event(), threading.Thread(target=other)
+    before = config.enable_x64
+    thread.start()
+    assert inside.wait(10)
+    with override:
+        entered.set()
+        thread.join()
+        assert config.enable_x64
+    assert found == [False]
+    assert config.enable_x64 == before
+
+
 @pytest.mark.usefixtures("restored")
 def test_update_is_for_all_threads_but_not_for_those_that_override() -> None:
     seen = []
