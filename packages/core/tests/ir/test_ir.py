@@ -124,6 +124,20 @@ def test_sub_jaxprs_are_found():
     assert sub_jaxprs({"a": inner, "b": (inner, 3), "c": "x"}) == [inner.jaxpr, inner.jaxpr]
 
 
+def test_a_program_that_outlives_the_caches_holds_nothing_that_was_forgotten():
+    class Derived:
+        """Such as compiled code."""
+
+    closed = ClosedJaxpr(_program())
+    derived = closed.kept("code")[0] = Derived()
+    held = weakref.ref(derived)
+    assert closed.kept("code") == {0: derived}
+    del derived
+    cotan.clear_caches()
+    assert closed.kept("code") == {}
+    assert held() is None
+
+
 def test_rule_tables_say_what_is_missing_and_refuse_doubles():
     table: RuleTable = RuleTable("smoothness_of_tests", "smoothness rule")
     with pytest.raises(MissingRuleError, match="primitive `sin` has no smoothness rule; register one with"):

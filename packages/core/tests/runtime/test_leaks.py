@@ -87,7 +87,7 @@ def test_transformed_programs_die_with_the_first_one():
         closed = jitted.trace(1.0)._call.program.closed
         derived = [
             weakref.ref(part)
-            for results in closed._kept.values()
+            for results in closed._kept[1].values()
             for result in results.values()
             for part in (result if isinstance(result, tuple) else (result,))
             if isinstance(part, ClosedJaxpr)

@@ -5,6 +5,7 @@ Nothing here evaluates, transforms or prints; see ``evaluate``, ``check`` and ``
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
@@ -162,13 +163,18 @@ class ClosedJaxpr:
         self.consts = tuple(consts)
         if len(self.consts) != len(jaxpr.constvars):
             raise ValueError(f"{len(jaxpr.constvars)} constvars but {len(self.consts)} constants")
-        self._kept: dict[Hashable, dict[Hashable, Any]] = {}
+        self._kept: tuple[int, dict[Hashable, dict[Hashable, Any]]] = _generation, {}
 
     def kept(self, cache: Hashable) -> dict[Hashable, Any]:
         """What ``cache`` keeps with this program."""
-        key = (cache, _generation)
-        found = self._kept.get(key)
-        return self._kept.setdefault(key, {}) if found is None else found
+        generation, caches = self._kept
+        if generation != _generation:
+            with _lock:
+                if self._kept[0] != _generation:
+                    self._kept = _generation, {}
+                caches = self._kept[1]
+        found = caches.get(cache)
+        return caches.setdefault(cache, {}) if found is None else found
 
     @property
     def in_avals(self) -> tuple[ShapedArray, ...]:
@@ -201,11 +207,12 @@ class ClosedJaxpr:
         self.jaxpr._repr_pretty_(printer, cycle)
 
 
+_lock = threading.Lock()
 _generation = 0
 
 
 def forget_kept() -> None:
-    """Make all programs forget what caches keep with them."""
+    """Make all programs forget what caches keep with them: each lets go of it when it is next asked."""
     global _generation
     _generation += 1
 
