@@ -6,6 +6,7 @@ import gc
 import weakref
 from collections import namedtuple
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -330,6 +331,32 @@ def test_a_variable_that_a_body_closes_over_may_change() -> None:
     equal(lax.scan(step, 1.0, None, 3)[0], 27)
     scale = 2.0
     equal(lax.scan(step, 1.0, None, 3)[0], 216)
+
+
+@pytest.mark.parametrize("made", [np.float32, lambda k: np.array(k)[()], lambda k: Fraction(k, 1)])
+def test_a_variable_may_change_to_what_takes_the_place_of_its_last_value_in_memory(made: Any) -> None:
+    number: Any = None
+
+    def step(c: Any, _: Any) -> Any:
+        return c * float(number), None
+
+    for k in range(1, 20):
+        number = None  # what it was is gone: NumPy's numbers and other small objects get its address again
+        number = made(k)
+        equal(lax.scan(step, 1.0, None, 2)[0], k * k)
+
+
+def test_numbers_of_numpy_that_are_equal_do_not_trace_again() -> None:
+    traced = []
+
+    def step(c: Any, _: Any) -> Any:
+        traced.append(number)
+        return c * number, None
+
+    for value in (2, 2, 3):
+        number = np.float32(value)
+        lax.scan(step, np.float32(1), None, 2)
+    assert traced == [2, 3]
 
 
 def test_neither_functions_nor_arrays_are_kept_alive() -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary, ref
+
+import numpy as np
 
 from cotan.api.arguments import Bound, Options
 from cotan.api.flat import Function, check_argument_leaves, lift_leaf, subject
@@ -65,12 +67,19 @@ def finish(tree: PyTreeDef, leaves: Sequence[Any]) -> Any:
 
 
 class _Same:
-    """Stands for an object in a key: equal to what stands for the same object, as long as that lives."""
+    """Stands for an object in a key: equal to what stands for the same object, as long as that lives.
+
+    What cannot be referred to weakly is kept alive: its id alone might be another object's the next time.
+    """
 
     __slots__ = ("_hash", "_ref")
+    _ref: Callable[[], Any]
 
     def __init__(self, x: Any) -> None:
-        self._ref = ref(x)
+        try:
+            self._ref = ref(x)
+        except TypeError:
+            self._ref = lambda: x
         self._hash = id(x)
 
     def __hash__(self) -> int:
@@ -110,10 +119,9 @@ def _variables(fun: Any, seen: set[int]) -> Iterator[Hashable]:
 def _token(x: Any) -> Hashable:
     if isinstance(x, _VALUES):
         return type(x), repr(x)
-    try:
-        return _Same(x)
-    except TypeError:  # cannot be referred to weakly
-        return id(x)
+    if isinstance(x, np.generic):
+        return x.dtype, x.tobytes()
+    return _Same(x)
 
 
 _closures: WeakKeyDictionary[Programs, tuple[Hashable, ...]] = WeakKeyDictionary()
