@@ -120,6 +120,17 @@ def test_names_on_pytrees():
         checkpoint_name(X, 3)
 
 
+def test_variables_that_are_closed_over_may_change():
+    w = cnp.float32(2)
+    f = cotan.checkpoint(lambda x: cnp.sin(x) * w)
+    np.testing.assert_allclose(f(1.0), 2 * np.sin(1.0), rtol=1e-6)
+    w = w + 1
+    np.testing.assert_allclose(f(1.0), 3 * np.sin(1.0), rtol=1e-6)
+    np.testing.assert_allclose(cotan.grad(f)(1.0), 3 * np.cos(1.0), rtol=1e-6)
+    w = 4.0
+    np.testing.assert_allclose(cotan.grad(f)(1.0), 4 * np.cos(1.0), rtol=1e-6)
+
+
 def test_static_arguments_and_options():
     f = cotan.checkpoint(lambda x, n: x**n if n > 1 else x, static_argnums=1)
     assert float(cotan.grad(f)(3.0, 2)) == 6

@@ -1,8 +1,8 @@
 """Bodies of control flow: users' functions of pytrees as programs of flat arrays, with checks in the user's terms.
 
 A body is traced once for its function object and the types of what it gets, so that an eager loop around a loop traces
-and compiles nothing anew. That a variable which a function closes over has got another value is noticed. Knows no
-primitive.
+and compiles nothing anew. That a variable which a function closes over has got another value is noticed
+(``present_variables``, for ``checkpoint`` as well). Knows no primitive.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -38,18 +39,25 @@ def trace_body(api: str, fun: Function, trees: Sequence[PyTreeDef], avals: Seque
     """
     in_tree = treedef_tuple((treedef_tuple(trees), _NO_KEYWORDS))
     programs = programs_of(api, fun, _PLAIN)
+    with present_variables(fun, programs):
+        bound = Bound(((), {}), None, {}, {}, ())
+        program = program_for(api, fun, _PLAIN, programs, bound, in_tree, tuple(avals))
+    return program
+
+
+@contextmanager
+def present_variables(fun: Function, programs: Programs) -> Iterator[None]:
+    """In it ``programs`` holds none of ``fun`` that was traced when a variable it closes over had another value."""
     present = _closed_over(fun)
     if _closures.setdefault(programs, present) != present:
         programs.clear()
         programs.gone = "a variable that it closes over has another value"
         _closures[programs] = present
     count = len(programs.by_key)
-    bound = Bound(((), {}), None, {}, {}, ())
-    program = program_for(api, fun, _PLAIN, programs, bound, in_tree, tuple(avals))
+    yield
     if len(programs.by_key) > count:
         # What tracing itself changes (a list that it appends to) is no reason to trace again.
         _closures[programs] = _closed_over(fun)
-    return program
 
 
 def check_leaves(api: str, fun: Function, trees: Sequence[PyTreeDef], leaves: Sequence[Any]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cotan.api.arguments import Argnames, Argnums, resolve_options
+from cotan.api.bodies import present_variables
 from cotan.api.flat import Function, check_callable, copy_identity, subject
 from cotan.api.policies import MAKERS, checkpoint_policies
 from cotan.api.programs import find_program, programs_of
@@ -60,7 +61,8 @@ def checkpoint(
 
         @boundary
         def recomputed(*args: Any, **kwargs: Any) -> Any:
-            program, leaves, _ = find_program("checkpoint", function, options, programs, args, kwargs, keyed=False)
+            with present_variables(function, programs):
+                program, leaves, _ = find_program("checkpoint", function, options, programs, args, kwargs, keyed=False)
             operands = [*program.outer, *leaves]
             outs = remat_p.bind(*operands, jaxpr=program.closed, policy=policy, prevent_cse=guarded)
             return program.out_tree.unflatten(outs)
