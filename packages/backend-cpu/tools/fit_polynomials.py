@@ -139,7 +139,13 @@ TABLES: dict[str, tuple[Function, Any, Any, dict[str, int]]] = {
 # What is small beside the rest, or a power's root where the power is, needs to be less exact.
 WEIGHTED: dict[str, tuple[Function, Function, float, float, dict[str, int]]] = {
     "tanh": (odd(mp.tanh), lambda z: z, 0.0, 0.0901, {"float": 2}),
-    "erfc_root": (lambda x: mp.erfc(x) ** 0.25, lambda x: 4 * mp.erfc(x) ** 0.75, 0.99, 4.01, {"float": 8}),
+    "erfc_root": (
+        lambda t: mp.erfc(t + 2) ** 0.25,
+        lambda t: 4 * mp.erfc(t + 2) ** 0.75,
+        -1.01,
+        2.01,
+        {"float": 9},
+    ),
 }
 
 

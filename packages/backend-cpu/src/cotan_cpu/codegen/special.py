@@ -33,7 +33,7 @@ def erf(f: Floats, x: Val) -> Val:
     near = f.fma(x, f.long_poly("erf", z), x)
     if f.kind == "float":
         # From 4 on it is 1.
-        root = f.long_poly("erfc_root", f.where(f.gt(size, 4.0), 4.0, size))
+        root = f.long_poly("erfc_root", f.sub(f.where(f.gt(size, 4.0), 4.0, size), 2.0))
         square = f.mul(root, root)
         far = f.fma(f.neg(square), square, 1.0)
     else:

@@ -27,14 +27,15 @@ _POLYNOMIALS: dict[str, tuple[float, ...]] = {
     "cos": (0.041666668, -0.0013888888, 2.4800599e-05, -2.7300894e-07),
     "erf": (0.12837917, -0.37612626, 0.11283594, -0.026854211, 0.0051890872, -0.00080168643, 7.875875e-05),
     "root": (
-        1.0020825, -0.29314265, -0.09419625, -0.016543636, 0.043183073, -0.012486865, 0.00070871884, 0.00018750706,
-        -2.2848286e-05,
+        0.2615224, -0.28886196, 0.09913475, 0.0068968004, -0.012228339, 0.0015633445, 0.0007548099, -0.00021565237,
+        -2.0235306e-05, 1.1353527e-05,
     ),
     "tanh": (-0.33333063, 0.13314869, -0.0503685),
 }  # fmt: skip
 """Minimax fits, lowest power first: (e**r - 1 - r) / r**2 for half of log(2); (log(1 + m) - m + m**2 / 2) / m**3 for
 1 + m between the roots of 1/2 and 2; sine and cosine of pi / 4 less their first terms, in the square; erf(x) / x - 1
-up to 1, in the square; the fourth root of 1 - erf(x) from 1 to 4; (tanh(x) - x) / x**3 up to 0.3, in the square."""
+up to 1, in the square; the fourth root of 1 - erf(2 + x) from -1 to 2; (tanh(x) - x) / x**3 up to 0.3, in the
+square."""
 # @F, @I, @D and @L are vectors of float, int, double and long, @ alone is the number of lanes; $name(x): a polynomial.
 _TEXTS = {
     "abs": "@F (@F x) { return as_float@(as_int@(x) & 0x7fffffff); }",
@@ -142,7 +143,8 @@ _TEXTS = {
     "erf": """@F (@F x) {
 #pragma OPENCL FP_CONTRACT ON
   const @F size = cotan_abs_float@(x), z = size < 1.0f ? x * x : (@F)1.0f, clipped = size > 4.0f ? (@F)4.0f : size;
-  const @F near = x * $erf(z) + x, root = $root(clipped), square = root * root, far = 1.0f - square * square;
+  const @F beyond = clipped - 2.0f, root = $root(beyond), square = root * root, far = 1.0f - square * square;
+  const @F near = x * $erf(z) + x;
   return size >= 1.0f ? cotan_copysign_float@(far, x) : near; }""",
     # In float64, where a logarithm's error of 1e-12 is nothing to the power's; then what C says of special values.
     "pow": """@F (@F x, @F y) {
