@@ -329,3 +329,14 @@ def test_small_products_are_numpys(extents: tuple[int, int, int], dtype: str, sl
         found = np.asarray(x @ y)
         assert not slow
         assert found.tobytes() == np.matmul(a, b).tobytes() == np.asarray(first).tobytes()
+
+
+def test_results_whose_dtype_numpy_does_not_know(slow: list[Primitive]) -> None:
+    dispatch.clear_cache()
+    words = cnp.asarray(np.arange(6, dtype=np.uint32).reshape(3, 2))
+    keys = [cotan.random.wrap_key_data(words) for _ in range(2)]
+    del slow[:]
+    keys.append(cotan.random.wrap_key_data(words))
+    assert not slow
+    for key in keys:
+        np.testing.assert_array_equal(np.asarray(cotan.random.key_data(key)), np.asarray(words))

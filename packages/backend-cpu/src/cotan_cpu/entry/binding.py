@@ -158,7 +158,7 @@ def _row(
     words.update(
         COUNT=len(operands), DEVICE=id(device), OUT=id(out), KIND=layout.WAYS.index(way.kind), DATA=way.data,
         RUN=id(way.run) if way.kind == "RULE" else way.run, EXTENTS=int(extents.ctypes.data),
-        EXTENT=int(extent.ctypes.data), STEPS=int(steps.ctypes.data), ELEMENT=np.dtype(out.dtype).itemsize,
+        EXTENT=int(extent.ctypes.data), STEPS=int(steps.ctypes.data), ELEMENT=0 if dtype is None else dtype.itemsize,
         START=0 if way.start is None else int(way.start.ctypes.data), DTYPE=0 if dtype is None else id(dtype),
     )  # fmt: skip
     if names:
