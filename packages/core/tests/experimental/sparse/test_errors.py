@@ -87,7 +87,7 @@ CASES = {
         "0 <= size <= that of the array",
     ),
     "gather": (
-        lambda: sparse.bcoo_gather(M, ONE, ROWS, (1, 3), fill_value=1),
+        lambda: sparse.bcoo_gather(M, ONE, ROWS, (1, 3), mode="fill", fill_value=1),
         NotImplementedError,
         "filling with something else",
     ),
