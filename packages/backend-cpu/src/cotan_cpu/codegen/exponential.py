@@ -18,13 +18,17 @@ def _exponent(f: Floats, x: Val, bias: int) -> tuple[Val, Val]:
     return shifted, _small(f, r)
 
 
-def _reduced(f: Floats, x: Val, magic: Val) -> tuple[Val, Val]:
-    """n + magic, and r, where x = n ln 2 + r."""
+def _nearest(f: Floats, x: Val, magic: Val) -> tuple[Val, Val, Val]:
+    """n + magic, n, and x less the long part of n ln 2, which is exact."""
     shifted = f.fma(x, _LOG2_E, magic)
     n = f.sub(shifted, magic)
-    high, low = f.table("ln2")
-    # n * high is exact.
-    return shifted, f.fma(n, -low, f.fma(n, -high, x))
+    return shifted, n, f.fma(n, -f.table("ln2")[0], x)
+
+
+def _reduced(f: Floats, x: Val, magic: Val) -> tuple[Val, Val]:
+    """n + magic, and r, where x = n ln 2 + r."""
+    shifted, n, rest = _nearest(f, x, magic)
+    return shifted, f.fma(n, -f.table("ln2")[1], rest)
 
 
 def _small(f: Floats, r: Val) -> Val:
@@ -70,11 +74,8 @@ def exp(f: Floats, x: Val, extra: Val | None = None, sign: int = 0, halvings: in
 def exp_of_pair(f: Floats, x: Val, extra: Val) -> Val:
     """e**(x + extra), rounded hardly more than once; ``extra`` is small beside x."""
     power = _Power(f, x)
-    x = _limited(f, x)
-    shifted = f.fma(x, _LOG2_E, power.magic)
-    n = f.sub(shifted, power.magic)
-    high, low = f.table("ln2")
-    r, lost = f.fast_two_sum(f.fma(n, -high, x), f.fma(n, -low, extra))
+    shifted, n, rest = _nearest(f, _limited(f, x), power.magic)
+    r, lost = f.fast_two_sum(rest, f.fma(n, -f.table("ln2")[1], extra))
     total, more = f.fast_two_sum(1.0, r)
     small = f.fma(f.mul(r, r), f.poly("exp", r), f.fma(r, lost, lost))
     return power.times(f.add(total, f.add(small, more)), shifted)
