@@ -7,8 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
+from cotan.backend.host_memory import size_class
 from cotan_cpu.buffers import buffer_of, is_exclusive
-from cotan_cpu.pool import SMALLEST, Pool, pool, size_class
+from cotan_cpu.pool import SMALLEST, Pool, pool
 
 MEGABYTE = 1 << 20
 

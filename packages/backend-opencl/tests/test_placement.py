@@ -55,8 +55,19 @@ x = cotan.device_put(np.arange(5, dtype=np.float32), devices[0])
 for device in (*devices[1:], devices[0]):
     x = cotan.jit(lambda x: x[::-1] + 1)(cotan.device_put(x, device))
     assert x.device is device
+try:
+    x + cotan.device_put(x, devices[1])
+except ValueError as error:
+    assert "different devices" in str(error)
+else:
+    raise SystemExit("arrays of two devices were added")
 print(len(devices), np.asarray(x).tolist())
 """
+
+
+def test_virtual_devices(device) -> None:
+    env = {"COTAN_NUM_OPENCL_DEVICES": "3", "COTAN_OPENCL_PARTITION": "0"}
+    assert run(_ROUND, **env) == "3 [7.0, 6.0, 5.0, 4.0, 3.0]\n"
 
 
 def test_sub_devices(device) -> None:

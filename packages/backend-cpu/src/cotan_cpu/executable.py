@@ -18,6 +18,7 @@ import numpy as np
 
 from cotan.backend import Executable, LoweringTable
 from cotan.backend.calls import Call
+from cotan.backend.host_memory import put_results
 from cotan.config import config
 from cotan.errors import user_traceback
 from cotan.ir.avals import ShapedArray
@@ -76,14 +77,7 @@ def _run_host_call(code: Code, call: HostCall, table: int) -> None:
     results = rule(*operands, **call.params)
     if not call.primitive.multiple_results:
         results = [results]
-    for target, result in zip(targets, results, strict=True):
-        result = np.asarray(result)
-        if result.shape != target.shape or result.dtype != target.dtype:
-            raise TypeError(
-                f"the reference of `{call.primitive}` gave {result.dtype}{list(result.shape)} where its abstract rule "
-                f"says {target.dtype}{list(target.shape)}"
-            )
-        target[...] = result
+    put_results(call.primitive.name, targets, results)
 
 
 @ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_size_t, ctypes.c_int64, ctypes.c_size_t)

@@ -7,50 +7,29 @@ finaliser returns the memory. Knows NumPy memory only, no buffers and no program
 
 from __future__ import annotations
 
-import itertools
 import os
 from typing import Any
 
 import numpy as np
 
+from cotan.backend.host_memory import HostBytes, aligned, size_class
+
 SMALLEST = 1 << 16
 """Arrays of fewer bytes are ``numpy.empty``: the C allocator is quick there."""
-_PAGE, _APART = 4096, 25 * 64
-"""Blocks begin at different lines of a page: a processor that compares only so many bits of addresses takes a load for
-one that needs an earlier store, and waits, wherever two arrays lie alike. 25 lines bring neighbours far apart."""
-_count = itertools.count()
-
-
-class Memory(np.ndarray):
-    """The bytes of a block. Not a plain ndarray, so that NumPy does not shorten an array's chain of bases past it."""
+_APART = 25 * 64
+"""Blocks begin at different lines of a page; 25 lines bring neighbours far apart."""
 
 
 class Block(np.ndarray):
     """The loan of a block: the base of the array over it, which gives the memory back when it dies."""
 
-    shelf: list[Memory]
-    memory: Memory
+    shelf: list[HostBytes]
+    memory: HostBytes
 
     def __del__(self) -> None:
         shelf = getattr(self, "shelf", None)
         if shelf is not None:
             shelf.append(self.memory)
-
-
-def _aligned(nbytes: int) -> Memory:
-    raw = np.empty(nbytes + _PAGE, np.uint8)
-    start = (next(_count) * _APART - raw.ctypes.data) % _PAGE
-    return raw[start : start + nbytes].view(Memory)
-
-
-def size_class(nbytes: int) -> int:
-    """The size of the blocks that serve ``nbytes``: eight classes for each power of two.
-
-    >>> size_class(100_000), size_class(131_072)
-    (106496, 131072)
-    """
-    step = 1 << max(nbytes.bit_length() - 4, 12)
-    return -(-nbytes // step) * step
 
 
 def _physical_memory() -> int:
@@ -69,8 +48,8 @@ class Pool:
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit if limit is not None else _physical_memory() // 8
-        self._shelves: dict[int, list[Memory]] = {}
-        self._workspaces: list[Memory] = []
+        self._shelves: dict[int, list[HostBytes]] = {}
+        self._workspaces: list[HostBytes] = []
 
     def empty(self, shape: tuple[int, ...], dtype: Any, nbytes: int) -> np.ndarray:
         """A C-contiguous array of that shape with undefined contents; ``nbytes`` is its size."""
@@ -84,23 +63,23 @@ class Pool:
             memory = shelf.pop()
         except IndexError:
             self._trim(size)
-            memory = _aligned(size)
+            memory = aligned(size, _APART)
         block = memory.view(Block)
         block.shelf = shelf
         block.memory = memory
         return np.ndarray(shape, dtype, block)
 
-    def take_workspace(self, nbytes: int) -> Memory:
+    def take_workspace(self, nbytes: int) -> HostBytes:
         """At least ``nbytes`` bytes, aligned; hand them back with ``return_workspace``."""
         try:
             workspace = self._workspaces.pop()
         except IndexError:
-            return _aligned(size_class(nbytes))
+            return aligned(size_class(nbytes), _APART)
         if workspace.nbytes < nbytes:
-            return _aligned(size_class(nbytes))
+            return aligned(size_class(nbytes), _APART)
         return workspace
 
-    def return_workspace(self, workspace: Memory) -> None:
+    def return_workspace(self, workspace: HostBytes) -> None:
         """Keep a workspace for the next program."""
         if len(self._workspaces) < 8:
             self._workspaces.append(workspace)

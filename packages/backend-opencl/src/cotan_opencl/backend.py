@@ -88,7 +88,8 @@ class OpenclDevice(Device):
         return OpenclBuffer(loan, value.shape, dtype, self, None)
 
     def synchronize(self) -> None:
-        self.queue.wait(self.queue.last, "waiting for it")
+        for event in (self.queue.last0, self.queue.last1):
+            self.queue.wait(event, "waiting for it")
 
     def memory_stats(self) -> dict[str, int]:
         unused = self.pool.unused()

@@ -90,7 +90,7 @@ def _condition(loader: Loader, cond: Loaded) -> Callable[[Memory | None, list[Pl
         if cond.frame.program.buffers[result].kind == "output":
             _put(inside, [result], [(flag.memory, 0)])
         cond.run(inside, workspace)
-        queue.wait(queue.last)
+        queue.wait(queue.last0)
         return bool(loader.view(inside.memories[result], inside.offsets[result], aval))
 
     return holds
@@ -102,7 +102,7 @@ def branch(loader: Loader, step: BranchStep, frame: Frame, parts: Sequence[Loade
     sizes = [frame.avals[n].nbytes for n in step.results]
 
     def run(state: State, workspace: Memory | None) -> None:
-        queue.wait(queue.last)
+        queue.wait(queue.last0)
         index = int(loader.view(state.memories[step.index], state.offsets[step.index], aval))
         part = parts[min(max(index, 0), len(parts) - 1)]
         program = part.frame.program

@@ -6,7 +6,6 @@ Knows no arrays and no programs of cotan's.
 from __future__ import annotations
 
 import functools
-import itertools
 import os
 import threading
 import time
@@ -16,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from cotan.backend.host_memory import HostBytes, aligned
 from cotan.config import config
 from cotan.errors import BackendUnavailableError, JaxRuntimeError, log
 
-_ALIGNMENT, _LEAST, _APART, _CACHED = 4096, 128, 13 * 128, 1 << 23
-"""Arrays are on whole pages; small ones, which come from caches, begin at different lines: see backend-cpu's pool."""
-_count = itertools.count()
+_APART, _CACHED = 13 * 128, 1 << 23
+"""Arrays are on whole pages; small ones, which come from caches, begin at different lines."""
 _PROGRAMS = 256
 """Built programs that a device keeps for others of the same text."""
 _AWAKE = 2e-4
@@ -171,43 +170,49 @@ def _parts(root: Found, count: int, notes: list[str]) -> list[Found]:
 # ---- Memory
 
 
-class HostBytes(np.ndarray):
-    """Memory of the host. Not a plain ndarray, so that NumPy does not shorten a view's chain of bases to it."""
-
-
 class Memory:
     """A piece of device memory: ``cl``, the driver's object, and ``host``, the same bytes here if memory is shared.
 
-    ``event``: the last command that may still use it.
+    ``events``: the last commands that may still use it; ``used`` and ``wrote``: numbers of the last that did, by lane.
     """
 
-    __slots__ = ("cl", "event", "host", "nbytes")
+    __slots__ = ("cl", "events", "host", "nbytes", "used0", "used1", "wrote0", "wrote1")
 
     def __init__(self, cl: Any, host: np.ndarray | None, nbytes: int) -> None:
         self.cl = cl
         self.host = host
         self.nbytes = nbytes
-        self.event: Any = None
+        self.events: tuple[Any, ...] = ()
+        self.used0 = self.used1 = self.wrote0 = self.wrote1 = 0
 
 
 # ---- Queues
 
 
 class Queue:
-    """A device with its context and its one in-order queue.
+    """A device with its context and its in-order queue, and on CPUs another one beside it: lanes 0 and 1.
 
-    ``lock`` is held while a program's commands are given to the queue: they are not mixed with another thread's.
+    A runtime's threads sleep when what is left of a kernel is not enough for all, and take longer to wake than a short
+    kernel does. So programs of one launch go to the lanes in turn, and a thread with nothing left goes on with the
+    next. Launches are numbered; memory notes for each lane the number of the last one that used it and that wrote it,
+    and a launch waits for the other lane where that is later than what its own knows to be over (``known0``,
+    ``known1``). All else goes to lane 0, after everything (``join``), and notes no memory: lane 1 waits for it
+    (``unnoted``). ``last0`` and ``last1`` are the last commands.
+
+    ``lock`` is held while a program's commands are given to a queue: they are not mixed with another thread's.
     """
 
     def __init__(self, found: Found) -> None:
         self.cl = cl = _module()
         self.found = found
         self.lock = threading.RLock()
-        self.last: Any = None
+        self.number = self.known0 = self.known1 = self.unnoted = 0
         self._programs: OrderedDict[str, Any] = OrderedDict()
         try:
             self.context = cl.Context([found.handle])
             self.queue = cl.CommandQueue(self.context)
+            self.side = cl.CommandQueue(self.context) if found.shared else None
+            self.last0 = self.last1 = cl.enqueue_marker(self.queue)
         except cl.Error as error:
             raise self.translated(error, "opening it") from error
 
@@ -236,11 +241,7 @@ class Queue:
         cl, flags = self.cl, self.cl.mem_flags
         if not self.found.shared:
             return Memory(cl.Buffer(self.context, flags.READ_WRITE, nbytes), None, nbytes)
-        shift = next(_count) * _APART if nbytes <= _CACHED else 0
-        space = _ALIGNMENT if nbytes >= _ALIGNMENT else _LEAST
-        raw = np.empty(nbytes + space, np.uint8)
-        start = (shift - raw.ctypes.data) % space
-        return self.over(raw[start : start + nbytes])
+        return self.over(aligned(nbytes, _APART if nbytes <= _CACHED else 0, 4096 if nbytes >= 4096 else 128))
 
     def over(self, host: np.ndarray) -> Memory:
         """Memory of the host as memory of a device that shares it."""
@@ -250,16 +251,23 @@ class Queue:
             self.cl.Buffer(self.context, flags.READ_WRITE | flags.USE_HOST_PTR, hostbuf=host), host, host.nbytes
         )
 
+    def join(self) -> None:
+        """Let what lane 0 is given now come after everything in lane 1, and be waited for there."""
+        if self.side is not None:
+            if not self.done(self.last1):
+                self.last0 = self.cl.enqueue_barrier(self.queue, wait_for=[self.last1])
+            self.unnoted = self.number = self.known0 = self.number + 1
+
     def read(self, memory: Memory, offset: int, target: np.ndarray) -> None:
         """Copy to the host; waits."""
         self.cl.enqueue_copy(self.queue, target, memory.cl, src_offset=offset, is_blocking=True)
 
     def write(self, memory: Memory, offset: int, source: np.ndarray) -> None:
         """Copy from the host; ``source`` may be changed afterwards."""
-        self.last = self.cl.enqueue_copy(self.queue, memory.cl, source, dst_offset=offset, is_blocking=True)
+        self.last0 = self.cl.enqueue_copy(self.queue, memory.cl, source, dst_offset=offset, is_blocking=True)
 
     def copy(self, source: Memory, at: int, target: Memory, to: int, nbytes: int) -> None:
-        self.last = self.cl.enqueue_copy(
+        self.last0 = self.cl.enqueue_copy(
             self.queue, target.cl, source.cl, src_offset=at, dst_offset=to, byte_count=nbytes
         )
 

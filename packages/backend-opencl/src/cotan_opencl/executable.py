@@ -7,12 +7,14 @@ branch or the end of a loop, wait.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from cotan.backend import Executable, LoweringTable
+from cotan.backend.host_memory import put_results
 from cotan.compiler.c.commands import Branch, Copy, Frame, HostCall, Launch, Loop, Target, write
 from cotan.ir.avals import ShapedArray
 from cotan.ir.program import Program
@@ -110,7 +112,7 @@ class Loader:
                 if offset != places[k]:
                     set_bytes(position + 1, (offset // size).to_bytes(8, "little"))
                     places[k] = offset
-            queue.last = enqueue(handle, kernel, items, group)
+            queue.last0 = enqueue(handle, kernel, items, group)
 
         return launch
 
@@ -157,39 +159,34 @@ class Loader:
         results = list(zip(command.results, avals[count:], strict=True))
 
         def host(state: State, workspace: Memory | None) -> None:
-            queue.wait(queue.last)
-            arrays = []
-            for number, aval in operands:
-                array = self.view(state.memories[number], state.offsets[number], aval)
+            queue.wait(queue.last0)
+            memories, offsets = state.memories, state.offsets
+            arrays = [self.view(memories[number], offsets[number], aval) for number, aval in operands]
+            for array in arrays:
                 array.flags.writeable = False
-                arrays.append(array)
             found = command.function(*arrays, **command.params)
-            for (number, aval), value in zip(results, found if command.multiple else [found], strict=True):
-                value = np.asarray(value)
-                if value.shape != aval.shape or value.dtype != aval.dtype:
-                    raise TypeError(
-                        f"the reference of `{command.name}` gave {value.dtype}{list(value.shape)} where its abstract "
-                        f"rule says {aval.dtype}{list(aval.shape)}"
-                    )
-                memory, offset = state.memories[number], state.offsets[number]
-                target = self.view(memory, offset, aval, wanted=False)
-                target[...] = value
+            targets = [self.view(memories[number], offsets[number], aval, wanted=False) for number, aval in results]
+            put_results(command.name, targets, found if command.multiple else [found])
+            for (number, _), target in zip(results, targets, strict=True):
+                memory = memories[number]
                 if memory is not None and memory.host is None and target.size:
-                    queue.write(memory, offset, target.reshape(-1).view(np.uint8))
+                    queue.write(memory, offsets[number], target.reshape(-1).view(np.uint8))
 
         return host
 
 
 _MOST_DIRECT = 8
 _HELD_BYTES = 1 << 16
-"""Workspace that programs of one launch keep for themselves: the queue is in order, so calls may share it."""
+"""Workspace that programs of one launch keep for themselves: queues are in order, so calls may share it."""
 
 
 @functools.cache
-def _direct_maker(count: int, places: tuple[tuple[int, int], ...]) -> Callable[..., Callable[..., OpenclBuffer]]:
-    """Makes functions of ``count`` buffers that launch one kernel: straight-line code. ``places`` are (position of an
-    argument of the kernel, number of the buffer; -1 for the result)."""
-    names = [f"b{k}" for k in range(count)]
+def _direct_maker(
+    count: int, places: tuple[tuple[int, int], ...], lane: int
+) -> Callable[..., Callable[..., OpenclBuffer]]:
+    """Makes functions of ``count`` buffers that launch one kernel in that lane: straight-line code. ``places`` are
+    (position of an argument of the kernel, number of the buffer; -1 for the result)."""
+    names, other = [f"b{k}" for k in range(count)], 1 - lane
     lines = [
         "def make(queue, take, shelf, flush, set_arg, enqueue, nbytes, shape, dtype, device, Buffer, Loan, failed):",
         "    lock, Error, new, pool = queue.lock, queue.cl.Error, object.__new__, device.pool",
@@ -201,18 +198,29 @@ def _direct_maker(count: int, places: tuple[tuple[int, int], ...]) -> Callable[.
         "        except IndexError: loan = take(nbytes)",
         "        else: loan = new(Loan); loan.memory = memory; loan.pool = pool",
         "        with lock:",
+        "            number = queue.number = queue.number + 1",
+        f"            known = queue.known{lane}",
+        f"            clash = {'queue.unnoted > known' if lane else 'False'}",
         "            try:",
     ]
-    for position, number in places:
-        memory = "loan.memory" if number < 0 else f"b{number}.loan.memory"
+    for position, place in places:
+        memory, touched, noted = f"b{place}.loan.memory", "wrote", ""
+        if place < 0:
+            memory, touched, noted = "loan.memory", "used", f" = memory.wrote{lane}"
         lines += [
             f"                memory = {memory}",
             f"                if memory is not last{position}:",
             f"                    set_arg({position}, memory.cl)",
             f"                    last{position} = memory",
+            f"                if memory.{touched}{other} > known: clash = True",
+            f"                memory.used{lane}{noted} = number",
         ]
     lines += [
-        "                event = queue.last = enqueue()",
+        "                if clash:",
+        f"                    event = enqueue(wait_for=[queue.last{other}])",
+        f"                    queue.known{lane} = number",
+        "                else: event = enqueue()",
+        f"                queue.last{lane} = event",
         "                flush()",
         "            except Error as error:",
         "                raise failed(error) from error",
@@ -271,6 +279,7 @@ class OpenclExecutable(Executable):
         with device.queue.lock:
             loader = Loader(device, text, program.name)
             self._loaded = Loaded(frame, loader)
+            self._held: list[dict[int, Loan]] = []
             self.direct = self._straight(loader)
         self.fast_call = None if self._overwrites else self._call
 
@@ -287,26 +296,35 @@ class OpenclExecutable(Executable):
             return None
         if len(commands) != 1 or not isinstance(commands[0], Launch) or self._workspace > _HELD_BYTES:
             return None
-        [launch] = commands
+        if commands[0].items == (1,) or self.device.queue.side is None:
+            return self._in_lane(loader, commands[0], 0)
+        turns = itertools.cycle([self._in_lane(loader, commands[0], lane) for lane in (0, 1)])
+        return lambda *buffers: next(turns)(*buffers)
+
+    def _in_lane(self, loader: Loader, launch: Launch, lane: int) -> Callable[..., OpenclBuffer]:
+        """The launch in one of the device's queues, with memory of its own to write to."""
         kernel = loader.prepared(launch)
-        places, frame = [], self._loaded.frame
+        places, frame, held = [], self._loaded.frame, dict(self._loaded.consts)
         if self._workspace:
-            self._held = self.device.pool.take(self._workspace)
+            held[-1] = self.device.pool.take(self._workspace)
+        held.update((number, loader.constant(frame, number)) for number in frame.written & {*held})
+        self._held.append(held)
         for position, (number, size) in enumerate(launch.operands):
             if number in self._inputs or number in self._outputs:
                 places.append((2 * position, self._inputs.index(number) if number in self._inputs else -1))
             elif number in frame.places:
-                kernel.set_arg(2 * position, self._held.memory.cl)
+                kernel.set_arg(2 * position, held[-1].memory.cl)
                 kernel.set_arg(2 * position + 1, np.int64(frame.places[number] // size))
             else:
-                kernel.set_arg(2 * position, dict(self._loaded.consts)[number].memory.cl)
+                kernel.set_arg(2 * position, held[number].memory.cl)
         [(_, shape, dtype, nbytes, _)] = self._new
         queue = self.device.queue
-        enqueue = functools.partial(queue.cl.enqueue_nd_range_kernel, queue.queue, kernel, launch.items, launch.group)
-        maker = _direct_maker(len(self._inputs), tuple(places))
-        take, shelf, flush = self.device.pool.take, self.device.pool.shelf(nbytes), queue.queue.flush
+        handle = queue.side if lane else queue.queue
+        enqueue = functools.partial(queue.cl.enqueue_nd_range_kernel, handle, kernel, launch.items, launch.group)
+        maker = _direct_maker(len(self._inputs), tuple(places), lane)
+        take, shelf = self.device.pool.take, self.device.pool.shelf(nbytes)
         kinds = (shape, dtype, self.device, OpenclBuffer, Loan)
-        return maker(queue, take, shelf, flush, kernel.set_arg, enqueue, nbytes, *kinds, self._failed)
+        return maker(queue, take, shelf, handle.flush, kernel.set_arg, enqueue, nbytes, *kinds, self._failed)
 
     def _failed(self, error: Exception) -> Exception:
         return self.device.queue.translated(error, f"running `{self.name}`")  # type: ignore[no-any-return]
@@ -324,6 +342,7 @@ class OpenclExecutable(Executable):
         workspace = None if scratch is None else scratch.memory
         try:
             with queue.lock:
+                queue.join()
                 state = loaded.state(workspace)
                 memories = state.memories
                 for number, loan in zip(self._inputs, loans):
@@ -332,7 +351,7 @@ class OpenclExecutable(Executable):
                     memories[new[0]] = loan.memory
                 loaded.run(state, workspace)
                 queue.queue.flush()
-                event = queue.last
+                event = queue.last0
         except queue.cl.Error as error:
             raise self._failed(error) from error
         return self._pick(args, loans, made, event)

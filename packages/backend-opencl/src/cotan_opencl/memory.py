@@ -1,17 +1,18 @@
 """Buffers of OpenCL devices, and the pool that their memory comes from and goes back to.
 
 A fresh buffer of the driver costs more than most kernels. Memory may be used again as soon as nobody refers to it, as
-the queue is in order; the host writes only to memory that no command in the queue can still use.
+commands that touch it keep their order; the host writes only to memory that no command given before can still use.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cotan.backend import Buffer, Device
+from cotan.backend import Buffer, Device, host_memory
 from cotan_opencl.driver import Memory, Queue
 
 if TYPE_CHECKING:
@@ -42,15 +43,14 @@ _SIZES_KNOWN = 4096
 
 
 def size_class(nbytes: int) -> int:
-    """The size of the memory that serves ``nbytes``: powers of two, and eight steps between them from 64 KiB.
+    """The size of the memory that serves ``nbytes``: powers of two up to 64 KiB, then as for all of the host's.
 
     >>> size_class(1), size_class(300), size_class(100_000)
     (256, 512, 106496)
     """
     if nbytes <= 1 << 16:
         return max(256, 1 << max(nbytes - 1, 0).bit_length())
-    step = 1 << (nbytes.bit_length() - 4)
-    return -(-nbytes // step) * step
+    return host_memory.size_class(nbytes)
 
 
 class Pool:
@@ -72,7 +72,7 @@ class Pool:
             memory = shelf.pop(0) if idle else shelf.pop()
         except IndexError:
             return Loan(self._fresh(size_class(nbytes)), self)
-        if idle and not self.queue.done(memory.event):
+        if idle and not all(map(self.queue.done, memory.events)):
             shelf.append(memory)
             memory = self._fresh(memory.nbytes)
         return Loan(memory, self)
@@ -100,7 +100,7 @@ class Pool:
         return memory
 
     def take_back(self, memory: Memory) -> None:
-        memory.event = self.queue.last
+        memory.events = (self.queue.last0, self.queue.last1)
         self._shelves[memory.nbytes].append(memory)
 
     def unused(self) -> int:
@@ -129,10 +129,7 @@ class OpenclBuffer(Buffer):
 
     @property
     def nbytes(self) -> int:
-        size = self.dtype.itemsize
-        for extent in self.shape:
-            size *= extent
-        return size
+        return math.prod(self.shape, start=self.dtype.itemsize)
 
     def wait(self) -> None:
         if self.event is not None:
@@ -167,8 +164,10 @@ class OpenclBuffer(Buffer):
         target = self.device.pool.take(self.nbytes)
         with queue.lock:
             if self.nbytes:
+                queue.join()
                 queue.copy(self.loan.memory, 0, target.memory, 0, self.nbytes)
-            return OpenclBuffer(target, self.shape, self.dtype, self.device, queue.last)
+                queue.queue.flush()
+            return OpenclBuffer(target, self.shape, self.dtype, self.device, queue.last0)
 
     def delete(self) -> None:
         if hasattr(self, "loan"):

@@ -120,6 +120,7 @@ class Frame:
       avals: the types of its buffers, those that library rules asked for included.
       places: buffer -> its byte in the workspace, for those that lie there.
       consts: buffer -> value of the constants.
+      written: the buffers that kernels write, counters among the constants included.
       end: the first byte of the workspace behind its own; parts lie behind it. ``peak``: behind theirs too.
     """
 
@@ -353,6 +354,7 @@ class Writer:
         operands = [operand for part in parts for operand in part.operands]
         if len(parts) > 1 and items > 1:
             count = self.constant(shaped((), np.dtype(np.int32)), np.int32(0))
+            self.frame.written.add(count)
             operands.append((count, 4))
         name = self._named([part.printed for part in parts], items)
         self.frame.commands.append(Launch(name, tuple(operands), tuple(scalars), (items,), (group,)))
