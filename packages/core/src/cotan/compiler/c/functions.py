@@ -80,6 +80,12 @@ _TEXTS = {
   @I shifted;
   const @F y = cotan_small_float@(near, magic, &shifted) + 1.0f;
   return y * as_float@(shifted << 23) * rest; }""",
+    # exp of what is not positive.
+    "decay": """@F (@F x) {
+  const @F near = x < -104.0f ? (@F)(-104.0f) : x;
+  @I shifted;
+  const @F y = cotan_small_float@(near, (@F)12583103.0f, &shifted) + 1.0f;
+  return y * as_float@(shifted << 23) * 5.421010862427522e-20f; }""",
     # Half of 2**n, which must not overflow before the result does: its exponent has 126 added.
     "expm1": """@F (@F x) {
 #pragma OPENCL FP_CONTRACT ON
@@ -121,7 +127,7 @@ _TEXTS = {
     # e / (1 + e) is rounded by more than 2 ulp; what is taken away here is at most half of the rest.
     "logistic": """@F (@F x) {
 #pragma OPENCL FP_CONTRACT ON
-  const @F e = cotan_exp_float@(-cotan_abs_float@(x)), part = e / (e + 1.0f), value = x < 0.0f ? e : (@F)1.0f;
+  const @F e = cotan_decay_float@(-cotan_abs_float@(x)), part = e / (e + 1.0f), value = x < 0.0f ? e : (@F)1.0f;
   return value - part * value; }""",
     # The sine of x + ahead * pi / 2. Products with the first two parts of pi / 2 (Cody and Waite) are exact.
     "turned": """@F (@F x, int ahead) {
@@ -131,8 +137,15 @@ _TEXTS = {
   const @I k = as_int@(shifted) + ahead;
   const @F half_square = z * 0.5f, head = 1.0f - half_square;
   const @F sine = r * z * $sin(z) + r, cosine = head + (((1.0f - head) - half_square) + z * z * $cos(z));
-  return as_float@(as_int@((k & 1) != 0 ? cosine : sine) ^ ((k >> 1) << 31)); }""",
-    "far": "int (@F x) { const @I m = !(cotan_abs_float@(x) < 4096.0f); return @ANY; }",
+  return as_float@(as_int@((k << 31) < (@I)0 ? cosine : sine) ^ ((k >> 1) << 31)); }""",
+    "far": """int (@F x) {
+  const @I m = !(cotan_abs_float@(x) < 4096.0f);
+#if defined(__clang__) && defined(__AVX__) && @ + 0 == 8
+  return __builtin_ia32_movmskps256(as_float@(m)) != 0;
+#else
+  return @ANY;
+#endif
+}""",
     # Runtimes reduce single large numbers well, but not all do it for vectors.
     "sin": """@F (@F x) {
   if (cotan_far_float@(x)) return (@F)(@EACH(sin));
