@@ -162,8 +162,8 @@ flags: dict[str, Flag] = {
         _flag("disable_jit", False, _boolean, "Run jitted functions, loops and branches as plain Python.", traced=True),
         _flag("compile_gradients", True, _boolean, "Whether a gradient that is computed outside of jit again and again "
               "is compiled."),
-        _flag("compile_samplers", True, _boolean, "Whether random numbers that are drawn outside of jit again and "
-              "again, in the same way, are drawn by a program."),
+        _flag("compile_repeated", True, _boolean, "Whether random numbers that are drawn outside of jit again and "
+              "again, in the same way, are drawn by a program; so are functions of many operations such as take."),
         _flag("threefry_partitionable", True, _boolean, "Whether Threefry numbers the elements of an array one by "
               "one, so that parts of it can be generated independently.", traced=True),
         _flag("default_prng_impl", "threefry2x32", _text, "The generator of keys for which none is named.",
@@ -290,7 +290,7 @@ class Config(threading.local):
     default_matmul_precision: str | None
     disable_jit: bool
     compile_gradients: bool
-    compile_samplers: bool
+    compile_repeated: bool
     threefry_partitionable: bool
     default_prng_impl: str
     debug_nans: bool

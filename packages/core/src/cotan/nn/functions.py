@@ -9,6 +9,7 @@ from typing import Any
 from cotan import dtypes, lax
 from cotan import numpy as cnp
 from cotan.api import custom_jvp
+from cotan.api.repeated import repeated
 from cotan.config import config
 from cotan.numpy.promotion import as_array
 
@@ -288,6 +289,7 @@ def standardize(
     return (x - mean) * lax.rsqrt(variance + epsilon)
 
 
+@repeated()
 def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> Any:
     """Vectors that are 1 at position ``x`` of a new ``axis`` of extent ``num_classes``; all 0 where out of range.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, lax
+from cotan.api.repeated import repeated
 from cotan.ir.trace import Tracer
 from cotan.numpy import manipulation, reductions, ufuncs
 from cotan.numpy.promotion import (
@@ -205,6 +206,7 @@ def tensordot(
     )
 
 
+@repeated()
 def kron(a: Any, b: Any) -> Any:
     """Kronecker product."""
     a, b = _operands("kron", a, b)
@@ -362,6 +364,7 @@ def _sum_labels(x: Any, labels: str, gone: str, preferred: Any) -> tuple[Any, st
     return reductions.sum(x, axis=tuple(map(labels.index, gone)), dtype=dtype), left
 
 
+@repeated()
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
     """Cross product of vectors of 2 or 3 components."""
     if axis is not None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, lax
+from cotan.api.repeated import repeated
 from cotan.errors import where
 from cotan.ir.avals import described_aval, get_aval, is_array_like
 from cotan.ir.trace import Tracer
@@ -305,6 +306,7 @@ def arange(
     return _placed(asarray(np.arange(*values, dtype=exact).astype(target)), device)
 
 
+@repeated()
 def linspace(
     start: Any,
     stop: Any,
@@ -342,6 +344,7 @@ def linspace(
     return (result, step) if retstep else result
 
 
+@repeated()
 def logspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
 ) -> Any:
@@ -386,6 +389,7 @@ def _exponent(x: Any) -> Any:
     return y - (ufuncs.power(10.0, y) - x) / (x * math.log(10))
 
 
+@repeated()
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, *, device: Any = None) -> Any:
     """Ones on diagonal ``k``, zeros elsewhere."""
     shape = canonical_shape((N, N if M is None else M), "eye")
@@ -400,6 +404,7 @@ def identity(n: int, dtype: Any = None) -> Any:
     return eye(n, dtype=dtype)
 
 
+@repeated()
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Ones at and below diagonal ``k``."""
     shape = canonical_shape((N, N if M is None else M), "tri")
@@ -417,11 +422,13 @@ def _triangle(m: Any, k: int, name: str, lower: bool) -> Any:
     return ufuncs.where_(mask, m, zero) if lower else ufuncs.where_(mask, zero, m)
 
 
+@repeated()
 def tril(m: Any, k: int = 0) -> Any:
     """``m`` with zeros above diagonal ``k``."""
     return _triangle(m, k, "tril", True)
 
 
+@repeated()
 def triu(m: Any, k: int = 0) -> Any:
     """``m`` with zeros below diagonal ``k``."""
     return _triangle(m, k, "triu", False)

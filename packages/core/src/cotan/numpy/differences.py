@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cotan import lax
+from cotan.api.repeated import repeated
 from cotan.errors import where
 from cotan.numpy import manipulation
 from cotan.numpy.promotion import as_array, normalize_axes, promote_dtypes_inexact
@@ -27,6 +28,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     return manipulation.concatenate(parts)
 
 
+@repeated()
 def gradient(f: Any, *varargs: Any, axis: int | Sequence[int] | None = None, edge_order: int | None = None) -> Any:
     """The derivatives of samples along axes: second-order differences inside, one-sided ones at the ends.
 

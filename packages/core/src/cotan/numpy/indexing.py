@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, errors
+from cotan.api.repeated import repeated
 from cotan.ir.avals import get_aval, is_array_like, shaped
 from cotan.ir.trace import Tracer
 from cotan.numpy.index_expression import (
@@ -60,13 +61,18 @@ def getitem(x: Any, index: Any) -> Any:
     try:
         key = _key(index)
         if key is None:
-            return read(x, parse(x.shape, index), PROMISE)
+            return _at_arrays(x, index)
         if type(x) is runtime.Array and type(x.aval.dtype) is dtypes.KeyType:
             return _of_keys(x, x.aval, key)
         return _plan(x.shape, key)(x)
     except Exception as error:
         trim(error)
         raise
+
+
+@repeated(masks=False)
+def _at_arrays(x: Any, index: Any) -> Any:
+    return read(x, parse(x.shape, index), PROMISE)
 
 
 # ---- Reading --------------------------------------------------------------------------------------------------------
@@ -531,7 +537,7 @@ class IndexUpdateRef:
 
     def set(self, values: Any, **options: Any) -> Any:
         """``x[index] = values``."""
-        return self._write(self.array, scatter.scatter, values, **options)
+        return _assigned(self.array, self.index, values, **options)
 
     def add(self, values: Any, **options: Any) -> Any:
         """``x[index] += values``, also for elements named several times."""
@@ -584,6 +590,11 @@ class IndexUpdateRef:
         zeros = broadcast_in_dim(np.int32(0), self.array.shape, ())
         times = self._write(zeros, scatter.scatter_add, np.int32(1), **options)
         return apply_times(func, once, arithmetic.sub(times, np.int32(1)))
+
+
+@repeated(masks=False)
+def _assigned(array: Any, index: Any, values: Any, **options: Any) -> Any:
+    return IndexUpdateRef(array, index)._write(array, scatter.scatter, values, **options)
 
 
 def _ones(x: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, lax
+from cotan.api.repeated import repeated
 from cotan.errors import ConcretizationTypeError, a_type
 from cotan.errors import where as place_of
 from cotan.ir.avals import is_array_like
@@ -543,6 +544,7 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> 
     return lax.convert_element_type(x, target)
 
 
+@repeated()
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The diagonal over two axes, as the last axis of the result."""
     a = as_array(a, "diagonal")
@@ -555,6 +557,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return a[..., places - min(offset, 0), places + max(offset, 0)]
 
 
+@repeated()
 def diag(v: Any, k: int = 0) -> Any:
     """A matrix with the vector ``v`` on diagonal ``k``, or that diagonal of a matrix."""
     v = as_array(v, "diag")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, lax
+from cotan.api.repeated import repeated
 from cotan.errors import where
 from cotan.numpy import creation, functional, manipulation, quantiles, reductions, ufuncs
 from cotan.numpy.promotion import as_array, normalize_axis
@@ -112,6 +113,7 @@ def _constant(x: Any, pairs: Pairs, values: Any) -> Any:
     return x
 
 
+@repeated()
 def _taken(x: Any, axis: int, pair: tuple[int, int], mode: str) -> Any:
     """Borders of elements of the array itself."""
     extent = x.shape[axis]
@@ -119,6 +121,7 @@ def _taken(x: Any, axis: int, pair: tuple[int, int], mode: str) -> Any:
     return x[(slice(None),) * axis + (source,)]
 
 
+@repeated()
 def _odd(x: Any, axis: int, pair: tuple[int, int], mode: str) -> Any:
     """Borders by reflection in the points at the edges.
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cotan import dtypes, lax
+from cotan.api.repeated import repeated
 from cotan.numpy import manipulation, reductions, selection, ufuncs
 from cotan.numpy.promotion import (
     Axis,
@@ -120,6 +121,7 @@ def _finish(rows: _Rows, result: Any, keepdims: bool) -> Any:
     return manipulation.expand_dims(result, [rows.q.ndim + d for d in rows.axes]) if keepdims else result
 
 
+@repeated()
 def quantile(
     a: Any,
     q: Any,
@@ -172,6 +174,7 @@ def quantile(
     return _finish(rows, selection.where(missing, math.nan, result), keepdims)
 
 
+@repeated()
 def percentile(
     a: Any,
     q: Any,
@@ -188,11 +191,13 @@ def percentile(
     return quantile(a, ufuncs.true_divide(q, 100), axis, out, overwrite_input, method, keepdims, weights=weights)
 
 
+@repeated()
 def median(a: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
     """The middle value along axes (the mean of the two middle ones)."""
     return quantile(a, 0.5, axis, out, overwrite_input, "midpoint", keepdims)
 
 
+@repeated()
 def nanquantile(
     a: Any,
     q: Any,
@@ -220,6 +225,7 @@ def nanquantile(
     return _finish(rows, _between(method, lower, upper, position - low), keepdims)
 
 
+@repeated()
 def nanpercentile(
     a: Any,
     q: Any,
@@ -235,6 +241,7 @@ def nanpercentile(
     return nanquantile(a, ufuncs.true_divide(q, 100), axis, out, overwrite_input, method, keepdims, weights=weights)
 
 
+@repeated()
 def nanmedian(
     a: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False
 ) -> Any:

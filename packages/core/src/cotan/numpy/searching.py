@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, lax
+from cotan.api.repeated import repeated
 from cotan.errors import where as source_line
 from cotan.numpy import manipulation, selection, ufuncs
 from cotan.numpy.promotion import as_array, promote_dtypes, promote_dtypes_inexact
@@ -15,6 +16,7 @@ from cotan.numpy.ufuncs import where_
 _SEARCHES = ("scan", "scan_unrolled", "sort", "compare_all")
 
 
+@repeated()
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan") -> Any:
     """Where the elements of ``v`` would be inserted into the sorted vector ``a``.
 
@@ -55,6 +57,7 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
     return low.astype(dtypes.default_int())
 
 
+@repeated()
 def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = None) -> Any:
     """The number of the bin in which each element falls; the bins are sorted, and ``method`` is as ``searchsorted``'s.
 
@@ -74,6 +77,7 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = Non
     return selection.where(ufuncs.greater_equal(bins[-1], bins[0]), rising, falling).astype(np.int32)
 
 
+@repeated()
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """Piecewise linear interpolation of the points (xp, fp), xp rising, at x; ``fp`` may be complex.
 

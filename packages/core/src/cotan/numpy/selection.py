@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, lax
+from cotan.api.repeated import repeated
 from cotan.errors import ConcretizationTypeError
 from cotan.errors import where as source_line
 from cotan.ir.trace import Tracer
@@ -47,6 +48,7 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None =
     return lax.select_n(condition, y, x)
 
 
+@repeated()
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
     """The element of the first choice whose condition holds, else ``default``."""
     if len(condlist) != len(choicelist) or len(condlist) == 0:
@@ -250,6 +252,7 @@ def ravel_multi_index(
     return flat if flat.dtype == kept else flat.astype(kept)
 
 
+@repeated()
 def take(
     a: Any,
     indices: Any,
@@ -320,6 +323,7 @@ def counted_from_start(indices: Any, extent: int) -> Any:
     return where_(lax.lt(indices, 0), lax.add(indices, extent), indices)
 
 
+@repeated()
 def take_along_axis(
     arr: Any,
     indices: Any,
@@ -449,6 +453,7 @@ def bincount(
     return lax.full((length,), 0, weights.dtype).at[ufuncs.maximum(x, 0)].add(weights, mode="drop")
 
 
+@repeated()
 def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
     """Whether |a - b| <= atol + rtol |b|, elementwise; keys are close if they are equal."""
     if any(dtypes.is_extended(getattr(x, "dtype", None)) for x in (a, b)):
@@ -462,6 +467,7 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool 
     return ufuncs.logical_or(result, ufuncs.logical_and(ufuncs.isnan(a), ufuncs.isnan(b))) if equal_nan else result
 
 
+@repeated()
 def allclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
     """Whether all elements are close."""
     return reductions.all(isclose(a, b, rtol, atol, equal_nan))
@@ -523,6 +529,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     return 0.5 * reductions.sum(width * (y[..., 1:] + y[..., :-1]), axis=-1)
 
 
+@repeated()
 def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """``x`` with NaN and infinities replaced (by 0 and the largest finite numbers)."""
     x = as_array(x, "nan_to_num")

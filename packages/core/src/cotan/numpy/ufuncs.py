@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, lax
+from cotan.api.repeated import repeated
 from cotan.numpy.elementwise import Ufunc, binary, logic, logical, named, numbers, ordering, rounding, truth, unary
 from cotan.numpy.elementwise import is_bool as is_bool
 from cotan.numpy.elementwise import is_complex as is_complex
@@ -326,6 +327,7 @@ def hypot(x1: Any, x2: Any, /) -> Any:
     return where_(logical_or(isinf(a), isinf(b)), math.inf, usual)
 
 
+@repeated()
 def heaviside(x1: Any, x2: Any, /) -> Any:
     """0 where x1 < 0, x2 where it is 0, 1 where x1 > 0."""
     a, b = promote_args_inexact("heaviside", x1, x2)

@@ -59,5 +59,5 @@ def __getattr__(name: str) -> _Any:
     raise AttributeError(_missing(__name__, name))
 
 
-_often(globals(), varying={"fold_in": 1}, without={"clone"})
+_often(globals(), integers={"fold_in": 1}, without={"clone"})
 _tracebacks.guard(globals())

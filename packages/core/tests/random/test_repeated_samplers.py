@@ -11,9 +11,9 @@ import pytest
 import cotan
 import cotan.numpy as cnp
 from cotan import random
+from cotan.api import repeated
+from cotan.api.repeated import PAYS_FROM
 from cotan.config import config
-from cotan.random import repeated
-from cotan.random.repeated import PAYS_FROM
 
 CALLS = {
     "bits": lambda k: random.bits(k, (11,)),
@@ -53,7 +53,7 @@ def programs():
 @pytest.mark.parametrize("make", [random.key, random.PRNGKey])
 def test_the_same_numbers(name, make):
     run, keys = CALLS[name], [make(seed) for seed in range(4)]
-    with config.override(compile_samplers=False):
+    with config.override(compile_repeated=False):
         wanted = [np.asarray(run(key)) for key in keys]
     assert not repeated._calls
     found = [np.asarray(run(key)) for key in keys]
@@ -99,7 +99,7 @@ def test_what_is_folded_in_is_no_part_of_the_call():
     key = random.key(0)
     found = [random.key_data(random.fold_in(key, k)) for k in range(5)]
     assert len(repeated._calls) == 1
-    with config.override(compile_samplers=False):
+    with config.override(compile_repeated=False):
         for k, words in enumerate(found):
             np.testing.assert_array_equal(words, random.key_data(random.fold_in(key, k)))
         large = random.key_data(random.fold_in(key, 2**32 - 1))
@@ -108,14 +108,20 @@ def test_what_is_folded_in_is_no_part_of_the_call():
         random.fold_in(key, -1)
 
 
-def test_arrays_among_the_arguments_go_the_usual_way():
+def test_numpy_and_named_keys_go_the_usual_way():
     key = random.key(0)
     for _ in range(4):
-        random.bernoulli(key, cnp.float32(0.5), (2,))
         random.bernoulli(key, np.array([0.5]), (1,))
         random.uniform(key, (np.int64(2),))
         random.uniform(key=key)
     assert not repeated._calls
+
+
+def test_arrays_among_the_arguments_are_operands():
+    key = random.key(0)
+    for p in (0.0, 1.0, 0.0, 1.0):
+        assert np.all(np.asarray(random.bernoulli(key, cnp.float32(p), (2,))) == p)
+    assert len(repeated._calls) == len(programs()) == 1
 
 
 def test_transformations_see_the_sampler_itself():

@@ -1,0 +1,126 @@
+"""Functions that become programs where they are called again and again: the same bits, whatever they are given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cotan
+import cotan.numpy as cnp
+from cotan.api import repeated
+from cotan.config import config
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(6, 5)).astype(np.float32)
+X[2, 3] = np.nan
+ROW = np.linspace(-2, 3, 5).astype(np.float32)
+CALLS = {
+    "take": lambda x, i: cnp.take(x, i, axis=1),
+    "take filling": lambda x, i: cnp.take(x, i + 3, axis=1, mode="fill", fill_value=7),
+    "take along": lambda x, i: cnp.take_along_axis(x, cnp.argsort(x, 1), 1),
+    "index": lambda x, i: x[i],
+    "indices": lambda x, i: x[i, i],
+    "index and others": lambda x, i: x[..., None, i],
+    "index and slice": lambda x, i: x[::-2, i],
+    "one index": lambda x, i: x[i[1]],
+    "set": lambda x, i: x.at[i].set(x[1]),
+    "set twice": lambda x, i: x.at[:, cnp.zeros_like(i)].set(x[:, :3]),
+    "set with a mode": lambda x, i: x.at[i + 4].set(2, mode="clip"),
+    "select": lambda x, i: cnp.select([x < 0, x > 1], [x, -x], 0.5),
+    "allclose": lambda x, i: cnp.allclose(x, x + 1e-9, equal_nan=True),
+    "isclose": lambda x, i: cnp.isclose(x, 1.00001 * x, rtol=1e-5),
+    "nan_to_num": lambda x, i: cnp.nan_to_num(x / 0, posinf=3.0),
+    "diag": lambda x, i: cnp.diag(x, -1),
+    "diag of a vector": lambda x, i: cnp.diag(x[1], 2),
+    "diagonal": lambda x, i: cnp.diagonal(x, 1),
+    "tril": lambda x, i: cnp.tril(x, 1),
+    "triu": lambda x, i: cnp.triu(x, -2),
+    "tri": lambda x, i: cnp.tri(3, 4, 1),
+    "eye": lambda x, i: cnp.eye(3, 4, -1),
+    "linspace": lambda x, i: cnp.linspace(0.1, 1.7, 7),
+    "linspace of arrays": lambda x, i: cnp.linspace(x[0], x[1], 7),
+    "logspace": lambda x, i: cnp.logspace(-1, 1.5, 9),
+    "median": lambda x, i: cnp.median(x, axis=0),
+    "nanmedian": lambda x, i: cnp.nanmedian(x),
+    "quantile": lambda x, i: cnp.quantile(x, cnp.array([0.3, 0.9]), axis=1),
+    "nanquantile": lambda x, i: cnp.nanquantile(x, 0.35, axis=1),
+    "percentile": lambda x, i: cnp.percentile(x, 31.5, axis=0, method="nearest"),
+    "nanpercentile": lambda x, i: cnp.nanpercentile(x, 31.5),
+    "digitize": lambda x, i: cnp.digitize(x, cnp.asarray(ROW)),
+    "searchsorted": lambda x, i: cnp.searchsorted(cnp.asarray(ROW), x, side="right"),
+    "interp": lambda x, i: cnp.interp(x, cnp.asarray(ROW), cnp.asarray(ROW) ** 2),
+    "interp with a period": lambda x, i: cnp.interp(x, cnp.asarray(ROW), x[0], period=4.5),
+    "cross": lambda x, i: cnp.cross(x[:, :3], x[:, 2:]),
+    "kron": lambda x, i: cnp.kron(x, x[:2]),
+    "one_hot": lambda x, i: cotan.nn.one_hot(i, 4),
+    "heaviside": lambda x, i: cnp.heaviside(x, 0.3),
+    "gradient": lambda x, i: cnp.gradient(x, 0.3, axis=0),
+    "histogram": lambda x, i: cnp.histogram(x[0], 4),
+    "pad": lambda x, i: cnp.pad(x, ((1, 2), (0, 3)), "reflect"),
+    "pad oddly": lambda x, i: cnp.pad(x, 2, "symmetric", reflect_type="odd"),
+}
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    """Nothing is remembered, and two calls are many."""
+    repeated._calls.clear()
+    monkeypatch.setattr(repeated, "PAYS_FROM", 2)
+
+
+def programs():
+    return [call.program for call in repeated._calls.values() if call.program is not None]
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("dtype", ["float32", "int16", "bfloat16"])
+def test_the_same_bits(name, dtype):
+    call, indices = CALLS[name], cnp.array([2, 0, -1])
+    values = np.nan_to_num(X) * 3
+    operands = [cnp.asarray(x).astype(dtype) for x in ((X if dtype == "float32" else values) + k for k in range(4))]
+    with config.override(compile_repeated=False), np.errstate(all="ignore"):
+        wanted = [call(x, indices) for x in operands]
+    assert not repeated._calls
+    found = [call(x, indices) for x in operands]
+    assert programs()
+    for a, b in zip(cotan.tree.leaves(found), cotan.tree.leaves(wanted), strict=True):
+        assert (a.dtype, a.shape, a.weak_type) == (b.dtype, b.shape, b.weak_type)
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+def test_calls_that_go_by_values_are_never_compiled():
+    x, rows = cnp.asarray(X), []
+    for count in (1, 2, 3, 1, 2):
+        mask = cnp.arange(6) < count
+        rows.append(x[mask].shape[0])
+        np.testing.assert_array_equal(x.at[mask].set(0)[:count], np.zeros((count, 5)))
+        np.testing.assert_array_equal(cnp.tril(x[:, :3], k=cnp.int32(count)), np.tril(X[:, :3], count))
+    assert rows == [1, 2, 3, 1, 2]
+
+
+def test_lists_may_change_after_the_call():
+    x, lists = cnp.asarray(ROW), [[0, 1], [1, 2], [0, 1]]
+    conditions = [x < 0, x > 1]
+    for known in lists * 2:
+        np.testing.assert_array_equal(cnp.select(conditions, known), np.select([ROW < 0, ROW > 1], known))
+        known.reverse()
+        np.testing.assert_array_equal(cnp.select(conditions, known), np.select([ROW < 0, ROW > 1], known))
+
+
+def test_mistakes_are_refused_as_before():
+    x = cnp.asarray(X)
+    for _ in range(4):
+        cnp.take(x, cnp.array([0]), axis=1)
+        with pytest.raises(TypeError, match="take"):
+            cnp.take(x, cnp.array([0.5]), axis=1)
+        with pytest.raises(IndexError, match="indexed"):
+            x[cnp.array([0]), 0, 0]
+
+
+def test_transformations_see_the_function_itself():
+    x, i = cnp.asarray(X), cnp.array([1, 0])
+    for _ in range(3):
+        np.testing.assert_array_equal(cotan.vmap(lambda row: cnp.take(row, i))(x), X[:, [1, 0]])
+        np.testing.assert_array_equal(cotan.jacobian(lambda v: v[i])(x[0]), np.eye(5)[[1, 0]])
+        np.testing.assert_array_equal(cotan.grad(lambda v: cnp.median(v))(x[0]), [0, 0, 0, 1, 0])
+    assert "pjit" not in str(cotan.make_jaxpr(lambda x: cnp.take(x, i, 0))(x))
