@@ -16,7 +16,7 @@ from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.program import Program
 from cotan_opencl import driver
 from cotan_opencl.language import WIDE_BYTES, probe_of_wide
-from cotan_opencl.memory import Loan, OpenclBuffer, Pool
+from cotan_opencl.memory import OpenclBuffer, Pool
 
 hide_frames(os.path.dirname(__file__))
 
@@ -74,22 +74,18 @@ class OpenclDevice(Device):
         queue, shared = self.queue, self.queue.found.shared
         straight = value.flags.c_contiguous and value.dtype.isnative
         if shared and not copy and straight and value.nbytes >= _BORROWED_FROM and value.ctypes.data % 128 == 0:
-            loan = Loan(queue.over(value.reshape(-1).view(np.uint8)), None)
-            return OpenclBuffer(loan, value.shape, dtype, self, None)
+            return OpenclBuffer(self.pool.borrow(value.reshape(-1).view(np.uint8)), value.shape, dtype, self, None)
         loan = self.pool.take(value.nbytes, idle=shared)
         if shared:
             np.copyto(np.ndarray(value.shape, dtype, loan.memory.host), value)
         elif value.nbytes:
             plain = np.ascontiguousarray(value, dtype).reshape(-1).view(np.uint8)
-            try:
+            with queue.translating("writing an array"):
                 queue.write(loan.memory, 0, plain)
-            except queue.cl.Error as error:
-                raise queue.translated(error, "writing an array") from error
         return OpenclBuffer(loan, value.shape, dtype, self, None)
 
     def synchronize(self) -> None:
-        for event in (self.queue.last0, self.queue.last1):
-            self.queue.wait(event, "waiting for it")
+        self.queue.synchronize()
 
     def memory_stats(self) -> dict[str, int]:
         unused = self.pool.unused()
@@ -98,12 +94,6 @@ class OpenclDevice(Device):
 
     def __repr__(self) -> str:
         return f"OpenclDevice(id={self.id})"
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_device, (self.id,))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cotan.ir.avals import shaped
-from cotan.ir.program import BranchStep, LoopStep, Program
+from cotan.ir.program import BranchStep, LoopStep
 from cotan_opencl.driver import Memory
 
 if TYPE_CHECKING:
@@ -108,7 +108,11 @@ def branch(loader: Loader, step: BranchStep, frame: Frame, parts: Sequence[Loade
         program = part.frame.program
         inside = part.state(workspace)
         _put(inside, program.inputs, _places(state, step.operands))
-        apart = [_apart(step, program, k) for k in range(len(step.results))]
+        # Written beside the operand whose memory the result is, and copied from there.
+        apart = [
+            spare is not None and taken is not None and not program.stays(k, taken)
+            for k, (spare, taken) in enumerate(zip(step.spares, step.takes, strict=True))
+        ]
         targets = [step.spares[k] if a else step.results[k] for k, a in enumerate(apart)]
         for number, target in zip(program.outputs, targets, strict=True):
             if program.buffers[number].kind == "output" and target is not None:
@@ -120,9 +124,3 @@ def branch(loader: Loader, step: BranchStep, frame: Frame, parts: Sequence[Loade
                 loader.move(*source, *target, sizes[k])
 
     return run
-
-
-def _apart(step: BranchStep, program: Program, k: int) -> bool:
-    """Whether result ``k`` is written beside the operand whose memory it is, and copied from there."""
-    taken = step.takes[k]
-    return taken is not None and step.spares[k] is not None and not program.stays(k, taken)

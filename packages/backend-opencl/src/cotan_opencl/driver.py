@@ -5,11 +5,14 @@ Knows no arrays and no programs of cotan's.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
 import os
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +30,7 @@ _AWAKE = 2e-4
 """Seconds that a thread looks at a command again and again, the processor yielded in between, before it sleeps until
 that is done: sleeping and waking take as long as short programs do, and looking on takes time from long ones."""
 _pause = getattr(os, "sched_yield", None) or functools.partial(time.sleep, 0)
+_serials = itertools.count(1)
 _LOST = ("DEVICE_NOT_AVAILABLE", "INVALID_COMMAND_QUEUE", "INVALID_CONTEXT", "DEVICE_NOT_FOUND")
 _NO_MEMORY = ("MEM_OBJECT_ALLOCATION_FAILURE", "OUT_OF_RESOURCES", "OUT_OF_HOST_MEMORY", "INVALID_BUFFER_SIZE")
 
@@ -173,15 +177,18 @@ def _parts(root: Found, count: int, notes: list[str]) -> list[Found]:
 class Memory:
     """A piece of device memory: ``cl``, the driver's object, and ``host``, the same bytes here if memory is shared.
 
-    ``events``: the last commands that may still use it; ``used`` and ``wrote``: numbers of the last that did, by lane.
+    ``nbytes``: how many of them are a pool's, none where the host's own array is borrowed; ``serial``: a number of its
+    own, by which kernels know what their arguments are without keeping it. ``events``: the last commands that may still
+    use it; ``used`` and ``wrote``: numbers of the last that did, by lane.
     """
 
-    __slots__ = ("cl", "events", "host", "nbytes", "used0", "used1", "wrote0", "wrote1")
+    __slots__ = ("cl", "events", "host", "nbytes", "serial", "used0", "used1", "wrote0", "wrote1")
 
     def __init__(self, cl: Any, host: np.ndarray | None, nbytes: int) -> None:
         self.cl = cl
         self.host = host
         self.nbytes = nbytes
+        self.serial = next(_serials)
         self.events: tuple[Any, ...] = ()
         self.used0 = self.used1 = self.wrote0 = self.wrote1 = 0
 
@@ -208,13 +215,11 @@ class Queue:
         self.lock = threading.RLock()
         self.number = self.known0 = self.known1 = self.unnoted = 0
         self._programs: OrderedDict[str, Any] = OrderedDict()
-        try:
+        with self.translating("opening it"):
             self.context = cl.Context([found.handle])
             self.queue = cl.CommandQueue(self.context)
             self.side = cl.CommandQueue(self.context) if found.shared else None
             self.last0 = self.last1 = cl.enqueue_marker(self.queue)
-        except cl.Error as error:
-            raise self.translated(error, "opening it") from error
 
     def translated(self, error: BaseException, what: str) -> Exception:
         """The driver's error in the user's terms."""
@@ -232,6 +237,14 @@ class Queue:
             )
         return JaxRuntimeError(f"the OpenCL device {name} failed ({what}): {text}")
 
+    @contextlib.contextmanager
+    def translating(self, what: str) -> Iterator[None]:
+        """Where the driver's errors are raised in the user's terms."""
+        try:
+            yield
+        except (MemoryError, self.cl.Error) as error:
+            raise self.translated(error, what) from error
+
     def allocate(self, nbytes: int) -> Memory:
         """Fresh memory.
 
@@ -241,15 +254,13 @@ class Queue:
         cl, flags = self.cl, self.cl.mem_flags
         if not self.found.shared:
             return Memory(cl.Buffer(self.context, flags.READ_WRITE, nbytes), None, nbytes)
-        return self.over(aligned(nbytes, _APART if nbytes <= _CACHED else 0, 4096 if nbytes >= 4096 else 128))
+        return self.over(aligned(nbytes, _APART if nbytes <= _CACHED else 0, 4096 if nbytes >= 4096 else 128), nbytes)
 
-    def over(self, host: np.ndarray) -> Memory:
+    def over(self, host: np.ndarray, nbytes: int = 0) -> Memory:
         """Memory of the host as memory of a device that shares it."""
         host = host.view(HostBytes)
         flags = self.cl.mem_flags
-        return Memory(
-            self.cl.Buffer(self.context, flags.READ_WRITE | flags.USE_HOST_PTR, hostbuf=host), host, host.nbytes
-        )
+        return Memory(self.cl.Buffer(self.context, flags.READ_WRITE | flags.USE_HOST_PTR, hostbuf=host), host, nbytes)
 
     def join(self) -> None:
         """Let what lane 0 is given now come after everything in lane 1, and be waited for there."""
@@ -274,6 +285,11 @@ class Queue:
     def done(self, event: Any) -> bool:
         """Whether the command is over, well or badly."""
         return event is None or event.command_execution_status <= 0
+
+    def synchronize(self) -> None:
+        """Wait for everything."""
+        for event in (self.last0, self.last1):
+            self.wait(event, "waiting for it")
 
     def wait(self, event: Any, what: str = "running a program") -> None:
         """Wait for a command; raises what went wrong in it."""
@@ -321,14 +337,12 @@ class Queue:
                 warnings.simplefilter("ignore")
                 return cl.Program(self.context, text).build(options=["-cl-std=CL1.2"])
         except cl.Error as error:
-            raise self._not_built(text, name, str(error)) from error
-
-    def _not_built(self, text: str, name: str, message: str) -> Exception:
-        numbered = "\n".join(f"{n:5d}  {line}" for n, line in enumerate(text.splitlines(), 1))
-        return JaxRuntimeError(
-            f"a kernel of `{name}` does not build on the OpenCL device {self.found.words}. This is a fault of "
-            f"cotan-opencl or of the driver; please report it with what follows.\nlog:\n{message}\nsource:\n{numbered}"
-        )
+            numbered = "\n".join(f"{n:5d}  {line}" for n, line in enumerate(text.splitlines(), 1))
+            raise JaxRuntimeError(
+                f"a kernel of `{name}` does not build on the OpenCL device {self.found.words}. This is a fault of "
+                "cotan-opencl or of the driver; please report it with what follows.\n"
+                f"log:\n{error}\nsource:\n{numbered}"
+            ) from error
 
     def kernel(self, text: str, program: str, name: str) -> Any:
         """A kernel object of its own, of a program of that text."""

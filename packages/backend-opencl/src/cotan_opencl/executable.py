@@ -96,7 +96,7 @@ class Loader:
         kernel = self.prepared(command)
         set_buffer, set_bytes = kernel.set_arg, kernel._set_arg_buf
         slots = [(2 * k, number, size) for k, (number, size) in enumerate(command.operands)]
-        last: list[Any] = [None] * len(slots)
+        last: list[int] = [0] * len(slots)
         places: list[int] = [0] * len(slots)
         enqueue, items, group, handle = queue.cl.enqueue_nd_range_kernel, command.items, command.group, queue.queue
 
@@ -105,9 +105,9 @@ class Loader:
             for position, number, size in slots:
                 k = position >> 1
                 memory = memories[number]
-                if memory is not last[k]:
+                if memory.serial != last[k]:
                     set_buffer(position, memory.cl)
-                    last[k] = memory
+                    last[k] = memory.serial
                 offset = offsets[number]
                 if offset != places[k]:
                     set_bytes(position + 1, (offset // size).to_bytes(8, "little"))
@@ -190,7 +190,7 @@ def _direct_maker(
     lines = [
         "def make(queue, take, shelf, flush, set_arg, enqueue, nbytes, shape, dtype, device, Buffer, Loan, failed):",
         "    lock, Error, new, pool = queue.lock, queue.cl.Error, object.__new__, device.pool",
-        *(f"    last{position} = None" for position, _ in places),
+        *(f"    last{position} = 0" for position, _ in places),
         f"    def direct({', '.join(names)}):",
         *(f"        nonlocal last{position}" for position, _ in places),
         # What their constructors do, without the calls.
@@ -209,9 +209,9 @@ def _direct_maker(
             memory, touched, noted = "loan.memory", "used", f" = memory.wrote{lane}"
         lines += [
             f"                memory = {memory}",
-            f"                if memory is not last{position}:",
+            f"                if memory.serial != last{position}:",
             f"                    set_arg({position}, memory.cl)",
-            f"                    last{position} = memory",
+            f"                    last{position} = memory.serial",
             f"                if memory.{touched}{other} > known: clash = True",
             f"                memory.used{lane}{noted} = number",
         ]
@@ -236,22 +236,6 @@ def _direct_maker(
 
 class OpenclExecutable(Executable):
     """A compiled Program on one device."""
-
-    __slots__ = (
-        "_held",
-        "_inputs",
-        "_loaded",
-        "_new",
-        "_outputs",
-        "_overwrites",
-        "_results",
-        "_text",
-        "_workspace",
-        "device",
-        "direct",
-        "fast_call",
-        "name",
-    )
 
     def __init__(self, program: Program, device: Any, table: LoweringTable, *, any_size: bool = False) -> None:
         found = device.queue.found
@@ -360,9 +344,7 @@ class OpenclExecutable(Executable):
         self, args: Sequence[OpenclBuffer], loans: Sequence[Loan], made: Sequence[Loan], event: Any
     ) -> list[OpenclBuffer]:
         device, found = self.device, {}
-        for place in self._results:
-            if place in found:
-                continue
+        for place in {*self._results}:
             kind, which = place
             if kind == "new":
                 _, shape, dtype, _, _ = self._new[which]

@@ -6,6 +6,7 @@ commands that touch it keep their order; the host writes only to memory that no 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 from typing import TYPE_CHECKING, Any
@@ -20,17 +21,16 @@ if TYPE_CHECKING:
 
 
 class Loan:
-    """Memory in use, which goes back to the pool when the loan dies. ``pool`` is None where it belongs to others."""
+    """Memory in use, which goes back to the pool when the loan dies."""
 
     __slots__ = ("memory", "pool")
 
-    def __init__(self, memory: Memory, pool: Pool | None) -> None:
+    def __init__(self, memory: Memory, pool: Pool) -> None:
         self.memory = memory
         self.pool = pool
 
     def __del__(self) -> None:
-        if self.pool is not None:
-            self.pool.take_back(self.memory)
+        self.pool.take_back(self.memory)
 
 
 class View(np.ndarray):
@@ -60,7 +60,7 @@ class Pool:
         self.queue = queue
         self.limit = max(int(queue.found.handle.global_mem_size) // 8, 1 << 26)
         self.held = 0
-        self._shelves: dict[int, list[Memory]] = {}
+        self._shelves: dict[int, list[Memory]] = {0: []}  # 0: what was borrowed
         self._for_bytes: dict[int, list[Memory]] = {}
 
     def take(self, nbytes: int, idle: bool = False) -> Loan:
@@ -72,7 +72,7 @@ class Pool:
             memory = shelf.pop(0) if idle else shelf.pop()
         except IndexError:
             return Loan(self._fresh(size_class(nbytes)), self)
-        if idle and not all(map(self.queue.done, memory.events)):
+        if idle and not self._is_idle(memory):
             shelf.append(memory)
             memory = self._fresh(memory.nbytes)
         return Loan(memory, self)
@@ -85,17 +85,22 @@ class Pool:
         self._for_bytes[nbytes] = shelf
         return shelf
 
+    def borrow(self, host: np.ndarray) -> Loan:
+        """The host's own array as memory, for as long as it is lent or commands may use it."""
+        self._let_go(0)
+        return Loan(self.queue.over(host), self)
+
     def _fresh(self, size: int) -> Memory:
+        self._let_go(0)
         if self.unused() + size > self.limit:
             self.clear()
         try:
             memory = self.queue.allocate(size)
-        except (MemoryError, self.queue.cl.Error) as error:
+        except (MemoryError, self.queue.cl.Error):
+            self.queue.synchronize()
             self.clear()
-            try:
+            with self.queue.translating(f"an array of {size} bytes"):
                 memory = self.queue.allocate(size)
-            except (MemoryError, self.queue.cl.Error):
-                raise self.queue.translated(error, f"an array of {size} bytes") from error
         self.held += size
         return memory
 
@@ -107,11 +112,23 @@ class Pool:
         """Bytes that lie on the shelves."""
         return sum(size * len(shelf) for size, shelf in list(self._shelves.items()))
 
+    def _is_idle(self, memory: Memory) -> bool:
+        return all(map(self.queue.done, memory.events))
+
     def clear(self) -> None:
-        """Give unused memory back to the driver."""
-        self.held -= self.unused()
-        for shelf in list(self._shelves.values()):
-            del shelf[:]
+        """Give unused memory back to the driver, but what commands may still use."""
+        for size in list(self._shelves):
+            self._let_go(size)
+
+    def _let_go(self, size: int) -> None:
+        shelf = self._shelves[size]
+        for memory in shelf[:]:
+            with contextlib.suppress(ValueError):  # another thread has taken it
+                shelf.remove(memory)
+                if self._is_idle(memory):
+                    self.held -= size
+                else:
+                    shelf.append(memory)
 
 
 class OpenclBuffer(Buffer):
@@ -149,11 +166,8 @@ class OpenclBuffer(Buffer):
         else:
             view = np.empty(shape, dtype)
             if view.size:
-                queue = self.device.queue
-                try:
-                    queue.read(loan.memory, 0, view.reshape(-1).view(np.uint8))
-                except queue.cl.Error as error:
-                    raise queue.translated(error, "reading an array") from error
+                with self.device.queue.translating("reading an array"):
+                    self.device.queue.read(loan.memory, 0, view.reshape(-1).view(np.uint8))
         view.flags.writeable = False
         return view
 
@@ -162,7 +176,7 @@ class OpenclBuffer(Buffer):
             return device.put(self.to_host())
         queue = self.device.queue
         target = self.device.pool.take(self.nbytes)
-        with queue.lock:
+        with queue.lock, queue.translating("copying an array"):
             if self.nbytes:
                 queue.join()
                 queue.copy(self.loan.memory, 0, target.memory, 0, self.nbytes)
@@ -181,14 +195,10 @@ class OpenclBuffer(Buffer):
         return f"OpenclBuffer({self.dtype}{list(self.shape)}, {self.device}{state})"
 
 
-def _references(buffer: OpenclBuffer) -> int:
-    return sys.getrefcount(buffer.loan)
-
-
 def _references_of_an_exclusive_one() -> int:
     sample: Any = OpenclBuffer.__new__(OpenclBuffer)
-    sample.loan = Loan(Memory(None, None, 0), None)
-    return _references(sample)
+    sample.loan = object()
+    return sys.getrefcount(sample.loan)
 
 
 _ALONE = _references_of_an_exclusive_one()
@@ -196,4 +206,4 @@ _ALONE = _references_of_an_exclusive_one()
 
 def is_exclusive(buffer: OpenclBuffer) -> bool:
     """Whether nothing but ``buffer`` can see its memory, so that it may be overwritten."""
-    return _references(buffer) <= _ALONE and buffer.loan.pool is not None
+    return sys.getrefcount(buffer.loan) <= _ALONE and buffer.loan.memory.nbytes > 0

@@ -210,13 +210,8 @@ def write(writer: Writer, step: LibraryStep) -> None:
     """The launches of one product."""
     x, y = step.operands
     [out] = step.results
-    found = product_of(writer.aval(x), writer.aval(y), step.params["dimension_numbers"])
-    assert found is not None
-    multiply(writer, found, x, y, out)
-
-
-def multiply(writer: Writer, p: Product, x: int, y: int, out: int) -> None:
-    """Launch the product of the buffers ``x`` and ``y`` into ``out``."""
+    p = product_of(writer.aval(x), writer.aval(y), step.params["dimension_numbers"])
+    assert p is not None
     dtypes = [np.dtype(writer.aval(n).dtype) for n in (x, y, out)]
     kind = "_".join(_NAMES[dtype.name] for dtype in dtypes)
     times, numbers = math.prod(p.batch), _numbers(p)
