@@ -164,7 +164,13 @@ class Loader:
             arrays = [self.view(memories[number], offsets[number], aval) for number, aval in operands]
             for array in arrays:
                 array.flags.writeable = False
-            found = command.function(*arrays, **command.params)
+            # It may wait for another thread, which may want to launch something.
+            queue.lock.release()
+            try:
+                found = command.function(*arrays, **command.params)
+            finally:
+                queue.lock.acquire()
+                queue.join()
             targets = [self.view(memories[number], offsets[number], aval, wanted=False) for number, aval in results]
             put_results(command.name, targets, found if command.multiple else [found])
             for (number, _), target in zip(results, targets, strict=True):

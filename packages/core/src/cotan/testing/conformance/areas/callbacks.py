@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,20 @@ def _() -> None:
     shape = cotan.ShapeDtypeStruct((), F)
     f = lambda x: cotan.pure_callback(lambda x: F(np.sum(x)), shape, x, vmap_method="sequential")  # noqa: E731
     _same(cotan.jit(cotan.vmap(f))(X), X.sum(1))
+
+
+@case("pure/of another thread's results")
+def _() -> None:
+    """The program must not hold what another thread needs to run its own."""
+    on_device = cotan.device_put(X)
+    f = cotan.jit(lambda x: cotan.pure_callback(call, cotan.ShapeDtypeStruct(X.shape, F), x * 2) + 1)
+    g = cotan.jit(lambda x: x * 3)
+    with ThreadPoolExecutor(1) as pool:
+
+        def call(x: Any) -> Any:
+            return pool.submit(lambda: np.asarray(g(on_device)) + x).result(timeout=20)
+
+        _same(f(on_device), X * 5 + 1)
 
 
 @case("io/order")
