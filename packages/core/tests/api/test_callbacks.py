@@ -309,6 +309,23 @@ def test_callbacks_and_donated_arguments():
     np.testing.assert_array_equal(kept[0], np.arange(4.0))
 
 
+def test_arguments_that_a_failed_program_may_have_overwritten_are_gone():
+    def host(x):
+        if x[0] > 2:
+            raise ValueError("too large")
+        return x
+
+    f = cotan.jit(lambda x: cotan.pure_callback(host, x, x.at[1].set(7.0)), donate_argnums=0)
+    for value, fails in ((3.0, True), (1.0, False), (1.0, False), (1.0, False), (3.0, True)):  # also on shorter ways
+        x = cnp.full((4,), value)
+        if fails:
+            with pytest.raises(ValueError, match="too large"):
+                f(x)
+        else:
+            np.testing.assert_array_equal(f(x), [1, 7, 1, 1])
+        assert x.is_deleted()
+
+
 def test_programs_do_not_keep_objects_of_callbacks_alive():
     import gc
     import weakref

@@ -197,10 +197,11 @@ class _Text:
             self.names["references"] = sys.getrefcount
             self.miss_if(f"references(b{k}) > {_UNSHARED}")
         self.lines.extend(f"    b{k} = {buffer}" for k, buffer in enumerate(made) if buffer)
+        # Before it runs: if it fails, it may have overwritten some of them.
+        self.lines.extend(f"    n{leaf.node}.delete()" for leaf in leaves if leaf.number in given)
         self._run()
         committed = " or ".join(f"n{leaf.node}._committed" for leaf in leaves if leaf.kind is Array)
         self.lines.append(f"    committed = {committed or 'False'}")
-        self.lines.extend(f"    n{leaf.node}.delete()" for leaf in leaves if leaf.number in given)
         results = [self._wrap(k, aval) for k, aval in enumerate(self.call.out_avals)]
         expression = _put_together(self.out.spec, results)
         if expression is None:

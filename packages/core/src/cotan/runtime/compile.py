@@ -226,14 +226,15 @@ class Compiled:
             given and (x is not arg or (id(x._buffer) not in plain and _references(x) <= _UNSHARED))
             for x, arg, given in zip(held, args, self.donated)
         )
-        if program.executable is None:
-            results = program.call([x._buffer for x in held])
-        else:
-            results = program.executable.run([x._buffer for x in held], gone)  # type: ignore[misc]
-        for x, given in zip(args, self.donated):
-            if given and type(x) is Array:
-                x.delete()
-        return results
+        try:
+            if program.executable is None:
+                return program.call([x._buffer for x in held])
+            return program.executable.run([x._buffer for x in held], gone)  # type: ignore[misc]
+        finally:
+            # Also when it failed: by then it may have overwritten some of them.
+            for x, given in zip(args, self.donated):
+                if given and type(x) is Array:
+                    x.delete()
 
     def _check_donated_once(self, args: Sequence[Any]) -> None:
         seen: dict[int, int] = {}
