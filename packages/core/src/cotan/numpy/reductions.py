@@ -73,7 +73,7 @@ def _reduce(
         if neutral is None and initial is None:
             raise ValueError(f"{name}: `where` needs an initial value, for when it is false everywhere; give `initial`")
         fill = neutral if neutral is not None else initial
-        x = where_(as_array(where, name), x, fill)
+        x = where_(_mask(where, name), x, fill)
     if neutral is None and initial is None and builtins.any(x.shape[d] == 0 for d in axes):
         raise ValueError(f"{name}: zero-size reduction over axis {axis} has no identity; give `initial`")
     if initial is not None and neutral is None and builtins.any(x.shape[d] == 0 for d in axes):
@@ -86,6 +86,14 @@ def _reduce(
     if result.aval.weak_type:
         result = lax.convert_element_type(result, result.dtype, weak_type=False)
     return lax.expand_dims(result, axes) if keepdims and axes else result
+
+
+def _mask(where: Any, name: str) -> Any:
+    """The elements that a reduction is asked for. Numbers are refused: which of them hold is not clear."""
+    mask = as_array(where, name)
+    if not is_bool(mask):
+        raise ValueError(f"{name}: `where` must be an array of bools, got {mask.dtype}; compare it, as in where=x != 0")
+    return mask
 
 
 def _of_all(primitive: Primitive, a: Any) -> Any:
@@ -233,15 +241,15 @@ def _truth(a: Any, name: str) -> Any:
 
 def count_nonzero(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """How many elements are not 0."""
-    return sum(_truth(a, "count_nonzero"), axis=axis, keepdims=keepdims)
+    x = _truth(a, "count_nonzero")
+    return sum(x, axis=normalize_axes(axis, x.ndim, "count_nonzero"), keepdims=keepdims)
 
 
-def _count(x: Any, axis: Axis, keepdims: bool, where: Any, name: str) -> Any:
-    """How many elements each result is made of: a Python int, or an array if ``where`` is given."""
-    if where is None:
-        return math.prod(x.shape[d] for d in normalize_axes(axis, x.ndim, name))
-    mask = where_(as_array(where, name), lax.full_like(x, 1, np.int32), np.int32(0))
-    return sum(mask, axis=axis, keepdims=keepdims)
+def _count(x: Any, axes: tuple[int, ...], keepdims: bool, mask: Any) -> Any:
+    """How many elements each result is made of: a Python int, or an array if there is a ``mask``."""
+    if mask is None:
+        return math.prod(x.shape[d] for d in axes)
+    return sum(where_(mask, lax.full_like(x, 1, np.int32), np.int32(0)), axis=axes, keepdims=keepdims)
 
 
 def mean(
@@ -259,12 +267,17 @@ def mean(
         if total is not None:
             return lax.div(total, float(a.size))
     refuse_out("mean", out)
-    x = as_array(a, "mean")
-    target = dtypes.to_inexact_dtype(x.dtype) if dtype is None else user_dtype(dtype, "mean")
+    return _mean("mean", a, axis, dtype, keepdims, where)
+
+
+def _mean(name: str, a: Any, axis: Axis, dtype: Any, keepdims: bool, where: Any) -> Any:
+    x = as_array(a, name)
+    axes, mask = normalize_axes(axis, x.ndim, name), None if where is None else _mask(where, name)
+    target = dtypes.to_inexact_dtype(x.dtype) if dtype is None else user_dtype(dtype, name)
     # Sums of half precision are made in single: the count alone may exceed its range.
     wide = np.float32 if target.itemsize == 2 and dtypes.issubdtype(target, np.floating) else target
-    total = sum(x, axis=axis, dtype=None if wide is x.dtype else wide, keepdims=keepdims, where=where)
-    count = _count(x, axis, keepdims, where, "mean")
+    total = sum(x, axis=axes, dtype=None if wide is x.dtype else wide, keepdims=keepdims, where=mask)
+    count = _count(x, axes, keepdims, mask)
     if not isinstance(count, int):
         divisor = count.astype(wide)
     elif wide == dtypes.default_float():  # numbers need not be transferred again and again
@@ -275,15 +288,12 @@ def mean(
     return result if result.dtype == target else result.astype(target)
 
 
-_mean = mean
-
-
-def _known_mean(mean: Any, x: Any) -> Any:
+def _known_mean(mean: Any, x: Any, name: str) -> Any:
     """The mean a caller has of ``x``, in its dtype."""
-    middle = as_array(mean, "var")
+    middle = as_array(mean, name)
     if middle.ndim not in (0, x.ndim):
         raise TypeError(
-            f"var: `mean` of shape {middle.shape} for an array of shape {x.shape}; give it as many dimensions "
+            f"{name}: `mean` of shape {middle.shape} for an array of shape {x.shape}; give it as many dimensions "
             "(keepdims=True), or none"
         )
     return middle.astype(x.dtype)
@@ -292,13 +302,14 @@ def _known_mean(mean: Any, x: Any) -> Any:
 def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
     """Weighted mean over axes."""
     if weights is None:
-        result = mean(a, axis=axis, keepdims=keepdims)
-        count = _count(as_array(a, "average"), axis, False, None, "average")
-        total = lax.full_like(result, count)
+        x = as_array(a, "average")
+        along = normalize_axes(axis, x.ndim, "average")
+        result = mean(x, axis=along, keepdims=keepdims)
+        total = lax.full_like(result, _count(x, along, False, None))
     else:
         a, weights = promote_dtypes_inexact("average", a, weights)
+        along = normalize_axes(axis, a.ndim, "average")
         if weights.shape != a.shape:
-            along = normalize_axes(axis, a.ndim, "average")
             if weights.shape != tuple(a.shape[d] for d in along):
                 raise ValueError(
                     f"average: weights of shape {weights.shape} for an array of shape {a.shape}, axis {axis}; give one "
@@ -308,8 +319,8 @@ def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
             order = sorted(range(len(along)), key=along.__getitem__)
             rising = lax.transpose(weights, order)
             weights = lax.broadcast_in_dim(rising, a.shape, tuple(along[k] for k in order))
-        total = sum(weights, axis=axis, keepdims=keepdims)
-        result = lax.div(sum(lax.mul(a, weights), axis=axis, keepdims=keepdims), total)
+        total = sum(weights, axis=along, keepdims=keepdims)
+        result = lax.div(sum(lax.mul(a, weights), axis=along, keepdims=keepdims), total)
     return (result, total) if returned else result
 
 
@@ -334,18 +345,24 @@ def var(
     Array(1.5, dtype=float32)
     """
     refuse_out("var", out)
-    x = as_array(a, "var")
-    target = dtypes.to_inexact_dtype(x.dtype) if dtype is None else user_dtype(dtype, "var")
+    return _variance("var", a, axis, dtype, ddof if correction is None else correction, keepdims, where, mean)
+
+
+def _variance(name: str, a: Any, axis: Axis, dtype: Any, less: float, keepdims: bool, where: Any, mean: Any) -> Any:
+    x = as_array(a, name)
+    axes, mask = normalize_axes(axis, x.ndim, name), None if where is None else _mask(where, name)
+    target = dtypes.to_inexact_dtype(x.dtype) if dtype is None else user_dtype(dtype, name)
+    if not dtypes.issubdtype(target, np.inexact):
+        raise ValueError(f"{name}: dtype must be one of floats or complex numbers, got {target}")
     wide = np.float32 if np.dtype(target).itemsize == 2 else target
     x = x.astype(wide)
-    middle = _mean(x, axis=axis, keepdims=True, where=where) if mean is None else _known_mean(mean, x)
+    middle = _mean(name, x, axes, None, True, mask) if mean is None else _known_mean(mean, x, name)
     centred = lax.sub(x, broadcast_to_shape(middle, x.shape))
     squares = (
         lax.add(lax.square(lax.real(centred)), lax.square(lax.imag(centred))) if is_complex(x) else lax.square(centred)
     )
-    count = _count(x, axis, keepdims, where, "var")
-    less = ddof if correction is None else correction
-    total = sum(squares, axis=axis, keepdims=keepdims, where=where)
+    count = _count(x, axes, keepdims, mask)
+    total = sum(squares, axis=axes, keepdims=keepdims, where=mask)
     if isinstance(count, int):
         if count - less <= 0:
             return lax.full_like(total, np.nan)
@@ -370,13 +387,17 @@ def std(
     correction: int | float | None = None,
 ) -> Any:
     """Standard deviation over axes: the root of ``var``."""
-    return lax.sqrt(var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction))
+    refuse_out("std", out)
+    less = ddof if correction is None else correction
+    return lax.sqrt(_variance("std", a, axis, dtype, less, keepdims, where, mean))
 
 
 def ptp(a: Any, axis: Axis = None, out: None = None, keepdims: bool = False) -> Any:
     """Largest minus smallest element over axes."""
     refuse_out("ptp", out)
-    return ufuncs.subtract(max(a, axis=axis, keepdims=keepdims), min(a, axis=axis, keepdims=keepdims))
+    x = as_array(a, "ptp")
+    axes = normalize_axes(axis, x.ndim, "ptp")
+    return ufuncs.subtract(max(x, axis=axes, keepdims=keepdims), min(x, axis=axes, keepdims=keepdims))
 
 
 def _argument(name: str, primitive: Primitive, a: Any, axis: int | None, keepdims: bool) -> Any:
@@ -412,14 +433,16 @@ def _without_nans(
     where: Any, **dtype: Any,
 ) -> Any:  # fmt: skip
     """``reduction`` with ``fill`` in place of NaNs; ``empty`` where there is nothing but NaNs and no ``initial``."""
-    x = as_array(a, f"nan{reduction.__name__}")
+    name = f"nan{reduction.__name__}"
+    x, mask = as_array(a, name), None if where is None else _mask(where, name)
+    axes = normalize_axes(axis, x.ndim, name)
     inexact = is_inexact(x)
     missing = ufuncs.isnan(x) if inexact else None
     filled = where_(missing, fill(x.dtype), x) if inexact else x
-    result = reduction(filled, axis=axis, keepdims=keepdims, initial=initial, where=where, **dtype)
+    result = reduction(filled, axis=axes, keepdims=keepdims, initial=initial, where=mask, **dtype)
     if empty is None or initial is not None or not inexact:
         return result
-    return where_(all(missing, axis=axis, keepdims=keepdims), empty, result)
+    return where_(all(missing, axis=axes, keepdims=keepdims), empty, result)
 
 
 def nansum(
@@ -459,7 +482,7 @@ def nanmin(
 def _present(x: Any, where: Any, name: str) -> Any:
     """Where ``x`` is to be counted: it is no NaN, and ``where`` holds."""
     there = ufuncs.logical_not(ufuncs.isnan(x))
-    return there if where is None else ufuncs.logical_and(there, as_array(where, name))
+    return there if where is None else ufuncs.logical_and(there, _mask(where, name))
 
 
 def nanmean(
@@ -468,7 +491,7 @@ def nanmean(
     """As ``mean``, with NaNs left out."""
     refuse_out("nanmean", out)
     x = as_array(a, "nanmean")
-    return mean(x, axis=axis, dtype=dtype, keepdims=keepdims, where=_present(x, where, "nanmean"))
+    return _mean("nanmean", x, axis, dtype, keepdims, _present(x, where, "nanmean"))
 
 
 def nanvar(
@@ -478,8 +501,7 @@ def nanvar(
     """As ``var``, with NaNs left out."""
     refuse_out("nanvar", out)
     x = as_array(a, "nanvar")
-    there = _present(x, where, "nanvar")
-    return var(x, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=there, mean=mean)
+    return _variance("nanvar", x, axis, dtype, ddof, keepdims, _present(x, where, "nanvar"), mean)
 
 
 def nanstd(
@@ -488,7 +510,8 @@ def nanstd(
 ) -> Any:  # fmt: skip
     """As ``std``, with NaNs left out."""
     refuse_out("nanstd", out)
-    return lax.sqrt(nanvar(a, axis, dtype, None, ddof, keepdims, where, mean))
+    x = as_array(a, "nanstd")
+    return lax.sqrt(_variance("nanstd", x, axis, dtype, ddof, keepdims, _present(x, where, "nanstd"), mean))
 
 
 def _cumulative(name: str, primitive: Primitive, of_bools: Primitive) -> Primitive:
