@@ -83,6 +83,20 @@ def test_limits_of_steps():
         np.testing.assert_allclose(short[1], np.sin(1), rtol=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("factor", "times", "expected"),
+    [
+        (np.nan, [0.0, 1.0, 2.0], [1, np.nan, np.nan]),
+        (-1, [1.0, 0.0], [1, np.nan]),
+        (-1, [0.0, 0.0, 1.0], [1, 1, np.exp(-1)]),
+    ],
+    ids=["slope", "backwards", "no time"],
+)
+def test_where_no_step_is_taken(factor, times, expected):
+    found = odeint(lambda y, t: y * factor, 1.0, np.array(times, np.float32))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
 def test_parts():
     np.testing.assert_allclose(ode.abs2(3 + 4j), 25, rtol=1e-6)
     np.testing.assert_allclose(ode.abs2(-3.0), 9)

@@ -150,7 +150,8 @@ def odeint(
       hmax: the longest step.
 
     Returns:
-      A pytree like y0 whose arrays have a new first axis, of times.
+      A pytree like y0 whose arrays have a new first axis, of times. It is NaN where no step could be taken: the slope
+      was NaN, or the time before t[0].
 
     Raises:
       TypeError: t is no vector of floats; something in args is no array.
@@ -215,7 +216,9 @@ def _integrate(func: Function, limits: tuple[Any, ...], y0: Any, ts: Any, args: 
 
         _, *carry = lax.while_loop(unfinished, step, (0, *carry))
         _, _, t, _, before, polynomial = carry
-        share = (target - before) / cnp.where(t == before, 1, t - before)
+        # Where no step was taken, the solution is known at that time alone.
+        share = cnp.where(t == before, cnp.where(target == t, 0, np.nan), target - before)
+        share = share / cnp.where(t == before, 1, t - before)
         return tuple(carry), cnp.polyval(polynomial, share.astype(y0.dtype))
 
     f0 = slope(y0, ts[0])
