@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import weakref
 from collections import namedtuple
@@ -344,6 +345,48 @@ def test_a_variable_may_change_to_what_takes_the_place_of_its_last_value_in_memo
         number = None  # what it was is gone: NumPy's numbers and other small objects get its address again
         number = made(k)
         equal(lax.scan(step, 1.0, None, 2)[0], k * k)
+
+
+OF_MODULE = np.ones(3, np.float32)
+
+
+@pytest.mark.parametrize("own", ["closed over", "of the module", "default", "partial"])
+@pytest.mark.parametrize(
+    "once",
+    [
+        lambda f: lambda x, body=lambda k, c: f(c): lax.fori_loop(0, 1, body, x),
+        lambda f: lambda x, body=lambda c, _: (f(c), None): lax.scan(body, x, None, 1)[0],
+        lambda f: lambda x, body=lambda c: (False, f(c[1])): lax.while_loop(lambda c: c[0], body, (True, x))[1],
+        lambda f: lambda x, other=lambda x: x: lax.cond(True, f, other, x),
+        lambda f: (
+            lambda x, body=lambda c, _: (lax.fori_loop(0, 1, lambda k, c: f(c), c), None): lax.scan(body, x, None, 1)[0]
+        ),
+        cotan.checkpoint,
+    ],
+    ids=["fori", "scan", "while", "cond", "nested", "checkpoint"],
+)
+def test_an_array_of_numpy_that_a_body_reads_may_change_in_place(once: Any, own: str) -> None:
+    traced, w = [], np.ones(3, np.float32)
+
+    def of_module(x: Any) -> Any:
+        traced.append(1)
+        return x * OF_MODULE
+
+    def closed_over(x: Any) -> Any:
+        traced.append(1)
+        return x * w
+
+    def default(x: Any, array: Any = w) -> Any:
+        traced.append(1)
+        return x * array
+
+    kinds = {"closed over": closed_over, "of the module": of_module, "default": default}
+    f = once(kinds[own] if own in kinds else functools.partial(default, array=w))
+    array = OF_MODULE if own == "of the module" else w
+    for value in (2.0, 2.0, np.nan, np.nan, 3.0):
+        array[1] = value
+        np.testing.assert_array_equal(f(cnp.ones(3)), [1, value, 1])
+    assert len(traced) == 3
 
 
 def test_numbers_of_numpy_that_are_equal_do_not_trace_again() -> None:

@@ -1,8 +1,9 @@
 """Bodies of control flow: users' functions of pytrees as programs of flat arrays, with checks in the user's terms.
 
 A body is traced once for its function object and the types of what it gets, so that an eager loop around a loop traces
-and compiles nothing anew. That a variable which a function closes over has got another value is noticed
-(``present_variables``, for ``checkpoint`` as well). Knows no primitive.
+and compiles nothing anew. That a variable which a function closes over has got another value is noticed, and so is a
+NumPy array, its own or a module's, with other elements (``present_variables``, for ``checkpoint`` as well). Knows no
+primitive.
 """
 
 from __future__ import annotations
@@ -108,27 +109,47 @@ def _closed_over(fun: Any) -> tuple[Hashable, ...]:
 
 def _variables(fun: Any, seen: set[int]) -> Iterator[Hashable]:
     while isinstance(fun, functools.partial):
+        yield from _values((fun.args, fun.keywords), seen)
         fun = fun.func
     if not isinstance(fun, types.FunctionType) or id(fun) in seen:
         return
     seen.add(id(fun))
+    yield from _values((fun.__defaults__, fun.__kwdefaults__), seen)
     for cell in fun.__closure__ or ():
         try:
-            leaves, tree = tree_flatten(cell.cell_contents)
-        except ValueError:  # the variable has no value yet, or keys that cannot be ordered
+            yield from _values(cell.cell_contents, seen)
+        except ValueError:  # the variable has no value yet
             yield None
-            continue
-        yield tree
-        for x in leaves:
+    yield from _arrays_of_module(fun.__code__, fun.__globals__)
+
+
+def _values(value: Any, seen: set[int]) -> Iterator[Hashable]:
+    try:
+        leaves, tree = tree_flatten(value)
+    except ValueError:  # keys that cannot be ordered
+        yield None
+        return
+    yield tree
+    for x in leaves:
+        yield _token(x)
+        yield from _variables(x, seen)
+
+
+def _arrays_of_module(code: types.CodeType, variables: dict[str, Any]) -> Iterator[Hashable]:
+    """What tells the elements of the NumPy arrays that code names, which may change in place, from earlier ones."""
+    for name in code.co_names:
+        if isinstance(x := variables.get(name), np.ndarray):
             yield _token(x)
-            yield from _variables(x, seen)
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _arrays_of_module(inner, variables)
 
 
 def _token(x: Any) -> Hashable:
     if isinstance(x, _VALUES):
         return type(x), repr(x)
-    if isinstance(x, np.generic):
-        return x.dtype, x.tobytes()
+    if isinstance(x, np.generic | np.ndarray):
+        return x.dtype, x.shape, hash(x.tobytes())  # the bytes themselves would be a copy that is kept
     return _Same(x)
 
 
