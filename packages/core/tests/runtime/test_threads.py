@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import sys
 import threading
 import time
 
@@ -17,6 +18,7 @@ import pytest
 import cotan
 import cotan.numpy as cnp
 from cotan import export, lax
+from cotan.api import programs
 from cotan.runtime import compile as compiling
 
 THREADS = 8
@@ -42,6 +44,24 @@ def together(*works):
         thread.join()
     if errors:
         raise errors[0]
+
+
+def test_programs_are_kept_and_forgotten_by_many(monkeypatch):
+    monkeypatch.setattr(programs, "MOST", 3)
+    kept, interval = programs.Programs(), sys.getswitchinterval()
+
+    def work(name):
+        for n in range(20_000):
+            kept.add((name, n), n)
+            if n % 7 == 0:
+                kept.clear()
+        assert len(kept.by_key) <= 3
+
+    sys.setswitchinterval(1e-6)
+    try:
+        together(*(functools.partial(work, name) for name in range(4)))
+    finally:
+        sys.setswitchinterval(interval)
 
 
 @pytest.fixture

@@ -97,20 +97,20 @@ class Programs:
 
     def add(self, key: tuple[Any, ...], program: Program) -> Program:
         """Keep ``program``, or find the one that another thread made meanwhile. If there are many, the oldest goes."""
-        kept = self.by_key.setdefault(key, program)
-        if len(self.by_key) > MOST:
-            with _lock:
-                while len(self.by_key) > MOST:
-                    del self.by_key[next(iter(self.by_key))]
+        with _lock:  # calls only read, but what another thread adds or clears would end the search for the oldest
+            kept = self.by_key.setdefault(key, program)
+            if len(self.by_key) > MOST:
+                del self.by_key[next(iter(self.by_key))]
                 self.fast = self.named = ()
         return kept
 
     def clear(self) -> None:
         """Forget all of them."""
-        if self.by_key:
-            self.gone = "its programs were forgotten (clear_caches, clear_cache)"
-        self.fast = self.named = ()
-        self.by_key.clear()
+        with _lock:
+            if self.by_key:
+                self.gone = "its programs were forgotten (clear_caches, clear_cache)"
+            self.fast = self.named = ()
+            self.by_key.clear()
 
 
 _all_programs: WeakSet[Programs] = WeakSet()
