@@ -10,6 +10,8 @@ import os
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType, TracebackType
 from typing import Any
@@ -225,8 +227,23 @@ def a_type(x: Any) -> str:
     return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"
 
 
+_heard: ContextVar[list[tuple[str, type[Warning]]] | None] = ContextVar("heard", default=None)
+
+
+@contextmanager
+def hearing() -> Iterator[list[tuple[str, type[Warning]]]]:
+    """In it, the arguments of all that is issued by ``warn`` go to a list as well."""
+    token = _heard.set(heard := [])
+    try:
+        yield heard
+    finally:
+        _heard.reset(token)
+
+
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Issue a warning that points at the user's line, however deep in cotan it is raised."""
+    if (heard := _heard.get()) is not None:
+        heard.append((message, category))
     frame = _frame()
     if frame is None:
         warnings.warn(message, category, stacklevel=2)

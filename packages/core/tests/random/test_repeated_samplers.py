@@ -82,6 +82,14 @@ def test_arguments_that_are_equal_but_of_other_types_or_signs_are_others():
     assert len(repeated._calls) == 10
 
 
+def test_what_single_calls_warn_of_programs_warn_of_too():
+    for _ in range(5):
+        with pytest.warns(UserWarning, match="normal: the dtype float64 was asked for") as seen:
+            assert random.normal(random.key(0), (2,), np.float64).dtype == np.float32
+        assert [w.filename for w in seen] == [__file__]
+    assert len(programs()) == 1
+
+
 def test_other_keys_and_configurations_are_others():
     for _ in range(3):
         random.bits(random.key(0), (2,))

@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from cotan import errors
 from cotan.api.jit import jit
 from cotan.config import Config, config, overriding
-from cotan.errors import JAXIndexError, JAXTypeError
 from cotan.ir.trace import current_trace_variable, eval_trace
 from cotan.runtime.array import Array
 
@@ -37,12 +37,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class _Call:
-    """A kind of call: how often it was met, and its program once it has one."""
+    """A kind of call: how often it was met, its program once it has one, and what that warned of when it was traced."""
 
-    __slots__ = ("met", "program")
+    __slots__ = ("met", "program", "warnings")
 
     def __init__(self) -> None:
         self.met = 0
+        self.warnings: list[tuple[str, type[Warning]]] = []
         self.program: Callable[..., Any] | None = None
 
 
@@ -105,7 +106,9 @@ def _met(known: Any) -> None:
     call.met += 1
 
 
-def _program(function: Callable[..., Any], varying: int, args: Sequence[Any], kwargs: Any) -> Callable[..., Any]:
+def _program(
+    call: _Call, function: Callable[..., Any], varying: int, args: Sequence[Any], kwargs: Any
+) -> Callable[..., Any]:
     """The program of a kind of call, a function of its operands."""
     template = [*[_Hole] * varying, *map(_with_holes, args[varying:])]
     named = [(name, _with_holes(value)) for name, value in kwargs.items()]
@@ -114,7 +117,8 @@ def _program(function: Callable[..., Any], varying: int, args: Sequence[Any], kw
     def run(*operands: Any) -> Any:
         rest = iter(operands)
         filled = _filled(template, rest)
-        return function(*filled, **{name: _filled(value, rest) for name, value in named})
+        with errors.hearing() as call.warnings:
+            return function(*filled, **{name: _filled(value, rest) for name, value in named})
 
     return jit(run)
 
@@ -148,12 +152,14 @@ def repeated(*, varying: int = 0, masks: bool = True) -> Callable[[Function], Fu
             call = _calls.get(known)
             if call is not None:
                 if call.program is not None:
+                    for warning in call.warnings:
+                        errors.warn(*warning)
                     return call.program(*operands)
                 if call.met + 1 >= PAYS_FROM and not config.compiles_nothing:
-                    program = _program(function, varying, args, kwargs)
+                    program = _program(call, function, varying, args, kwargs)
                     try:
                         result = program(*operands)
-                    except (JAXTypeError, JAXIndexError):  # it goes by the value of an array
+                    except (errors.JAXTypeError, errors.JAXIndexError):  # it goes by the value of an array
                         call.met = -sys.maxsize
                     else:
                         call.program = program
