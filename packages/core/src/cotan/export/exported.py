@@ -134,8 +134,9 @@ class Exported:
           args, kwargs: arguments of exactly the structure and types that it was exported for.
 
         Raises:
-          TypeError: they have another structure, or one is not an array.
-          ValueError: they have other types; the platform is another one; a derivative is asked for that was not kept.
+          TypeError: one is not an array.
+          ValueError: they have another structure or other types; the platform is another one; a derivative is asked
+            for that was not kept.
         """
         leaves, in_tree = tree_flatten((args, kwargs))
         self._check(leaves, in_tree)
@@ -170,7 +171,7 @@ class Exported:
     def _check(self, leaves: Sequence[Any], in_tree: PyTreeDef) -> None:
         if in_tree != self.in_tree:
             changes = "; ".join(call_changes(None, self.in_tree, in_tree, None))
-            raise TypeError(f"{self._subject()} is called with other arguments than it was exported for: {changes}")
+            raise ValueError(f"{self._subject()} is called with other arguments than it was exported for: {changes}")
         names = self.jaxpr.jaxpr.arg_names
         wrong = []
         for position, (x, aval) in enumerate(zip(leaves, self.in_avals, strict=True)):
