@@ -19,6 +19,7 @@ import cotan
 import cotan.numpy as cnp
 from cotan import export, lax
 from cotan.api import programs
+from cotan.config import config
 from cotan.runtime import compile as compiling
 
 THREADS = 8
@@ -113,6 +114,24 @@ def test_derivatives_of_one_function_are_derived_once(compilations):
     x = cnp.ones(5)
     together(*[lambda: cotan.grad(shared)(x)] * THREADS)
     assert len(compilations) == 2
+
+
+def test_flags_that_another_thread_sets_while_a_function_is_traced():
+    setting = [lambda: config.update("enable_x64", True)]
+
+    @cotan.jit
+    def f(x):
+        for update in setting:
+            together(update)
+        setting.clear()
+        return x + cnp.zeros(3, float)
+
+    x = np.ones(3, np.float32)
+    try:
+        f(x)
+    finally:
+        config.update("enable_x64", False)
+    assert [f(x).dtype for _ in range(3)] == [np.float32] * 3
 
 
 def test_flags_of_one_thread_are_not_those_of_another():

@@ -108,6 +108,7 @@ def _call(
     fun: Function, name: str, options: Options, programs: Programs, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """The long way of a call."""
+    flags = config.trace_key()
     program, leaves, bound = find_program("jit", fun, options, programs, args, kwargs)
     if current_trace() is not eval_trace:
         operands = [*program.outer, *leaves]
@@ -126,7 +127,7 @@ def _call(
             made = compiling.compile_closed(program.closed, leaves, program.donated, name)
         run = program.run = made.closing_over([lift_leaf(x) for x in program.outer])
     outs = run(leaves)
-    if known and len(program.short) < _MOST_ENTRIES:
+    if known and len(program.short) < _MOST_ENTRIES and config.trace_key() == flags:
         # At the second call, since most programs that are called once are never called again.
         _add_entry(programs, program, bound, leaves)
     return program.out_tree.unflatten(outs)

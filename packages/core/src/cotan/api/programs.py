@@ -214,7 +214,8 @@ def program_for(
 ) -> Program:
     """The program for arguments of the given structure and types, traced now if it is new."""
     axes = () if current_trace() is eval_trace else tuple(axes_in_scope())
-    key: tuple[Any, ...] = (bound.key, in_tree, avals, config.trace_key(), axes)
+    flags = config.trace_key()
+    key: tuple[Any, ...] = (bound.key, in_tree, avals, flags, axes)
     shared = bound.key is not None
     program = programs.by_key.get(key) if shared else None
     if program is not None:
@@ -233,6 +234,9 @@ def program_for(
     with _lock:
         _traced_code.update(_code(fun))
     if not shared:
+        return program
+    if config.trace_key() != flags:
+        programs.gone = "a flag was set for all threads while it was traced"
         return program
     if program.kept:
         return programs.add(key, program)
