@@ -174,5 +174,6 @@ def test_raw_keys_are_of_the_configured_generator():
         assert raw.shape == (4,)
         assert random.key_impl(random.key(0)) == "rbg"
         assert random.bits(raw, (2,)).tolist() == [3109483441, 1367189518]
-    with pytest.raises(TypeError, match=r"single key \(uint32\[2\]\) and got shape \(4,\)"):
-        random.bits(raw, (2,))
+    for read in (random.bits, random.key_data, random.key_impl):
+        with pytest.raises(TypeError, match=r"'threefry2x32' are uint32\[\.\.\., 2\], got shape \(4,\)"):
+            read(raw)

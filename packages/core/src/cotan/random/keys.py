@@ -50,31 +50,40 @@ def key_words(key: Any, fun_name: str) -> tuple[Any, ...]:
     """The uint32 words of one key: two for Threefry, four for the others.
 
     Raises:
-      TypeError: not a key, or several keys at once.
+      TypeError: not a key. ValueError: several keys at once.
     """
     if is_typed(key):
         if key.shape != ():
-            raise TypeError(
+            raise ValueError(
                 f"{fun_name} takes a single key and got an array of keys of shape {key.shape}; "
                 f"map over them: cotan.vmap(lambda key: cotan.random.{fun_name}(key, ...))(keys)"
             )
         data = random_unwrap(key)
     else:
-        shape = getattr(key, "shape", None)
-        if shape is None or getattr(key, "dtype", None) != np.uint32:
-            raise TypeError(
-                f"{fun_name} needs a key as its first argument, from cotan.random.key(seed), and got "
-                f"{type(key).__name__}"
-            )
+        count = _check_raw(key, fun_name)
         _legacy(fun_name)
-        count = _WORDS[generator(key)]
-        if shape != (count,):
-            raise TypeError(
-                f"{fun_name} takes a single key (uint32[{count}]) and got shape {shape}; "
+        if key.shape != (count,):
+            raise ValueError(
+                f"{fun_name} takes a single key (uint32[{count}]) and got shape {key.shape}; "
                 f"map over several: cotan.vmap(lambda key: cotan.random.{fun_name}(key, ...))(keys)"
             )
         data = key
     return tuple(lax.index_in_dim(data, n, 0, keepdims=False) for n in range(data.shape[0]))
+
+
+def _check_raw(keys: Any, fun_name: str) -> int:
+    """How many words a raw key has; refuse what does not consist of them."""
+    shape, dtype = getattr(keys, "shape", None), getattr(keys, "dtype", None)
+    if shape is None or dtype != np.uint32:
+        got = type(keys).__name__ if shape is None else f"an array of {dtype}"
+        raise TypeError(f"{fun_name} needs a key as its first argument, from cotan.random.key(seed), and got {got}")
+    name = generator(keys)
+    if shape[-1:] != (_WORDS[name],):
+        raise TypeError(
+            f"{fun_name}: raw keys of the configured generator {name!r} are uint32[..., {_WORDS[name]}], got shape "
+            f"{shape}; keys of another generator must be typed, from cotan.random.key or wrap_key_data(..., impl=...)"
+        )
+    return _WORDS[name]
 
 
 def _legacy(fun_name: str) -> None:
@@ -166,7 +175,10 @@ def key_data(keys: Any) -> Any:
     >>> cotan.random.key_data(cotan.random.key(7, impl="rbg"))
     Array([0, 7, 0, 7], dtype=uint32)
     """
-    return random_unwrap(keys) if is_typed(keys) else cnp.asarray(keys)
+    if is_typed(keys):
+        return random_unwrap(keys)
+    _check_raw(keys, "key_data")
+    return cnp.asarray(keys)
 
 
 def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -> Any:
@@ -198,7 +210,9 @@ def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -
 
 def key_impl(keys: Any) -> str:
     """The name of the keys' generator."""
-    return str(keys.dtype.impl) if is_typed(keys) else config.default_prng_impl
+    if not is_typed(keys):
+        _check_raw(keys, "key_impl")
+    return generator(keys)
 
 
 def key_dtype(impl_spec: Any = None) -> Any:
