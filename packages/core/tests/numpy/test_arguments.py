@@ -76,7 +76,7 @@ def test_reductions_refuse_in_their_own_names(name):
             with pytest.raises(ValueError, match=f"[: ]{name}: `where` must be an array of bools"):
                 function(LINE, where=mask, **initial)
     if name.endswith(("var", "std")):
-        with pytest.raises(ValueError, match=f"[: ]{name}: dtype must be one of floats or complex numbers, got int8"):
+        with pytest.raises(ValueError, match=f"[: ]{name}: the dtype must be floating or complex, got int8"):
             function(LINE, dtype=np.int8)
 
 

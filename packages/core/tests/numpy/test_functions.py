@@ -412,6 +412,8 @@ def test_power_of_integers_by_arrays(jitted):
         (lambda: cnp.reshape(np.ones(6), (-1, -1)), TypeError, "only one extent may be -1"),
         (lambda: cnp.squeeze(np.ones((2, 1)), 0), ValueError, "squeeze: axis 0"),
         (lambda: cnp.concatenate([]), ValueError, "concatenate needs at least one array"),
+        (lambda: cnp.concatenate(np.ones((0, 2))), ValueError, "concatenate needs at least one array"),
+        (lambda: cnp.stack(cnp.ones((0, 2))), ValueError, "stack needs at least one array"),
         (lambda: cnp.stack([np.ones(2), np.ones(3)]), ValueError, "all arrays must have one shape"),
         (lambda: cnp.matmul(np.ones((2, 3)), np.ones((2, 3))), TypeError, "matmul: the last axis of the first operand"),
         (lambda: cnp.matmul(np.ones(3), 2.0), ValueError, "matmul does not take scalars"),
@@ -435,6 +437,21 @@ def test_power_of_integers_by_arrays(jitted):
     ],
 )
 def test_bad_input(call, error, text):
+        (
+            lambda: cnp.compress(np.array([1, 0, 0, 1]), np.ones(3)),
+            ValueError,
+            "compress: the condition holds at index 3",
+        ),
+        (lambda: cnp.compress(np.ones(3), np.ones((3, 2)), 1), ValueError, "beyond the end of an axis of extent 2"),
+        (lambda: cnp.extract(np.ones((2, 2)), np.ones(3)), ValueError, "the condition holds at index 3"),
+        (lambda: cnp.gcd(True, np.array([True])), ValueError, "gcd needs integers, got bool"),
+        (lambda: cnp.lcm(2, 1.5), ValueError, "lcm needs integers, got float32"),
+        (lambda: cnp.clip(np.ones(2), None, 1j), ValueError, "clip is not defined on complex numbers"),
+        (
+            lambda: cnp.nanstd(np.ones(2), dtype=int),
+            ValueError,
+            "var: the dtype must be floating or complex, got int32",
+        ),
     with pytest.raises(error, match=text):
         call()
 

@@ -69,3 +69,13 @@ def test_extents_of_one_broadcast_in_einsum(subscripts):
             wanted = np.einsum(subscripts, *pair)
             with cotan.enable_x64(True):
                 np.testing.assert_allclose(cnp.einsum(subscripts, *pair), wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize("function", [cnp.mean, cnp.var, cnp.std, cnp.nanmean, cnp.nanvar, cnp.nanstd])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "complex64"])
+def test_moments_of_nothing_have_the_dtype_that_those_of_numbers_have(function, dtype):
+    wanted = function(cnp.ones((3, 2), dtype), axis=0).dtype
+    for options in ({"axis": 0}, {"axis": 0, "keepdims": True}):
+        found = function(cnp.ones((0, 2), dtype), **options)
+        assert found.dtype == wanted
+        assert np.isnan(np.asarray(found)).all()

@@ -229,13 +229,12 @@ def broadcast_arrays(*args: Any) -> list[Any]:
 
 
 def _sequence(arrays: Any, name: str) -> list[Any]:
-    if hasattr(arrays, "shape") and hasattr(arrays, "ndim"):
-        return list(arrays)
-    if not isinstance(arrays, Sequence):
+    if not (hasattr(arrays, "shape") and hasattr(arrays, "ndim")) and not isinstance(arrays, Sequence):
         raise TypeError(f"{name} needs a sequence of arrays, got {type(arrays).__name__}")
-    if not arrays:
+    items = list(arrays)
+    if not items:
         raise ValueError(f"{name} needs at least one array, got an empty sequence")
-    return list(arrays)
+    return items
 
 
 def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Any:

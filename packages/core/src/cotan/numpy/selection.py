@@ -145,7 +145,7 @@ def compress(
       size: the number of slices to return, needed where the condition is traced; the rest is ``fill_value``.
 
     Raises:
-      ValueError: the condition is no vector.
+      ValueError: the condition is no vector, or holds beyond the end of the array.
 
     >>> import cotan.numpy as cnp
     >>> cnp.compress(cnp.array([False, True]), cnp.arange(4).reshape(2, 2), axis=0)
@@ -162,7 +162,13 @@ def compress(
         a, axis = manipulation.ravel(a), 0
     axis = normalize_axis(axis, a.ndim, "compress")
     if size is None:
-        return take(a, flatnonzero(condition)[: a.shape[axis]], axis=axis)
+        places = np.flatnonzero(_concrete(condition, "compress", "Give the number of slices by size=..."))
+        if places.size and places[-1] >= a.shape[axis]:
+            raise ValueError(
+                f"compress: the condition holds at index {places[-1]}, beyond the end of an axis of extent "
+                f"{a.shape[axis]}"
+            )
+        return take(a, places, axis=axis)
     # Places beyond the array are filled.
     places = flatnonzero(condition, size=size, fill_value=a.shape[axis])
     return take(a, places, axis=axis, mode="fill", fill_value=fill_value)

@@ -426,7 +426,7 @@ def rint(x: Any, /) -> Any:
 def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Any:
     """``arr`` limited to min..max; either may be None."""
     result = as_array(arr, "clip")
-    if is_complex(result):
+    if any(x is not None and is_complex(x) for x in (result, min, max)):
         raise ValueError("clip is not defined on complex numbers; clip their .real and .imag")
     if min is not None:
         result = maximum(result, min)
@@ -441,12 +441,17 @@ def bitwise_count(x: Any, /) -> Any:
     return lax.convert_element_type(x if is_bool(x) else lax.population_count(x), np.uint8)
 
 
+def _magnitudes(name: str, x1: Any, x2: Any) -> list[Any]:
+    a, b = promote_args(name, x1, x2)
+    if not dtypes.issubdtype(dtypes.dtype(a), np.integer):
+        raise ValueError(f"{name} needs integers, got {dtypes.dtype(a)}; convert them with .astype(int)")
+    return [absolute(a), absolute(b)]
+
+
 def gcd(x1: Any, x2: Any, *, out: None = None, where: None = None) -> Any:
     """Greatest common divisor of integers, by Euclid's algorithm with a fixed number of steps."""
     refuse_out("gcd", out, where)
-    a, b = (absolute(x) for x in promote_args("gcd", x1, x2))
-    if is_inexact(a):
-        raise ValueError(f"gcd needs integers, got {dtypes.dtype(a)}; convert them with .astype(int)")
+    a, b = _magnitudes("gcd", x1, x2)
     # Fibonacci neighbours need the most steps: 1.44 per bit.
     for _ in range(int(np.dtype(a.dtype).itemsize * 8 * 1.45) + 1):
         done = lax.eq(b, 0)
@@ -457,6 +462,6 @@ def gcd(x1: Any, x2: Any, *, out: None = None, where: None = None) -> Any:
 def lcm(x1: Any, x2: Any, *, out: None = None, where: None = None) -> Any:
     """Least common multiple of integers."""
     refuse_out("lcm", out, where)
-    a, b = (absolute(x) for x in promote_args("lcm", x1, x2))
+    a, b = _magnitudes("lcm", x1, x2)
     divisor = gcd(a, b)
     return lax.mul(lax.div(a, where_(lax.eq(divisor, 0), 1, divisor)), b)
