@@ -79,3 +79,24 @@ def test_moments_of_nothing_have_the_dtype_that_those_of_numbers_have(function, 
         found = function(cnp.ones((0, 2), dtype), **options)
         assert found.dtype == wanted
         assert np.isnan(np.asarray(found)).all()
+
+
+def test_arange_of_weak_arrays_counts_in_the_dtype_of_the_others():
+    for start, stop, step, wanted in [
+        (np.int8(3), cnp.asarray(5), 1, np.int8),
+        (cnp.asarray(1), np.uint8(3), cnp.asarray(2), np.uint8),
+        (0, cnp.asarray(2.0), np.float16(0.5), np.float16),
+        (0, cnp.asarray(2), 1, np.int32),
+    ]:
+        assert cnp.arange(start, stop, step).dtype == wanted
+
+
+@pytest.mark.parametrize(
+    "number", [1e10, -1e10, np.inf, -np.inf, np.nan, 2.7, -2.7, np.float32(1e10), np.float64(-300)]
+)
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint32"])
+def test_floats_that_fill_integers_saturate_as_in_conversions(number, dtype):
+    wanted = cnp.asarray(number).astype(dtype)
+    for found in (cnp.full((), number, dtype), cnp.full_like(cnp.ones((), dtype), number)):
+        assert found.dtype == dtype
+        assert found.item() == wanted.item()

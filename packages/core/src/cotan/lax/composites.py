@@ -51,7 +51,11 @@ def full(shape: int | Sequence[int], fill_value: Any, dtype: Any = None, *, shar
     shape = (operator.index(shape),) if isinstance(shape, int | np.integer) else tuple(map(operator.index, shape))
     if isinstance(dtype, dtypes.KeyType) and aval.dtype != dtype:
         return random_wrap(full(shape + dtype.trailing, fill_value, np.uint32), impl=dtype.impl)
-    if type(fill_value) in PYTHON_SCALARS and not weak:
+    if type(fill_value) is complex and dtype.kind not in "cb":
+        raise TypeError(f"full: {fill_value} is complex, and {dtype} has no imaginary part; fill with its .real")
+    if dtypes.issubdtype(dtype, np.integer) and dtypes.issubdtype(aval.dtype, np.inexact):
+        value = convert_element_type(fill_value, dtype)  # saturates, as all conversions to integers do
+    elif type(fill_value) in PYTHON_SCALARS and not weak:
         value = dtypes.constant(fill_value, dtype)
     elif isinstance(fill_value, bool | int | float | complex | np.ndarray | np.generic):
         with np.errstate(all="ignore"):

@@ -63,7 +63,9 @@ def array(
       out_sharding: accepted, and without meaning on one device.
 
     Raises:
-      TypeError: a value is no number or array; text is taken where ``dtype`` says as what it is to be read.
+      TypeError: a value is no number or array, or complex where ``dtype`` is real; text is taken where ``dtype`` says
+        as what it is to be read.
+      OverflowError: a Python number is too large for an integer ``dtype``.
       ValueError: ragged nested lists, or text that is no number.
 
     >>> import cotan.numpy as cnp
@@ -85,7 +87,7 @@ def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
             if isinstance(obj, int) and not isinstance(obj, bool):
                 obj = dtypes.coerce_scalar(obj, "array")
             return lax.convert_element_type(obj, aval.dtype, weak_type=aval.weak_type)
-        return lift(_to_numpy(obj, asked))
+        return lift(_converted(obj, asked))
     if stands_for_array(obj):
         return _array(obj.__jax_array__(), asked, copy)
     if isinstance(obj, Tracer) or hasattr(obj, "aval"):
@@ -100,6 +102,8 @@ def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
             target = dtypes.lattice_result_type(*leaves)[0] if asked is None else asked
             return _stack(obj, target)
         values = _nested(obj, asked)
+        if asked is not None and values.dtype.kind not in "US":
+            return lift(_converted(obj, asked))
         if asked is None:
             asked = (
                 dtypes.lattice_result_type(*leaves)[0]
@@ -132,6 +136,12 @@ def _nested(obj: Any, asked: Any) -> np.ndarray:
             "them"
         )
     return values
+
+
+def _converted(numbers: Any, dtype: Any) -> np.ndarray:
+    """Python's numbers, or lists of them, in ``dtype``: those that it cannot hold are refused by NumPy."""
+    with np.errstate(all="ignore"):
+        return np.array(numbers, dtype)
 
 
 def _to_numpy(values: Any, asked: Any) -> np.ndarray:
@@ -272,8 +282,8 @@ def full_like(
     a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, out_sharding: Any = None
 ) -> Any:
     """An array of the shape and dtype of ``a`` filled with ``fill_value``."""
-    fill = asarray(fill_value)
-    if fill.ndim == 0:
+    fill = fill_value if isinstance(fill_value, SCALARS) else asarray(fill_value)
+    if isinstance(fill, SCALARS) or fill.ndim == 0:
         return _placed(_like("full_like", a, fill, dtype, shape), device)
     aval = described_aval(a)
     if aval is None:
@@ -289,15 +299,17 @@ def arange(
 
     Raises:
       ConcretizationTypeError: a bound is not known while tracing.
+      ValueError: a bound is complex, or no scalar.
     """
     if (stop is None and step is None) or stop is None:
         start, stop = 0, start
     step = 1 if step is None else step
+    target = dtypes.lattice_result_type(start, stop, step)[0] if dtype is None else user_dtype(dtype, "arange")
     values = [x if isinstance(x, SCALARS) else np.asarray(x)[()] for x in (start, stop, step)]
-    if dtype is None:
-        target = dtypes.lattice_result_type(*values)[0]
-    else:
-        target = user_dtype(dtype, "arange")
+    if any(np.iscomplexobj(x) for x in values):
+        raise ValueError("arange: complex numbers have no order to count in; give real bounds, and dtype=complex")
+    if any(np.ndim(x) for x in values):
+        raise ValueError(f"arange: start, stop and step must be scalars, got shapes {[np.shape(x) for x in values]}")
     if isinstance(values[0], SCALARS) and values[0] == 0 and isinstance(values[2], SCALARS) and values[2] == 1:
         size = int(np.ceil(values[1]))
         return _placed(lax.iota(target, size if size > 0 else 0), device)
