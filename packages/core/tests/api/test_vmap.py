@@ -154,6 +154,8 @@ def test_a_program_is_traced_for_each_named_axis():
         ({"axis_name": {}}, TypeError, "axis_name must be hashable, got {}"),
         ({"spmd_axis_name": {}}, TypeError, "spmd_axis_name must be hashable"),
         ({"in_axes": {"x": 0}}, TypeError, "in_axes must be an int, None or a sequence"),
+        ({"in_axes": (np.arange(2),)}, TypeError, "in_axes must hold ints and None, got array"),
+        ({"in_axes": np.arange(2)}, TypeError, "in_axes must be an int, None or a sequence"),
         ({"in_axes": (0.5,)}, TypeError, r"in_axes must hold ints and None, got 0.5 in \(0.5,\)"),
         ({"out_axes": "rows"}, TypeError, "out_axes must hold ints and None, got 'rows'"),
     ],

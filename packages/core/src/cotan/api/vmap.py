@@ -138,7 +138,7 @@ def _check_mesh_axes(fun: Function, name: Hashable) -> None:
 
 
 def _is_axis(axis: Any) -> bool:
-    return hasattr(type(axis), "__index__") and not isinstance(axis, bool)
+    return hasattr(type(axis), "__index__") and not isinstance(axis, bool) and not getattr(axis, "shape", ())
 
 
 def _check_axes(what: str, fun: Function, axes: Any) -> None:
