@@ -353,7 +353,9 @@ def _variance(name: str, a: Any, axis: Axis, dtype: Any, less: float, keepdims: 
     axes, mask = normalize_axes(axis, x.ndim, name), None if where is None else _mask(where, name)
     target = dtypes.to_inexact_dtype(x.dtype) if dtype is None else user_dtype(dtype, name)
     if not dtypes.issubdtype(target, np.inexact):
-        raise ValueError(f"{name}: the dtype must be floating or complex, got {target}; convert the result with .astype")
+        raise ValueError(
+            f"{name}: the dtype must be floating or complex, got {target}; convert the result with .astype"
+        )
     wide = np.float32 if np.dtype(target).itemsize == 2 else target
     x = x.astype(wide)
     middle = _mean(name, x, axes, None, True, mask) if mean is None else _known_mean(mean, x, name)

@@ -286,10 +286,8 @@ def take(
         a, axis = manipulation.ravel(a), 0
     axis = normalize_axis(axis, a.ndim, "take")
     extent = a.shape[axis]
-    if extent == 0 and indices.size == 0:
-        return lax.full((*a.shape[:axis], *indices.shape, *a.shape[axis + 1 :]), 0, a.dtype)
     if extent == 0:
-        raise IndexError(f"{source_line()}: take: nothing can be taken of axis {axis} of shape {tuple(a.shape)}")
+        return _taken_of_nothing("take", a, axis, indices, (*a.shape[:axis], *indices.shape, *a.shape[axis + 1 :]))
     if mode == "wrap":
         indices = ufuncs.remainder(_not_narrow(indices), extent)
     elif mode in (None, "fill"):
@@ -329,6 +327,13 @@ def counted_from_start(indices: Any, extent: int) -> Any:
     return where_(lax.lt(indices, 0), lax.add(indices, extent), indices)
 
 
+def _taken_of_nothing(name: str, a: Any, axis: int, indices: Any, shape: tuple[int, ...]) -> Any:
+    """No elements, where none are asked for of an axis that has none."""
+    if indices.size:
+        raise IndexError(f"{source_line()}: {name}: nothing can be taken of axis {axis} of shape {tuple(a.shape)}")
+    return lax.full(shape, 0, a.dtype)
+
+
 @repeated()
 def take_along_axis(
     arr: Any,
@@ -342,6 +347,9 @@ def take_along_axis(
     """Elements of ``arr`` picked along an axis by an index array of the same rank.
 
     Negative indices count from the end; with ``wrap_negative_indices=False`` they are out of bounds.
+
+    Raises:
+      IndexError: something is taken of an axis without elements.
     """
     arr, indices = as_array(arr, "take_along_axis"), as_array(indices, "take_along_axis")
     if not dtypes.issubdtype(indices.dtype, np.integer):
@@ -364,6 +372,8 @@ def take_along_axis(
         return manipulation.broadcast_to(x, tuple(target))
 
     arr, indices = widened(arr), widened(indices)
+    if arr.shape[axis] == 0:
+        return _taken_of_nothing("take_along_axis", arr, axis, indices, indices.shape)
     if wrap_negative_indices is not False:
         indices = counted_from_start(indices, arr.shape[axis])
     numbers = lax.GatherDimensionNumbers(
