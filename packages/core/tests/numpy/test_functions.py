@@ -457,7 +457,7 @@ def test_power_of_integers_by_arrays(jitted):
         (
             lambda: cnp.nanstd(np.ones(2), dtype=int),
             ValueError,
-            "var: the dtype must be floating or complex, got int32",
+            "nanstd: the dtype must be floating or complex, got int32",
         ),
         (lambda: cnp.linspace(0, 1, -1), ValueError, "must not be negative"),
         (lambda: cnp.pad(np.ones(3), -1), ValueError, "widths must not be negative"),
