@@ -98,6 +98,17 @@ def test_calls_that_go_by_values_are_never_compiled():
     assert rows == [1, 2, 3, 1, 2]
 
 
+def test_what_is_called_often_is_remembered(monkeypatch):
+    monkeypatch.setattr(repeated, "_KEPT", 5)
+    x, i = cnp.asarray(X), cnp.array([1, 0])
+    for count in range(12):
+        cnp.take(x, i, axis=0)
+        cnp.tri(count)
+    [program] = programs()
+    assert program._cache_size() == 1
+    assert len(repeated._calls) == 5
+
+
 def test_lists_may_change_after_the_call():
     x, lists = cnp.asarray(ROW), [[0, 1], [1, 2], [0, 1]]
     conditions = [x < 0, x > 1]

@@ -27,7 +27,7 @@ from cotan.runtime.array import Array
 PAYS_FROM = 32
 """The call of one kind that is compiled."""
 _KEPT = 256
-"""Kinds of calls that are remembered."""
+"""Kinds of calls that are remembered: those that were met last."""
 _NAMED = frozenset(
     {int, bool, str, NoneType, EllipsisType, np.dtype, *(type(np.dtype(kind)) for kind in "?bhilqBHILQefdFD")}
 )
@@ -60,7 +60,7 @@ def _kind(x: Any, operands: list[Any], masks: bool) -> Any:
     kind = type(x)
     if kind is Array:
         aval = x.aval
-        if aval.dtype == _BOOL and not masks:
+        if not masks and aval.dtype == _BOOL:
             raise _Unknown
         operands.append(x)
         return aval
@@ -96,7 +96,16 @@ def _filled(x: Any, operands: Iterator[Any]) -> Any:
     return slice(*[_filled(item, operands) for item in (x.start, x.stop, x.step)]) if kind is slice else x
 
 
-def _met(known: Any) -> None:
+def _met(known: Any) -> _Call | None:
+    """The kind of call, if it was met before."""
+    try:
+        _calls.move_to_end(known)
+        return _calls[known]
+    except KeyError:
+        return None
+
+
+def _note(known: Any) -> None:
     """Note a call that went well."""
     call = _calls.get(known)
     if call is None:
@@ -149,7 +158,7 @@ def repeated(*, varying: int = 0, masks: bool = True) -> Callable[[Function], Fu
                     known += (*kwargs, _kind([*kwargs.values()], operands, masks))
             except _Unknown:
                 return function(*args, **kwargs)
-            call = _calls.get(known)
+            call = _met(known)
             if call is not None:
                 if call.program is not None:
                     for warning in call.warnings:
@@ -159,13 +168,13 @@ def repeated(*, varying: int = 0, masks: bool = True) -> Callable[[Function], Fu
                     program = _program(call, function, varying, args, kwargs)
                     try:
                         result = program(*operands)
-                    except (errors.JAXTypeError, errors.JAXIndexError):  # it goes by the value of an array
+                    except Exception:  # it goes by the value of an array, or fails as a call does
                         call.met = -sys.maxsize
                     else:
                         call.program = program
                         return result
             result = function(*args, **kwargs)
-            _met(known)
+            _note(known)
             return result
 
         return routine  # type: ignore[return-value]
