@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -65,9 +67,11 @@ OVER_AXES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [*OVER_AXES, "average", "ptp", "count_nonzero"])
+@pytest.mark.parametrize(
+    "name", [*OVER_AXES, "average", "ptp", "count_nonzero", "median", "nanmedian", "percentile", "nanpercentile"]
+)
 def test_reductions_refuse_in_their_own_names(name):
-    function = getattr(cnp, name)
+    function = partial(getattr(cnp, name), **({"q": 30} if name.endswith("percentile") else {}))
     with pytest.raises(ValueError, match=f"[: ]{name}: axis 2 is out of range"):
         function(LINE, axis=2)
     if name in OVER_AXES:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from cotan import lax
-from cotan.api.repeated import repeated
 from cotan.errors import ConcretizationTypeError, where
 from cotan.ir.trace import Tracer
 from cotan.numpy import creation, manipulation, reductions, searching, selection
@@ -65,7 +64,6 @@ def _number_of_bins(a: Any, rule: str, range: Any, weights: Any) -> int:
 _RULES = ("auto", "fd", "doane", "scott", "stone", "rice", "sturges", "sqrt")
 
 
-@repeated()
 def histogram(
     a: Any, bins: Any = 10, range: Any = None, weights: Any = None, density: bool | None = None
 ) -> tuple[Any, Any]:

@@ -33,11 +33,14 @@ class _Rows(NamedTuple):
     kept: int
 
 
-def _rows(name: str, a: Any, q: Any, axis: Axis, method: str, weights: Any, out: Any) -> _Rows:
-    if method not in _METHODS:
-        raise ValueError(f"{name}: unknown method {method!r}; there are {', '.join(_METHODS)}")
+def _refuse(name: str, out: Any) -> None:
     if out is not None:
         raise ValueError(f"{name}: arrays are immutable, so `out` is not supported; use the returned array")
+
+
+def _rows(name: str, a: Any, q: Any, axis: Axis, method: str, weights: Any = None) -> _Rows:
+    if method not in _METHODS:
+        raise ValueError(f"{name}: unknown method {method!r}; there are {', '.join(_METHODS)}")
     if weights is not None and method != "inverted_cdf":
         raise NotImplementedError(f"{name}: method {method!r} has no weights; use method='inverted_cdf'")
     check_arraylike(name, a, q)
@@ -121,7 +124,6 @@ def _finish(rows: _Rows, result: Any, keepdims: bool) -> Any:
     return manipulation.expand_dims(result, [rows.q.ndim + d for d in rows.axes]) if keepdims else result
 
 
-@repeated()
 def quantile(
     a: Any,
     q: Any,
@@ -153,10 +155,22 @@ def quantile(
     >>> cnp.quantile(x, 0.25, weights=weights, method="inverted_cdf")
     Array(2., dtype=float32)
     """
-    rows = _rows("quantile", a, q, axis, method, weights, out)
+    return _quantile("quantile", a, q, axis, out, method, keepdims, weights)
+
+
+def _quantile(name: str, a: Any, q: Any, axis: Axis, out: None, method: str, keepdims: bool, weights: Any) -> Any:
+    _refuse(name, out)
+    if weights is None:
+        return _of_elements(name, a, q, axis, method, keepdims)
+    rows = _rows(name, a, q, axis, method, weights)
     missing = reductions.any(ufuncs.isnan(rows.sorted), axis=-1)
-    if rows.weights is not None:
-        return _finish(rows, selection.where(missing, math.nan, _of_distribution(rows, rows.weights)), keepdims)
+    return _finish(rows, selection.where(missing, math.nan, _of_distribution(rows, rows.weights)), keepdims)
+
+
+@repeated()
+def _of_elements(name: str, a: Any, q: Any, axis: Axis, method: str, keepdims: bool) -> Any:
+    rows = _rows(name, a, q, axis, method)
+    missing = reductions.any(ufuncs.isnan(rows.sorted), axis=-1)
     count = rows.sorted.shape[-1]
     position = _position(method, rows.q, count)
     low, high = ufuncs.floor(position), ufuncs.ceil(position)
@@ -174,7 +188,6 @@ def quantile(
     return _finish(rows, selection.where(missing, math.nan, result), keepdims)
 
 
-@repeated()
 def percentile(
     a: Any,
     q: Any,
@@ -188,16 +201,14 @@ def percentile(
     out_sharding: Any = None,
 ) -> Any:
     """``quantile`` of q / 100."""
-    return quantile(a, ufuncs.true_divide(q, 100), axis, out, overwrite_input, method, keepdims, weights=weights)
+    return _quantile("percentile", a, ufuncs.true_divide(q, 100), axis, out, method, keepdims, weights)
 
 
-@repeated()
 def median(a: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
     """The middle value along axes (the mean of the two middle ones)."""
-    return quantile(a, 0.5, axis, out, overwrite_input, "midpoint", keepdims)
+    return _quantile("median", a, 0.5, axis, out, "midpoint", keepdims, None)
 
 
-@repeated()
 def nanquantile(
     a: Any,
     q: Any,
@@ -210,10 +221,22 @@ def nanquantile(
     weights: Any = None,
 ) -> Any:
     """As ``quantile``, with NaNs left out, and their weights; NaN where all elements are."""
-    rows = _rows("nanquantile", a, q, axis, method, weights, out)
+    return _nanquantile("nanquantile", a, q, axis, out, method, keepdims, weights)
+
+
+def _nanquantile(name: str, a: Any, q: Any, axis: Axis, out: None, method: str, keepdims: bool, weights: Any) -> Any:
+    _refuse(name, out)
+    if weights is None:
+        return _of_known_elements(name, a, q, axis, method, keepdims)
+    rows = _rows(name, a, q, axis, method, weights)
     known = ufuncs.logical_not(ufuncs.isnan(rows.sorted))
-    if rows.weights is not None:
-        return _finish(rows, _of_distribution(rows, selection.where(known, rows.weights, 0)), keepdims)
+    return _finish(rows, _of_distribution(rows, selection.where(known, rows.weights, 0)), keepdims)
+
+
+@repeated()
+def _of_known_elements(name: str, a: Any, q: Any, axis: Axis, method: str, keepdims: bool) -> Any:
+    rows = _rows(name, a, q, axis, method)
+    known = ufuncs.logical_not(ufuncs.isnan(rows.sorted))
     count = ufuncs.maximum(reductions.sum(known, axis=-1), 1)
     position = _position(method, lax.reshape(rows.q, (*rows.q.shape, *(1,) * rows.kept)), count)
     low, high = ufuncs.floor(position), ufuncs.ceil(position)
@@ -225,7 +248,6 @@ def nanquantile(
     return _finish(rows, _between(method, lower, upper, position - low), keepdims)
 
 
-@repeated()
 def nanpercentile(
     a: Any,
     q: Any,
@@ -238,12 +260,11 @@ def nanpercentile(
     weights: Any = None,
 ) -> Any:
     """``nanquantile`` of q / 100."""
-    return nanquantile(a, ufuncs.true_divide(q, 100), axis, out, overwrite_input, method, keepdims, weights=weights)
+    return _nanquantile("nanpercentile", a, ufuncs.true_divide(q, 100), axis, out, method, keepdims, weights)
 
 
-@repeated()
 def nanmedian(
     a: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False
 ) -> Any:
     """As ``median``, with NaNs left out."""
-    return nanquantile(a, 0.5, axis, out, overwrite_input, "midpoint", keepdims)
+    return _nanquantile("nanmedian", a, 0.5, axis, out, "midpoint", keepdims, None)
