@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from repeated_calls import fresh as fresh
+from repeated_calls import programs
 
 import cotan
 import cotan.numpy as cnp
@@ -59,17 +61,6 @@ CALLS = {
     "pad": lambda x, i: cnp.pad(x, ((1, 2), (0, 3)), "reflect"),
     "pad oddly": lambda x, i: cnp.pad(x, 2, "symmetric", reflect_type="odd"),
 }
-
-
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch):
-    """Nothing is remembered, and two calls are many."""
-    repeated._calls.clear()
-    monkeypatch.setattr(repeated, "PAYS_FROM", 2)
-
-
-def programs():
-    return [call.program for call in repeated._calls.values() if call.program is not None]
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -7,6 +7,8 @@ import threading
 
 import numpy as np
 import pytest
+from repeated_calls import fresh as fresh
+from repeated_calls import programs
 
 import cotan
 import cotan.numpy as cnp
@@ -36,17 +38,6 @@ CALLS = {
     "split into a shape": lambda k: random.key_data(random.split(k, (2, 3))),
     "fold_in": lambda k: random.key_data(random.fold_in(k, 3)),
 }
-
-
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch):
-    """Nothing is remembered, and two calls are many."""
-    repeated._calls.clear()
-    monkeypatch.setattr(repeated, "PAYS_FROM", 2)
-
-
-def programs():
-    return [call.program for call in repeated._calls.values() if call.program is not None]
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -33,11 +33,6 @@ class _Rows(NamedTuple):
     kept: int
 
 
-def _refuse(name: str, out: Any) -> None:
-    if out is not None:
-        raise ValueError(f"{name}: arrays are immutable, so `out` is not supported; use the returned array")
-
-
 def _rows(name: str, a: Any, q: Any, axis: Axis, method: str, weights: Any = None) -> _Rows:
     if method not in _METHODS:
         raise ValueError(f"{name}: unknown method {method!r}; there are {', '.join(_METHODS)}")
@@ -158,13 +153,21 @@ def quantile(
     return _quantile("quantile", a, q, axis, out, method, keepdims, weights)
 
 
-def _quantile(name: str, a: Any, q: Any, axis: Axis, out: None, method: str, keepdims: bool, weights: Any) -> Any:
-    _refuse(name, out)
+def _quantile(
+    name: str, a: Any, q: Any, axis: Axis, out: None, method: str, keepdims: bool, weights: Any, nans: bool = True
+) -> Any:
+    """``nans``: whether they are elements as others are."""
+    if out is not None:
+        raise ValueError(f"{name}: arrays are immutable, so `out` is not supported; use the returned array")
     if weights is None:
-        return _of_elements(name, a, q, axis, method, keepdims)
+        return (_of_elements if nans else _of_known_elements)(name, a, q, axis, method, keepdims)
     rows = _rows(name, a, q, axis, method, weights)
-    missing = reductions.any(ufuncs.isnan(rows.sorted), axis=-1)
-    return _finish(rows, selection.where(missing, math.nan, _of_distribution(rows, rows.weights)), keepdims)
+    missing = ufuncs.isnan(rows.sorted)
+    if nans:
+        value = selection.where(reductions.any(missing, axis=-1), math.nan, _of_distribution(rows, rows.weights))
+    else:
+        value = _of_distribution(rows, selection.where(missing, 0, rows.weights))
+    return _finish(rows, value, keepdims)
 
 
 @repeated()
@@ -221,16 +224,7 @@ def nanquantile(
     weights: Any = None,
 ) -> Any:
     """As ``quantile``, with NaNs left out, and their weights; NaN where all elements are."""
-    return _nanquantile("nanquantile", a, q, axis, out, method, keepdims, weights)
-
-
-def _nanquantile(name: str, a: Any, q: Any, axis: Axis, out: None, method: str, keepdims: bool, weights: Any) -> Any:
-    _refuse(name, out)
-    if weights is None:
-        return _of_known_elements(name, a, q, axis, method, keepdims)
-    rows = _rows(name, a, q, axis, method, weights)
-    known = ufuncs.logical_not(ufuncs.isnan(rows.sorted))
-    return _finish(rows, _of_distribution(rows, selection.where(known, rows.weights, 0)), keepdims)
+    return _quantile("nanquantile", a, q, axis, out, method, keepdims, weights, nans=False)
 
 
 @repeated()
@@ -260,11 +254,11 @@ def nanpercentile(
     weights: Any = None,
 ) -> Any:
     """``nanquantile`` of q / 100."""
-    return _nanquantile("nanpercentile", a, ufuncs.true_divide(q, 100), axis, out, method, keepdims, weights)
+    return _quantile("nanpercentile", a, ufuncs.true_divide(q, 100), axis, out, method, keepdims, weights, nans=False)
 
 
 def nanmedian(
     a: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False
 ) -> Any:
     """As ``median``, with NaNs left out."""
-    return _nanquantile("nanmedian", a, 0.5, axis, out, "midpoint", keepdims, None)
+    return _quantile("nanmedian", a, 0.5, axis, out, "midpoint", keepdims, None, nans=False)
