@@ -65,8 +65,9 @@ print(len(devices), np.asarray(x).tolist())
 """
 
 
-def test_virtual_devices(device) -> None:
-    env = {"COTAN_NUM_OPENCL_DEVICES": "3", "COTAN_OPENCL_PARTITION": "0"}
+@pytest.mark.parametrize("partition", ["0", "1"])
+def test_three_devices(partition: str, device) -> None:
+    env = {"COTAN_NUM_OPENCL_DEVICES": "3", "COTAN_OPENCL_PARTITION": partition}
     assert run(_ROUND, **env) == "3 [7.0, 6.0, 5.0, 4.0, 3.0]\n"
 
 

@@ -33,7 +33,7 @@ def losses(device, batches):
 def test_losses_are_those_of_the_cpu_backend(device, cpu, batches):
     found, wanted = ([*losses(each, batches)] for each in (device, cpu))
     assert wanted[-1] < 0.2 * wanted[0]
-    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
 def test_parameters_after_every_step_are_those_of_the_cpu_backend(device, cpu, batches):

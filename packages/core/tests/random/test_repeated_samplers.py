@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -173,18 +173,13 @@ def test_results_follow_committed_keys():
 
 def test_several_threads():
     key = random.key(0)
-    found, wanted = [], np.asarray(random.normal(key, (100,)))
+    wanted = np.asarray(random.normal(key, (100,)))
 
-    def draw():
-        found.extend(np.asarray(random.normal(key, (100,))) for _ in range(50))
+    def draw(_):
+        return [np.asarray(random.normal(key, (100,))).tobytes() for _ in range(50)]
 
-    threads = [threading.Thread(target=draw) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 200
-    assert all(x.tobytes() == wanted.tobytes() for x in found)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(found == [wanted.tobytes()] * 50 for found in pool.map(draw, range(4)))
 
 
 def test_names_and_pickles():
