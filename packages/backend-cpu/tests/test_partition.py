@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from cotan.config import config
+from cotan_cpu import driver
+from cotan_cpu.codegen import jit
 from cotan_cpu.lower import partition
 from cotan_cpu.lower.sort import eager, sort_in_place
 
@@ -32,7 +34,7 @@ def test_like_sorting(dtype, spread, threads, size):
         line[::50], line[7::90], line[9::91] = np.nan, np.inf, -np.inf
     before, out = line.copy(), np.empty_like(line)
     with config.override(num_threads=threads):
-        assert partition.sort(line, out, threads)
+        partition.sort(line, out, threads)
     np.testing.assert_array_equal(out, np.sort(line))
     np.testing.assert_array_equal(line, before)
 
@@ -44,30 +46,55 @@ def test_many_nan(threads, share):
     rng = np.random.default_rng(0)
     line = np.where(rng.random(40_000) < share, np.nan, rng.choice([1, 2, np.inf], 40_000)).astype(np.float32)
     out = np.zeros_like(line)
-    assert partition.sort(line, out, threads)
+    partition.sort(line, out, threads)
     np.testing.assert_array_equal(out, np.sort(line))
-
-
-def test_zeros_of_both_signs_are_all_there():
-    line = np.random.default_rng(0).choice(np.array([0.0, -0.0, 1.0], np.float32), 40_000)
-    out = np.empty_like(line)
-    assert partition.sort(line, out, 2)
-    np.testing.assert_array_equal(np.sort(out.view(np.uint32)), np.sort(line.view(np.uint32)))
 
 
 def test_zeros_of_both_signs_keep_their_order():
     line = np.random.default_rng(0).choice(np.array([0.0, -0.0, 1.0], np.float32), 40_000)
-    assert not partition.sort(line, np.empty_like(line), 2, zeros_alike=False)
     with config.override(num_threads=2):
         [found] = eager(line, dimension=0, is_stable=True, num_keys=1)
     np.testing.assert_array_equal(found.view(np.uint32), np.sort(line, kind="stable").view(np.uint32))
     rows = np.where(line == 1, np.nan, line).reshape(8, 5000)
     rows[3] = np.abs(rows[3]) + 1
-    [found] = eager(rows, dimension=1, is_stable=True, num_keys=1)
+    with config.override(num_threads=2):
+        [found] = eager(rows, dimension=1, is_stable=False, num_keys=1)
     wanted = np.take_along_axis(rows, np.argsort(rows, 1, kind="stable"), 1)
     np.testing.assert_array_equal(found, wanted)
     numbers = ~np.isnan(wanted)
     np.testing.assert_array_equal(np.signbit(found)[numbers], np.signbit(wanted)[numbers])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [1, 7, 64, 1001])
+def test_halves_write_nothing_else(dtype, size):
+    """Where there is such code; the ends of vectors are where it could go wrong."""
+    halving = partition._halving(np.dtype(dtype).str[1:])
+    if halving is None:
+        pytest.skip("this processor has no instruction that presses elements together")
+    rng = np.random.default_rng(size)
+    line = (rng.standard_normal(size) * 100).astype(np.int64).astype(dtype)
+    for division in (np.sort(line)[[size // 2]], line.max(keepdims=True), line.min(keepdims=True)):
+        memory = np.full(size + 64, 77, dtype)
+        low = halving[1](line.ctypes.data, memory[32:].ctypes.data, size, division.ctypes.data)
+        out = memory[32 : 32 + size]
+        assert low == np.count_nonzero(line < division)
+        assert (out[:low] < division).all()
+        assert (out[low:] >= division).all()
+        np.testing.assert_array_equal(np.sort(out), np.sort(line))
+        assert (memory[:32] == 77).all()
+        assert (memory[32 + size :] == 77).all()
+
+
+def test_the_text_for_vectors_of_any_width_loads():
+    """Processors without such an instruction take many, with the same results; only ours can be run."""
+    line = np.random.default_rng(0).standard_normal(1000)
+    for width in (16, 32, 64):
+        module = jit.load(partition.halving_text("f8", width))
+        halve = driver.function(module.address("cotan_halve"), "i64", "ptr", "ptr", "i64", "ptr")
+        out, division = np.zeros_like(line), np.array([0.3])
+        assert halve(line.ctypes.data, out.ctypes.data, 1000, division.ctypes.data) == np.count_nonzero(line < 0.3)
+        np.testing.assert_array_equal(np.sort(out), np.sort(line))
 
 
 @pytest.mark.parametrize("shape", [(40_000,), (1, 40_000, 1)])

@@ -7,9 +7,11 @@ storage tree sorting, 1970). Knows ndarrays only.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 
+from cotan_cpu import driver
 from cotan_cpu.lower.passes import Table, function
 
 _SAMPLE = 256
@@ -47,6 +49,65 @@ def _move(kind: str, ranges: int) -> str:
     return function("cotan_move", begin, [*loop, *store], states)
 
 
+_HALVE = """\
+declare <LANES x i1> @llvm.get.active.lane.mask.vLANESi1.i64(i64, i64)
+declare VECTOR @llvm.masked.load.SUFFIX.p0(ptr, i32, <LANES x i1>, VECTOR)
+declare void @llvm.masked.store.SUFFIX.p0(VECTOR, ptr, i32, <LANES x i1>)
+declare VECTOR @llvm.experimental.vector.compress.SUFFIX(VECTOR, <LANES x i1>, VECTOR)
+declare iLANES @llvm.ctpop.iLANES(iLANES)
+
+define i64 @cotan_halve(ptr %line, ptr %out, i64 %size, ptr %division) {
+entry:
+  %d = load ELEMENT, ptr %division
+  %d0 = insertelement VECTOR poison, ELEMENT %d, i64 0
+  %all = shufflevector VECTOR %d0, VECTOR poison, <LANES x i32> zeroinitializer
+  br label %loop
+loop:
+  %i = phi i64 [0, %entry], [%i1, %loop]
+  %low = phi i64 [0, %entry], [%low1, %loop]
+  %high = phi i64 [%size, %entry], [%high1, %loop]
+  %left = call <LANES x i1> @llvm.get.active.lane.mask.vLANESi1.i64(i64 %i, i64 %size)
+  %x_at = getelementptr ELEMENT, ptr %line, i64 %i
+  %x = call VECTOR @llvm.masked.load.SUFFIX.p0(ptr %x_at, i32 BYTES, <LANES x i1> %left, VECTOR poison)
+  %below = BELOW VECTOR %x, %all
+  %lower = and <LANES x i1> %left, %below
+  %upper = xor <LANES x i1> %left, %lower
+  %lower_bits = bitcast <LANES x i1> %lower to iLANES
+  %upper_bits = bitcast <LANES x i1> %upper to iLANES
+  %lower_ones = call iLANES @llvm.ctpop.iLANES(iLANES %lower_bits)
+  %upper_ones = call iLANES @llvm.ctpop.iLANES(iLANES %upper_bits)
+  %lowers = zext iLANES %lower_ones to i64
+  %uppers = zext iLANES %upper_ones to i64
+  %low1 = add i64 %low, %lowers
+  %high1 = sub i64 %high, %uppers
+  %lower_x = call VECTOR @llvm.experimental.vector.compress.SUFFIX(VECTOR %x, <LANES x i1> %lower, VECTOR poison)
+  %upper_x = call VECTOR @llvm.experimental.vector.compress.SUFFIX(VECTOR %x, <LANES x i1> %upper, VECTOR poison)
+  %lower_to = getelementptr ELEMENT, ptr %out, i64 %low
+  %upper_to = getelementptr ELEMENT, ptr %out, i64 %high1
+  %lower_mask = call <LANES x i1> @llvm.get.active.lane.mask.vLANESi1.i64(i64 0, i64 %lowers)
+  %upper_mask = call <LANES x i1> @llvm.get.active.lane.mask.vLANESi1.i64(i64 0, i64 %uppers)
+  call void @llvm.masked.store.SUFFIX.p0(VECTOR %lower_x, ptr %lower_to, i32 BYTES, <LANES x i1> %lower_mask)
+  call void @llvm.masked.store.SUFFIX.p0(VECTOR %upper_x, ptr %upper_to, i32 BYTES, <LANES x i1> %upper_mask)
+  %i1 = add i64 %i, LANES
+  %more = icmp slt i64 %i1, %size
+  br i1 %more, label %loop, label %exit
+exit:
+  ret i64 %low1
+}
+"""
+"""Puts the elements below the division to the front and the others, NaN too, to the back; how many there are below.
+Those of a vector are pressed together: worth it where that is an instruction."""
+
+
+def halving_text(kind: str, vector_bytes: int) -> str:
+    """The IR of ``cotan_halve`` for a kind of elements and vectors of so many bytes."""
+    element, size = _ELEMENTS[kind], int(kind[1])
+    lanes = str(vector_bytes // size)
+    text = _HALVE.replace("VECTOR", f"<{lanes} x {element}>").replace("BELOW", _BELOW[kind[0]])
+    text = text.replace("SUFFIX", f"v{lanes}{'f' if kind[0] == 'f' else 'i'}{8 * size}").replace("ELEMENT", element)
+    return text.replace("BYTES", str(size)).replace("LANES", lanes)
+
+
 @functools.cache
 def _code(kind: str, ranges: int) -> tuple[object, int]:
     from cotan_cpu.codegen import jit
@@ -55,32 +116,51 @@ def _code(kind: str, ranges: int) -> tuple[object, int]:
     return module, module.address("cotan_move")
 
 
+@functools.cache
+def _halving(kind: str) -> tuple[object, Callable[[int, int, int, int], int]] | None:
+    """The code that halves lines, and its function; None where vectors cannot press elements together."""
+    from cotan_cpu.codegen import jit
+
+    target = jit.host_target()
+    if not target.masked:
+        return None
+    module = jit.load(halving_text(kind, target.vector_bytes))
+    return module, driver.function(module.address("cotan_halve"), "i64", "ptr", "ptr", "i64", "ptr")
+
+
 def can_sort(dtype: np.dtype) -> bool:
     """Whether there is native code for elements of this dtype."""
     return dtype.str[1:] in _ELEMENTS
 
 
-def sort(line: np.ndarray, out: np.ndarray, threads: int, zeros_alike: bool = True) -> bool:
-    """Write the elements of a line to another one in ascending order, NaN last.
-
-    Returns:
-      Whether that was done: not so if there are negative zeros and ``zeros_alike`` is false.
-    """
+def sort(line: np.ndarray, out: np.ndarray, threads: int) -> None:
+    """Write the elements of a line to another one in ascending order, NaN last, equal ones in any order."""
     from cotan_cpu.host_threads import share
 
-    kind, size, ranges = line.dtype.str[1:], len(line), min(threads, _MOST)
-    if kind[0] == "f" and not zeros_alike:
-        bits = line.view(f"i{kind[1]}")
-        if np.count_nonzero(bits == np.iinfo(bits.dtype).min):
-            return False
-    places = _WEYL[: _SAMPLE * ranges] * np.uint64(size)
-    sample = line[places >> np.uint64(32)]
+    ranges = min(threads, _MOST)
+    sample = line[(_WEYL[: _SAMPLE * ranges] * np.uint64(len(line))) >> np.uint64(32)]
     sample.sort()
     divisions = sample[_SAMPLE::_SAMPLE].copy()
-    if kind[0] == "f":
+    if line.dtype.kind == "f":
         divisions[divisions != divisions] = np.inf  # they must be in order
+    ends = _into_ranges(line, out, divisions, threads)
+    starts = [0, *ends[:-1]]
+    if max(end - start for start, end in zip(starts, ends, strict=True)) > _UNEVEN * len(line) / ranges:
+        out[...] = line
+        out.sort()
+        return
+    share(lambda k: out[starts[k] : ends[k]].sort(), ranges)
+
+
+def _into_ranges(line: np.ndarray, out: np.ndarray, divisions: np.ndarray, threads: int) -> list[int]:
+    """Write the elements of each range side by side; where the ranges end."""
+    kind, size = line.dtype.str[1:], len(line)
+    halve = _halving(kind) if len(divisions) == 1 else None
+    if halve is not None:
+        # In less time than a thread wakes.
+        return [halve[1](line.ctypes.data, out.ctypes.data, size, divisions.ctypes.data), size]
     table = Table(1, threads, size)
-    below = np.zeros((threads, ranges + 1), np.int64)
+    below = np.zeros((threads, len(divisions) + 2), np.int64)
     below[:, -1] = np.diff(table.bounds)
 
     def count(part: int) -> None:
@@ -88,24 +168,15 @@ def sort(line: np.ndarray, out: np.ndarray, threads: int, zeros_alike: bool = Tr
         for k, division in enumerate(divisions):
             below[part, k + 1] = np.count_nonzero(elements < division)
 
-    if threads == 2:
-        count(0)
-        count(1)  # in less time than a thread wakes
-    else:
-        share(count, threads)
+    from cotan_cpu.host_threads import share
+
+    share(count, threads)
     held = np.diff(below)
-    total = held.sum(0)
-    if total.max() > _UNEVEN * size / ranges:
-        out[...] = line
-        out.sort()
-        return True
-    ends = np.cumsum(total)
-    starts = ends - total
-    counts = (starts + np.cumsum(held, 0) - held)[None]
+    ends = np.cumsum(held.sum(0))
+    counts = (ends - held.sum(0) + np.cumsum(held, 0) - held)[None]
     table.count_in(counts)
     table.point("keys", line[None])
     table.put("values", divisions.ctypes.data)
     table.point("out", out[None])
-    table.run(_code(kind, ranges)[1])
-    share(lambda k: out[starts[k] : ends[k]].sort(), ranges)
-    return True
+    table.run(_code(kind, len(divisions) + 1)[1])
+    return [int(end) for end in ends]

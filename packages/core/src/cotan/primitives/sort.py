@@ -146,25 +146,41 @@ InPlace = Callable[[Any, int], Any]
 
 def _sort_values(x: Any, dimension: int, is_stable: bool, sort_in_place: InPlace) -> Any:
     values = _comparable(x)
-    # Only the two zeros are equal and yet different.
-    differ = is_stable and values.dtype.kind in "fc" and ((values == 0) & np.signbit(values.real)).any()
-    if differ and (values.dtype.kind == "c" or values.shape[dimension] < _LONG):
+    if is_stable and values.dtype.kind == "c" and ((values == 0) & np.signbit(values.real)).any():
         out = np.sort(values, axis=dimension, kind="stable")
     else:
         out = np.array(values, order="C")
         sort_in_place(out, dimension)
-        if differ:
-            _order_zeros(out, values, dimension)
+        if values.dtype.kind == "f":
+            zeros_in_order(values, out, dimension)
     return out if out.dtype == x.dtype else out.astype(x.dtype)
 
 
-def _order_zeros(out: Any, values: Any, dimension: int) -> None:
+def has_negative_zeros(x: Any) -> bool:
+    """Whether there are any among these real numbers: only the two zeros are equal and yet different."""
+    bits = x.view(f"i{x.dtype.itemsize}")
+    return bool((bits == np.iinfo(bits.dtype).min).any())
+
+
+def zeros_in_order(given: Any, ordered: Any, axis: int) -> None:
     """Put the zeros of sorted lines in the order in which they were given."""
-    lines, given = np.moveaxis(out, dimension, -1), np.moveaxis(values, dimension, -1)
-    for place in map(tuple, np.argwhere(((given == 0) & np.signbit(given)).any(-1))):
-        zeros = given[place][given[place] == 0]
-        first = int(np.searchsorted(lines[place], zeros[0]))
-        lines[place][first : first + len(zeros)] = zeros
+    lines, before = np.moveaxis(ordered, axis, -1), np.moveaxis(given, axis, -1)
+    extent = lines.shape[-1]
+    if lines.size == extent:
+        _zeros_of_line(before.reshape(extent), lines.reshape(extent))
+    elif has_negative_zeros(given):
+        if extent < _LONG:
+            ordered[...] = np.sort(given, axis=axis, kind="stable")
+            return
+        for place in map(tuple, np.argwhere(((before == 0) & np.signbit(before)).any(-1))):
+            _zeros_of_line(before[place], lines[place])
+
+
+def _zeros_of_line(given: Any, ordered: Any) -> None:
+    # Minima and maxima of vectors, by which NumPy sorts, need not keep the sign of a zero.
+    first, last = (int(np.searchsorted(ordered, ordered.dtype.type(0), side)) for side in ("left", "right"))
+    if first < last:
+        ordered[first:last] = given[given == 0]
 
 
 def _words(x: Any) -> Any:
