@@ -7,6 +7,7 @@ storage tree sorting, 1970). Knows ndarrays only.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -50,7 +51,7 @@ def _move(kind: str, ranges: int) -> str:
 
 
 _HALVE = """\
-declare <LANES x i1> @llvm.get.active.lane.mask.vLANESi1.i64(i64, i64)
+declare i64 @llvm.umin.i64(i64, i64)
 declare VECTOR @llvm.masked.load.SUFFIX.p0(ptr, i32, <LANES x i1>, VECTOR)
 declare void @llvm.masked.store.SUFFIX.p0(VECTOR, ptr, i32, <LANES x i1>)
 declare VECTOR @llvm.experimental.vector.compress.SUFFIX(VECTOR, <LANES x i1>, VECTOR)
@@ -66,7 +67,9 @@ loop:
   %i = phi i64 [0, %entry], [%i1, %loop]
   %low = phi i64 [0, %entry], [%low1, %loop]
   %high = phi i64 [%size, %entry], [%high1, %loop]
-  %left = call <LANES x i1> @llvm.get.active.lane.mask.vLANESi1.i64(i64 %i, i64 %size)
+  %rest = sub i64 %size, %i
+  %given = call i64 @llvm.umin.i64(i64 %rest, i64 LANES)
+  MASK(left, given)
   %x_at = getelementptr ELEMENT, ptr %line, i64 %i
   %x = call VECTOR @llvm.masked.load.SUFFIX.p0(ptr %x_at, i32 BYTES, <LANES x i1> %left, VECTOR poison)
   %below = BELOW VECTOR %x, %all
@@ -84,8 +87,8 @@ loop:
   %upper_x = call VECTOR @llvm.experimental.vector.compress.SUFFIX(VECTOR %x, <LANES x i1> %upper, VECTOR poison)
   %lower_to = getelementptr ELEMENT, ptr %out, i64 %low
   %upper_to = getelementptr ELEMENT, ptr %out, i64 %high1
-  %lower_mask = call <LANES x i1> @llvm.get.active.lane.mask.vLANESi1.i64(i64 0, i64 %lowers)
-  %upper_mask = call <LANES x i1> @llvm.get.active.lane.mask.vLANESi1.i64(i64 0, i64 %uppers)
+  MASK(lower_mask, lowers)
+  MASK(upper_mask, uppers)
   call void @llvm.masked.store.SUFFIX.p0(VECTOR %lower_x, ptr %lower_to, i32 BYTES, <LANES x i1> %lower_mask)
   call void @llvm.masked.store.SUFFIX.p0(VECTOR %upper_x, ptr %upper_to, i32 BYTES, <LANES x i1> %upper_mask)
   %i1 = add i64 %i, LANES
@@ -99,11 +102,18 @@ exit:
 Those of a vector are pressed together: worth it where that is an instruction."""
 
 
+_MASK = r"""  %\1_end = shl i64 1, %\2
+  %\1_wide = sub i64 %\1_end, 1
+  %\1_bits = trunc i64 %\1_wide to iLANES
+  %\1 = bitcast iLANES %\1_bits to <LANES x i1>"""
+"""The first so many lanes."""
+
+
 def halving_text(kind: str, vector_bytes: int) -> str:
     """The IR of ``cotan_halve`` for a kind of elements and vectors of so many bytes."""
     element, size = _ELEMENTS[kind], int(kind[1])
     lanes = str(vector_bytes // size)
-    text = _HALVE.replace("VECTOR", f"<{lanes} x {element}>").replace("BELOW", _BELOW[kind[0]])
+    text = re.sub(r"  MASK\((\w+), (\w+)\)", _MASK, _HALVE).replace("VECTOR", f"<{lanes} x {element}>").replace("BELOW", _BELOW[kind[0]])
     text = text.replace("SUFFIX", f"v{lanes}{'f' if kind[0] == 'f' else 'i'}{8 * size}").replace("ELEMENT", element)
     return text.replace("BYTES", str(size)).replace("LANES", lanes)
 

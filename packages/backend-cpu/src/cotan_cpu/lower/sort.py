@@ -80,7 +80,7 @@ def _into(*arrays: np.ndarray, dimension: int, **_: Any) -> bool:
         return False
     x, out = arrays
     threads, extent = native.thread_count(config.num_threads), x.shape[dimension]
-    if threads == 1 or x.size < _SHARED_FROM or not partition.can_sort(x.dtype) or not out.flags.c_contiguous:
+    if x.size < _SHARED_FROM or threads == 1 or not partition.can_sort(x.dtype) or not out.flags.c_contiguous:
         return False
     zeros = x.dtype.kind == "f"
     if x.size == extent:
@@ -104,7 +104,7 @@ def eager(*operands: np.ndarray, dimension: int, is_stable: bool, num_keys: int)
         found = radix.sort(operands, dimension)
         if found is not None:
             return found
-    elif len(operands) == 1:
+    elif len(operands) == 1 and operands[0].size >= _SHARED_FROM:
         [x] = operands
         out = pool.empty(x.shape, x.dtype, x.nbytes)
         if _into(x, out, dimension=dimension):

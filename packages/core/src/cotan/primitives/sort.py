@@ -164,23 +164,24 @@ def has_negative_zeros(x: Any) -> bool:
 
 def zeros_in_order(given: Any, ordered: Any, axis: int) -> None:
     """Put the zeros of sorted lines in the order in which they were given."""
-    lines, before = np.moveaxis(ordered, axis, -1), np.moveaxis(given, axis, -1)
-    extent = lines.shape[-1]
-    if lines.size == extent:
-        _zeros_of_line(before.reshape(extent), lines.reshape(extent))
+    extent = ordered.shape[axis]
+    if ordered.size == extent:
+        _zeros_of_line(given.reshape(extent), ordered.reshape(extent))
     elif has_negative_zeros(given):
         if extent < _LONG:
             ordered[...] = np.sort(given, axis=axis, kind="stable")
             return
+        lines, before = np.moveaxis(ordered, axis, -1), np.moveaxis(given, axis, -1)
         for place in map(tuple, np.argwhere(((before == 0) & np.signbit(before)).any(-1))):
             _zeros_of_line(before[place], lines[place])
 
 
 def _zeros_of_line(given: Any, ordered: Any) -> None:
     # Minima and maxima of vectors, by which NumPy sorts, need not keep the sign of a zero.
-    first, last = (int(np.searchsorted(ordered, ordered.dtype.type(0), side)) for side in ("left", "right"))
-    if first < last:
-        ordered[first:last] = given[given == 0]
+    first = ordered.searchsorted(ordered.dtype.type(0))
+    if first < len(ordered) and ordered[first] == 0:
+        zeros = given[given == 0]
+        ordered[first : first + len(zeros)] = zeros
 
 
 def _words(x: Any) -> Any:
