@@ -16,8 +16,9 @@ from cotan.errors import UnsupportedError
 from cotan.ir.index import Index
 from cotan.ir.program import Kernel
 from cotan.ir.scalar import Combiner, Expr, make
-from cotan_cpu.codegen import types
+from cotan_cpu.codegen import quotients, types
 from cotan_cpu.codegen.builder import BITS, Builder, Val, literal, suffix, type_name
+from cotan_cpu.codegen.floats import Floats
 from cotan_cpu.codegen.indices import Form, IndexPrinter
 from cotan_cpu.codegen.math import FUNCTIONS
 from cotan_cpu.codegen.scalars import OPERATIONS, Context, bitcast
@@ -135,7 +136,19 @@ class ExpressionPrinter(IndexPrinter):
             return types.cast(self.b, args[0], node.args[0].dtype, node.dtype, self.target)
         if op == "bitcast":
             return bitcast(self.context, args[0], node.args[0].dtype, node.dtype)
+        if op == "div" and node.args[0].op == "cast" and node.args[1].op == "const" and self.target.fma:
+            quotient = self._quotient_of_integer(node, args[0])
+            if quotient is not None:
+                return quotient
         return self.apply(op, node.args[0].dtype, node.dtype, args)
+
+    def _quotient_of_integer(self, node: Expr, x: Val) -> Val | None:
+        """What was an integer by a constant without a division, if that is exact."""
+        if node.dtype != _FLOAT32:
+            return None
+        divisor = float(node.args[1].attr)
+        inverse = quotients.reciprocal(np.dtype(node.args[0].args[0].dtype), divisor)
+        return None if inverse is None else quotients.of_integer(Floats(self.context, x.kind), x, divisor, inverse)
 
     def apply(self, op: str, dtype: Any, result: Any, args: Sequence[Val]) -> Val:
         """The operation ``op`` on operands of ``dtype``; 16-bit floats are computed in float32."""

@@ -113,7 +113,11 @@ def halving_text(kind: str, vector_bytes: int) -> str:
     """The IR of ``cotan_halve`` for a kind of elements and vectors of so many bytes."""
     element, size = _ELEMENTS[kind], int(kind[1])
     lanes = str(vector_bytes // size)
-    text = re.sub(r"  MASK\((\w+), (\w+)\)", _MASK, _HALVE).replace("VECTOR", f"<{lanes} x {element}>").replace("BELOW", _BELOW[kind[0]])
+    text = (
+        re.sub(r"  MASK\((\w+), (\w+)\)", _MASK, _HALVE)
+        .replace("VECTOR", f"<{lanes} x {element}>")
+        .replace("BELOW", _BELOW[kind[0]])
+    )
     text = text.replace("SUFFIX", f"v{lanes}{'f' if kind[0] == 'f' else 'i'}{8 * size}").replace("ELEMENT", element)
     return text.replace("BYTES", str(size)).replace("LANES", lanes)
 

@@ -125,11 +125,14 @@ def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Any:
 
 
 def gelu(x: Any, approximate: bool = True) -> Any:
-    """x times the normal distribution function of x (Hendrycks and Gimpel, 2016); by tanh if ``approximate``."""
+    """x times the normal distribution function of x (Hendrycks and Gimpel, 2016); by tanh if ``approximate``.
+
+    (1 + tanh(u)) / 2 is computed as the logistic function of 2 u, which loses no digits where u is negative.
+    """
     x = _inexact(x, "gelu")
     if approximate:
-        root = math.sqrt(2 / math.pi)
-        return x * (0.5 * (1.0 + cnp.tanh(root * (x + 0.044715 * x**3))))
+        root = math.sqrt(8 / math.pi)
+        return x * lax.logistic(x * (root + (root * 0.044715) * (x * x)))
     return 0.5 * x * lax.erfc(-x * math.sqrt(0.5))
 
 
