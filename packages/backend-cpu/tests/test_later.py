@@ -53,6 +53,9 @@ ROWS = [
     ("(a * 3 + 1) * 2", lambda a, b: (a * 3 + 1) * 2),
     ("2 * a - a", lambda a, b: 2 * a - a),
     ("a * 0.1 * a", lambda a, b: a * 0.1 * a),
+    ("a * b + a", lambda a, b: a * b + a),
+    ("(a - b) * (a - b)", lambda a, b: (a - b) * (a - b)),
+    ("a * b - b / a", lambda a, b: a * b - b / a),
 ]
 
 

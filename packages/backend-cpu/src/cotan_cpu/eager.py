@@ -73,7 +73,7 @@ class Eager:
         if prepared is not None:
             operation = getattr(prepared, "operation", None)
             if operation is not None:
-                return later.direct(operation, in_avals, out_aval, prepared, device)
+                return later.direct(operation, out_aval, prepared, device)
             return _prepared(prepared, device)
         if ufunc is None or params:
             return _bound(getattr(rule, "usual", rule), params, device)

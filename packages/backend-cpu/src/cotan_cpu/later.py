@@ -1,9 +1,9 @@
-"""Arithmetic of a large array with numbers, put off: it becomes part of the arithmetic that reads its result.
+"""Arithmetic of large arrays, put off: it becomes part of the arithmetic that reads its result.
 
 Outside of programs every operation is a pass over memory, and no cache keeps a large array from one to the next. So an
-operation with one large operand gives a buffer without memory. Arithmetic that reads it computes both in one pass, once
-it has been met often; whoever else asks has it computed then. Values are those of single operations: code for both does
-just what theirs does. What is put off holds its operands' arrays, so that none of them is overwritten meanwhile.
+operation gives a buffer without memory. Arithmetic that reads it computes both in one pass, once it has been met often;
+whoever else asks has it computed then. Values are those of single operations: code for both does just what theirs does.
+What is put off holds its operands' arrays, so that none of them is overwritten meanwhile.
 """
 
 from __future__ import annotations
@@ -100,11 +100,10 @@ def _together(last: Operation, works: Sequence[Work | None]) -> Span | None:
 
 
 def direct(
-    operation: Operation, operands: Sequence[ShapedArray], out: ShapedArray, run: Callable[..., np.ndarray], device: Any
+    operation: Operation, out: ShapedArray, run: Callable[..., np.ndarray], device: Any
 ) -> Callable[..., CpuBuffer]:
     """The shortest way of arithmetic on large arrays, which is ``run`` on ndarrays."""
     shape, dtype, nbytes = out.shape, out.dtype, out.nbytes
-    puts_off = sum(bool(aval.shape) for aval in operands) == 1
 
     def compute(*buffers: CpuBuffer) -> CpuBuffer:
         works = [buffer.work if type(buffer) is LaterBuffer else None for buffer in buffers]
@@ -117,12 +116,9 @@ def direct(
                 result = pool.empty(shape, dtype, nbytes)
                 span(*arrays, result)
                 return buffer_of(result, device)
-        arrays = [buffer.array for buffer in buffers]
-        if not puts_off:
-            return buffer_of(run(*arrays), device)
         later = LaterBuffer()
         later.device = device
-        later.work = Work(operation, run, tuple(arrays), nbytes)
+        later.work = Work(operation, run, tuple([buffer.array for buffer in buffers]), nbytes)
         return later
 
     return compute
