@@ -166,14 +166,14 @@ def tanh(f: Floats, x: Val) -> Val:
     shifted, small = _exponent(f, f.mul(f.where(f.gt(size, 20.0), 20.0, size), 2.0), f.bias)
     power = f.power_of_two(shifted)
     above = f.fma(power, small, f.sub(power, 1.0))
-    far = f.quotient(above, f.add(above, 2.0))
+    far = f.div(above, f.add(above, 2.0))
     return f.copysign(f.where(f.lt(size, 0.3), near, far), x)
 
 
 def logistic(f: Floats, x: Val) -> Val:
     e = exp(f, f.neg(f.abs(x)), sign=-1)
     # e / (1 + e) is rounded by more than 2 ulp; what is taken away here is at most half of the rest.
-    part = f.quotient(e, f.add(e, 1.0))
+    part = f.div(e, f.add(e, 1.0))
     value = f.where(f.lt(x, 0.0), e, 1.0)
     return f.fma(f.neg(part), value, value)
 

@@ -50,11 +50,6 @@ class Floats:
     def div(self, x: Val | float, y: Val | float) -> Val:
         return self.b.binary("fdiv", self.v(x), self.v(y))
 
-    def quotient(self, x: Val, y: Val) -> Val:
-        """x / y right to an ulp, for finite x and y from 1 to 2**64; by an estimate of 1 / y where vectors have one."""
-        estimated = self.kind == "float" and self.context.target.masked and max(x.lanes, y.lanes) > 1
-        return self.b.binary("fdiv ninf arcp contract" if estimated else "fdiv", x, y)
-
     def neg(self, x: Val) -> Val:
         return self.b.unary("fneg", x)
 
