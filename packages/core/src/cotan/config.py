@@ -335,7 +335,7 @@ class Config(threading.local):
     @property
     def compiles_nothing(self) -> bool:
         """Whether nothing is to be compiled that the user did not ask for."""
-        return self.disable_jit or self.no_tracing or self.check_tracer_leaks
+        return compiles_nothing(self)
 
     def trace_key(self) -> Hashable:
         """The values, on this thread, of the flags on which a traced function may depend."""
@@ -471,6 +471,11 @@ for _declared in flags.values():
     setattr(Config, _declared.name, _initial(_declared))
 _refresh_keys()
 config = Config()
+
+
+def compiles_nothing(flags: Config | type[Config]) -> bool:
+    """As the property of that name, of the class as well, whose flags hold where no thread overrides one."""
+    return flags.disable_jit or flags.no_tracing or flags.check_tracer_leaks
 
 
 def enable_x64(new_val: bool = True) -> _Override:

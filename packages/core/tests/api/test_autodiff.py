@@ -192,3 +192,27 @@ def test_names_and_docs_are_kept():
     assert cotan.grad(loss).__doc__ == "The loss."
     assert cotan.grad(loss).__wrapped__ is loss
     assert "loss" in cotan.grad(loss).__name__
+
+
+def test_gradients_of_some_arguments_beside_fixed_ones_and_named_ones():
+    """Again and again: first by operations, then by a program; functions may change what they are given."""
+    x, w = cnp.arange(3.0), {"b": cnp.ones(3), "a": (cnp.full(3, 2.0), 3.0)}
+
+    def loss(x, w, *rest, **named):
+        scale = named.pop("scale")
+        b, (a, c) = w.pop("b"), w.pop("a")
+        return cnp.sum(x * b * a) * c * scale + rest[0]
+
+    for argnums, by_x, by_w in ((1, None, ()), ((1,), None, (0,)), ((0, 1), (0,), (1,)), ((-2, 0), (1,), (0,))):
+        gradient = cotan.grad(loss, argnums)
+        for _ in range(20):
+            given, named = dict(w), {"scale": 2.0}
+            found = gradient(x, given, 7.0, **named)
+            assert given.keys() == w.keys()
+            assert named == {"scale": 2.0}
+            of_w = found[by_w[0]] if by_w else found
+            assert list(of_w) == ["a", "b"]
+            close(of_w["b"], 12.0 * np.arange(3))
+            close(of_w["a"][1], 12.0)
+            if by_x:
+                close(found[by_x[0]], np.full(3, 12.0))

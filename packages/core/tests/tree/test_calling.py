@@ -9,7 +9,6 @@ import pytest
 from cotan import tree
 from cotan.tree.calling import (
     ArgNames,
-    argnums_partial,
     check_hashable,
     fun_name,
     normalize_argnums,
@@ -133,12 +132,6 @@ def test_bad_static_arguments(argnums: Any, argnames: Any, error: type[Exception
 def test_donated_arguments_have_their_own_words() -> None:
     with pytest.raises(ValueError, match="donate_argnames names `q`"):
         resolve_argnums(lambda x: x, None, "q", "jit", "donate")
-
-
-def test_functions_of_some_arguments() -> None:
-    f, chosen = argnums_partial(lambda x, y, *, k=0: (x, y, k), (1,), (1, 2))
-    assert chosen == (2,)
-    assert f(5, k=3) == (1, 5, 3)
 
 
 def test_static_arguments_must_be_hashable() -> None:

@@ -100,6 +100,24 @@ def test_apart_and_together(value: Any, leaves: list[Any], shown: str) -> None:
     assert copy.deepcopy(structure).unflatten(leaves) == value
     assert [leaf for _, leaf in tree.leaves_with_path(value)] == leaves
     assert len(structure.paths()) == len(leaves)
+    for _ in range(100):  # structures that put trees together again and again do it in another way
+        again = structure.unflatten(leaves)
+        assert type(again) is type(value)
+        assert again == value
+    with pytest.raises(ValueError, match=f"has {len(leaves)} leaves, got {len(leaves) + 1}"):
+        structure.unflatten([*leaves, 1])
+
+
+def test_together_again_and_again_keeps_what_equals_and_is_not_the_same() -> None:
+    deep: Any = 0
+    for _ in range(300):
+        deep = [deep]
+    for value in (deep, {1: 5, 2: {True: 6}}, {"a'\n{x}": 1, "b": [(), {}, None]}, [0] * 3000):
+        leaves, structure = tree.flatten(value)
+        for _ in range(100):
+            assert repr(structure.unflatten(iter(leaves))) == repr(value)
+    first, second = (structure.unflatten(leaves) for _ in range(2))
+    assert first is not second
 
 
 def test_all_structures_are_different() -> None:

@@ -15,6 +15,7 @@ from cotan import dtypes
 from cotan.api.flat import (
     FlatFunction,
     Function,
+    FunctionOfSome,
     check_argument_leaves,
     check_callable,
     copy_identity,
@@ -29,14 +30,14 @@ from cotan.ir.jaxpr import Jaxpr
 from cotan.runtime.array import Array
 from cotan.runtime.host import lift_to
 from cotan.structural import Zero, instantiate
-from cotan.tracebacks import boundary
+from cotan.tracebacks import boundary, trim, trims
 from cotan.transforms.gradients import value_and_cotangents
 from cotan.transforms.jvp import jvp_flat
 from cotan.transforms.partial_eval import linearize_flat
 from cotan.transforms.prune import prune
 from cotan.transforms.transpose import backward_pass
-from cotan.tree import Partial, PyTreeDef, keystr, tree_flatten, tree_flatten_with_path, tree_structure
-from cotan.tree.calling import ArgNames, argnums_partial, fun_code, fun_name, normalize_argnums
+from cotan.tree import Partial, PyTreeDef, keystr, leaf_treedef, tree_flatten, tree_flatten_with_path, tree_structure
+from cotan.tree.calling import ArgNames, fun_code, fun_name, normalize_argnums
 
 Argnums = int | Sequence[int]
 
@@ -354,25 +355,27 @@ def _gradient(
         program.__name__ = f"{api}({fun_name(fun)})"
         return jit(program)  # type: ignore[no-any-return]
 
-    @boundary
+    def checked(flat: FlatFunction, outs: Sequence[Any]) -> ShapedArray:
+        return _check_output(api, fun, flat.split(outs)[0] if has_aux else outs, flat.out_tree, holomorphic)
+
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        leaves, flat = chosen_arguments(api, fun, argnums, args, kwargs, has_aux, holomorphic, allow_int)
+        try:
+            leaves, flat = chosen_arguments(api, fun, argnums, args, kwargs, has_aux, holomorphic, allow_int)
 
-        def seed(outs: Sequence[Any]) -> Any:
-            return _one(_check_output(api, fun, flat.split(outs)[0], flat.out_tree, holomorphic))
+            def hold(x: Any) -> Any:
+                if type(x) is Array:
+                    return x._alias()
+                return lift_to(x, leaves[0].device) if isinstance(x, np.ndarray | np.generic) else None
 
-        def hold(x: Any) -> Any:
-            if type(x) is Array:
-                return x._alias()
-            return lift_to(x, leaves[0].device) if isinstance(x, np.ndarray | np.generic) else None
+            outs, back = value_and_cotangents(flat, leaves, checked, _one, hold, compiled, owner)
+            grads = in_argument_tree(flat, [ct if type(ct) is Array else _cotangent(ct) for ct in back], argnums)
+            value = outs[0] if type(outs[0]) is Array else lift_leaf(outs[0])
+            return result((value, flat.aux(flat.split(outs)[1])) if has_aux else value, grads)
+        except Exception as error:
+            trim(error)
+            raise
 
-        outs, back = value_and_cotangents(flat, leaves, seed, hold, compiled, owner)
-        outs, aux = flat.split(outs)
-        value = lift_leaf(outs[0])
-        grads = in_argument_tree(flat, list(map(_cotangent, back)), argnums)
-        return result((value, flat.aux(aux)) if has_aux else value, grads)
-
-    return copy_identity(gradient, fun, api)
+    return copy_identity(trims(gradient), fun, api)
 
 
 def _one(aval: ShapedArray) -> Any:
@@ -382,7 +385,7 @@ def _one(aval: ShapedArray) -> Any:
 
 
 def _check_inputs(
-    api: str, fun: Function, leaves: Sequence[Any], names: ArgNames, holomorphic: bool, allow_int: bool
+    api: str, fun: Function, leaves: Sequence[Any], names: Callable[[], ArgNames], holomorphic: bool, allow_int: bool
 ) -> None:
     for k, leaf in enumerate(leaves):
         if not is_array_like(leaf):
@@ -403,11 +406,11 @@ def _check_inputs(
                     f"has dtype {dtypes.short_name(dtype)}, but derivatives exist for floating-point arguments only. "
                     f"Convert it to float, {advice}."
                 )
-        raise TypeError(f"{subject(api, fun)}: argument `{names[k]}` {problem}")
+        raise TypeError(f"{subject(api, fun)}: argument `{names()[k]}` {problem}")
 
 
 def _check_output(api: str, fun: Function, outs: Sequence[Any], tree: PyTreeDef, holomorphic: bool) -> ShapedArray:
-    if len(outs) != 1 or tree != tree_structure(0):
+    if len(outs) != 1 or tree != leaf_treedef:
         raise TypeError(
             f"{subject(api, fun)}: gradients are defined for functions that return one scalar, but the result has "
             f"the structure {tree}. Return the scalar only, or (scalar, other things) with has_aux=True."
@@ -418,6 +421,8 @@ def _check_output(api: str, fun: Function, outs: Sequence[Any], tree: PyTreeDef,
             f"{subject(api, fun)}: gradients are defined for functions that return a scalar, but the result has "
             f"shape {aval.shape}. Reduce it (with .sum() or .mean()), or use jacrev, jacfwd or vjp."
         )
+    if aval.dtype in dtypes.usual_floats and not holomorphic:
+        return aval
     wanted: Any = np.complexfloating if holomorphic else np.floating
     if not dtypes.issubdtype(aval.dtype, wanted):
         kind = "complex (holomorphic=True)" if holomorphic else "real and floating-point"
@@ -444,11 +449,26 @@ def chosen_arguments(
 ) -> tuple[list[Any], FlatFunction]:
     """The leaves of the arguments to differentiate, checked, and ``fun`` as a flat function of them."""
     numbers = normalize_argnums(argnums, len(args), lambda: subject(api, fun))
-    partial, chosen = argnums_partial(fun, numbers, args)
-    leaves, tree = tree_flatten((chosen, {}))
-    _check_inputs(api, fun, leaves, ArgNames(fun, tree, numbers), holomorphic, allow_int)
-    flat = FlatFunction(api, functools.partial(partial, **kwargs) if kwargs else partial, tree, has_aux)
+    chosen = tuple([args[k] for k in numbers])
+    plain = True
+    for x in chosen:
+        if type(x) is not Array:
+            plain = False
+    leaves, tree = (list(chosen), _tree_of_leaves(len(chosen))) if plain else tree_flatten((chosen, {}))
+    flat = FunctionOfSome(api, fun, tree, has_aux, numbers, args, kwargs)
+    for x in leaves:
+        if type(x) is not Array or x.aval.dtype not in dtypes.usual_floats or holomorphic:
+            break
+    else:
+        return leaves, flat
+    _check_inputs(api, fun, leaves, lambda: ArgNames(fun, tree, numbers), holomorphic, allow_int)
     return list(map(lift_leaf, leaves)), flat
+
+
+@functools.lru_cache(maxsize=64)
+def _tree_of_leaves(count: int) -> PyTreeDef:
+    """The structure of arguments that are so many leaves."""
+    return tree_structure((((0,) * count), {}))
 
 
 def in_argument_tree(flat: FlatFunction, per_leaf: list[Any], argnums: Argnums) -> Any:

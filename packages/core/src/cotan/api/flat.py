@@ -114,9 +114,13 @@ class FlatFunction:
         self.in_tree = in_tree
         self.has_aux = has_aux
 
-    def __call__(self, *leaves: Any) -> list[Any]:
+    def result(self, leaves: Sequence[Any]) -> Any:
+        """What ``fun`` itself returns."""
         args, kwargs = self.in_tree.unflatten(leaves)
-        out = self.fun(*args, **kwargs)
+        return self.fun(*args, **kwargs)
+
+    def __call__(self, *leaves: Any) -> list[Any]:
+        out = self.result(leaves)
         if not self.has_aux:
             outs, self.out_tree = tree_flatten(out)
             check_result_leaves(self.api, self.fun, out, outs)
@@ -144,6 +148,41 @@ class FlatFunction:
         """The aux result with its arrays replaced by ``values``."""
         fresh = iter(values)
         return self._aux_tree.unflatten([next(fresh) if x is _ARRAY else x for x in self._aux_leaves])
+
+
+class FunctionOfSome(FlatFunction):
+    """As ``FlatFunction``, of the leaves of ``(chosen, {})``: the other arguments of one call are fixed.
+
+    Args:
+      numbers: which positional arguments are chosen.
+      args, kwargs: all arguments of the call.
+    """
+
+    __slots__ = ("args", "kwargs", "numbers")
+
+    def __init__(
+        self,
+        api: str,
+        fun: Function,
+        in_tree: PyTreeDef,
+        has_aux: bool,
+        numbers: Sequence[int],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        self.api = api
+        self.fun = fun
+        self.in_tree = in_tree
+        self.has_aux = has_aux
+        self.numbers = numbers
+        self.args = args
+        self.kwargs = kwargs
+
+    def result(self, leaves: Sequence[Any]) -> Any:
+        whole = list(self.args)
+        for k, value in zip(self.numbers, self.in_tree.unflatten(leaves)[0], strict=True):
+            whole[k] = value
+        return self.fun(*whole, **self.kwargs)
 
 
 def _described(x: Any) -> str:

@@ -22,7 +22,7 @@ from cotan.ir.trace import current_trace, eval_trace
 from cotan.runtime.array import Array
 from cotan.runtime.compile import Ready, references_of_a_named_one
 from cotan.tree import PyTreeDef, tree_structure
-from cotan.tree.treedef import LEAF
+from cotan.tree.treedef import LEAF, expression_of
 
 MOST_LEAVES = 256
 MISS: Any = object()
@@ -66,28 +66,6 @@ class _Kind:
     def static(self, node: int, value: Any) -> None:
         """A step that checks a static argument: plain values by type and equality, others by identity."""
         self.steps.append(Equal(node, value) if type(value) in _PLAIN else Same(node, value))
-
-
-def _put_together(spec: Any, leaves: Sequence[str]) -> str | None:
-    """An expression that makes a tree of ``leaves``; None for a kind of node that is not written out."""
-    remaining = iter(leaves)
-
-    def expression(spec: Any) -> str | None:
-        if spec == LEAF:
-            return next(remaining)
-        kind, data, *children = spec
-        if kind is type(None):
-            return "None"
-        parts = [expression(child) for child in children]
-        if None in parts or kind not in (tuple, list, dict):
-            return None
-        if kind is dict:
-            pairs = (f"{key!r}: {part}" for key, part in zip(data, parts, strict=True))
-            return f"{{{', '.join(pairs)}}}" if all(type(key) is str for key in data) else None
-        inside = "".join(f"{part}, " for part in parts)
-        return f"({inside})" if kind is tuple else f"[{inside}]"
-
-    return expression(spec)
 
 
 def write_entry(
@@ -155,7 +133,7 @@ def _together(out: PyTreeDef) -> Callable[..., Any] | None:
     if kind is tuple and all(child == LEAF for child in children):
         return tuple
     names = [f"y{k}" for k in range(out.num_leaves)]
-    expression = _put_together(out.spec, names)
+    expression = expression_of(out.spec, names)
     if expression is None:
         unflatten = out.unflatten
         return lambda *results: unflatten(results)
@@ -203,7 +181,7 @@ class _Text:
         committed = " or ".join(f"n{leaf.node}._committed" for leaf in leaves if leaf.kind is Array)
         self.lines.append(f"    committed = {committed or 'False'}")
         results = [self._wrap(k, aval) for k, aval in enumerate(self.call.out_avals)]
-        expression = _put_together(self.out.spec, results)
+        expression = expression_of(self.out.spec, results)
         if expression is None:
             self.names["unflatten"] = self.out.unflatten
             expression = f"unflatten([{', '.join(results)}])"

@@ -46,6 +46,7 @@ from cotan.dtypes.kinds import (
     uint2,
     uint4,
     unsigned_types,
+    usual_floats,
 )
 from cotan.dtypes.promotion import (
     coerce_scalar,
@@ -124,4 +125,5 @@ __all__ = [
     "uint2",
     "uint4",
     "unsigned_types",
+    "usual_floats",
 ]

@@ -48,6 +48,7 @@ small_floats = tuple(
 signed_types = tuple(np.dtype(t) for t in (np.int8, np.int16, np.int32, np.int64))
 unsigned_types = tuple(np.dtype(t) for t in (np.uint8, np.uint16, np.uint32, np.uint64))
 float_types = tuple(np.dtype(t) for t in (bfloat16, np.float16, np.float32, np.float64))
+usual_floats = frozenset(float_types)
 complex_types = (np.dtype(np.complex64), np.dtype(np.complex128))
 all_types: tuple[np.dtype[Any], ...] = (
     *(bool_, *signed_types, *unsigned_types, *small_ints),

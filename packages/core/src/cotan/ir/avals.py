@@ -137,7 +137,7 @@ def same_type(a: ShapedArray, b: ShapedArray) -> bool:
 
 def tangent_dtype(dtype: Any) -> Any:
     """The dtype of tangents of values of ``dtype``: itself if inexact, else ``float0``."""
-    return dtype if dtypes.issubdtype(dtype, np.inexact) else dtypes.float0
+    return dtype if dtype in dtypes.usual_floats or dtypes.issubdtype(dtype, np.inexact) else dtypes.float0
 
 
 def tangent_aval(aval: ShapedArray) -> ShapedArray:

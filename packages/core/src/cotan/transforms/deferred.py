@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from sys import getrefcount
+from threading import Lock
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +20,10 @@ from cotan import dtypes
 from cotan.config import Config, config, overriding, traced_flags
 from cotan.ir.avals import ShapedArray, get_aval, tangent_aval
 from cotan.ir.primitive import Primitive
-from cotan.ir.trace import Trace, Tracer, enter_trace, escaped, leave_trace
+from cotan.ir.trace import Trace, Tracer, enter_trace, escaped, eval_trace, leave_trace
 from cotan.transforms.jvp import JVPTracer
 from cotan.transforms.partial_eval import LinearTrace, PartialTrace, linear_routines
-from cotan.transforms.routines import Routine, kind_of, operand_of, recorded
+from cotan.transforms.routines import Routine, add_params, kind_of, operand_of, recorded
 from cotan.transforms.stage import PYTHON_SCALARS
 
 MOST_STEPS = 2000
@@ -93,6 +95,9 @@ _held = [object()]
 _UNUSED = getrefcount(_held[0])
 """The references to a tracer that nothing but a list holds."""
 _new = object.__new__
+_beginning = Lock()
+_NOTHING: Any = ()
+_NONE: Any = MappingProxyType({})
 
 
 class DeferredTrace(LinearTrace):
@@ -105,32 +110,63 @@ class DeferredTrace(LinearTrace):
       steps: what was noted; None once all of it has been computed.
       key: the same in numbers: the routines' ids and the places of operands.
       tracers: those of the results, in order of their places; None where nobody was given one.
+      has_known: whether some of them have no tangent.
+      routines: those under the flags.
     """
 
     __slots__ = (
-        "arguments", "constants", "dots", "flags", "given", "hold", "inputs", "key", "numbers", "steps", "tracers",
+        "_unknown", "arguments", "constants", "ended", "flags", "given", "has_known", "hold", "inputs", "key",
+        "numbers", "routines", "steps", "tracers",
     )  # fmt: skip
     steps: list[Step] | None
 
-    def __init__(self, unknown: PartialTrace, hold: Callable[[Any], Any]) -> None:
-        super().__init__(unknown)
-        unknown.places = False
+    def __init__(self, hold: Callable[[Any], Any]) -> None:
+        # Not by the classes above: what records tangents is made when something is to be recorded.
+        self.alive = True
         self.hold = hold
-        self.flags = config.key
+        flags = self.flags = (config if overriding else Config).key
+        self.routines = linear_routines.under(flags)
         self.inputs: list[Any] = []
         self.given: list[Any] = []
-        self.dots: list[Any] = []
         self.constants: dict[int, np.ndarray] = {}
         self.numbers: dict[int, int] = {}
         self.steps = []
-        self.key: list[Place] = []
+        self.key: list[Any] = []
         self.tracers: list[Any] = []
         self.arguments: list[Moving] = []
+        self.has_known = False
+        self.ended = False
+        self._unknown: PartialTrace | None = None
+
+    @property
+    def unknown(self) -> PartialTrace:  # type: ignore[override]
+        """What records the tangents: begun when something is to be computed, which a program leaves nothing of."""
+        found = self._unknown
+        if found is not None:
+            return found
+        with _beginning:  # a value may be asked for in a thread of the function's
+            if self._unknown is None:
+                if self.ended:
+                    raise AttributeError("this trace has ended")
+                found = PartialTrace(eval_trace, "grad or vjp")
+                found.places = False
+                found.alive = self.alive
+                self._unknown = found
+            return self._unknown
+
+    @property
+    def parent(self) -> PartialTrace:  # type: ignore[override]
+        return self.unknown
+
+    def leave(self) -> None:
+        """Note that the function has returned: its tracers are dead."""
+        self.alive = False
+        if self._unknown is not None:
+            self._unknown.alive = False
 
     def argument(self, x: Any) -> JVPTracer:
         """A tracer for one more argument of the function."""
         aval = get_aval(x)
-        self.dots.append(self.unknown.new_arg(tangent_aval(aval)))
         tracer = self._moving(aval, ~len(self.inputs))
         # Its number is not remembered: met once more, from outside, it is a constant.
         self.inputs.append(self.hold(x))
@@ -165,18 +201,17 @@ class DeferredTrace(LinearTrace):
                 self.given.append(x)
         return place
 
-    def _waits(self) -> bool:
-        """Whether operations still wait: not if a flag was changed meanwhile."""
+    def _waits(self) -> list[Step] | None:
+        """What waits; None where nothing does any more, or a flag was changed meanwhile."""
         flags = config if overriding else Config
         if flags.key is not self.flags or not flags.plain_dispatch:
             self.settle()
-        return self.steps is not None
+        return self.steps
 
     def process(self, primitive: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
-        if not self._waits():
+        steps = self._waits()
+        if steps is None:
             return self._process_settled(primitive, args, params)
-        steps = self.steps
-        assert steps is not None
         kinds: list[Any] = [primitive]
         places: list[Place] = []
         others: list[int] = []
@@ -187,6 +222,9 @@ class DeferredTrace(LinearTrace):
                 free = False
                 kinds.append(~id(x.aval))
                 places.append(x.primal)
+            elif kind is float and x:
+                kinds.append((float, x))  # as ``kind_of`` says
+                places.append(None)
             elif kind in PYTHON_SCALARS:
                 kinds.append(kind_of(x))
                 places.append(None)
@@ -198,7 +236,9 @@ class DeferredTrace(LinearTrace):
                 others.append(len(places))
                 kinds.append(id(get_aval(x)))
                 places.append(None)
-        routine = None if primitive.higher_order else linear_routines.find(kinds, params)
+        if params:
+            add_params(kinds, params)
+        routine = None if primitive.higher_order else self.routines.get(tuple(kinds))
         waits = routine is not None and len(steps) < MOST_STEPS
         if waits:
             for k in others:
@@ -211,27 +251,38 @@ class DeferredTrace(LinearTrace):
             given = [x.concrete() if type(x) is Known and x._trace is self else x for x in args]
             return self._at_once(primitive, given, params, kinds if routine is None else None)
         assert routine is not None
-        first = len(self.tracers)
+        tracers, key = self.tracers, self.key
+        first = len(tracers)
         steps.append((routine, places, first))
-        self.key.append(id(routine))
-        self.key += places
+        key.append(id(routine))
+        key += places
         if not primitive.multiple_results:
-            aval = routine.avals[0]
-            tracer = self._moving(aval, first) if routine.extra[0] is not None else Known(self, aval, first, free)
-            self.tracers.append(tracer)
+            tracer: Any
+            if routine.extra[0] is None:
+                tracer = self._known(routine.avals[0], first, free)
+            else:
+                tracer = _new(Moving)  # as ``_moving`` does, without the call
+                tracer._trace = self
+                tracer.aval = routine.avals[0]
+                tracer.primal = first
+                tracer.tangent = None
+            tracers.append(tracer)
             return tracer
         results = [
-            Known(self, aval, place, free) if dot is None else self._moving(aval, place)
+            self._known(aval, place, free) if dot is None else self._moving(aval, place)
             for place, (aval, dot) in enumerate(zip(routine.avals, routine.extra, strict=True), first)
         ]
-        self.tracers += results
+        tracers += results
         return results
 
+    def _known(self, aval: ShapedArray, place: int, free: bool) -> Known:
+        self.has_known = True
+        return Known(self, aval, place, free)
+
     def run(self, routine: Routine, operands: Sequence[Any]) -> Any:
-        if not self._waits():
+        steps = self._waits()
+        if steps is None:
             return routine.run(operands, self)
-        steps = self.steps
-        assert steps is not None
         given = list(operands)
         pattern = [id(routine)]
         places: list[Place] = []
@@ -288,7 +339,7 @@ class DeferredTrace(LinearTrace):
                 results[k] = operands[k]
             else:
                 results[k] = tracers[result] = (
-                    self._moving(aval, result) if kind == _MOVING else Known(self, aval, result, kind == _FREE)
+                    self._moving(aval, result) if kind == _MOVING else self._known(aval, result, kind == _FREE)
                 )
         return results
 
@@ -326,7 +377,9 @@ class DeferredTrace(LinearTrace):
             return
         self.steps = None
         used = self.in_use()
-        values, dots = self._replayed(steps, self.dots, used)
+        unknown = self.unknown
+        given = [unknown.new_arg(tangent_aval(x.aval)) for x in self.arguments]
+        values, dots = self._replayed(steps, given, used)
         for tracer in (*self.arguments, *map(self.tracers.__getitem__, used)):
             if type(tracer) is Known:
                 tracer.value = values[tracer.place]
@@ -374,13 +427,15 @@ class DeferredTrace(LinearTrace):
     def forget(self) -> None:
         """Drop all that refers to arrays and tracers: these refer to their trace."""
         self.steps = None
-        self.inputs, self.given, self.tracers, self.arguments, self.key = [], [], [], [], []
-        self.numbers, self.constants = {}, {}
+        self.inputs = self.given = self.tracers = self.arguments = self.key = _NOTHING
+        self.numbers = self.constants = _NONE
 
     def end(self) -> None:
         """Drop what was recorded as well: values that are known may outlive the trace."""
         self.forget()
-        del self.unknown, self.parent, self.hold
+        self.ended = True
+        self._unknown = None
+        del self.hold
 
 
 _SCALAR, _MOVING, _KNOWN, _FREE = range(4)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes
-from cotan.config import config
-from cotan.ir.avals import get_aval, tangent_aval
+from cotan.config import Config, compiles_nothing, config, overriding
+from cotan.ir.avals import ShapedArray, get_aval, tangent_aval, tangent_dtype
 from cotan.ir.trace import current_trace, enter_trace, eval_trace, leave_trace, new_trace
 from cotan.structural import Zero
 from cotan.transforms.deferred import DeferredTrace, Known, Moving, Step, replayed
@@ -95,7 +95,8 @@ def forget() -> None:
 def value_and_cotangents(
     fun: FlatFun,
     primals: Sequence[Any],
-    seed: Callable[[Sequence[Any]], Any],
+    checked: Callable[[FlatFun, Sequence[Any]], ShapedArray],
+    seed: Callable[[ShapedArray], Any],
     hold: Callable[[Any], Any],
     compiled: Compile,
     owner: Any,
@@ -104,7 +105,8 @@ def value_and_cotangents(
 
     Args:
       owner: what calls of one function have in common.
-      seed: given the results, or tracers of them, the cotangent of the first; the others have none. It may raise.
+      checked: given the function and its results, or tracers of them, the type of the first. It may raise.
+      seed: the cotangent of the first result, given its type; the others have none.
       hold: makes an array that stays as it is now, whatever becomes of the one it is given; None for no array.
       compiled: makes a function of arrays one that runs as one program.
     """
@@ -112,13 +114,17 @@ def value_and_cotangents(
     if current_trace() is not eval_trace or record.pause or not _may_wait() or not all(map(_has_tangents, primals)):
         record.pause = max(0, record.pause - 1)
         lin = linearize_flat(fun, primals, passing=True)
-        return lin.outs, _pulled_back(lin, seed(lin.outs))
-    trace = DeferredTrace(PartialTrace(eval_trace, "grad or vjp"), hold)
+        return lin.outs, _pulled_back(lin, seed(checked(fun, lin.outs)))
+    trace = DeferredTrace(hold)
     try:
-        with new_trace(trace.unknown), new_trace(trace):
-            outs = [_unless_foreign(y, trace) for y in fun(*map(trace.argument, primals))]
-        ct = seed(outs)
-        found = _by_program(trace, outs, ct, compiled)
+        token = enter_trace(trace)
+        try:
+            outs = [y if type(y) is Moving else _unless_foreign(y, trace) for y in fun(*map(trace.argument, primals))]
+        finally:
+            leave_trace(token)
+            trace.leave()
+        aval = checked(fun, outs)
+        found = _by_program(trace, outs, lambda: seed(aval), compiled)
         record.found(found is not None)
         if found is not None:
             return found
@@ -131,7 +137,7 @@ def value_and_cotangents(
         raise
     finally:
         trace.end()
-    return lin.outs, _pulled_back(lin, ct)
+    return lin.outs, _pulled_back(lin, seed(aval))
 
 
 def _unless_foreign(y: Any, trace: DeferredTrace) -> Any:
@@ -140,11 +146,12 @@ def _unless_foreign(y: Any, trace: DeferredTrace) -> Any:
 
 
 def _may_wait() -> bool:
-    return config.plain_dispatch and config.compile_gradients and not config.compiles_nothing
+    flags = config if overriding else Config
+    return flags.plain_dispatch and flags.compile_gradients and not compiles_nothing(flags)
 
 
 def _has_tangents(x: Any) -> bool:
-    return bool(tangent_aval(get_aval(x)).dtype != dtypes.float0)
+    return bool(tangent_dtype(get_aval(x).dtype) != dtypes.float0)
 
 
 def _pulled_back(lin: Linearized, ct: Any) -> list[Any]:
@@ -157,16 +164,21 @@ def _pulled_back(lin: Linearized, ct: Any) -> list[Any]:
 
 
 def _by_program(
-    trace: DeferredTrace, outs: Sequence[Any], ct: Any, compiled: Compile
+    trace: DeferredTrace, outs: Sequence[Any], ct: Callable[[], Any], compiled: Compile
 ) -> tuple[list[Any], list[Any]] | None:
     """Results and cotangents by the program of what was noted; None if it is not compiled yet."""
     steps = trace.steps
     places = [trace.place_of(x) for x in outs]
-    if not steps or places[0] is None or type(outs[0]) is not Moving or not trace.flags_hold():
+    out = places[0]
+    if not steps or out is None or type(outs[0]) is not Moving or not trace.flags_hold():
         return None
-    results = sorted({*(p for p in places if p is not None), *trace.in_use(Known)})
+    known = trace.in_use(Known) if trace.has_known else ()
+    alone = len(outs) == 1 and not known
+    results = [out] if alone else sorted({*(p for p in places if p is not None), *known})
     constants = trace.constants
-    key = (len(trace.arguments), tuple(trace.key), places[0], tuple(results), *constants, *map(id, constants.values()))
+    key: tuple[Any, ...] = (len(trace.arguments), tuple(trace.key), out, tuple(results))
+    if constants:
+        key = (*key, *constants, *map(id, constants.values()))
     with _lock:
         program = _programs.get(key)
         if program is None:
@@ -174,28 +186,34 @@ def _by_program(
             if len(_programs) > _MOST_PROGRAMS:
                 _programs.popitem(last=False)
         _programs.move_to_end(key)
-        if program.met is None:
-            return None
-        program.met += 1
-    run = program.run
+        run = program.run
+        if run is None:
+            if program.met is None:
+                return None
+            program.met += 1
+            if program.met < PAYS_FROM:
+                return None
     if run is None:
-        if program.met < PAYS_FROM:
-            return None
-        run = compiled(_whole(steps, len(trace.arguments), constants, places[0], results, ct))
+        run = compiled(_whole(steps, len(trace.arguments), constants, out, results, ct()))
+    inputs = trace.inputs
+    if constants:
+        inputs = [x for k, x in enumerate(inputs) if k not in constants]
     try:
-        values, back = run(*[x for k, x in enumerate(trace.inputs) if k not in constants])
+        values, back = run(*inputs)
     except Exception:
         if program.run is not None:
             raise
         program.met = None  # operation by operation it may do, and the errors there say more
         return None
     program.run = run
+    cotangents = [Zero(x.aval) if c is None else c for c, x in zip(back, trace.arguments, strict=True)]
+    if alone:
+        return values, cotangents
     found = dict(zip(results, values, strict=True))
     for place in results:
         tracer = trace.tracers[place] if place >= 0 else None
         if type(tracer) is Known:
             tracer.value = found[place]
-    cotangents = [Zero(x.aval) if c is None else c for c, x in zip(back, trace.arguments, strict=True)]
     return [x if p is None else found[p] for x, p in zip(outs, places, strict=True)], cotangents
 
 

@@ -90,6 +90,14 @@ def operand_of(x: Any) -> Any:
     return x if type(x) in PYTHON_SCALARS else get_aval(x)
 
 
+def add_params(kinds: list[Any], params: dict[str, Any]) -> None:
+    """Make the parameters a part of the kind of a call. 0 and False are equal, and do not compute the same."""
+    values = params.values()
+    kinds += params
+    kinds += values
+    kinds += map(type, values)
+
+
 class _Known(NamedTuple):
     """The routines under one configuration, and how often calls were met that have none."""
 
@@ -109,15 +117,16 @@ class Routines:
     def find(self, kinds: list[Any], params: dict[str, Any]) -> Routine | None:
         """The routine of calls of a kind, if there is one; the parameters are added to ``kinds``."""
         if params:
-            # 0 and False are equal, and do not compute the same.
-            values = params.values()
-            kinds += params
-            kinds += values
-            kinds += map(type, values)
+            add_params(kinds, params)
         last = self._last
         if last.flags is not (config if overriding else Config).key:
             last = self._under(config.key)
         return last.routines.get(tuple(kinds))
+
+    def under(self, flags: Any) -> dict[tuple[Any, ...], Routine]:
+        """The routines under these flags, by what ``find`` makes of kinds and parameters."""
+        last = self._last
+        return last.routines if last.flags is flags else self._under(flags).routines
 
     def _under(self, flags: Any) -> _Known:
         found = self._by_flags.get(flags)

@@ -251,27 +251,6 @@ def resolve_argnums(
     return numbers, names
 
 
-def argnums_partial(
-    fun: Callable[..., Any], argnums: Sequence[int], args: Sequence[Any]
-) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    """A function of the arguments at ``argnums`` alone, the others being fixed, and those arguments.
-
-    >>> f, chosen = argnums_partial(lambda x, y, z: (x, y, z), (2, 0), (1, 2, 3))
-    >>> chosen, f("z", "x")
-    ((3, 1), ('x', 2, 'z'))
-    """
-    fixed = list(args)
-
-    @functools.wraps(fun)
-    def partial(*chosen: Any, **kwargs: Any) -> Any:
-        whole = list(fixed)
-        for i, value in zip(argnums, chosen, strict=True):
-            whole[i] = value
-        return fun(*whole, **kwargs)
-
-    return partial, tuple(args[i] for i in argnums)
-
-
 def check_hashable(value: Any, argument: str, caller: str) -> None:
     """Refuse a static argument that cannot be part of a cache key.
 

@@ -2,12 +2,13 @@
 
 A structure is held as nested plain tuples, its *spec*: ``LEAF``, or ``(type, data, *child specs)``; building, hashing
 and comparing them is then C code. Structures made of tuples, lists, None and dicts with text keys are kept and shared,
-so that a repeated flatten returns the identical ``PyTreeDef``. Knows nothing of arrays.
+so that a repeated flatten returns the identical ``PyTreeDef``; one that puts trees together again and again writes a
+function for that. Knows nothing of arrays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from cotan.errors import where
@@ -113,6 +114,30 @@ def _put_together(spec: Spec, leaves: Iterator[Any]) -> Any:
     return make_node(kind, spec[1], children)
 
 
+def expression_of(spec: Spec, leaves: Sequence[str]) -> str | None:
+    """A Python expression that makes a tree of ``leaves``; None for a kind of node that is not written out."""
+    remaining = iter(leaves)
+
+    def expression(spec: Spec, depth: int) -> str | None:
+        if spec == LEAF:
+            return next(remaining)
+        kind, data, *children = spec
+        if kind is NoneType:
+            return "None"
+        if kind not in (tuple, list, dict) or depth > _DEEPEST:
+            return None
+        parts = [expression(child, depth + 1) for child in children]
+        if None in parts:
+            return None
+        if kind is dict:
+            pairs = (f"{key!r}: {part}" for key, part in zip(data, parts, strict=True))
+            return f"{{{', '.join(pairs)}}}" if all(type(key) is str for key in data) else None
+        inside = "".join(f"{part}, " for part in parts)
+        return f"({inside})" if kind is tuple else f"[{inside}]"
+
+    return expression(spec, 0)
+
+
 def make_node(kind: type, data: Any, children: list[Any]) -> Any:
     """A node of the given type and data, with the given children."""
     if kind is tuple:
@@ -177,6 +202,20 @@ def _up_to(spec: Spec, x: Any, out: list[Any]) -> bool:
     return all(_up_to(child_spec, child, out) for child_spec, child in zip(spec[2:], children, strict=True))
 
 
+_WRITTEN_FROM = 32
+"""Trees of one structure before a function is written that puts them together, which takes as long as ten of them."""
+_MOST_WRITTEN, _DEEPEST = 2000, 40
+
+
+def _written(treedef: PyTreeDef) -> Callable[[Sequence[Any]], Any] | None:
+    """A function of the leaves; None where none can be written."""
+    if treedef.num_nodes > _MOST_WRITTEN:
+        return None
+    expression = expression_of(treedef.spec, [f"x[{k}]" for k in range(treedef.num_leaves)])
+    made: Callable[[Sequence[Any]], Any] | None = expression and eval(f"lambda x: {expression}")
+    return made
+
+
 class PyTreeDef:
     """The structure of a pytree: a pytree with its leaves left out. Hashable and comparable.
 
@@ -187,7 +226,9 @@ class PyTreeDef:
     PyTreeDef({'a': [*], 'b': (*, None)})
     """
 
-    __slots__ = ("__weakref__", "_counts", "_hash", "spec")
+    __slots__ = ("__weakref__", "_build", "_built", "_counts", "_hash", "spec")
+    _build: Callable[[Sequence[Any]], Any] | None
+    _built: int
     _counts: tuple[int, int] | None
     _hash: int | None
 
@@ -195,6 +236,8 @@ class PyTreeDef:
         self.spec = spec
         self._counts = None
         self._hash = None
+        self._build = None
+        self._built = 0
 
     @property
     def num_leaves(self) -> int:
@@ -218,10 +261,21 @@ class PyTreeDef:
         Raises:
           ValueError: there are too few or too many leaves.
         """
-        leaves = list(leaves)
-        if len(leaves) != self.num_leaves:
-            raise ValueError(f"{where()}: tree_unflatten: {self} has {self.num_leaves} leaves, got {len(leaves)}")
-        return leaves[0] if self.spec is LEAF else _put_together(self.spec, iter(leaves))
+        kind = type(leaves)
+        given: Sequence[Any] = leaves if kind is list or kind is tuple else list(leaves)  # type: ignore[assignment]
+        counts = self._counts
+        if len(given) != (self.num_leaves if counts is None else counts[0]):
+            raise ValueError(f"{where()}: tree_unflatten: {self} has {self.num_leaves} leaves, got {len(given)}")
+        build = self._build
+        if build is not None:
+            return build(given)
+        spec = self.spec
+        if spec is LEAF:
+            return given[0]
+        self._built = built = self._built + 1
+        if built == _WRITTEN_FROM:
+            self._build = _written(self)
+        return _put_together(spec, iter(given))
 
     def flatten_up_to(self, tree: Any) -> list[Any]:
         """The subtrees of ``tree`` that stand where this structure has leaves.
