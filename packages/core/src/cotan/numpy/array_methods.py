@@ -33,7 +33,7 @@ _INT32, _INT32_BOUND = np.dtype(np.int32), 1 << 31
 _FLOATS = frozenset({np.dtype(np.float32), _FLOAT64, np.dtype(np.float16), dtypes.bfloat16})
 _INTS = frozenset(map(np.dtype, (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)))
 _ARITHMETIC = _FLOATS | _INTS
-_OPERANDS = (Array, Tracer, np.ndarray, np.generic, int, float, complex)
+_OPERANDS = (Tracer, Array, np.ndarray, np.generic, int, float, complex)
 
 
 def _accepts(other: Any) -> bool:

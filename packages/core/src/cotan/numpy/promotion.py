@@ -229,8 +229,10 @@ def promote_args(fun_name: str, *args: Any) -> list[Any]:
 
 def promote_args_inexact(fun_name: str, *args: Any) -> list[Any]:
     """As ``promote_args``, to a floating or complex dtype."""
-    if len(args) == 1 and type(args[0]) is Array and args[0].aval.dtype in _NARROW_INEXACT:
-        return [args[0]]
+    if len(args) == 1:
+        (x,) = args
+        if (type(x) is Array or isinstance(x, Tracer)) and x.aval.dtype in _NARROW_INEXACT:
+            return [x]
     if _of_one_type(args) and args[0].aval.dtype in _NARROW_INEXACT:
         return promote_shapes(fun_name, *args)
     check_arraylike(fun_name, *args)

@@ -97,8 +97,8 @@ def _mask(where: Any, name: str) -> Any:
 
 
 def _of_all(primitive: Primitive, a: Any) -> Any:
-    """The reduction over all axes of an Array of floats that is not empty; None of anything else: the shortest way."""
-    if type(a) is not Array:
+    """The reduction over all axes of an array of floats that is not empty; None of anything else: the shortest way."""
+    if type(a) is not Array and not isinstance(a, Tracer):
         return None
     aval = a.aval
     if aval.weak_type or aval.dtype not in _FLOATS or not aval.size or not aval.shape:
@@ -262,10 +262,10 @@ def mean(
     Array(1.5, dtype=float32)
     """
     plain = axis is None and dtype is None and out is None and not keepdims and where is None
-    if plain and type(a) is Array and a.aval.dtype == dtypes.default_float():
+    if plain and (type(a) is Array or isinstance(a, Tracer)) and a.aval.dtype == dtypes.default_float():
         total = _of_all(lax.reduce_sum, a)
         if total is not None:
-            return lax.div(total, float(a.size))
+            return lax.div(total, float(a.aval.size))
     refuse_out("mean", out)
     return _mean("mean", a, axis, dtype, keepdims, where)
 
