@@ -44,6 +44,7 @@ from cotan.tracebacks import guarded, trim
 
 CLIP, FILL_OR_DROP = GatherScatterMode.CLIP, GatherScatterMode.FILL_OR_DROP
 PROMISE, ONE_HOT = GatherScatterMode.PROMISE_IN_BOUNDS, GatherScatterMode.ONE_HOT
+_SLICE, _ARRAY, _KEYS = builtins.slice, runtime.Array, dtypes.KeyType  # of this module's names, which are read faster
 
 
 def getitem(x: Any, index: Any) -> Any:
@@ -62,7 +63,7 @@ def getitem(x: Any, index: Any) -> Any:
         key = _key(index)
         if key is None:
             return _at_arrays(x, index)
-        if type(x) is runtime.Array and type(x.aval.dtype) is dtypes.KeyType:
+        if type(x) is _ARRAY and type(x.aval.dtype) is _KEYS:
             return _of_keys(x, x.aval, key)
         return _plan(x.shape, key)(x)
     except Exception as error:
@@ -166,12 +167,16 @@ def _key(index: Any) -> tuple[Any, ...] | None:
     key: list[Any] = []
     for item in index if type(index) is tuple else (index,):
         kind = type(item)
-        if kind is builtins.slice:
-            bounds = (item.start, item.stop, item.step)
-            for bound in bounds:
-                if bound is not None and type(bound) is not int:
-                    return None
-            key.append(bounds)
+        if kind is _SLICE:
+            # One bound after the other, as in a loop, which would take longer than all else here.
+            first, last, step = item.start, item.stop, item.step
+            if first is not None and type(first) is not int:
+                return None
+            if last is not None and type(last) is not int:
+                return None
+            if step is not None and type(step) is not int:
+                return None
+            key.append((first, last, step))
         elif kind is int or item is None or item is Ellipsis:
             key.append(item)
         else:
@@ -206,6 +211,9 @@ def _slices(shape: Shape, entries: Sequence[Entry], wrap: bool) -> Callable[[Any
     moving = {e.axis: e.value for e in entries if isinstance(e, Array)}
     if not moving and not gone and not new:
         return cut
+    bounds = cut.bounds
+    if bounds is not None and not cut.backwards and not moving and not new:
+        return lambda x: squeeze_p.bind(slice_p.bind(x, **bounds), dimensions=gone)
 
     def run(x: Any) -> Any:
         x = cut(x)
