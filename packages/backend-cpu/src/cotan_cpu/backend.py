@@ -113,7 +113,7 @@ class CpuBackend(Backend):
 
         from cotan_cpu import driver
 
-        return f"LLVM {'.'.join(map(str, llvmlite.binding.llvm_version_info))}, {driver.openblas_version()}"
+        return f"LLVM {'.'.join(map(str, llvmlite.binding.llvm_version_info))}, {driver.numerics().version}"
 
     def devices(self) -> list[Device]:
         return list(self._devices)

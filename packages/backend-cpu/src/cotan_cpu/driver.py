@@ -1,7 +1,8 @@
 """Foreign libraries and CPython's own binary interface: the only module that opens libraries and knows struct offsets.
 
-BLAS is the private OpenBLAS of ``scipy-openblas32``, on one thread: the parallel-for of ``native`` splits the work.
-Everything is loaded at first use.
+BLAS and LAPACK are Intel's MKL where its package ``mkl`` is installed, else the private OpenBLAS of
+``scipy-openblas32``; both on one thread: the parallel-for of ``native`` splits the work. Everything is loaded at first
+use.
 """
 
 from __future__ import annotations
@@ -9,11 +10,16 @@ from __future__ import annotations
 import ctypes
 import functools
 import platform
+import re
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from cotan.config import config
 
 _TYPES: dict[str, Any] = {
     "ptr": ctypes.c_void_p,
@@ -43,27 +49,81 @@ def function(address: int, result: str | None, *arguments: str, keep_gil: bool =
     return make(None if result is None else _TYPES[result], *(_TYPES[name] for name in arguments))(address)
 
 
+@dataclass(frozen=True, eq=False)
+class Library:
+    """A library of BLAS and LAPACK, for integers of 32 bits, set to one thread.
+
+    Attributes:
+      name: ``"MKL"`` or ``"OpenBLAS"``.
+      prefix: what the names of its functions begin with.
+    """
+
+    name: str
+    handle: ctypes.CDLL
+    prefix: str = ""
+
+    def function(self, name: str) -> Any:
+        """A function by its usual name: ``cblas_sgemm``, ``spotrf_``."""
+        return getattr(self.handle, self.prefix + name)
+
+    @property
+    def version(self) -> str:
+        """Its version, and of OpenBLAS the kernels that it chose for this processor."""
+        if self.name == "OpenBLAS":
+            config = self.function("openblas_get_config")
+            config.restype = ctypes.c_char_p
+            return str(config().decode())
+        text = ctypes.create_string_buffer(200)
+        self.handle.MKL_Get_Version_String(text, len(text))
+        found = re.search(r"Version (\S+)", text.value.decode())
+        return f"{self.name} {found[1] if found else text.value.decode()}"
+
+
 @functools.cache
-def openblas() -> ctypes.CDLL:
-    """The private OpenBLAS, set to one thread."""
+def numerics() -> Library:
+    """The library of this process: MKL, unless it is not there, not wanted or already set to threads of its own."""
+    return (mkl_in(Path(sys.prefix, "lib")) if config.cpu_mkl else None) or _openblas()
+
+
+def _openblas() -> Library:
     import scipy_openblas32
 
-    library: ctypes.CDLL = scipy_openblas32.dll
-    library.scipy_openblas_set_num_threads(1)
+    library = Library("OpenBLAS", scipy_openblas32.dll, "scipy_")
+    library.function("openblas_set_num_threads")(1)
     return library
 
 
-def openblas_version() -> str:
-    """Its version and the kernels that it chose for this processor."""
-    config = openblas().scipy_openblas_get_config
-    config.restype = ctypes.c_char_p
-    return str(config().decode())
+_LP64, _SEQUENTIAL, _REPRODUCIBLE = 0, 1, 2
+_COMPATIBLE = 3  # MKL's slowest code, which is all that it makes reproducible on processors that are not Intel's
+
+
+def mkl_in(folder: Path) -> Library | None:
+    """The newest MKL of a folder; None if there is none, or if this process uses it with other layers than ours.
+
+    Layers can be chosen until MKL computes for the first time; the answer is the one in force. Threads of its own would
+    spin, and on a busy machine take many times as long.
+    """
+    if sys.platform != "linux" or platform.machine().lower() not in ("x86_64", "amd64"):
+        return None
+    for path in sorted(folder.glob("libmkl_rt.so.*"), key=lambda path: (len(path.name), path.name), reverse=True):
+        try:
+            handle = ctypes.CDLL(str(path))
+        except OSError:
+            continue
+        chosen = (handle.MKL_Set_Interface_Layer(_LP64), handle.MKL_Set_Threading_Layer(_SEQUENTIAL))
+        if chosen != (_LP64, _SEQUENTIAL):
+            return None
+        if handle.MKL_CBWR_Get_Auto_Branch() > _COMPATIBLE:
+            # Only then it promises results that do not depend on where in a line of the cache operands begin.
+            handle.MKL_CBWR_Set(_REPRODUCIBLE)
+        return Library("MKL", handle)
+    return None
 
 
 def blas_symbols(names: Iterable[str]) -> dict[str, int]:
-    """Name -> address of CBLAS functions (``cblas_sgemm``)."""
-    library = openblas()
-    return {name: address_of(getattr(library, f"scipy_{name}")) for name in names}
+    """Name -> address of functions of BLAS and LAPACK (``cblas_sgemm``, ``spotrf_``)."""
+    library = numerics()
+    return {name: address_of(library.function(name)) for name in names}
 
 
 @functools.cache
@@ -72,10 +132,9 @@ def blas_function(name: str, dtype: np.dtype) -> Callable[..., None]:
     scalar = ctypes.c_float if dtype == np.float32 else ctypes.c_double
     number, pointer = ctypes.c_int32, ctypes.c_void_p
     before = 6 if name.endswith("gemm") else 4
-    function = getattr(openblas(), f"scipy_{name}")
     made: Callable[..., None] = ctypes.CFUNCTYPE(
         None, *[number] * before, scalar, pointer, number, pointer, number, scalar, pointer, number
-    )(address_of(function))
+    )(address_of(numerics().function(name)))
     return made
 
 

@@ -356,12 +356,13 @@ class Runtime:
         )
 
     def address(self, name: str) -> int:
-        """The address of the parallel-for, or of a function of BLAS or LAPACK, which is compiled at its first use."""
+        """The address of the parallel-for, or of a function around a library's, which is compiled at its first use."""
         address = self._addresses.get(name)
         if address is None:
             with self.lock:
                 kind = name.split("_")[1]
-                {"lapack": self._load_lapack, "direct": self._load_direct}.get(kind, self._load_blas)(name)
+                loads = {"lapack": self._load_lapack, "direct": self._load_direct, "fft": self._load_fft}
+                loads.get(kind, self._load_blas)(name)
                 address = self._addresses[name]
         return address
 
@@ -381,6 +382,13 @@ class Runtime:
         from cotan_cpu.lower import blas, direct
 
         module = self._optimising.load(direct.text(jit.host_target(), blas.element_of(name)))
+        self._libraries.append(module)
+        self._addresses[name] = module.address(name)
+
+    def _load_fft(self, name: str) -> None:
+        from cotan_cpu.lower import dfti
+
+        module = self._engine.load(dfti.text())
         self._libraries.append(module)
         self._addresses[name] = module.address(name)
 

@@ -188,6 +188,8 @@ flags: dict[str, Flag] = {
         _flag("backends", None, _names, "The only backends to look at; separated by commas in the environment."),
         _flag("num_cpu_devices", 1, _count(1, optional=False), "How many devices the CPU is divided into.",
               parse=_parse_count),
+        _flag("cpu_mkl", True, _boolean, "Whether the CPU backend uses Intel's MKL where its package is installed; "
+              "read once, when a library is first needed."),
         _flag("num_opencl_devices", 0, _count(0, optional=False), "How many devices the first OpenCL device is divided "
               "into; 0: all devices as they are.", parse=_parse_count),
         _flag("opencl_platform", None, _text, "Part of the name of the only OpenCL platforms to look at."),
@@ -304,6 +306,7 @@ class Config(threading.local):
     platform: str | None
     backends: tuple[str, ...] | None
     num_cpu_devices: int
+    cpu_mkl: bool
     num_opencl_devices: int
     opencl_platform: str | None
     opencl_partition: bool

@@ -1,4 +1,7 @@
-"""Fourier transforms by SciPy's pocketfft, whose threads sleep when idle; in programs a step on the host."""
+"""Fourier transforms by MKL where it is used, else by SciPy's pocketfft, whose threads sleep when idle.
+
+In programs a step on the host.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from cotan.config import config
 from cotan.ir.primitive import reference
 from cotan.ir.program import LibraryStep
 from cotan.primitives.operands import complex_dtype, quiet, real_dtype
-from cotan_cpu import native
+from cotan_cpu import driver, native
+from cotan_cpu.lower import dfti
 from cotan_cpu.pool import pool
 
 if TYPE_CHECKING:
@@ -80,12 +84,18 @@ def _alone(name: str) -> Any:
 
 def _into(x: np.ndarray, out: np.ndarray, *, fft_type: Any, fft_lengths: tuple[int, ...]) -> bool:
     """Write the transform to ``out``, without an array between; False where that cannot be."""
-    library = _pocketfft()
-    if library is None or x.size == 0 or out.size == 0:
+    if x.size == 0 or out.size == 0:
         return False
-    axes = tuple(range(-len(fft_lengths), 0))
     workers = native.thread_count(config.num_threads) if x.size >= _SHARED_FROM else 1
     name = fft_type.name
+    if driver.numerics().name == "MKL" and out.flags.c_contiguous:
+        source = np.require(x, requirements=["C", "A"])
+        if dfti.into(source, out, name, fft_lengths, workers):
+            return True
+    library = _pocketfft()
+    if library is None:
+        return False
+    axes = tuple(range(-len(fft_lengths), 0))
     if name == "IRFFT":
         quiet(library.c2r, x, axes, fft_lengths[-1], False, _BY_LENGTH, out, workers)
     elif name == "RFFT":

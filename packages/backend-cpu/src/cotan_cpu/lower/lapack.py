@@ -209,8 +209,7 @@ def _workspace(recipe: Recipe, sizes: Sizes) -> int:
             else:
                 values.append(None if arg == "null" else answer if arg == "&work" else (ctypes.c_char * 64)())
         lengths = [ctypes.c_size_t(1) for arg in args if arg[0] == "'"]
-        function = getattr(driver.openblas(), f"scipy_{symbol}")
-        function(*values, *lengths)
+        driver.numerics().function(symbol)(*values, *lengths)
         double = recipe.letter in "dz"
         kind = ctypes.c_double if double else ctypes.c_float
         # In single precision large numbers are rounded.
