@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 PACKAGES = ["./packages/core", "./packages/backend-cpu"]
 XLA = "./packages/backend-xla-tpu"
 OPENCL = "./packages/backend-opencl"
+MKL = "./packages/backend-cpu[mkl]"
 # Intel's runtime is a package, but the entry in it by which OpenCL would find it names another folder.
 INTEL = {"OCL_ICD_VENDORS": "{prefix}/lib/libintelocl.so"}
 TESTING = ["pytest>=8", "pytest-xdist", "hypothesis", "mpmath", "scipy"]
@@ -34,6 +35,18 @@ def tests(session: nox.Session) -> None:
     # Two workers on two cores: NumPy's BLAS, the oracle, must not start threads of its own, which spin.
     env = {"OPENBLAS_NUM_THREADS": "1"}
     session.run("python", "-m", "pytest", "-n", "2", "--dist", "worksteal", *session.posargs, env=env)
+
+
+@nox.session
+def mkl(session: nox.Session) -> None:
+    """What Intel's MKL does where it is installed: products, linear algebra, Fourier transforms. Fetches 220 MB."""
+    session.install("./packages/core", MKL, *TESTING)
+    session.run("python", "-c", "from cotan_cpu.driver import numerics; assert numerics().name == 'MKL'")
+    of_backend = [f"packages/backend-cpu/tests/test_{name}.py" for name in ("mkl", "dot", "direct", "lapack_small")]
+    of_core = [f"packages/core/tests/numpy/test_{name}.py" for name in ("fft", "linalg")]
+    where = session.posargs or [*of_backend, *of_core]
+    env = {"OPENBLAS_NUM_THREADS": "1"}
+    session.run("python", "-m", "pytest", "-n", "2", "--dist", "worksteal", *where, env=env)
 
 
 @nox.session
@@ -185,8 +198,11 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Workloads against JAX, PyTorch and NumPy in one run; ``nox -s bench -- NAME`` runs a group or one of them."""
-    session.install(*PACKAGES, *PLOTTING, "jax", "scipy")
+    """Workloads against JAX, PyTorch and NumPy in one run; ``nox -s bench -- NAME`` runs a group or one of them.
+
+    With MKL, as PyTorch's wheels have it; ``COTAN_CPU_MKL=0`` measures without.
+    """
+    session.install("./packages/core", MKL, *PLOTTING, "jax", "scipy")
     session.install("torch", "--index-url", "https://download.pytorch.org/whl/cpu")
     session.run("python", "-m", "benchmarks", *session.posargs)
 

@@ -10,8 +10,9 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks import contenders, limits
+from cotan.backend import get_backend
 
-PACKAGES = ("cotan", "cotan-cpu", "jax", "jaxlib", "torch", "numpy", "scipy")
+PACKAGES = ("cotan", "cotan-cpu", "mkl", "jax", "jaxlib", "torch", "numpy", "scipy")
 VECTOR_FLAGS = ("avx512f", "avx2", "asimd", "sse4_2")
 
 
@@ -58,6 +59,7 @@ def describe() -> dict[str, str]:
         "processor": f"{model()}, {contenders.threads()} cores, {vectors() or 'vectors unknown'}",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+        "libraries of cotan": get_backend("cpu").platform_version,
         "copying": f"{limits.bandwidth() / 1e9:.1f} GB/s read and written (64 MB arrays)",
         "BLAS": f"{limits.blas_rate() / 1e9:.0f} Gflop/s (float32, 1024x1024)",
         "load before": f"{load:.2f}",

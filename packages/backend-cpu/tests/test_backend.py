@@ -81,6 +81,13 @@ def test_devices_are_always_the_same_objects():
     assert driver.numerics().version in backend.platform_version
 
 
+def test_the_report_names_the_library():
+    program = "from cotan.__main__ import info; print(info())"
+    assert any(line.startswith("default backend: cpu (LLVM ") for line in python(program))
+    (line,) = [line for line in python(program, COTAN_CPU_MKL="0") if line.startswith("default backend")]
+    assert "OpenBLAS" in line
+
+
 def test_rules_from_another_package_win():
     from cotan.primitives.arithmetic import neg_p
 

@@ -75,7 +75,7 @@ class Library:
             return str(config().decode())
         text = ctypes.create_string_buffer(200)
         self.handle.MKL_Get_Version_String(text, len(text))
-        found = re.search(r"Version (\S+)", text.value.decode())
+        found = re.search(r"Version ([\d.]+)", text.value.decode())
         return f"{self.name} {found[1] if found else text.value.decode()}"
 
 

@@ -48,7 +48,9 @@ def info() -> str:
             lines.append(f"  {'':<{width}} because {probe.reason or 'it gave no reason'}")
         lines.extend(f"  {'':<{width}} {note}" for note in item.notes)
     try:
-        lines += ["", f"default backend: {registry.default_backend().name}"]
+        default = registry.default_backend()
+        version_of_platform = f" ({default.platform_version})" if default.platform_version else ""
+        lines += ["", f"default backend: {default.name}{version_of_platform}"]
     except BackendUnavailableError as error:
         lines += ["", f"default backend: none ({error})"]
     settings = {name: value for name, value in sorted(os.environ.items()) if name.startswith("COTAN_")}
