@@ -24,6 +24,7 @@ from cotan.errors import user_traceback
 from cotan.ir.avals import ShapedArray
 from cotan.ir.primitive import reference
 from cotan.ir.program import Program
+from cotan.primitives.operands import quiet
 from cotan_cpu import driver, native
 from cotan_cpu.buffers import CpuBuffer, buffer_of, is_exclusive
 from cotan_cpu.codegen import jit
@@ -73,6 +74,10 @@ def _run_host_call(code: Code, call: HostCall, table: int) -> None:
     rule = code.table.eager.get(call.primitive) or reference[call.primitive]
     into = getattr(rule, "into", None)
     if into is not None and into(*operands, *targets, **call.params):
+        return
+    ufunc = None if call.params else getattr(rule, "ufunc", None)
+    if ufunc is not None:
+        quiet(ufunc, *operands, out=targets[0])
         return
     results = rule(*operands, **call.params)
     if not call.primitive.multiple_results:

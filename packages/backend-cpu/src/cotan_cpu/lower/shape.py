@@ -19,19 +19,30 @@ from cotan_cpu.pool import SMALLEST, pool
 
 def broadcast_in_dim(x: np.ndarray, *, shape: Shape, broadcast_dimensions: Shape) -> np.ndarray:
     """The operand repeated to ``shape``."""
-    if x.ndim == len(shape):
-        if x.shape == shape:
-            return x
-    elif x.ndim:
-        extents = [1] * len(shape)
-        for d, extent in zip(broadcast_dimensions, x.shape, strict=True):
-            extents[d] = extent
-        x = x.reshape(extents)
-        if x.shape == shape:
-            return x
+    x = _spread(x, shape, broadcast_dimensions)
+    if x.shape == shape:
+        return x
     out = pool.empty(shape, x.dtype, math.prod(shape) * x.dtype.itemsize)
     out[...] = x
     return out
+
+
+def _spread(x: np.ndarray, shape: Shape, broadcast_dimensions: Shape) -> np.ndarray:
+    """The operand with axes of extent 1 where it will be repeated."""
+    if x.ndim in (0, len(shape)):
+        return x
+    extents = [1] * len(shape)
+    for d, extent in zip(broadcast_dimensions, x.shape, strict=True):
+        extents[d] = extent
+    return x.reshape(extents)
+
+
+def _broadcast_into(x: np.ndarray, out: np.ndarray, *, shape: Shape, broadcast_dimensions: Shape) -> bool:
+    out[...] = _spread(x, shape, broadcast_dimensions)
+    return True
+
+
+broadcast_in_dim.into = _broadcast_into  # type: ignore[attr-defined]
 
 
 def reshape(x: np.ndarray, *, new_sizes: Shape, dimensions: None) -> np.ndarray:
