@@ -36,9 +36,14 @@ def _small(f: Floats, r: Val) -> Val:
     return f.fma(f.mul(r, r), f.poly("exp", r), r)
 
 
+def _limits(f: Floats) -> tuple[float, float]:
+    """Below the first e**x is nothing, above the second too large."""
+    return (-104.0, 89.5) if f.kind == "float" else (-746.0, 711.0)
+
+
 def _limited(f: Floats, x: Val, sign: int = 0) -> Val:
     """x, or where e**x is nothing or too large a number of which that holds as well; ``sign``: see ``_Power``."""
-    low, high = (-104.0, 89.5) if f.kind == "float" else (-746.0, 711.0)
+    low, high = _limits(f)
     x = x if sign > 0 else f.where(f.lt(x, low), low, x)
     return x if sign < 0 else f.where(f.gt(x, high), high, x)
 
@@ -46,10 +51,12 @@ def _limited(f: Floats, x: Val, sign: int = 0) -> Val:
 class _Power:
     """2**n for whatever n may be: ``magic`` has in its lowest bits what is added to n, ``rest`` makes up for it.
 
-    What is multiplied is rounded once, also where the result is denormal or too large, and a NaN stays one.
+    What is multiplied is rounded once, also where the result is denormal or too large, and a NaN stays one. Where x is
+    below ``low``, the result is a product with 0: some processors take a hundred times as long for one that is rounded
+    to 0, and masked scores of attention are full of those.
     """
 
-    def __init__(self, f: Floats, x: Val, sign: int = 0, halvings: int = 0) -> None:
+    def __init__(self, f: Floats, x: Val, low: float, sign: int = 0, halvings: int = 0) -> None:
         """``sign``: -1 or 1 where x is known to be at most or at least 0; ``halvings``: how often to halve besides."""
         self.f = f
         below, above = [(f.v(f.magic + f.bias - far), f.v(2.0 ** (far - halvings))) for far in (-_FAR, _FAR)]
@@ -58,6 +65,8 @@ class _Power:
         else:
             negative = f.sign_bit(x)
             self.magic, self.rest = (f.where(negative, b, a) for b, a in zip(below, above))
+        if sign <= 0:
+            self.rest = f.where(f.lt(x, low), 0.0, self.rest)
 
     def times(self, y: Val, shifted: Val) -> Val:
         """y * 2**n, for a y that is not much farther from 1 than 2**-_FAR."""
@@ -66,14 +75,14 @@ class _Power:
 
 def exp(f: Floats, x: Val, extra: Val | None = None, sign: int = 0, halvings: int = 0) -> Val:
     """e**(x + extra) / 2**halvings; ``extra`` is small beside x; ``sign`` says what is known of x's."""
-    power = _Power(f, x, sign, halvings)
+    power = _Power(f, x, _limits(f)[0], sign, halvings)
     shifted, r = _reduced(f, _limited(f, x, sign), power.magic)
     return power.times(f.add(_small(f, r if extra is None else f.add(r, extra)), 1.0), shifted)
 
 
 def exp_of_pair(f: Floats, x: Val, extra: Val) -> Val:
     """e**(x + extra), rounded hardly more than once; ``extra`` is small beside x."""
-    power = _Power(f, x)
+    power = _Power(f, x, _limits(f)[0])
     shifted, n, rest = _nearest(f, _limited(f, x), power.magic)
     r, lost = f.fast_two_sum(rest, f.fma(n, -f.table("ln2")[1], extra))
     total, more = f.fast_two_sum(1.0, r)
@@ -83,15 +92,16 @@ def exp_of_pair(f: Floats, x: Val, extra: Val) -> Val:
 
 def exp_times(f: Floats, x: Val, factor: Val, low: Val) -> Val:
     """(factor + low) e**x for x up to 0, where ``low`` is small beside the factor, and that not tiny."""
-    power = _Power(f, x, sign=-1)
+    power = _Power(f, x, _limits(f)[0], sign=-1)
     shifted, r = _reduced(f, _limited(f, x, sign=-1), power.magic)
     small = _small(f, r)
     return power.times(f.add(factor, f.fma(small, factor, f.fma(small, low, low))), shifted)
 
 
 def exp2(f: Floats, x: Val) -> Val:
-    power = _Power(f, x)
-    x = f.clamp(x, -151.0, 129.0) if f.kind == "float" else f.clamp(x, -1076.0, 1025.0)
+    low, high = (-151.0, 129.0) if f.kind == "float" else (-1076.0, 1025.0)
+    power = _Power(f, x, low)
+    x = f.clamp(x, low, high)
     shifted = f.add(x, power.magic)
     r = f.sub(x, f.sub(shifted, power.magic))
     return power.times(f.fma(r, f.poly("exp2", r), 1.0), shifted)

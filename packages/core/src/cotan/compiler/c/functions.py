@@ -72,20 +72,22 @@ _TEXTS = {
   *shifted = as_int@(sum);
   return r * r * $exp(r) + r; }""",
     # Without a branch for usual arguments, so that compilers work on several vectors at once: 2**n is made as a power
-    # that is by 64 nearer to 1, and by 2**64 or its inverse.
+    # that is by 64 nearer to 1, and by 2**64 or its inverse; or by 0 where the result is nothing: some processors take
+    # long for products that are rounded to 0.
     "exp": """@F (@F x) {
   const @F below = x > 89.5f ? (@F)89.5f : x, near = below < -104.0f ? (@F)(-104.0f) : below;
   const @F magic = x < 0.0f ? (@F)12583103.0f : (@F)12582975.0f;
-  const @F rest = x < 0.0f ? (@F)5.421010862427522e-20f : (@F)1.8446744073709552e19f;
+  const @F least = x < -104.0f ? (@F)0.0f : (@F)5.421010862427522e-20f;
+  const @F rest = x < 0.0f ? least : (@F)1.8446744073709552e19f;
   @I shifted;
   const @F y = cotan_small_float@(near, magic, &shifted) + 1.0f;
   return y * as_float@(shifted << 23) * rest; }""",
     # exp of what is not positive.
     "decay": """@F (@F x) {
-  const @F near = x < -104.0f ? (@F)(-104.0f) : x;
+  const @F near = x < -104.0f ? (@F)(-104.0f) : x, rest = x < -104.0f ? (@F)0.0f : (@F)5.421010862427522e-20f;
   @I shifted;
   const @F y = cotan_small_float@(near, (@F)12583103.0f, &shifted) + 1.0f;
-  return y * as_float@(shifted << 23) * 5.421010862427522e-20f; }""",
+  return y * as_float@(shifted << 23) * rest; }""",
     # Half of 2**n, which must not overflow before the result does: its exponent has 126 added.
     "expm1": """@F (@F x) {
 #pragma OPENCL FP_CONTRACT ON
