@@ -64,7 +64,7 @@ class Found:
     Attributes:
       words: name, platform and kind, for people.
       shared: whether its memory is the host's.
-      underrated: whether it is a CPU with AVX-512, of which the runtime's compiler does not know.
+      underrated: whether it is a CPU with AVX-512, which PoCL's compiler does not know or does not use by itself.
     """
 
     handle: Any
@@ -99,12 +99,12 @@ def _found(handle: Any, kind: str = "") -> Found:
     )
     as_cpu = is_cpu and not config.opencl_as_gpu
     shared = as_cpu and bool(handle.host_unified_memory)
-    underrated = as_cpu and "HSTR: pthread-x86_64" in handle.version and "-znver3" in handle.version and _has_avx512()
+    underrated = as_cpu and "HSTR: pthread-x86_64" in handle.version and _has_avx512()
     return Found(handle, words, platform, as_cpu, shared, doubles, handle.max_compute_units, underrated)
 
 
 def _has_avx512() -> bool:
-    """Whether the host has it. LLVM before 16, PoCL's for long, takes a Zen 4 for a Zen 3, which has not."""
+    """Whether the host has it. LLVM before 16 takes a Zen 4 for a Zen 3, which has not; of Intel's it uses half."""
     features = np.show_config(mode="dicts").get("SIMD Extensions", {})
     return not {"X86_V4", "AVX512_SKX"}.isdisjoint([*features.get("baseline", ()), *features.get("found", ())])
 

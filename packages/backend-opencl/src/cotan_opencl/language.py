@@ -36,8 +36,8 @@ _IS_LAST = """static inline int cotan_is_last(volatile __global int *count, int 
   return 1;
 }"""
 """For items that are threads of a processor: its atomic operations order all others."""
-_WIDE = "avx512f,avx512vl,avx512bw,avx512dq,avx512cd"
 WIDE_BYTES = 64
+_WIDE = ('target("avx512f,avx512vl,avx512bw,avx512dq,avx512cd")', f"min_vector_width({8 * WIDE_BYTES})")
 _OWN_WIDE = {"max", "min"}
 _INSTRUCTIONS = """#define COTAN_AVX512
 static inline float16 cotan_max_float16(float16 x, float16 y) {
@@ -50,8 +50,8 @@ static inline float16 cotan_min_float16(float16 x, float16 y) {
 def opencl(doubles: bool, wide: bool = False) -> Language:
     """OpenCL C 1.2, with or without ``double``; ``whole`` gives programs their prelude.
 
-    ``wide``: code for vectors of ``WIDE_BYTES`` bytes on processors of which the compiler knows only half of that: its
-    own functions are compiled for the half, and called with no more.
+    ``wide``: code for vectors of ``WIDE_BYTES`` bytes on processors of which the compiler knows or uses only half of
+    that: its own functions are compiled for the half, and called with no more.
     """
     return Language(
         "OpenCL C",
@@ -113,8 +113,8 @@ def _widened(text: str) -> str:
         return f"static __attribute__((noinline)) void wide_{name}({parameters}, const ulong wide_item) {{\n{body}}}\n"
 
     text = _KERNEL.sub(function, text)
-    push = f'#pragma clang attribute push(__attribute__((target("{_WIDE}"))), apply_to = function)'
-    return "\n".join([*lines, push, _INSTRUCTIONS, text, "#pragma clang attribute pop", *kernels])
+    push = [f"#pragma clang attribute push(__attribute__(({each})), apply_to = function)" for each in _WIDE]
+    return "\n".join([*lines, *push, _INSTRUCTIONS, text, *["#pragma clang attribute pop"] * len(push), *kernels])
 
 
 def probe_of_wide() -> str:
