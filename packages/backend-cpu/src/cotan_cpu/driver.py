@@ -173,7 +173,7 @@ def syscall_address() -> int:
 def affinity_symbols() -> dict[str, int]:
     """The C library's functions that tell and choose a thread's processor; empty if it lacks any."""
     library = ctypes.CDLL(None)
-    names = ("sched_getcpu", "sched_getaffinity", "sched_setaffinity")
+    names = ("getpid", "sched_getcpu", "sched_getaffinity", "sched_setaffinity")
     found = {name: getattr(library, name, None) for name in names}
     return {} if None in found.values() else {name: address_of(function) for name, function in found.items()}
 

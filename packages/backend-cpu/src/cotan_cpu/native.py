@@ -232,7 +232,8 @@ declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 """
 
 # The kernel likes to wake a thread on the processor of the one that wakes it, and may leave both there for tens of
-# milliseconds. A helper that finds itself where the caller is takes that one from its set for a moment, which moves it.
+# milliseconds, in which the helper does not even run. A helper that finds itself where the caller is takes that one
+# from the process's set, which moves it, and stays away from there: so it wakes elsewhere, until the caller moves.
 STEP_ASIDE = r"""
 define internal i32 @cotan_processor() {
   %number = call i32 @sched_getcpu()
@@ -250,7 +251,8 @@ entry:
   %moves = and i1 %together, %listed
   br i1 %moves, label %ask, label %done
 ask:
-  %asked = call i32 @sched_getaffinity(i32 0, i64 SET_BYTES, ptr %usual)
+  %process = call i32 @getpid()
+  %asked = call i32 @sched_getaffinity(i32 %process, i64 SET_BYTES, ptr %usual)
   %known = icmp eq i32 %asked, 0
   br i1 %known, label %move, label %done
 move:
@@ -267,15 +269,12 @@ move:
   store i64 %rest, ptr %at, align 8
   ; Refused where nothing is left: the process has one processor.
   %moved = call i32 @sched_setaffinity(i32 0, i64 SET_BYTES, ptr %others)
-  %away = icmp eq i32 %moved, 0
-  br i1 %away, label %restore, label %done
-restore:
-  call i32 @sched_setaffinity(i32 0, i64 SET_BYTES, ptr %usual)
   br label %done
 done:
   ret void
 }
 
+declare i32 @getpid()
 declare i32 @sched_getcpu()
 declare i32 @sched_getaffinity(i32, i64, ptr)
 declare i32 @sched_setaffinity(i32, i64, ptr)
