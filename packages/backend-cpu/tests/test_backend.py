@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import copy
-import os
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from fresh_interpreter import python
 
 from cotan.backend import CompileOptions, LoweringTable, get_backend
 from cotan.errors import UnsupportedError
 from cotan.ir.jaxpr import ClosedJaxpr, Jaxpr
 from cotan_cpu import driver
 from cotan_cpu.backend import CpuBackend
-
-
-def python(program, **environment):
-    """What a fresh interpreter prints."""
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, **environment},
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout.split("\n")[:-1]
 
 
 def test_several_devices():

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-import os
 import platform
-import subprocess
 import sys
 import threading
 
 import numpy as np
 import pytest
+from fresh_interpreter import python
 
 import cotan
 import cotan.numpy as cnp
@@ -21,20 +20,6 @@ from cotan_cpu import driver
 from cotan_cpu.lower import dfti, fft
 
 needs_mkl = pytest.mark.skipif(driver.numerics().name != "MKL", reason="MKL is not installed here; nox -s mkl has it")
-
-
-def python(program, **environment):
-    """What a fresh interpreter prints."""
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, **environment},
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout.split("\n")[:-1]
 
 
 # ---- The choice
