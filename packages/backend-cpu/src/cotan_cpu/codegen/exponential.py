@@ -52,8 +52,8 @@ class _Power:
     """2**n for whatever n may be: ``magic`` has in its lowest bits what is added to n, ``rest`` makes up for it.
 
     What is multiplied is rounded once, also where the result is denormal or too large, and a NaN stays one. Where x is
-    below ``low``, the result is a product with 0: some processors take a hundred times as long for one that is rounded
-    to 0, and masked scores of attention are full of those.
+    below ``low``, the result is a product with 0: Intel's processors take ten to twenty times as long for one that is
+    rounded to 0, and masked scores of attention are full of those.
     """
 
     def __init__(self, f: Floats, x: Val, low: float, sign: int = 0, halvings: int = 0) -> None:

@@ -182,9 +182,13 @@ def _into_ranges(line: np.ndarray, out: np.ndarray, divisions: np.ndarray, threa
         for k, division in enumerate(divisions):
             below[part, k + 1] = np.count_nonzero(elements < division)
 
-    from cotan_cpu.host_threads import share
+    if threads == 2:
+        count(0)
+        count(1)  # in less time than a thread wakes
+    else:
+        from cotan_cpu.host_threads import share
 
-    share(count, threads)
+        share(count, threads)
     held = np.diff(below)
     ends = np.cumsum(held.sum(0))
     counts = (ends - held.sum(0) + np.cumsum(held, 0) - held)[None]
