@@ -360,7 +360,8 @@ class Runtime:
         if address is None:
             with self.lock:
                 kind = name.split("_")[1]
-                loads = {"lapack": self._load_lapack, "direct": self._load_direct, "fft": self._load_fft}
+                loads = {"direct": self._load_direct, "fft": self._load_fft, "lapack": self._load_lapack}
+                loads["lu"] = self._load_lu
                 loads.get(kind, self._load_blas)(name)
                 address = self._addresses[name]
         return address
@@ -399,6 +400,17 @@ class Runtime:
         module = self._optimising.load(lapack_text.text(recipe), symbols)
         self._libraries.append(module)
         self._addresses[name] = module.address(name)
+
+    def _load_lu(self, name: str) -> None:
+        from cotan_cpu.codegen import jit
+        from cotan_cpu.lower import lu
+
+        letter = name[-1]
+        symbols = driver.blas_symbols(lu.symbols(letter))
+        module = self._optimising.load(lu.text(jit.host_target(), letter), symbols)
+        self._libraries.append(module)
+        for function in lu.functions(letter):
+            self._addresses[function] = module.address(function)
 
     def ensure_threads(self, threads: int) -> None:
         """See to it that ``threads - 1`` helpers exist. They block in native code and take no part in Python."""

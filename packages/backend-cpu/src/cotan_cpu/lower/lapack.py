@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from cotan.ir.avals import ShapedArray, shaped
 from cotan.ir.primitive import Primitive, abstract, cost, reference
 from cotan.ir.program import LibraryStep
 from cotan_cpu import driver, native
-from cotan_cpu.lower import lapack_recipes, lapack_small
+from cotan_cpu.lower import lapack_recipes, lapack_small, lu
 from cotan_cpu.lower.lapack_text import Recipe
 from cotan_cpu.pool import pool
 
@@ -270,14 +270,39 @@ def plan(primitive: Primitive, ins: tuple[ShapedArray, ...], params: dict[str, A
     return _plan(primitive, ins, tuple(sorted(params.items())))
 
 
+@functools.lru_cache(maxsize=1024)
+def _in_panels(primitive: Primitive, x: ShapedArray) -> tuple[tuple[lu.Launch, ...], int]:
+    """The calls by which threads share the factors of one large matrix, and bytes of workspace; none for others.
+
+    The last one, of ``pivots`` and ``order`` alone, makes of pivots that count from 1 what they are.
+    """
+    letter = _LETTERS.get(x.dtype.name, "")
+    if primitive.name != "lu" or letter not in lu.LETTERS or math.prod(x.shape[:-2]) != 1:
+        return (), 0
+    m, n = x.shape[-2:]
+    k = min(m, n)
+    if k < lu.LEAST:
+        return (), 0
+    last = lu.Launch(lapack_recipes.name_of("pivots", (), letter), (0, 0, 1, m, k), 1, 1e-6)
+    return (*lu.launches(letter, m, n), last), lu.scratch(letter, m, n)
+
+
 def write(writer: Writer, step: LibraryStep) -> None:
     """The call that does a step of a program."""
-    found = plan(step.primitive, tuple(map(writer.aval, step.operands)), step.params)
+    ins = tuple(map(writer.aval, step.operands))
+    found = plan(step.primitive, ins, step.params)
     if found is None:
         writer.host(step)
         return
     pointers = [writer.pointer(number) for number in (*step.operands, *step.results)]
     what = step.primitive.name
+    launches, scratch = _in_panels(step.primitive, ins[0])
+    if launches:
+        table = [pointers[0], writer.scratch(scratch), *pointers[1:]]
+        for each in launches:
+            operands = table if each is not launches[-1] else table[3:]
+            writer.library(each.function, [*operands, writer.words(each.words)], each.units, each.seconds, what)
+        return
     writer.library(found.function, [*pointers, writer.words(found.words)], found.units, found.seconds, what)
 
 
@@ -285,8 +310,20 @@ def write(writer: Writer, step: LibraryStep) -> None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _description(found: Plan) -> tuple[int, np.ndarray]:
-    return native.runtime().address(found.function), np.array(found.words, np.int64)
+def _description(call: Plan | lu.Launch) -> tuple[int, np.ndarray]:
+    return native.runtime().address(call.function), np.array(call.words, np.int64)
+
+
+def _run(call: Plan | lu.Launch, arrays: Sequence[np.ndarray]) -> None:
+    """Do a call on operands, workspace and results, by several threads if worth it."""
+    address, words = _description(call)
+    table = (ctypes.c_void_p * (len(arrays) + 1))(*(array.ctypes.data for array in (*arrays, words)))
+    threads = native.thread_count(config.num_threads)
+    runtime = native.runtime()
+    chunks = min(call.units, 4 * threads) if threads > 1 and call.seconds > 60e-6 else 1
+    if chunks > 1:
+        runtime.ensure_threads(threads)
+    runtime.parallel_for(address, ctypes.addressof(table), call.units, chunks, threads)
 
 
 def _eager(primitive: Primitive) -> Callable[..., Any]:
@@ -297,17 +334,15 @@ def _eager(primitive: Primitive) -> Callable[..., Any]:
         found = plan(primitive, ins, params)
         if found is None:
             return reference[primitive](*operands, **params)
-        address, words = _description(found)
         arrays = [np.require(x, requirements=["C", "A"]) for x in operands]
         outs = [pool.empty(x.shape, np.dtype(x.dtype), x.nbytes) for x in found.results]
-        pointers = (array.ctypes.data for array in (*arrays, *outs, words))
-        table = (ctypes.c_void_p * (len(arrays) + len(outs) + 1))(*pointers)
-        threads = native.thread_count(config.num_threads)
-        runtime = native.runtime()
-        chunks = min(found.units, 4 * threads) if threads > 1 and found.seconds > 60e-6 else 1
-        if chunks > 1:
-            runtime.ensure_threads(threads)
-        runtime.parallel_for(address, ctypes.addressof(table), found.units, chunks, threads)
+        launches, scratch = _in_panels(primitive, ins[0])
+        if launches:
+            table = [arrays[0], np.empty(scratch // 8 + 1), *outs]
+            for each in launches:
+                _run(each, table if each is not launches[-1] else table[3:])
+        else:
+            _run(found, [*arrays, *outs])
         return outs if primitive.multiple_results else outs[0]
 
     return rule

@@ -84,6 +84,14 @@ def _lu(name: str, letter: str) -> Recipe:
 
 
 @_recipe
+def _pivots(name: str, letter: str) -> Recipe:
+    r = Recipe(name, letter, ("pivots", "order"), (), ("m", "k"))
+    r.do("from_zero", "&pivots", "k")
+    r.do("permute", "&order", "m", "&pivots", "k")
+    return r
+
+
+@_recipe
 def _permutation(name: str, letter: str) -> Recipe:
     r = Recipe(name, letter, ("pivots", "order"), (), ("m", "k"))
     r.do("permute", "&order", "m", "&pivots", "k")
