@@ -100,6 +100,15 @@ def _nested(x: Any, y: Any) -> Any:
     return lax.fori_loop(0, 3, outer, x)
 
 
+def _complex(x: Any, y: Any) -> Any:
+    def body(k: Any, state: Any) -> Any:
+        z, steps = state
+        return z * z * 0.5 + lax.complex(x, y), steps + (cnp.abs(z) < 0.5)
+
+    z, steps = lax.fori_loop(0, 6, body, (lax.complex(y, x), cnp.zeros(N, int)))
+    return z.real, z.imag, steps
+
+
 BY_STRIPS: dict[str, Function] = {
     "in place": _in_place,
     "exchanged": _exchanged,
@@ -114,6 +123,7 @@ BY_STRIPS: dict[str, Function] = {
     "float64": _double,
     "bfloat16": _half,
     "nested": _nested,
+    "complex": _complex,
 }
 
 
@@ -130,6 +140,15 @@ def _gathered(x: Any, y: Any) -> Any:
     return lax.fori_loop(0, 5, lambda k, s: s[places] + y, x)
 
 
+def _complex_neighbours(x: Any, y: Any) -> Any:
+    return lax.fori_loop(0, 5, lambda k, z: (z + z[::-1]) * (0.5 + 0.1j), lax.complex(x, y)).imag
+
+
+def _first_halves(x: Any, y: Any) -> Any:
+    """Every second number of a real array is no complex number."""
+    return lax.fori_loop(0, 5, lambda k, s: cnp.pad(s[::2], (0, N // 2)) + y, x)
+
+
 def _until(x: Any, y: Any) -> Any:
     return lax.while_loop(lambda s: cnp.any(s < 3), lambda s: s + 0.5, x)
 
@@ -143,6 +162,8 @@ WHOLE: dict[str, Function] = {
     "neighbours": _neighbours,
     "sums": _sums,
     "gathered": _gathered,
+    "complex neighbours": _complex_neighbours,
+    "first halves": _first_halves,
     "until": _until,
     "products": _products,
 }

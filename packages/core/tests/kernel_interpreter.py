@@ -333,7 +333,7 @@ _DEEP = 20_000  # expressions are evaluated by recursion here, and may be as dee
 @np.errstate(all="ignore")
 def run_kernel(kernel: Kernel, buffers: Sequence[np.ndarray]) -> None:
     """Run ``kernel`` on ``buffers`` (one C-contiguous array per operand); the written ones change in place."""
-    flat = {slot: buffer.reshape(-1) for slot, buffer in enumerate(buffers)}
+    flat = {slot: _numbers(buffer) for slot, buffer in enumerate(buffers)}
     for slot, operand in enumerate(kernel.operands):
         if flat[slot].shape != (operand.size,) or flat[slot].dtype != operand.dtype:
             raise KernelError(f"operand {slot} should be {operand.shape} {operand.dtype}, got {buffers[slot].dtype}")
@@ -347,6 +347,12 @@ def run_kernel(kernel: Kernel, buffers: Sequence[np.ndarray]) -> None:
             run_node(evaluator, node, kernel)
     finally:
         sys.setrecursionlimit(limit)
+
+
+def _numbers(buffer: np.ndarray) -> np.ndarray:
+    """The elements of a buffer in a row; kernels see complex ones as pairs."""
+    row = buffer.reshape(-1)
+    return row.view(row.real.dtype) if row.dtype.kind == "c" else row
 
 
 def run_node(evaluator: Evaluator, node: Node, kernel: Kernel) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from cotan.compiler import compile_to_program
 from cotan.config import config
 from cotan.errors import UnsupportedError
-from cotan.ir.avals import shaped
+from cotan.ir.avals import ShapedArray, shaped
 from cotan.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var
 from cotan.ir.primitive import Primitive, abstract
 from cotan.ir.program import Kernel, KernelStep
@@ -159,14 +159,14 @@ class Span:
     module: jit.Module
     method_def: Any
 
-    def __init__(self, kernel: Kernel, order: Sequence[int], name: str) -> None:
+    def __init__(self, kernel: Kernel, order: Sequence[int], name: str, types: Sequence[ShapedArray]) -> None:
         code = emit_kernel(kernel, jit.host_target(), "cotan_kernel", endless=True)
-        sizes = [operand.dtype.itemsize for operand in kernel.operands]
-        block = self._block = kernel.operands[-1].size // code.units
-        scalars = [not operand.shape for operand in kernel.operands]
+        sizes = [aval.dtype.itemsize for aval in types]
+        block = self._block = types[-1].size // code.units
+        scalars = [not aval.shape for aval in types]
         text = code.text + _span_text(sizes, scalars, block) + _entry_text(order, block)
         self.module = jit.load(text, driver.python_symbols(_SYMBOLS))
-        self.dtype = np.dtype(kernel.operands[-1].dtype)
+        self.dtype = np.dtype(types[-1].dtype)
         self._address = self.module.address("cotan_span")
         self._order = order
         self._unit_cost = code.unit_cost
@@ -247,6 +247,7 @@ def _compiled(closed: ClosedJaxpr, name: str) -> Span | None:
         step = program.steps[0]
         if len(program.steps) > 1 or not isinstance(step, KernelStep) or sorted(step.buffers) != sorted(numbers):
             return None
-        return Span(step.kernel, [numbers.index(number) for number in step.buffers], name)
+        types = [program.buffers[number].aval for number in step.buffers]
+        return Span(step.kernel, [numbers.index(number) for number in step.buffers], name, types)
     except UnsupportedError:
         return None

@@ -112,15 +112,21 @@ def _elements(kernel: Kernel, slots: set[int]) -> int | None:
     if not all(isinstance(node, Let) for node in kernel.tree[:-1]):
         return None
     here = axis_index(loop.axis)
+
+    def own(slot: int, place: Index) -> bool:
+        # Of complex numbers, both parts are their element's own.
+        pairs = kernel.operands[slot].size == 2 * loop.axis.extent
+        return place in (here * 2, here * 2 + 1) if pairs else place == here
+
     values: list[Expr] = [node.value for node in kernel.tree[:-1] if isinstance(node, Let)]
     for node in loop.body:
         if isinstance(node, Store):
-            if node.combine is not None or node.conditions or node.index != here:
+            if node.combine is not None or node.conditions or not own(node.slot, node.index):
                 return None
         elif not isinstance(node, Let):
             return None
         values.append(node.value)
-    if any(place != here for slot, place in _loads(values) if slot in slots):
+    if not all(own(slot, place) for slot, place in _loads(values) if slot in slots):
         return None
     return loop.axis.extent
 

@@ -232,12 +232,6 @@ def test_what_kernels_cannot_do_runs_on_the_host_and_says_so() -> None:
     assert "sort" in program.notes[0]
 
 
-def test_complex_numbers_go_by_the_host() -> None:
-    x = (array(5) + 1j * array(5)).astype(np.complex64)
-    program = check(lambda x: [arithmetic.mul(x, x)], x)
-    assert kinds(program)[2] == 1
-
-
 def test_half_precision_is_rounded_after_each_operation() -> None:
     x = RNG.normal(size=300).astype(np.float16)
 

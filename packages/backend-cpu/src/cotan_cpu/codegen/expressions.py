@@ -22,6 +22,7 @@ from cotan_cpu.codegen.floats import Floats
 from cotan_cpu.codegen.indices import Form, IndexPrinter
 from cotan_cpu.codegen.math import FUNCTIONS
 from cotan_cpu.codegen.scalars import OPERATIONS, Context, bitcast
+from cotan_cpu.codegen.schedule import in_pairs
 from cotan_cpu.codegen.target import Target
 
 _INT32, _INT64, _FLOAT32 = np.dtype(np.int32), np.dtype(np.int64), np.dtype(np.float32)
@@ -221,7 +222,7 @@ class ExpressionPrinter(IndexPrinter):
         else:
             form = self.form(index)
             if form.varies and self.lanes > 1:
-                value = self._load_vector(slot, kind, form)
+                value = self._load_vector(slot, kind, form, index)
             else:
                 value = self._load_scalar(slot, kind, form)
         return self.b.compare("icmp ne", value, literal(0, "i8")) if operand.dtype.kind == "b" else value
@@ -265,8 +266,10 @@ class ExpressionPrinter(IndexPrinter):
             pointer = b.gep(kind, pointer, groups[depth])
         return b.gep(kind, pointer, literal(form.const, "i64"))
 
-    def _load_vector(self, slot: int, kind: str, form: Form) -> Val:
+    def _load_vector(self, slot: int, kind: str, form: Form, index: Index) -> Val:
         b, lanes, mask = self.b, self.lanes, self._mask()
+        if form.stride == 2 and not form.extras and in_pairs(index) and self.slots[slot].size % 2 == 0:
+            return self._load_of_pairs(slot, kind, form, mask)
         if form.stride == 1 and not form.extras:
             pointer = self._pointer(slot, kind, form)
             if mask is None:
@@ -280,18 +283,33 @@ class ExpressionPrinter(IndexPrinter):
             return self._load_strided(slot, kind, form, mask)
         return self._gather(slot, kind, form, mask)
 
-    def _load_whole(self, slot: int, kind: str, pointer: Val) -> Val:
-        vector, align = type_name(kind, self.lanes), BITS[kind] // 8
-        rhs = f"load {vector}, ptr {pointer.text}, align {align}"
-        return self._read(slot, rhs, kind, self.lanes, pointer.depth)
+    def _load_whole(self, slot: int, kind: str, pointer: Val, lanes: int = 0) -> Val:
+        lanes = lanes or self.lanes
+        rhs = f"load {type_name(kind, lanes)}, ptr {pointer.text}, align {BITS[kind] // 8}"
+        return self._read(slot, rhs, kind, lanes, pointer.depth)
 
     def _load_masked(self, slot: int, kind: str, pointer: Val, mask: Val) -> Val:
-        vector, align = type_name(kind, self.lanes), BITS[kind] // 8
-        name = f"llvm.masked.load.{suffix(kind, self.lanes)}.p0"
+        vector, align = type_name(kind, mask.lanes), BITS[kind] // 8
+        name = f"llvm.masked.load.{suffix(kind, mask.lanes)}.p0"
         self.b.declare(name, vector, ["ptr", "i32", mask.type, vector])
         where = f"ptr {pointer.text}, i32 {align}, {mask.type} {mask.text}, {vector} zeroinitializer"
         rhs = f"call {vector} @{name}({where})"
-        return self._read(slot, rhs, kind, self.lanes, max(pointer.depth, mask.depth))
+        return self._read(slot, rhs, kind, mask.lanes, max(pointer.depth, mask.depth))
+
+    def _load_of_pairs(self, slot: int, kind: str, form: Form, mask: Val | None) -> Val:
+        """One number of each pair: whole pairs are loaded, which the other number finds again."""
+        number = form.const % 2
+        form.const -= number
+        pointer = self._pointer(slot, kind, form)
+        if mask is None:
+            pairs = self._load_whole(slot, kind, pointer, 2 * self.lanes)
+        else:
+            pairs = self._load_masked(slot, kind, pointer, self._twice(mask))
+        return self.b.shuffle(pairs, None, range(number, 2 * self.lanes, 2))
+
+    def _twice(self, mask: Val) -> Val:
+        """``mask`` for pairs: each lane twice."""
+        return self.b.shuffle(mask, None, [lane // 2 for lane in range(2 * mask.lanes)])
 
     def _load_strided(self, slot: int, kind: str, form: Form, mask: Val | None) -> Val:
         """Every second to fourth element: whole vectors, the last of which ends with the last lane, and shuffles.
@@ -361,12 +379,24 @@ class ExpressionPrinter(IndexPrinter):
             else:
                 self._when(condition, lambda: b.line(f"store {kind} {value.text}, ptr {pointer.text}"))
             return
-        value = b.splat(value, self.lanes)
         mask = self.base_mask
         if condition is not None:
             mask = b.splat(condition if mask is None else b.binary("and", mask, condition), self.lanes)
+        self._store_lanes(slot, index, form, b.splat(value, self.lanes), mask)
+
+    def store_pairs(self, slot: int, index: Index, first: Val, second: Val) -> None:
+        """Write ``first`` in every second place from ``index`` on, and ``second`` beside it."""
+        b, lanes = self.b, self.lanes
+        order = [lane // 2 + lane % 2 * lanes for lane in range(2 * lanes)]
+        both = b.shuffle(b.splat(first, lanes), b.splat(second, lanes), order)
+        form = self.form(index)
+        form.stride = 1
+        self._store_lanes(slot, index, form, both, None if self.base_mask is None else self._twice(self.base_mask))
+
+    def _store_lanes(self, slot: int, index: Index, form: Form, value: Val, mask: Val | None) -> None:
+        kind = value.kind
         if slot in self.streamed and mask is None and form.stride == 1 and not form.extras:
-            align = min(64, self.lanes * BITS[kind] // 8)
+            align = min(64, value.lanes * BITS[kind] // 8)
             if align >= self.target.vector_bytes and self._is_multiple(index, align * 8 // BITS[kind]):
                 self._store_streamed(kind, self._pointer(slot, kind, form), value, align)
                 return

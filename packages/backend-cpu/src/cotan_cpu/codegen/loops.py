@@ -21,7 +21,7 @@ from cotan_cpu.codegen.indices import Binding
 from cotan_cpu.codegen.panels import Panels
 from cotan_cpu.codegen.reductions import Reduction
 from cotan_cpu.codegen.scans import Scan
-from cotan_cpu.codegen.schedule import Planner, Units, Work, power_of_two
+from cotan_cpu.codegen.schedule import Planner, Units, Work, in_pairs, power_of_two
 from cotan_cpu.codegen.target import Target
 from cotan_cpu.codegen.tiles import Tiling
 
@@ -51,8 +51,27 @@ class TreePrinter(ExpressionPrinter):
     # Nodes.
 
     def nodes(self, nodes: Sequence[Node]) -> None:
-        for node in nodes:
-            self.node(node)
+        second: Node | None = None
+        for node, after in itertools.pairwise((*nodes, None)):
+            if node is second:
+                continue
+            if self.lanes > 1 and isinstance(node, Store) and isinstance(after, Store) and self._pair(node, after):
+                second = after
+            else:
+                assert node is not None
+                self.node(node)
+
+    def _pair(self, first: Store, second: Store) -> bool:
+        """Write both if together they fill every place of a stretch: the parts of complex numbers do."""
+        plain = not (first.conditions or second.conditions or first.combine or second.combine)
+        if not plain or first.slot != second.slot or first.index + 1 != second.index or not in_pairs(first.index):
+            return False
+        form = self.form(first.index)
+        if form.stride != 2 or form.extras or self.guard is not None:
+            return False
+        values = self.emit(first.value), self.emit(second.value)
+        self.store_pairs(first.slot, first.index, *values)
+        return True
 
     def node(self, node: Node) -> None:
         if isinstance(node, Let):

@@ -191,6 +191,11 @@ def stride_along(index: Index, axis: Axis, lanes: int) -> int | None:
     return stride
 
 
+def in_pairs(index: Index) -> bool:
+    """Whether ``index`` always looks at the same number of a pair, wherever the loops are."""
+    return all(coefficient % 2 == 0 for _, coefficient in index.terms)
+
+
 def power_of_two(value: int) -> int:
     """The least power of two that is not less."""
     return 1 << max(value - 1, 0).bit_length()
@@ -335,6 +340,8 @@ class Planner:
                 cost += 0.25
             elif stride in (1, -1):
                 cost += 1.0
+            elif stride == 2 and _is_paired(index, store, work):
+                cost += 2.0
             else:
                 far = _FAR if stride is None or abs(stride) >= 16 else 1.0
                 cost += lanes * (_SCATTER if store else _GATHER) * far
@@ -373,6 +380,11 @@ def short_period(work: Work, axis: Axis) -> int:
             if isinstance(atom, FloorDiv | Mod) and atom.index.coefficient(axis) == 1 and atom.divisor < SHORT:
                 period = math.lcm(period or 1, atom.divisor)
     return period
+
+
+def _is_paired(index: Index, store: bool, work: Work) -> bool:
+    """Whether an access to every second number is one of two that share vectors: parts of complex numbers."""
+    return in_pairs(index) and (Index(index.terms, index.const ^ 1), store) in work.accesses
 
 
 @dataclass(frozen=True)

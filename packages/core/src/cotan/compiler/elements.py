@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from cotan.compiler.parts import NoParts, Pair, Part, Splitter, is_complex, is_separable
 from cotan.dtypes import ExtendedDType, bfloat16, float0
 from cotan.errors import scope_of
 from cotan.ir.avals import ShapedArray, shaped
@@ -44,9 +45,9 @@ def is_empty(aval: ShapedArray) -> bool:
 
 
 def has_scalars(aval: ShapedArray) -> bool:
-    """Whether kernels can deal with elements of this type."""
+    """Whether kernels can deal with elements of this type, complex ones by their parts."""
     dtype = physical(aval).dtype
-    return dtype in SCALARS or aval.dtype == float0
+    return dtype in SCALARS or is_complex(dtype) or aval.dtype == float0
 
 
 def iteration(shape: Sequence[int], name: str = "i") -> tuple[tuple[Axis, ...], Idx]:
@@ -73,6 +74,47 @@ class Common:
         self._spaces: dict[tuple[int, ...], tuple[tuple[Axis, ...], Idx]] = {}
         self._places: dict[tuple[tuple[Index | int, ...], tuple[int, ...]], tuple[Idx, Index]] = {}
         self._operands: dict[JaxprAtom, Operand] = {}
+        self._parts: dict[Var, tuple[Part, Part]] = {}
+        self._split = Splitter(self._load_parts)
+
+    def parts(self, atoms: Sequence[JaxprAtom]) -> tuple[Var, ...]:
+        """The variables among ``atoms`` as the fuser knows them: the parts of complex ones, and others themselves."""
+        found: list[Var] = []
+        for atom in atoms:
+            if isinstance(atom, Var):
+                found.extend(self._both(atom) if is_complex(atom.aval.dtype) else (atom,))
+        return tuple(found)
+
+    def part(self, atom: JaxprAtom, number: int) -> JaxprAtom:
+        """One part of a complex variable or constant; what is real stays."""
+        if not is_complex(atom.aval.dtype):
+            return atom
+        if isinstance(atom, Var):
+            return self._both(atom)[number]
+        value = np.asarray(atom.val, atom.aval.dtype)
+        return Literal(value.imag if number else value.real)
+
+    def _both(self, var: Var) -> tuple[Part, Part]:
+        found = self._parts.get(var)
+        if found is None:
+            found = self._parts[var] = (Part(var, 0), Part(var, 1))
+        return found
+
+    def in_parts(self, elements: Sequence[Expr], outs: Sequence[Var]) -> tuple[Expr, ...]:
+        """What a rule says of ``outs`` in real numbers: the parts of complex elements, and others themselves.
+
+        Raises:
+          NoParts: an operation on complex numbers cannot be written out.
+        """
+        found: list[Expr] = []
+        for element, out in zip(elements, outs, strict=True):
+            found.extend(self._split.pair(element) if is_complex(out.aval.dtype) else (self._split.plain(element),))
+        return tuple(found)
+
+    def _load_parts(self, slot: Any) -> Pair:
+        var, idx = slot
+        real, imag = self._both(var)
+        return self.load(real, idx), self.load(imag, idx)
 
     def space(self, shape: tuple[int, ...]) -> tuple[tuple[Axis, ...], Idx]:
         """The parallel loops over ``shape``, and the index tuple that they walk."""
@@ -100,7 +142,7 @@ class Common:
         place = self._places.get((idx, aval.shape))
         if place is None:
             place = self._places[idx, aval.shape] = _place(idx, aval.shape)
-        return make("load", aval.dtype, (), ((var, place[0]), place[1]))
+        return _load(var, aval.dtype, *place)
 
 
 def _place(idx: Sequence[Index | int], shape: tuple[int, ...]) -> tuple[Idx, Index]:
@@ -112,8 +154,16 @@ def _place(idx: Sequence[Index | int], shape: tuple[int, ...]) -> tuple[Idx, Ind
 def open_load(var: Var, idx: Sequence[Index | int]) -> Expr:
     """The element of ``var`` at the physical index ``idx``, to be resolved later."""
     aval = physical(var.aval)
-    index, linear = _place(idx, aval.shape)
-    return make("load", aval.dtype, (), ((var, index), linear))
+    return _load(var, aval.dtype, *_place(idx, aval.shape))
+
+
+def _load(var: Var, dtype: Any, index: Idx, linear: Index) -> Expr:
+    return make("load", dtype, (), ((var, index), in_memory(var, linear)))
+
+
+def in_memory(var: Var, linear: Index) -> Index:
+    """Where the element ``linear`` of ``var`` lies, counted in numbers: the parts of complex ones alternate."""
+    return linear * 2 + var.number if type(var) is Part else linear
 
 
 def literal_value(literal: Literal) -> Expr:
@@ -169,14 +219,29 @@ class Op:
     """One equation as the fuser sees it.
 
     Attributes:
-      kind: 'map' (elements are expressions), 'cumulative', 'scatter', 'library', 'host', 'control'.
+      kind: 'map' (elements are expressions), 'cumulative', 'scatter', 'library', 'host', 'control'; 'parts', if the
+        same equation of the real and of the imaginary parts is to stand for it.
       record: the rule's Cumulative, Scatter or Library; what a loop or branch is.
+      outs, operands: the results, and the variables of the equation that it reads; of complex ones the parts.
       axes, idx: its own loops over the result's shape and the index tuple that they walk.
       eqn: the equation.
       keep: whether its results must be in memory.
     """
 
-    __slots__ = ("_elements", "_memo", "axes", "eqn", "idx", "keep", "kind", "name", "outs", "position", "record")
+    __slots__ = (
+        "_elements",
+        "_memo",
+        "axes",
+        "eqn",
+        "idx",
+        "keep",
+        "kind",
+        "name",
+        "operands",
+        "outs",
+        "position",
+        "record",
+    )
 
     def __init__(
         self,
@@ -189,10 +254,14 @@ class Op:
         space: tuple[tuple[Axis, ...], Idx] | None = None,
         position: int = 0,
         keep: bool = False,
+        operands: Sequence[Var] | None = None,
     ) -> None:
         self.name = name
         self.kind = kind
         self.outs = tuple(outs)
+        if operands is None:
+            operands = () if eqn is None else [v for v in eqn.invars if isinstance(v, Var)]
+        self.operands = tuple(operands)
         self.eqn = eqn
         self.record = record
         self.position = position
@@ -223,10 +292,6 @@ class Op:
         return f"Op({self.name}, {self.kind})"
 
 
-def as_expressions(answer: Any) -> tuple[Expr, ...]:
-    return tuple(answer) if isinstance(answer, tuple | list) else (answer,)
-
-
 def make_op(
     eqn: Eqn,
     position: int,
@@ -238,42 +303,50 @@ def make_op(
 
     ``common`` is what it shares with other operations (nothing if None).
     """
-    outs = eqn.outvars
-    if eqn.effects:
-        return Op(eqn.primitive.name, "host", outs, None, eqn, position=position)
-    if any(is_empty(v.aval) for v in outs) and all(is_empty(v.aval) for v in outs):
-        return Op(eqn.primitive.name, "empty", outs, None, eqn, position=position)
-    rule = kernels.get(eqn.primitive) or kernel.get(eqn.primitive)
-    if rule is None or not all(has_scalars(v.aval) for v in (*eqn.invars, *outs)):
-        # Libraries know complex numbers, which kernels do not.
-        plain = all(isinstance(v.aval.dtype, np.dtype) for v in (*eqn.invars, *outs))
-        known = rule is not None and plain and _by_library(eqn, supports_library)
-        return Op(eqn.primitive.name, "library", outs, None, eqn, position=position) if known else None
     common = common or Common()
-    space = common.space(physical(outs[0].aval).shape)
+    avals = [v.aval for v in eqn.outvars]
+    space = common.space(physical(avals[0]).shape) if avals else None
+
+    def made(kind: str, elements: Callable[[Idx], tuple[Expr, ...]] | None = None, record: Any = None) -> Op:
+        outs, operands = common.parts(eqn.outvars), common.parts(eqn.invars)
+        return Op(eqn.primitive.name, kind, outs, elements, eqn, record, space, position, operands=operands)
+
+    if eqn.effects:
+        return made("host")
+    if avals and all(map(is_empty, avals)):
+        return made("empty")
+    avals.extend(v.aval for v in eqn.invars)
+    rule = kernels.get(eqn.primitive) or kernel.get(eqn.primitive)
+    if rule is None or space is None or not all(map(has_scalars, avals)):
+        # Libraries may know more than kernels do.
+        plain = all(isinstance(aval.dtype, np.dtype) for aval in avals)
+        known = rule is not None and plain and _by_library(eqn, supports_library)
+        return made("library") if known else None
+    complexes = any(is_complex(aval.dtype) for aval in avals)
+
+    def expressions(answer: Any) -> tuple[Expr, ...]:
+        found = answer.fallback() if isinstance(answer, Library) and answer.fallback is not None else answer
+        found = tuple(found) if isinstance(found, tuple | list) else (found,)
+        return common.in_parts(found, eqn.outvars) if complexes else found
+
     answer = _call(rule, eqn, space[1], common)
-    name = eqn.primitive.name
-
+    if isinstance(answer, Cumulative | Scatter) and complexes:
+        return made("parts") if is_separable(answer, avals[0].dtype) else None
     if isinstance(answer, Cumulative):
-        return Op(name, "cumulative", outs, None, eqn, answer, space, position)
+        return made("cumulative", record=answer)
     if isinstance(answer, Scatter):
-        if isinstance(outs[0].aval.dtype, ExtendedDType):
+        if isinstance(avals[0].dtype, ExtendedDType):
             answer = _of_words(answer, rule, eqn, space[1], common)
-        return Op(name, "scatter", outs, None, eqn, answer, space, position)
-    if isinstance(answer, Library):
-        if _by_library(eqn, supports_library):
-            return Op(name, "library", outs, None, eqn, answer, space, position)
-        if answer.fallback is None:
-            return None
-
-        def by_loops(idx: Idx) -> tuple[Expr, ...]:
-            return as_expressions(_call(rule, eqn, idx, common).fallback())
-
-        op = Op(name, "map", outs, by_loops, eqn, None, space, position)
-        op.preset(space[1], as_expressions(answer.fallback()))
-        return op
-    op = Op(name, "map", outs, lambda idx: as_expressions(_call(rule, eqn, idx, common)), eqn, None, space, position)
-    op.preset(space[1], as_expressions(answer))
+        return made("scatter", record=answer)
+    if isinstance(answer, Library) and _by_library(eqn, supports_library):
+        return made("library", record=answer)
+    if isinstance(answer, Library) and answer.fallback is None:
+        return None
+    op = made("map", lambda idx: expressions(_call(rule, eqn, idx, common)))
+    try:
+        op.preset(space[1], expressions(answer))
+    except NoParts:
+        return None
     return op
 
 

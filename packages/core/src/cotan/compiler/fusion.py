@@ -46,8 +46,7 @@ def fuse(ops: Sequence[Op], outputs: Sequence[Var], local_bytes: int = 0) -> Fus
         if op.keep:
             forced.update(op.outs)
         if op.kind in ("library", "host", "control"):
-            assert op.eqn is not None
-            forced.update(v for v in op.eqn.invars if isinstance(v, Var))
+            forced.update(op.operands)
     state = State(producer, forced, local_bytes)
     for op in ops:
         if op.kind == "map":

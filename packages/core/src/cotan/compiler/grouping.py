@@ -128,8 +128,7 @@ def _home(group: Group, units: list[Unit], reads: dict[int, dict[Var, list[Idx]]
 def _reads(unit: Unit, reads: dict[int, dict[Var, list[Idx]]]) -> set[Var]:
     if isinstance(unit, Group):
         return unit.reads
-    assert unit.eqn is not None
-    return {v for v in unit.eqn.invars if isinstance(v, Var)} | set(reads.get(unit.position, ()))
+    return {*unit.operands, *reads.get(unit.position, ())}
 
 
 def _merge(unit: Group, group: Group) -> None:

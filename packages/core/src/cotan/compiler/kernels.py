@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from cotan.compiler.cost import FREE
-from cotan.compiler.elements import Op, iteration, normal_index, physical
+from cotan.compiler.elements import Idx, Op, in_memory, iteration, normal_index, physical
 from cotan.compiler.grouping import Fusion, Group
 from cotan.compiler.guards import Protector
 from cotan.compiler.legalize import HALF, convert, widen
+from cotan.compiler.parts import as_pairs, stored
 from cotan.compiler.rewrite import Rewriter, make_plain
 from cotan.compiler.scatters import Ranges, ranges_of, space_of, start_of
 from cotan.compiler.scratch import keep_rows
@@ -45,7 +46,11 @@ class _Builder:
         return self.slot(var)
 
     def slot(self, var: Var) -> int:
-        return self.slots.setdefault(var, len(self.slots))
+        return self.slots.setdefault(stored(var), len(self.slots))
+
+    def place(self, var: Var, idx: Idx) -> Index:
+        """Where the element of ``var`` at ``idx`` is stored."""
+        return self.rewrite.index(in_memory(var, linear_index(idx, physical(var.aval).shape)))
 
     def _source(self, node: Expr) -> Expr | None:
         var, idx = node.attr[0]
@@ -64,7 +69,8 @@ class _Builder:
 
     def finish(self, name: str, roots: Sequence[Root], outs: Sequence[Var]) -> Draft:
         """Simplify the loops, derive the tree, and say what the operands are."""
-        sizes = [physical(v.aval).size for v in self.slots]
+        avals = [as_pairs(physical(v.aval)) for v in self.slots]
+        sizes = [aval.size for aval in avals]
         order: Sequence[Expr] = nodes_of(roots)
         protect = Protector(order, sizes)
         if protect.risky:
@@ -79,15 +85,15 @@ class _Builder:
             tree, scratch = keep_rows(tree, sizes, self.fusion.local_bytes)
         read = {node.attr[0] for node in order if node.op == "load"}
         combined = {r.node.slot for r in roots if isinstance(r.node, Store) and r.node.combine is not None}
+        outs = tuple(dict.fromkeys(map(stored, outs)))
         written = {self.slots[v] for v in outs}
         operands = tuple(
             KernelOperand(aval.shape, aval.dtype, slot in written, slot in read or slot in combined)
-            for v, slot in self.slots.items()
-            for aval in (physical(v.aval),)
+            for slot, aval in enumerate(avals)
         )
-        moved = sum(physical(v.aval).nbytes for v in self.slots)
+        moved = sum(aval.nbytes for aval in avals)
         kernel = Kernel(name, operands, tree, tuple(self.names), _flops(tree, 1), moved, scratch=scratch)
-        return Draft(kernel, tuple(self.slots), tuple(outs))
+        return Draft(kernel, tuple(self.slots), outs)
 
 
 def _nests(roots: Sequence[Root]) -> list[Path]:
@@ -145,9 +151,8 @@ def group_kernel(group: Group, fusion: Fusion, number: int) -> Draft:
         for var, expr in zip(op.outs, op.elements(op.idx), strict=True):
             if var in fusion.inner:
                 continue
-            index = builder.rewrite.index(linear_index(op.idx, physical(var.aval).shape))
             value = builder.rewrite(expr)
-            roots.append(Root(path, (value,), Store(builder.slot(var), index, value)))
+            roots.append(Root(path, (value,), Store(builder.slot(var), builder.place(var, op.idx), value)))
     return builder.finish(f"k{number}_{'_'.join(dict.fromkeys(op.name for op in ops))}", roots, outs)
 
 

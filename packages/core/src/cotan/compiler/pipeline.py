@@ -17,6 +17,7 @@ from cotan.compiler.fusion import fuse
 from cotan.compiler.grouping import Fusion, Group, finish_soon
 from cotan.compiler.kernels import Draft, cumulative_kernel, group_kernel, scatter_kernel, start_kernel
 from cotan.compiler.loops import advance_products, hoist_sums
+from cotan.compiler.parts import Part, stored
 from cotan.compiler.passes import optimise, trace_decomposition
 from cotan.compiler.plan import Sources, StepDraft, plan
 from cotan.compiler.scatters import ranges_of, space_of
@@ -104,9 +105,10 @@ class _Compilation:
             outputs = self._twice(outputs)
         keep_updates(self.ops, {*outputs, *self.consts})
         self.ops = split_reductions(self.ops)
-        fusion = fuse(self.ops, outputs, self.local_bytes)
-        given = {v for v, d in zip(self.inputs, self.donated, strict=False) if d}
-        finish_soon(fusion, set(outputs), given)
+        parts = self.common.parts
+        fusion = fuse(self.ops, parts(outputs), self.local_bytes)
+        given = [v for v, d in zip(self.inputs, self.donated, strict=False) if d]
+        finish_soon(fusion, set(parts(outputs)), set(parts(given)))
         self._emit(fusion, outputs)
         results = self._own_outputs(outputs)
         takes = None
@@ -177,6 +179,9 @@ class _Compilation:
             reference[eqn.primitive]  # raises if there is none
             self.notes.append(f"{eqn.primitive} runs on the host, by its NumPy reference")
             op = self._step_op("host", eqn)
+        elif op.kind == "parts":
+            self._add_in_parts(eqn, op)
+            return
         elif op.kind in ("library", "host"):
             op = self._step_op(op.kind, self._with_operands_permuted(eqn) if op.kind == "library" else eqn)
         elif op.kind == "map" and len(op.outs) == 1:
@@ -195,6 +200,17 @@ class _Compilation:
                     return
                 self.permuted[op.outs[0]] = permutation
         self.ops.append(op)
+
+    def _add_in_parts(self, eqn: Eqn, op: Op) -> None:
+        """Make Ops of ``eqn`` for the real and the imaginary parts, and one that puts them together."""
+        halves = [Var(out.aval) for out in op.outs]
+        for number, half in enumerate(halves):
+            self._add(eqn.replace(invars=tuple(self.common.part(v, number) for v in eqn.invars), outvars=(half,)))
+
+        def elements(idx: Idx) -> tuple[Expr, ...]:
+            return tuple(self.common.load(half, idx) for half in halves)
+
+        self.ops.append(Op(op.name, "map", op.outs, elements, space=(op.axes, op.idx), position=len(self.ops)))
 
     def _fold(self, var: Var, value: np.ndarray) -> None:
         """``var`` is the constant ``value``."""
@@ -265,7 +281,8 @@ class _Compilation:
     def _step_op(self, kind: str, eqn: Eqn, record: Control | None = None) -> Op:
         """A step that is no kernel reads buffers only, scalars too."""
         eqn = eqn.replace(invars=tuple(self._as_var(v) for v in eqn.invars))
-        return Op(eqn.primitive.name, kind, eqn.outvars, None, eqn, record, position=len(self.ops))
+        outs, operands = self.common.parts(eqn.outvars), self.common.parts(eqn.invars)
+        return Op(eqn.primitive.name, kind, outs, None, eqn, record, position=len(self.ops), operands=operands)
 
     def _as_var(self, atom: Atom) -> Var:
         if isinstance(atom, Var):
@@ -282,7 +299,7 @@ class _Compilation:
     def _emit(self, fusion: Fusion, outputs: Sequence[Var]) -> None:
         last: dict[Var, int] = dict.fromkeys(outputs, len(fusion.units))
         for n, reads in enumerate(fusion.reads):
-            for var in reads:
+            for var in map(stored, reads):
                 last[var] = max(n, last.get(var, n))
         for n, unit in enumerate(fusion.units):
             if isinstance(unit, Group):
@@ -311,7 +328,7 @@ class _Compilation:
         start = op.eqn.invars[0]
         [out] = op.outs
         rule = alias.get(op.eqn.primitive)
-        start_is_buffer = isinstance(start, Var) and start not in fusion.inlined
+        start_is_buffer = isinstance(start, Var) and type(start) is not Part and start not in fusion.inlined
         if isinstance(start, Var) and start_is_buffer:
             dying = last.get(start, n) == n and start not in update.operands
             if rule is not None and dying and self._takes_over(out, start, outputs):
@@ -398,7 +415,7 @@ def permutation_of(op: Op) -> tuple[Var, tuple[int, ...]] | None:
         return None
     var, idx = element.attr[0]
     [out] = op.outs
-    if var.aval.dtype != out.aval.dtype or var.aval.ndim != out.aval.ndim or 1 in var.aval.shape:
+    if type(var) is Part or var.aval.dtype != out.aval.dtype or var.aval.ndim != out.aval.ndim or 1 in var.aval.shape:
         return None
     if len(idx) != var.aval.ndim:
         # Elements of random keys have one more index, that of their words.
@@ -419,6 +436,9 @@ def _identity(op: Op) -> Var | None:
         return None
     var, idx = element.attr[0]
     [out] = op.outs
+    if type(var) is Part:
+        # It does not lie together.
+        return None
     if var.aval.shape == out.aval.shape and var.aval.dtype == out.aval.dtype and idx == op.idx:
         return var  # type: ignore[no-any-return]
     return None

@@ -68,11 +68,13 @@ def _cut(op: Op) -> _Cut | None:
     if all(e.op in ("load", "const", "index") for e in elements):
         return None
     found = survey(elements, op.axes)
-    if len(found.reductions) != 1:
+    loops = {node.attr[1] for node in found.reductions}
+    if len(loops) != 1:
         return None
-    combiner, axes = found.reductions[0].attr
-    if isinstance(combiner, Combiner) and not combiner.commutative:
+    combiners = [node.attr[0] for node in found.reductions]
+    if any(isinstance(combiner, Combiner) and not combiner.commutative for combiner in combiners):
         return None
+    [axes] = loops
     results, walked = steps(op.axes), steps(axes)
     if results < FEW:
         wanted = walked // CHUNK if walked >= LARGE else 0
@@ -89,29 +91,36 @@ def _cut(op: Op) -> _Cut | None:
 
 def _split(op: Op, cut: _Cut) -> tuple[Op, Op]:
     position, chunks = cut.position, cut.chunks
-    args = _reduction(op, op.idx).args
-    half = len(args) // 2
-    partials = tuple(Var(shaped((chunks, *physical(op.outs[0].aval).shape), init.dtype)) for init in args[:half])
+    shape = (chunks, *physical(op.outs[0].aval).shape)
+    # The states of all reductions in a row: sums of complex numbers are two.
+    partials = [
+        [Var(shaped(shape, init.dtype)) for init in node.args[: len(node.args) // 2]]
+        for node in _reductions(op, op.idx)
+    ]
 
     def partial(idx: Idx) -> tuple[Expr, ...]:
-        return _partial(_reduction(op, idx[1:]), position, chunks, idx[0])
+        nodes = _reductions(op, idx[1:])
+        return tuple(state for node in nodes for state in _partial(node, position, chunks, idx[0]))
 
     def whole(idx: Idx) -> tuple[Expr, ...]:
-        node = _reduction(op, idx)
-        inits = node.args[:half]
-        states = reduce(node.attr[0], (chunks,), inits, lambda c: [open_load(p, (c, *idx)) for p in partials])
-        new = {make("project", s.dtype, (node,), k): s for k, s in enumerate(states)}
+        new: dict[Expr, Expr] = {}
+        for node, parts in zip(_reductions(op, idx), partials, strict=True):
+            inits = node.args[: len(parts)]
+            states = reduce(
+                node.attr[0], (chunks,), inits, lambda c, parts=parts: [open_load(p, (c, *idx)) for p in parts]
+            )
+            new.update({make("project", s.dtype, (node,), k): s for k, s in enumerate(states)})
         return tuple(replace_nodes(e, new) for e in op.elements(idx))
 
-    first = Op(op.name, "map", partials, partial, keep=True)
+    outs = [var for parts in partials for var in parts]
+    first = Op(op.name, "map", outs, partial, keep=True)
     second = Op(op.name, "map", op.outs, whole, op.eqn, None, (op.axes, op.idx))
     return first, second
 
 
-def _reduction(op: Op, idx: Idx) -> Expr:
-    """The one reduction in the elements of ``op`` at ``idx``."""
-    [node] = survey(op.elements(idx), ()).reductions
-    return node
+def _reductions(op: Op, idx: Idx) -> list[Expr]:
+    """The reductions in the elements of ``op`` at ``idx``, always in the same order."""
+    return survey(op.elements(idx), ()).reductions
 
 
 def _wanted_of_columns(results: int, rows: int, columns: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from cotan.compiler.elements import Op
+from cotan.compiler.parts import stored
 from cotan.ir.jaxpr import Var
 from cotan.ir.primitive import alias
 
@@ -22,7 +23,7 @@ def keep_updates(ops: Sequence[Op], stays: Collection[Var]) -> None:
     Args:
       stays: values that outlive the program or may not be written.
     """
-    makers = {v: op for op in ops for v in op.outs}
+    makers = {stored(v): op for op in ops for v in op.outs}
     last = {v: n for n, op in enumerate(ops) if op.eqn is not None for v in op.eqn.invars if isinstance(v, Var)}
     for n, op in enumerate(ops):
         if op.kind != "scatter" or op.eqn is None or op.eqn.primitive not in alias:

@@ -77,7 +77,7 @@ Node = Store | Let | ReduceLoop | ScanLoop | Loop
 
 @dataclass(frozen=True)
 class KernelOperand:
-    """A buffer as a kernel sees it."""
+    """A buffer as a kernel sees it: one of complex numbers as pairs of real ones, in an axis of its own, the last."""
 
     shape: tuple[int, ...]
     dtype: Any

@@ -20,6 +20,8 @@ Ops (``dtype`` is the result's, a NumPy dtype):
                    and only there is it evaluated (its loads may be out of bounds elsewhere)
   reduce           attr = (combiner, axes); args = inits + bodies (k and k). Its value is k states; read one by:
   project          attr = k; args = (reduce,)
+  complex real imag conj    the parts of complex numbers. They, and whatever else has a complex dtype, occur in the
+                   answers of kernel rules alone: the compiler writes them out in real numbers
 
 A combiner is a name ('add', 'mul', 'max', 'min', 'and', 'or', 'xor') for k = 1, or a ``Combiner`` with any k.
 """
@@ -244,7 +246,21 @@ add, sub, mul, div, rem, min_, max_ = map(binary_op, ("add", "sub", "mul", "div"
 pow_, atan2, nextafter = map(binary_op, ("pow", "atan2", "nextafter"))
 and_, or_, xor, shl = map(binary_op, ("and", "or", "xor", "shl"))
 shr_logical, shr_arithmetic = map(binary_op, ("shr_logical", "shr_arithmetic"))
+conj = unary_op("conj")
 eq, ne, lt, le, gt, ge = map(compare_op, ("eq", "ne", "lt", "le", "gt", "ge"))
+
+
+def complex_(x: Expr, y: Expr) -> Expr:
+    """The complex number of these parts."""
+    return make("complex", np.result_type(x.dtype, np.complex64), (x, y))
+
+
+def real(x: Expr) -> Expr:
+    return make("real", x.dtype.type(0).real.dtype, (x,))
+
+
+def imag(x: Expr) -> Expr:
+    return make("imag", x.dtype.type(0).real.dtype, (x,))
 
 
 def is_finite(x: Expr) -> Expr:

@@ -479,17 +479,17 @@ def _join(x: Any, y: Any) -> Any:
 
 
 complex_p, complex = binary(
-    "complex", _PARTS, reference=_join, kernel=None,
+    "complex", _PARTS, reference=_join, kernel=scalar.complex_,
     transpose=(lambda ct, x, y: real(ct), lambda ct, x, y: neg(imag(ct))),
     result=complex_dtype, exact=True, does="x + iy.",
 )  # fmt: skip
 real_p, real = unary(
-    "real", COMPLEX, reference=lambda x: x.real.copy(), kernel=None, transpose=lambda ct, x: complex(ct, 0.0),
+    "real", COMPLEX, reference=lambda x: x.real.copy(), kernel=scalar.real, transpose=lambda ct, x: complex(ct, 0.0),
     result=real_dtype, exact=True, does="The real part.",
 )  # fmt: skip
 imag_p, imag = unary(
-    "imag", COMPLEX, reference=lambda x: x.imag.copy(), kernel=None, transpose=lambda ct, x: complex(0.0, neg(ct)),
-    result=real_dtype, exact=True, does="The imaginary part.",
+    "imag", COMPLEX, reference=lambda x: x.imag.copy(), kernel=scalar.imag,
+    transpose=lambda ct, x: complex(0.0, neg(ct)), result=real_dtype, exact=True, does="The imaginary part.",
 )  # fmt: skip
 
 
@@ -497,8 +497,13 @@ def _conjugate(x: Any, input_dtype: Any) -> Any:
     return np.conjugate(x).astype(complex_dtype(x.dtype), copy=False)
 
 
+def _conjugate_kernel(x: Any, *, input_dtype: Any) -> Any:
+    return scalar.conj(x) if x.dtype in COMPLEX else scalar.complex_(x, scalar.const(0, x.dtype))
+
+
 conj_p, _ = unary(
-    "conj", Dtypes("float32, float64 and complex dtypes", _PARTS | COMPLEX), reference=_conjugate, kernel=None,
+    "conj", Dtypes("float32, float64 and complex dtypes", _PARTS | COMPLEX),
+    reference=_conjugate, kernel=_conjugate_kernel,
     transpose=lambda ct, x, *, input_dtype: conj(ct) if is_complex(input_dtype) else real(ct),
     decompose=lambda x, *, input_dtype: complex(real(x), neg(imag(x))) if is_complex(input_dtype) else complex(x, 0.0),
     result=complex_dtype, exact=True,

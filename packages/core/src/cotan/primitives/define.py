@@ -288,7 +288,7 @@ def nary(
     arity: int,
     *,
     reference: Function,
-    kernel: Function | None,
+    kernel: Function,
     jvp: Sequence[Function | None] | None = None,
     jet: Function | None = None,
     transpose: Sequence[Function | None] | None = None,
@@ -321,10 +321,7 @@ def nary(
         elementwise_transpose(primitive, transpose)
     elementwise_batch(primitive)
     elementwise_reference(primitive, reference, exact=exact, same_dtype=result is None)
-    if kernel is None:
-        tables.kernel[primitive] = none("the kernel language has no complex numbers")
-    else:
-        elementwise_kernel(primitive, kernel)
+    elementwise_kernel(primitive, kernel)
     tables.decompose[primitive] = BASIC if decompose is None else decompose
     return primitive
 
@@ -334,7 +331,7 @@ def unary(
     accepts: Dtypes,
     *,
     reference: Function,
-    kernel: Function | None,
+    kernel: Function,
     jvp: Function | None = None,
     jet: Function | None = None,
     transpose: Function | None = None,
@@ -349,7 +346,7 @@ def unary(
     Args:
       accepts: the dtypes it takes.
       reference: NumPy function of an array (and the parameters).
-      kernel: function of a scalar expression; None: it makes or takes complex numbers.
+      kernel: function of a scalar expression.
       jvp: ``(tangent, x, out) -> tangent``; None: zero derivative, or linear where ``transpose`` is given.
       jet: ``(coefficients of x, out) -> terms``, or a mark of ``taylor``; None: by jvp, along the curve;
         BY_DECOMPOSITION: that of ``decompose``.
@@ -392,7 +389,7 @@ def binary(
     accepts: Dtypes,
     *,
     reference: Function,
-    kernel: Function | None,
+    kernel: Function,
     jvp: Sequence[Function | None] | None = None,
     jet: Function | None = None,
     transpose: Sequence[Function | None] | None = None,

@@ -36,7 +36,7 @@ EXTENTS = (1, 2, 3, 5, 8)
 STEPS = (
     "unary", "binary", "binary", "product", "choice", "reduction", "reduction", "position", "broadcast", "broadcast",
     "back", "permute", "flatten", "split", "part", "backwards", "padded", "joined", "running", "window", "update",
-    "rows", "scattered", "multiplied",
+    "rows", "scattered", "multiplied", "turned",
 )  # fmt: skip
 """What a program is drawn from: names of methods of ``Builder``."""
 
@@ -195,6 +195,21 @@ class Builder:
         if y is None or x.ndim != 2 or x.shape[1] != y.shape[1]:
             return None
         return arithmetic.mul(dot.dot_general(x, y, (((1,), (1,)), ((), ()))), 0.125)
+
+    def turned(self, x: Any) -> Any:
+        """By way of complex numbers, which are moved, chosen and added up meanwhile."""
+        y = self.choose([v for v in self.values if v.shape == x.shape])
+        z = transcendental.exp(arithmetic.complex(transcendental.tanh(x), y))
+        for _ in range(self.choose((1, 2, 3))):
+            w = arithmetic.conj(z) if self.coin() else z
+            if self.coin():
+                w = arithmetic.div(w, arithmetic.add(arithmetic.mul(w, arithmetic.conj(w)), 1 + 0.5j))
+            elif w.ndim and self.coin():
+                w = self.choose((self.flatten, self.permute, self.backwards, self.part))(w)
+            elif w.ndim:
+                w = reduce_sum(w, (self.choose(range(w.ndim)),))
+            z = self.choose((w, compare.select_n(compare.gt(arithmetic.real(w), 0.25), w, arithmetic.neg(w))))
+        return self.choose((arithmetic.real, arithmetic.imag, arithmetic.abs))(z)
 
 
 def whole(x: Any) -> Any:
