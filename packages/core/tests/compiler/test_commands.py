@@ -173,6 +173,7 @@ REDUCTIONS = {
     "softmax": lambda x: [cnp.exp(x) / cnp.sum(cnp.exp(x), 1, keepdims=True)],
     "variance": lambda x: [cnp.var(x, 1), cnp.var(x)],
     "position": lambda x: [cnp.argmax(x, 1), cnp.argmin(x)],
+    "rows and all": lambda x: [cnp.sum(x), cnp.sum(x, 1)],
 }
 
 
@@ -190,7 +191,8 @@ def test_all_items_of_a_group_meet_at_barriers(name: str) -> None:
                 opened.append(line)
             if "MEET;" in line:
                 met += 1
-                assert not any("LOCAL" in around for around in opened), opened
+                # Not by groups either: PoCL loses variables where a barrier is conditional.
+                assert not any("LOCAL" in around or "if (" in around for around in opened), opened
     assert met > 0
 
 

@@ -161,10 +161,7 @@ class _Printer(Tiles):
             if isinstance(node, Loop) and node.axis in self.work.axes:
                 self._top(node.body)
             elif isinstance(node, Store) and outermost and len(nodes) > 1:
-                # Alike for all items of a group: they meet at the barrier in front of the store.
-                self.open("if (u == 0)")
-                self.node(node)
-                self.close()
+                self._store(node, "u == 0")
             else:
                 self.node(node)
 
@@ -186,16 +183,22 @@ class _Printer(Tiles):
         else:
             self._scan(node)
 
-    def _store(self, node: Store) -> None:
-        value = self.emit(node.value)
-        alone = self.cooperative and node.slot < len(self.kernel.operands)
-        if alone:
-            # All have read what this overwrites.
+    def _store(self, node: Store, chosen: str = "") -> None:
+        """``chosen``: the condition under which this unit stores."""
+        value = None
+        if self.cooperative and node.slot < len(self.kernel.operands):
+            # All have read what this overwrites. The barrier has no condition: PoCL loses variables where one has.
+            value = self.emit(node.value)
             self.line(self.language.barrier)
-            self.open(f"if ({self.language.local_item} == 0)")
+            item = f"{self.language.local_item} == 0"
+            chosen = f"{chosen} && {item}" if chosen else item
+        if chosen:
+            self.open(f"if ({chosen})")
+        if value is None:
+            value = self.emit(node.value)
         condition = self.conditions(node.conditions) if node.conditions else None
         self.store(node.slot, node.index, value, condition, node.combine)
-        if alone:
+        if chosen:
             self.close()
 
     def _loop(self, node: Loop) -> None:

@@ -76,7 +76,8 @@ class Work:
 
 
 def divide(kernel: Kernel, schedule: Schedule, *, any_size: bool = False) -> Work:
-    """The division of ``kernel``; with ``any_size`` it depends on the kernel's structure alone, not on extents."""
+    """The division of ``kernel``; with ``any_size`` it depends on the kernel's structure, not on extents, except that
+    groups of items reduce rows that are long and few."""
     work = Work()
     if schedule.vector_bytes:
         _Vectors(kernel, schedule.vector_bytes, any_size, work.lanes).choose(kernel.tree)
