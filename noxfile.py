@@ -17,6 +17,7 @@ OPENCL = "./packages/backend-opencl"
 MKL = "./packages/backend-cpu[mkl]"
 # Intel's runtime is a package, but the entry in it by which OpenCL would find it names another folder.
 INTEL = {"OCL_ICD_VENDORS": "{prefix}/lib/libintelocl.so"}
+AS_GPU = {"COTAN_OPENCL_AS_GPU": "1"}
 TESTING = ["pytest>=8", "pytest-xdist", "hypothesis", "mpmath", "scipy"]
 PLOTTING = ["matplotlib", "tqdm"]
 
@@ -61,11 +62,15 @@ def xla(session: nox.Session, version: str) -> None:
 
 
 @nox.session
-@nox.parametrize("runtime", ["pocl", "intel"], ids=["pocl", "intel"])
+@nox.parametrize("runtime", ["pocl", "intel", "as-gpu"], ids=["pocl", "intel", "as-gpu"])
 def opencl(session: nox.Session, runtime: str) -> None:
-    """The tests of the OpenCL backend, on a CPU by PoCL or by Intel's runtime; the kit is a session of its own."""
-    session.install(*PACKAGES, f"{OPENCL}[{runtime}]", *TESTING)
-    env = {"OPENBLAS_NUM_THREADS": "1", **(INTEL if runtime == "intel" else {})}
+    """The tests of the OpenCL backend, on a CPU by PoCL or by Intel's runtime; the kit is a session of its own.
+
+    ``as-gpu``: on PoCL, with what GPUs get.
+    """
+    as_gpu = runtime == "as-gpu"
+    session.install(*PACKAGES, f"{OPENCL}[{'pocl' if as_gpu else runtime}]", *TESTING)
+    env = {"OPENBLAS_NUM_THREADS": "1", **(INTEL if runtime == "intel" else {}), **(AS_GPU if as_gpu else {})}
     places = {key: value.format(prefix=session.virtualenv.location) for key, value in env.items()}
     where = session.posargs or [f"{OPENCL}/tests", f"--ignore={OPENCL}/tests/test_conformance.py"]
     session.run("python", "-m", "pytest", *where, env=places)
@@ -116,12 +121,8 @@ CONFORMANCE = {
         {**INTEL, "COTAN_NUM_OPENCL_DEVICES": "4"},
     ),
     # What GPUs get, on a CPU.
-    "opencl-as-gpu": (
-        "opencl",
-        f"{OPENCL}[intel]",
-        [],
-        {**INTEL, "COTAN_OPENCL_AS_GPU": "1", "COTAN_HOST_FALLBACK": "1"},
-    ),
+    "opencl-as-gpu": ("opencl", f"{OPENCL}[intel]", [], {**INTEL, **AS_GPU, "COTAN_HOST_FALLBACK": "1"}),
+    "opencl-pocl-as-gpu": ("opencl", f"{OPENCL}[pocl]", [], {**AS_GPU, "COTAN_HOST_FALLBACK": "1"}),
     "xla": (
         "xla",
         "./packages/backend-xla-tpu",

@@ -35,7 +35,7 @@ def test_values_go_there_and_back_without_copies(device):
     host = np.asarray(x)
     np.testing.assert_array_equal(host, X)
     assert not host.flags.writeable
-    assert np.shares_memory(host, np.asarray(x)) == device.queue.found.shared
+    assert np.shares_memory(host, x._buffer.to_host()) == device.queue.found.shared
     y = x + 1
     np.testing.assert_allclose(np.asarray(y), X + 1)
     np.testing.assert_array_equal(host, X)
@@ -93,15 +93,15 @@ def test_eager_code_of_other_shapes_builds_nothing(device, monkeypatch):
         np.testing.assert_allclose(np.asarray(x.T * 3 - x[::-1].T), wanted)
         np.testing.assert_allclose(x.sum(0), np.asarray(x).sum(0))
 
-    run(5)
-    run(40)
+    for n in (5, 40) if device.queue.found.is_cpu else (5, 300):  # groups reduce long rows, single items short ones
+        run(n)
 
     def refuse(self, text, name):
         raise AssertionError(f"built again: {name}\n{text}")
 
     monkeypatch.setattr(driver.Queue, "_build", refuse)
     run(41)
-    run(300)
+    run(301)
 
 
 def test_threads_share_a_device(device):
