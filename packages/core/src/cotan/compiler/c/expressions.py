@@ -302,17 +302,19 @@ class Expressions:
         return Val(name, lanes)
 
     def _has_vectors(self, node: Expr) -> bool:
-        """Whether something known in ``node`` that is no function of the loops is a vector (a combiner's operand)."""
+        """Whether something known in ``node`` is a vector though it is no function of the vector loop: a combiner's
+        operand, or a state of a reduction inside of that loop."""
         pending, seen = [node], set()
         while pending:
             expr = pending.pop()
             if expr in seen:
                 continue
             seen.add(expr)
-            value = self.known(expr) if expr.op != "reduce" else None
-            if value is not None and value.lanes > 1:
+            value = self.known(expr)
+            if value is None:
+                pending.extend(expr.uses)
+            elif any(each.lanes > 1 for each in (value if expr.op == "reduce" else (value,))):
                 return True
-            pending.extend(expr.uses)
         return False
 
     def _guarded_lanes(self, node: Expr, inside: Val) -> Val:
