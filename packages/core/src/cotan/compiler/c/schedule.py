@@ -41,6 +41,8 @@ SIDE = 8
 """Of those, rows and columns that are turned around at once, in vectors of so many lanes."""
 TALL = 16 * TILE
 """Rows of one unit then: of the columns more is read while they are at hand."""
+_SCANNED_ROWS = 4
+"""Lanes of running reductions along rows: of lines that are a power of two apart a cache has room for few."""
 _COLUMNS = 256
 """Columns that a unit reduces at least: their rows should fill lines of the cache."""
 _ROW = 128
@@ -223,6 +225,8 @@ class _Vectors:
         if any(isinstance(n, Store) and n.combine is not None for n in (*node.body, *_bodies(node.body))):
             return False
         lanes = self._fitting(node.axis, self._width(node.body))
+        if self._scans_rows(node):
+            lanes = min(lanes, _SCANNED_ROWS)
         if lanes < 2 or not self._stores_apart(node):
             return False
         reductions = [n for n in node.body if isinstance(n, ReduceLoop)]
@@ -233,6 +237,16 @@ class _Vectors:
                 return False
         self.lanes[id(node)] = (node.axis, lanes)
         return True
+
+    @staticmethod
+    def _scans_rows(node: Loop) -> bool:
+        """Whether running reductions go along rows of memory, one for each lane."""
+        scans = [n for n in node.body if isinstance(n, ScanLoop)]
+        return any(
+            abs(stride_along(index, node.axis, 1) or 0) > abs(stride_along(index, n.axis, 1) or 0) > 0
+            for n in scans
+            for _, index, _ in n.stores
+        )
 
     def _scratch(self, node: Node) -> bool:
         return isinstance(node, Store) and node.slot >= len(self.kernel.operands)
