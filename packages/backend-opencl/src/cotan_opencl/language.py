@@ -38,12 +38,6 @@ _IS_LAST = """static inline int cotan_is_last(volatile __global int *count, int 
 """For items that are threads of a processor: its atomic operations order all others."""
 WIDE_BYTES = 64
 _WIDE = ('target("avx512f,avx512vl,avx512bw,avx512dq,avx512cd")', f"min_vector_width({8 * WIDE_BYTES})")
-_OWN_WIDE = {"max", "min"}
-_INSTRUCTIONS = """#define COTAN_AVX512
-static inline float16 cotan_max_float16(float16 x, float16 y) {
-  const float16 larger = __builtin_ia32_maxps512(y, x, 4); return y != y ? y : larger; }
-static inline float16 cotan_min_float16(float16 x, float16 y) {
-  const float16 less = __builtin_ia32_minps512(y, x, 4); return y != y ? y : less; }"""
 
 
 @functools.cache
@@ -72,7 +66,7 @@ def opencl(doubles: bool, wide: bool = False) -> Language:
         vector_load="(*({memory} const any_{type}{lanes} *){pointer})",
         vector_store="*({memory} any_{type}{lanes} *){pointer} = {x}",
         names={"popcount": "popcount", "clz": "clz", "tanh": "cotan_tanh", "erf": "cotan_erf"},
-        own=functions.OWN | (functions.OF_DOUBLES if doubles else frozenset()) | (_OWN_WIDE if wide else frozenset()),
+        own=functions.OWN.union(functions.OF_DOUBLES if doubles else (), functions.OF_16_LANES if wide else ()),
         lanewise=frozenset({"digamma"}),
         last="cotan_is_last({count}, {items})",
         widest=WIDE_BYTES // 2 if wide else 0,
@@ -114,7 +108,8 @@ def _widened(text: str) -> str:
 
     text = _KERNEL.sub(function, text)
     push = [f"#pragma clang attribute push(__attribute__(({each})), apply_to = function)" for each in _WIDE]
-    return "\n".join([*lines, *push, _INSTRUCTIONS, text, *["#pragma clang attribute pop"] * len(push), *kernels])
+    pop = ["#pragma clang attribute pop"] * len(push)
+    return "\n".join(["#define COTAN_AVX512", *lines, *push, text, *pop, *kernels])
 
 
 def probe_of_wide() -> str:

@@ -14,10 +14,13 @@ from cotan.compiler.c.language import digamma_text, integer_power_text
 OWN = frozenset(
     {"abs", "sqrt", "floor", "ceil", "trunc", "round", "copysign"}
     | {"exp", "expm1", "log", "log1p", "tanh", "logistic", "sin", "cos", "erf"}
+    | {"sinh", "cosh", "asin", "acos", "atan", "atan2"}
 )
 """Operations on float32 that are here, as ``cotan_OPERATION_float`` and the number of lanes."""
-OF_DOUBLES = frozenset({"pow"})
+OF_DOUBLES = frozenset({"pow", "rem"})
 """Likewise, where there is float64."""
+OF_16_LANES = frozenset({"max", "min", "select"})
+"""Likewise, of 16 lanes only: instructions of AVX-512 that compilers of OpenCL C do not choose by themselves."""
 _POLYNOMIALS: dict[str, tuple[float, ...]] = {
     "exp": (0.5, 0.16666577, 0.041666555, 0.00836319, 0.0013926198),
     "log": (
@@ -31,13 +34,27 @@ _POLYNOMIALS: dict[str, tuple[float, ...]] = {
         -2.0235306e-05, 1.1353527e-05,
     ),
     "tanh": (-0.33333063, 0.13314869, -0.0503685),
+    "sinh": (0.16666667, 0.00833334, 0.00019838102, 2.8062803e-06),
+    "atan": (-0.33333334, 0.19999978, -0.14284152, 0.11071365, -0.08624676, 0.050481386),
+    "asin": (0.16666667, 0.074999925, 0.044647664, 0.030269139, 0.023611818, 0.010574416, 0.03097454),
 }  # fmt: skip
 """Minimax fits, lowest power first: (e**r - 1 - r) / r**2 for half of log(2); (log(1 + m) - m + m**2 / 2) / m**3 for
 1 + m between the roots of 1/2 and 2; sine and cosine of pi / 4 less their first terms, in the square; erf(x) / x - 1
 up to 1, in the square; the fourth root of 1 - erf(2 + x) from -1 to 2; (tanh(x) - x) / x**3 up to 0.3, in the
-square."""
+square; (sinh(x) - x) / x**3 up to 1, (atan(x) - x) / x**3 up to the tangent of pi / 8, (asin(x) - x) / x**3 up to 1/2,
+likewise."""
 # @F, @I, @D and @L are vectors of float, int, double and long, @ alone is the number of lanes; $name(x): a polynomial.
 _TEXTS = {
+    "max": """@F (@F x, @F y) {
+  const @F larger = __builtin_ia32_maxps512(y, x, 4);
+  return y != y ? y : larger; }""",
+    "min": """@F (@F x, @F y) {
+  const @F less = __builtin_ia32_minps512(y, x, 4);
+  return y != y ? y : less; }""",
+    # Compilers make bits of C's choice between a vector and 0, by VPMOVM2D. On some of Intel's processors that waits
+    # for what was in its register before, often the result of the iteration before.
+    "select": """@F (@I mask, @F x, @F y) {
+  return __builtin_ia32_selectps_512(__builtin_ia32_cvtd2mask512(mask), x, y); }""",
     "abs": "@F (@F x) { return as_float@(as_int@(x) & 0x7fffffff); }",
     # Of a runtime's function of a vector some compilers make more than the one instruction.
     "sqrt": """@F (@F x) {
@@ -126,6 +143,20 @@ _TEXTS = {
   const @F small = cotan_small_float@(least + least, (@F)12583039.0f, &shifted), power = as_float@(shifted << 23);
   const @F e = power * small + (power - 1.0f);
   return cotan_copysign_float@(size < 0.3f ? near : e / (e + 2.0f), x); }""",
+    # Half of exp of what is not negative.
+    "growth": """@F (@F x) {
+  const @F near = x > 89.5f ? (@F)89.5f : x;
+  @I shifted;
+  const @F y = cotan_small_float@(near, (@F)12582975.0f, &shifted) + 1.0f;
+  return y * as_float@(shifted << 23) * 9.223372036854775808e18f; }""",
+    "cosh": """@F (@F x) {
+  const @F half_power = cotan_growth_float@(cotan_abs_float@(x));
+  return half_power + 0.25f / half_power; }""",
+    "sinh": """@F (@F x) {
+#pragma OPENCL FP_CONTRACT ON
+  const @F size = cotan_abs_float@(x), square = size < 1.0f ? x * x : (@F)1.0f, near = x * square * $sinh(square) + x;
+  const @F half_power = cotan_growth_float@(size), far = half_power - 0.25f / half_power;
+  return size < 1.0f ? near : cotan_copysign_float@(far, x); }""",
     # e / (1 + e) is rounded by more than 2 ulp; what is taken away here is at most half of the rest.
     "logistic": """@F (@F x) {
 #pragma OPENCL FP_CONTRACT ON
@@ -158,27 +189,110 @@ _TEXTS = {
     "cos": """@F (@F x) {
   if (cotan_far_float@(x)) return (@F)(@EACH(cos));
   return cotan_turned_float@(x, 1); }""",
+    # atan(small / large) for 0 <= small <= large, as a sum of two.
+    "angle": """@F (@F small, @F large, @F *rest) {
+#pragma OPENCL FP_CONTRACT ON
+  const @I steep = small > large * 0.41421357f;
+  const @F t = (steep ? small - large : small) / (steep ? small + large : large), z = t * t;
+  const @F total = 0.785398185f + t, lost = (t - (total - 0.785398185f)) - 2.1855695e-08f;
+  *rest = t * z * $atan(z) + (steep ? lost : (@F)0.0f);
+  return steep ? total : t; }""",
+    # ``whole`` and ``low`` less x and ``rest``: the sum, and what must be added to it.
+    "less": """@F (@F whole, @F low, @F x, @F *rest) {
+  const @F total = whole - x;
+  *rest = ((whole - total) - x) + (low - *rest);
+  return total; }""",
+    "atan": """@F (@F x) {
+  const @F size = cotan_abs_float@(x);
+  const @I steep = size > 1.0f;
+  @F rest;
+  const @F base = cotan_angle_float@(steep ? (@F)1.0f : size, steep ? size : (@F)1.0f, &rest), sum = base + rest;
+  const @F turned = cotan_less_float@((@F)1.57079637f, (@F)(-4.37113900e-08f), base, &rest);
+  return cotan_copysign_float@(steep ? turned + rest : sum, x); }""",
+    # Scaling keeps sums finite, and tiny numbers from losing bits in products.
+    "atan2": """@F (@F y, @F x) {
+  const @F height = cotan_abs_float@(y), width = cotan_abs_float@(x);
+  const @I steep = height > width;
+  const @F lower = steep ? width : height, upper = steep ? height : width;
+  const @F factor = upper > 4.2535296e37f ? (@F)0.25f : upper < 7.888609e-31f ? (@F)134217728.0f : (@F)1.0f;
+  const @I endless = lower == (@F)INFINITY;
+  const @F small = endless ? (@F)1.0f : lower * factor;
+  const @F large = (endless | (upper == 0.0f)) ? (@F)1.0f : upper * factor;
+  @F rest;
+  const @F flat = cotan_angle_float@(small, large, &rest);
+  @F other = rest;
+  const @F turned = cotan_less_float@((@F)1.57079637f, (@F)(-4.37113900e-08f), flat, &other);
+  const @F base = steep ? turned : flat;
+  rest = steep ? other : rest;
+  const @F sum = base + rest, opposite = cotan_less_float@((@F)3.14159274f, (@F)(-8.74227800e-08f), base, &rest);
+  const @F value = as_int@(x) < (@I)0 ? opposite + rest : sum;
+  return ((x != x) | (y != y)) ? (@F)NAN : cotan_copysign_float@(value, y); }""",
+    # asin(x) is ``base + more`` up to 1/2, where base is x; beyond a quarter turn less twice that, where base is the
+    # root of (1 - x) / 2, whose error is found by an exact square of its first half.
+    "arc": """@F (@F size, @F *more) {
+#pragma OPENCL FP_CONTRACT ON
+  const @I far = size > 0.5f;
+  const @F z = far ? (1.0f - size) * 0.5f : size * size, root = cotan_sqrt_float@(z);
+  const @F head = as_float@(as_int@(root) & -4096), missed = (z - head * head) - (root + head) * (root - head);
+  const @F base = far ? root : size, lost = far & (root > 0.0f) ? missed / (root + root) : (@F)0.0f;
+  *more = base * z * $asin(z) + lost;
+  return base; }""",
+    "asin": """@F (@F x) {
+  const @F size = cotan_abs_float@(x);
+  @F more;
+  const @F base = cotan_arc_float@(size, &more), sum = base + more;
+  more = more + more;
+  const @F turned = cotan_less_float@((@F)1.57079637f, (@F)(-4.37113900e-08f), base + base, &more);
+  return cotan_copysign_float@(size > 0.5f ? turned + more : sum, x); }""",
+    "acos": """@F (@F x) {
+  const @F size = cotan_abs_float@(x);
+  @F more;
+  const @F base = cotan_arc_float@(size, &more), twice = base + base, sum = twice + (more + more);
+  @F rest = cotan_copysign_float@(more, x);
+  const @F turned = cotan_less_float@((@F)1.57079637f, (@F)(-4.37113900e-08f), cotan_copysign_float@(base, x), &rest);
+  more = more + more;
+  const @F opposite = cotan_less_float@((@F)3.14159274f, (@F)(-8.74227800e-08f), twice, &more);
+  return size > 0.5f ? (x < 0.0f ? opposite + more : sum) : turned + rest; }""",
     "erf": """@F (@F x) {
 #pragma OPENCL FP_CONTRACT ON
   const @F size = cotan_abs_float@(x), z = size < 1.0f ? x * x : (@F)1.0f, clipped = size > 4.0f ? (@F)4.0f : size;
   const @F beyond = clipped - 2.0f, root = $root(beyond), square = root * root, far = 1.0f - square * square;
   const @F near = x * $erf(z) + x;
   return size >= 1.0f ? cotan_copysign_float@(far, x) : near; }""",
-    # In float64, where a logarithm's error of 1e-12 is nothing to the power's; then what C says of special values.
+    # In float64, where quotients up to 2**29 have exact products. Rounding may make the whole part one too large.
+    "rem": """@F (@F x, @F y) {
+  const @F x_size = cotan_abs_float@(x), y_size = cotan_abs_float@(y);
+  const @D size = convert_double@(x_size), divisor = convert_double@(y_size);
+  const @D ratio = size / divisor, near = (ratio + 4503599627370496.0) - 4503599627370496.0;
+#if defined(COTAN_AVX512) && @ + 0 == 8
+  const int large = __builtin_ia32_cmppd512_mask(ratio, (@D)536870912.0, 21, -1, 4) != 0;
+#else
+  const @L m = !(ratio < 536870912.0);
+  const int large = @ANY;
+#endif
+  if (large) return (@F)(@PAIRS(fmod));
+  const @D rest = size - (near > ratio ? near - 1.0 : near) * divisor;
+  const @F value = cotan_copysign_float@(convert_float@(rest < 0.0 ? rest + divisor : rest), x);
+  return x_size < y_size ? x : value; }""",
+    # In float64, where a logarithm's error of 1e-12 is nothing to the power's; then what C says of special values. Odd
+    # and even powers are two chains: few vectors go side by side.
     "pow": """@F (@F x, @F y) {
+#pragma OPENCL FP_CONTRACT ON
   const @F size = cotan_abs_float@(x), other = cotan_abs_float@(y);
   const @D d = convert_double@(((size > 0.0f) & (size < (@F)INFINITY)) ? size : (@F)1.0f);
   const @L bits = as_long@(d), e = (bits - 0x3FE6A09E667F3BCDL) >> 52;
   const @D m = as_double@(bits - (e << 52)) - 1.0, s = m / (m + 2.0), z = s * s, half_square = m * m * 0.5;
-  const @D ratio = z * (0.6666666666666666 + z * (0.4 + z * (0.2857142857142857 + z * (0.2222222222222222 + z
-    * (0.18181818181818182 + z * (0.15384615384615385 + z * 0.13333333333333333))))));
+  const @D fourth = z * z, odd_terms = 0.4 + fourth * (0.2222222222222222 + fourth * 0.15384615384615385);
+  const @D even_terms = 0.6666666666666666 + fourth * (0.2857142857142857 + fourth * (0.18181818181818182
+    + fourth * 0.13333333333333333)), ratio = z * (even_terms + z * odd_terms);
   const @D whole_e = convert_double@(convert_int@(e)), rest = m - (half_square - s * (ratio + half_square));
   const @D wanted = (whole_e * 0.6931471805599453 + rest) * convert_double@(y);
   const @D p = wanted > 100.0 ? (@D)100.0 : wanted < -120.0 ? (@D)(-120.0) : wanted;
   const @D shifted = p * 1.4426950408889634 + 6755399441055744.0, n = shifted - 6755399441055744.0;
   const @D r = (p - n * 0.6931471805601177) + n * 1.7239444525614835e-13;
-  const @D series = 1.0 + r * (1.0 + r * (0.5 + r * (0.16666666666666666 + r * (0.041666666666666664 + r
-    * (0.008333333333333333 + r * (0.001388888888888889 + r * (0.0001984126984126984 + r * 2.48015873015873e-05)))))));
+  const @D square = r * r, odd_powers = 1.0 + square * (0.16666666666666666 + square * (0.008333333333333333
+    + square * 0.0001984126984126984)), even_powers = 1.0 + square * (0.5 + square * (0.041666666666666664
+    + square * (0.001388888888888889 + square * 2.48015873015873e-05))), series = even_powers + r * odd_powers;
   const @D power = as_double@((as_long@(shifted) - 0x4338000000000000L + 1023) << 52);
   @F value = convert_float@(series * power);
   const @I grows = y > 0.0f, endless = other == (@F)INFINITY, none = (@I)0;
@@ -194,8 +308,7 @@ _TEXTS = {
   value = (endless & (size == 1.0f)) ? (@F)1.0f : value;
   return ((y == 0.0f) | (x == 1.0f)) ? (@F)1.0f : value; }""",
 }
-# Vectors of eight doubles are wider than some compilers can convert.
-_BY_HALVES = "@F (@F x, @F y) { return (@F)(cotan_NAME_float@HALF(x.lo, y.lo), cotan_NAME_float@HALF(x.hi, y.hi)); }"
+_BY_HALVES = "return (@F)(cotan_NAME_float@HALF(x.lo, y.lo), cotan_NAME_float@HALF(x.hi, y.hi));"
 _HALVES = """
 static inline @F cotan_float_of_half@(ushort@ h) {
   uint@ w = convert_uint@(h), rest = w & 0x7fffu;
@@ -240,10 +353,20 @@ def _for_lanes(text: str, lanes: str) -> str:
     each = [f".s{k:x}" for k in range(int(lanes))] if lanes else [""]
     text = re.sub(r"\$(\w+)\((\w+)\)", _polynomial, text)
     text = text.replace("@ANY", f"({' | '.join(f'm{k}' for k in each)}) != 0")
+    text = re.sub(r"@PAIRS\((\w+)\)", lambda found: ", ".join(f"{found[1]}(x{k}, y{k})" for k in each), text)
     text = re.sub(r"@EACH\((\w+)\)", lambda found: ", ".join(f"{found[1]}(x{k})" for k in each), text)
     for token, kind in (("@F", "float"), ("@I", "int"), ("@D", "double"), ("@L", "long")):
         text = text.replace(token, kind + lanes)
     return text.replace("@", lanes)
+
+
+def _narrower(name: str, text: str, lanes: int) -> str:
+    """A function of two vectors that computes in doubles, by halves: some compilers cannot convert vectors of eight."""
+    halves = _BY_HALVES.replace("NAME", name).replace("@HALF", str(lanes // 2))
+    head, body = text.split("{\n", 1)
+    if lanes > 8:
+        return f"{head}{{ {halves} }}"
+    return f"{head}{{\n#ifdef COTAN_AVX512\n{body[: body.rindex('}')]}\n#else\n{halves}\n#endif\n}}"
 
 
 def _named(text: str) -> list[tuple[str, str]]:
@@ -262,7 +385,7 @@ def functions(text: str) -> str:
             continue
         text = _TEXTS[name]
         if name in OF_DOUBLES and int(lanes or 1) > 4:
-            text = _BY_HALVES.replace("NAME", name).replace("@HALF", str(int(lanes) // 2))
+            text = _narrower(name, text, int(lanes))
         kind, rest = _for_lanes(text, lanes).split(" (", 1)
         needed = [each for each in _named(rest) if each not in found]
         if needed:

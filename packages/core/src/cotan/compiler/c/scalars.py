@@ -150,6 +150,8 @@ class Scalars:
         size = 4 if dtype.kind == "b" else stored(dtype).itemsize
         kind = {1: "char", 2: "short", 4: "int", 8: "long"}[size]
         mask = condition if size == 4 else f"convert_{kind}{lanes}({condition})"
+        if dtype == FLOAT32 and "select" in self.language.own and self.too_wide(dtype, lanes):
+            return self.call("select", dtype, lanes, mask, then, otherwise)
         # Not the function `select`: some runtimes call it.
         return f"({mask} ? {then} : {otherwise})"
 
