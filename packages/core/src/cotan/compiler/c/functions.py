@@ -311,19 +311,27 @@ _TEXTS = {
 _BY_HALVES = "return (@F)(cotan_NAME_float@HALF(x.lo, y.lo), cotan_NAME_float@HALF(x.hi, y.hi));"
 _HALVES = """
 static inline @F cotan_float_of_half@(ushort@ h) {
+#if defined(COTAN_AVX512) && @ + 0 == 16
+  return __builtin_ia32_vcvtph2ps512_mask(as_short@(h), (@F)(0.0f), -1, 4);
+#else
   uint@ w = convert_uint@(h), rest = w & 0x7fffu;
   uint@ small = as_uint@(convert_float@(rest) * 5.9604644775390625e-8f);
   uint@ bits = rest < 0x400u ? small : (rest << 13) + 0x38000000u;
   bits = rest >= 0x7c00u ? (rest & 0x3ffu) << 13 | 0x7f800000u : bits;
   return as_float@(bits | (w & 0x8000u) << 16);
+#endif
 }
 static inline ushort@ cotan_half_of_float@(@F x) {
+#if defined(COTAN_AVX512) && @ + 0 == 16
+  return as_ushort@(__builtin_ia32_vcvtps2ph512_mask(x, 0, (short@)(0), -1));
+#else
   uint@ bits = as_uint@(x), rest = bits & 0x7fffffffu;
   uint@ near = (rest - 0x38000000u + 0xfffu + (rest >> 13 & 1u)) >> 13;
   near = rest < 0x38800000u ? as_uint@(as_float@(rest) + 0.5f) - 0x3f000000u : near;
   near = rest >= 0x477ff000u ? (uint@)(0x7c00u) : near;
   near = rest > 0x7f800000u ? 0x7e00u | (rest >> 13 & 0x1ffu) : near;
   return convert_ushort@(bits >> 16 & 0x8000u | near);
+#endif
 }
 static inline @F cotan_float_of_bfloat@(ushort@ h) { return as_float@(convert_uint@(h) << 16); }
 static inline ushort@ cotan_bfloat_of_float@(@F x) {
