@@ -31,7 +31,10 @@ def mnist(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Every test of every package, and the examples at a small size."""
+    """Every test of every package, and the examples at a small size.
+
+    On another Python, with the NumPy and SciPy that it gets: ``nox -s tests --force-python 3.13``.
+    """
     session.install(*PACKAGES, *TESTING, *PLOTTING)
     # Two workers on two cores: NumPy's BLAS, the oracle, must not start threads of its own, which spin.
     env = {"OPENBLAS_NUM_THREADS": "1"}

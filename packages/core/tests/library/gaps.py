@@ -8,6 +8,10 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+import numpy
+import scipy
+from oracle_versions import before
+
 
 class Gap(NamedTuple):
     """Cells of functions (names, or patterns) in which something else is found than the oracle gives."""
@@ -15,12 +19,13 @@ class Gap(NamedTuple):
     cells: str
     functions: str
     why: str
+    there: bool = True  # with the versions of NumPy and SciPy that are installed
 
 
-NAMED = (
-    "scipy.linalg.schur scipy.linalg.sqrtm scipy.linalg.eigh scipy.linalg.cholesky scipy.linalg.cho_factor "
-    "scipy.stats.dirichlet.logpdf scipy.stats.dirichlet.pdf"
-)
+OLD_NUMPY, OLD_SCIPY = before(numpy, "2.5"), before(scipy, "1.18")
+
+
+NAMED = "scipy.linalg.schur scipy.linalg.sqrtm scipy.linalg.eigh scipy.stats.dirichlet.logpdf scipy.stats.dirichlet.pdf"
 SETS = (
     "numpy.nonzero numpy.argwhere numpy.flatnonzero numpy.intersect1d numpy.setdiff1d numpy.setxor1d numpy.union1d "
     "numpy.unique numpy.unique_all numpy.unique_counts numpy.unique_inverse numpy.unique_values"
@@ -49,6 +54,10 @@ GAPS = (
     Gap("b u", "numpy.argpartition", "equal elements come in any order"),
     Gap("b", "numpy.trapezoid", "NumPy adds bools by or"),
     Gap("b", NAMED, "singular matrices, or shares that do not sum to 1: nothing is right there"),
+    Gap("b", "scipy.linalg.cholesky scipy.linalg.cho_factor", "of singular matrices, which SciPy has come to refuse",
+        there=OLD_SCIPY),
+    Gap("b i u", "scipy.special.sph_harm_y", "SciPy computes with bools and 8 bits in single precision",
+        there=not OLD_SCIPY),
     Gap("u", "scipy.linalg.schur", "the operand is made with negative numbers, which wrap"),
     Gap("b", "scipy.special.digamma scipy.special.beta scipy.special.betaln", "poles, whose sign is not known"),
     Gap("b", "scipy.special.hyp2f1", "0 / 0 in the series, which SciPy takes for 0"),
@@ -78,11 +87,14 @@ GAPS = (
         "scipy.stats.dirichlet.pdf", "the operands do not fit each other"),
     Gap("empty", "scipy.signal.fftconvolve scipy.signal.stft scipy.signal.welch scipy.signal.csd",
         "SciPy gives what it was given, here shapes are those of any result, or nothing is refused"),
-    Gap("empty", "scipy.linalg.fiedler scipy.linalg.fiedler_companion", "SciPy gives a vector, here it is a matrix"),
+    Gap("empty", "scipy.linalg.fiedler_companion", "SciPy gives a vector, here it is a matrix"),
+    Gap("empty", "scipy.linalg.fiedler", "SciPy gives a vector, here it is a matrix", there=OLD_SCIPY),
+    Gap("empty", "scipy.stats.mode", "SciPy counts in integers along axes, and in floats without", there=not OLD_SCIPY),
+    Gap("empty", "numpy.interp", "no points to go between are refused, as NumPy did", there=not OLD_NUMPY),
     Gap("empty", "numpy.bincount", "sums have the type of the weights"),
     # ---- Values
     Gap("nan", "lax.top_k lax.approx_max_k lax.approx_min_k", "NaN is the largest of all, as in a sort"),
-    Gap("nan inf", "numpy.searchsorted", "what is searched is not sorted then"),
+    Gap("nan inf", "numpy.searchsorted", "what is searched is not sorted then", there=OLD_NUMPY),
     Gap("nan inf", "numpy.convolve numpy.correlate", "products with zeros beside the vectors count"),
     Gap("nan", "scipy.special.comb", "SciPy gives 0"),
     Gap("inf", "nn.log_softmax scipy.special.log_softmax", "infinity less infinity"),
@@ -104,7 +116,7 @@ GAPS = (
     Gap("vmap jit", SETS, "the size of the result depends on values"),
     Gap("jit", "numpy.empty_like", "what is compared is made of NumPy's array"),
 )  # fmt: skip
-_PATTERNS = [(gap, function) for gap in GAPS for function in gap.functions.split()]
+_PATTERNS = [(gap, function) for gap in GAPS if gap.there for function in gap.functions.split()]
 
 
 def reason(name: str, cell: str) -> str | None:

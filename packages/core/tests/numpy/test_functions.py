@@ -29,7 +29,7 @@ EMPTY = np.zeros((0, 3), np.float32)
 # name -> calls: positional arguments, then keywords. Arrays are traced under jit, all else is static.
 UNARY_CALLS = [
     (F, "negative positive absolute fabs sign floor ceil trunc rint exp exp2 expm1 sin cos tan arctan sinh cosh tanh"),
-    (F, "arcsinh square cbrt isfinite isinf isnan signbit deg2rad rad2deg logical_not sinc reciprocal fix"),
+    (F, "arcsinh square cbrt isfinite isinf isnan signbit deg2rad rad2deg logical_not sinc reciprocal"),
     (P, "sqrt log log2 log10 log1p"),
     (U, "arcsin arccos arctanh"),
     (I, "negative absolute sign square invert floor isfinite bitwise_count"),
@@ -306,6 +306,11 @@ def test_repeats_may_be_traced(counts, length, axis):
     np.testing.assert_array_equal(cotan.vmap(call, (None, 0))(x, np.array([counts]))[0], expected)
     with pytest.raises(ConcretizationTypeError, match=r"test_functions.py.*: repeat: .* pass total_repeat_length"):
         cotan.jit(cnp.repeat)(x, np.array(counts))
+
+
+def test_fix_is_trunc():
+    """As in NumPy, which warns of it from 2.5 on."""
+    assert cnp.fix is cnp.trunc
 
 
 def test_half_precision_means_do_not_overflow():

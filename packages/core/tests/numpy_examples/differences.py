@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import numpy
+from oracle_versions import before
+
 _TRACED = "the function that is mapped runs once, on traced values, and branches on them"
 _OPTIONS = "results have the type that the function gives them; there are no options `otypes` and `doc`"
-_KIND = "a result has one dtype for all values: eigenvalues are complex, though these are real"
+_KIND = "a result has one dtype for all values, as NumPy's from 2.5 on: eigenvalues are complex, though these are real"
 _COUNTS = "counts have the dtype of the weights, which is floating"
 _LATTICE = "an integer and a float promote to that float, however many bits the integer has"
 _HERMITIAN = "the matrix is made Hermitian first, where NumPy takes one triangle of one that is not"
 _ROUNDING = "the matrix is singular: its inverse and its condition number are made of rounding errors"
 _UFUNC = "elementwise functions have no argument `dtype`"
+_EIGENVALUES = (
+    *("linalg.eig:3", "linalg.eig:4", "linalg.eig:14", "linalg.eig:15"),
+    *("linalg.eigvals:6", "linalg.eigvals:9"),
+)
 
 REASONS: dict[str, str] = {
     "apply_along_axis:6": _TRACED,
@@ -18,8 +25,7 @@ REASONS: dict[str, str] = {
     **dict.fromkeys(("float_power:12", "pow:15"), _UFUNC),
     **dict.fromkeys(("histogram:1", "histogram:3", "histogram_bin_edges:10", "histogram_bin_edges:13"), _COUNTS),
     **dict.fromkeys(("promote_types:2", "promote_types:3", "result_type:2"), _LATTICE),
-    **dict.fromkeys(("linalg.eig:3", "linalg.eig:4", "linalg.eig:14", "linalg.eig:15"), _KIND),
-    **dict.fromkeys(("linalg.eigvals:6", "linalg.eigvals:9"), _KIND),
+    **(dict.fromkeys(_EIGENVALUES, _KIND) if before(numpy, "2.5") else {}),
     **dict.fromkeys(("linalg.eigh:20", "linalg.eigh:22", "linalg.eigvalsh:10"), _HERMITIAN),
     "linalg.eigh:6": "eigenvectors have other phases, which are not determined",
     **dict.fromkeys([f"linalg.inv:{n}" for n in (11, 12, 14, 17)], _ROUNDING),

@@ -73,7 +73,9 @@ def _to_integer(x: Any, new_dtype: Any) -> Any:
     if x.size == 0 or (x.min() > limits.min - 1.0 and x.max() < above and limits.min - 1.0 < limits.min):
         return x.astype(new_dtype)
     fits = (x >= limits.min) & (x < above)
-    edge = np.where(x >= above, limits.max, np.where(x < 0, limits.min, 0)).astype(new_dtype)
+    # Each by itself: of 0 and the largest of uint64 together NumPy makes floats.
+    least, zero, most = (np.array(int(value)).astype(new_dtype) for value in (limits.min, 0, limits.max))
+    edge = np.where(x >= above, most, np.where(x < 0, least, zero))
     return np.where(fits, np.where(fits, x, 0).astype(new_dtype), edge)
 
 
