@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cotan.backend import Buffer, Device
+from cotan.backend.host_memory import read_only
 from cotan_cpu.pool import Block
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ class CpuBuffer(Buffer):
         return self.array.nbytes
 
     def to_host(self) -> np.ndarray:
-        view = self.array.view()
-        view.flags.writeable = False
-        return view
+        return read_only(self.array)
 
     def copy_to(self, device: Device) -> Buffer:
         return device.put(self.array)

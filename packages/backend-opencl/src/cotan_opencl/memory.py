@@ -162,12 +162,11 @@ class OpenclBuffer(Buffer):
         if loan.memory.host is not None:
             base = loan.memory.host.view(View)
             base.loan = loan
-            view = np.ndarray(shape, dtype, base)
-        else:
-            view = np.empty(shape, dtype)
-            if view.size:
-                with self.device.queue.translating("reading an array"):
-                    self.device.queue.read(loan.memory, 0, view.reshape(-1).view(np.uint8))
+            return host_memory.read_only(np.ndarray(shape, dtype, base))
+        view = np.empty(shape, dtype)
+        if view.size:
+            with self.device.queue.translating("reading an array"):
+                self.device.queue.read(loan.memory, 0, view.reshape(-1).view(np.uint8))
         view.flags.writeable = False
         return view
 

@@ -71,9 +71,7 @@ class XlaBuffer(Buffer):
         memory = (ctypes.c_byte * size).from_address(driver.address(value))
         memory.owner = value  # views keep it, and it keeps the array
         self._view = weakref.ref(memory)
-        view = np.frombuffer(memory, np.uint8).view(dtype).reshape(shape)
-        view.flags.writeable = False
-        return view
+        return np.frombuffer(memoryview(memory).toreadonly(), np.uint8).view(dtype).reshape(shape)
 
     def copy_to(self, device: Device) -> Buffer:
         if not isinstance(device, XlaDevice):

@@ -87,6 +87,17 @@ def test_array_cannot_be_subclassed():
 # ---- Conversions
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.bool_, np.complex64, ml_dtypes.bfloat16, ml_dtypes.int4])
+@pytest.mark.parametrize("shape", [(), (0, 2), (2, 3)])
+def test_memory_seen_by_numpy_cannot_be_made_writeable(shape, dtype):
+    for x in (cnp.ones(shape, dtype), cotan.jit(lambda x: x)(cnp.ones(shape, dtype))):
+        view = np.asarray(x)
+        assert (view.shape, view.dtype) == (shape, dtype)
+        for part in (view, view.reshape(-1), view[..., None].T):
+            with pytest.raises(ValueError, match="cannot set WRITEABLE"):
+                part.flags.writeable = True
+
+
 def test_numpy_conversion_shares_read_only_memory(x):
     view = np.asarray(x)
     np.testing.assert_array_equal(view, X)

@@ -33,6 +33,21 @@ def aligned(nbytes: int, apart: int, space: int = 4096) -> HostBytes:
     return raw[start : start + nbytes].view(HostBytes)
 
 
+def read_only(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A view of a C-contiguous array that stays read-only: of a buffer, for NumPy would unlock a view of an array.
+
+    >>> read_only(np.arange(3)).flags.writeable = True
+    Traceback (most recent call last):
+      ...
+    ValueError: cannot set WRITEABLE flag to True of this array
+    """
+    dtype = array.dtype
+    if dtype.isbuiltin == 1:
+        return np.asarray(array.data.toreadonly())
+    # Element types that are not NumPy's own have no name by which a buffer could say them.
+    return np.asarray(array.view(f"u{dtype.itemsize}").data.toreadonly()).view(dtype)
+
+
 def size_class(nbytes: int) -> int:
     """The size of the blocks that serve ``nbytes``: eight classes for each power of two, in whole pages.
 

@@ -216,14 +216,16 @@ class Array(metaclass=_ArrayType):
 
     def _words(self, explicit: bool = False) -> np.ndarray[Any, Any]:
         """The stored value on the host, read-only; for random keys their words."""
-        buffer = self._live()
+        buffer = self._buffer
+        if buffer is None:
+            buffer = self._live()  # which raises
         host: np.ndarray[Any, Any] | None = getattr(self, "_host", None)
         if host is not None:
             return host
         host = buffer.to_host()
         aval = self.aval
         shape, dtype = aval.shape, aval.dtype
-        if host.dtype != dtype or host.shape != shape:
+        if (host.dtype is not dtype and host.dtype != dtype) or host.shape != shape:
             if dtypes.is_extended(dtype):
                 shape, dtype = shape + dtype.trailing, dtype.base
             host = host.reshape(-1).view(dtype).reshape(shape)

@@ -12,6 +12,7 @@ import numpy as np
 
 from cotan import dtypes
 from cotan.backend import Backend, Buffer, Capabilities, Device
+from cotan.backend.host_memory import read_only
 from cotan.backend.registry import INSTALL
 from cotan.config import config
 from cotan.errors import BackendUnavailableError, where
@@ -113,9 +114,7 @@ class _HeldBuffer(Buffer):
         return self._array.nbytes
 
     def to_host(self) -> np.ndarray[Any, Any]:
-        view = self._array.view()
-        view.flags.writeable = False
-        return view
+        return read_only(self._array)
 
     def copy_to(self, device: Device) -> Buffer:
         return device.put(self._array)
