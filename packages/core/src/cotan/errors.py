@@ -81,6 +81,10 @@ class OpaqueOperandError(TypePromotionError, TypeError):
     """An operand is a key, or of dtype float0, and another one is not."""
 
 
+class ShapeError(CotanError, TypeError, ValueError):
+    """Shapes do not fit each other, or are none: a ValueError, as in NumPy, and a TypeError, as often in JAX."""
+
+
 class JaxprTypeError(CotanError, TypeError):
     """A jaxpr is not well formed: the checker's finding."""
 

@@ -21,6 +21,8 @@ def test_each_error_is_also_one_of_pythons() -> None:
         (errors.TypePromotionError, ValueError),
         (errors.OpaqueOperandError, errors.TypePromotionError),
         (errors.OpaqueOperandError, TypeError),
+        (errors.ShapeError, TypeError),
+        (errors.ShapeError, ValueError),
         (errors.BackendUnavailableError, RuntimeError),
         (errors.DeletedArrayError, RuntimeError),
         (errors.UnsupportedError, RuntimeError),

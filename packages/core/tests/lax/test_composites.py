@@ -92,6 +92,7 @@ def test_extents_of_one_are_repeated():
     for transform in (lambda f: f, cotan.jit):
         np.testing.assert_array_equal(transform(lax.sub)(column, row), column - row)
         np.testing.assert_array_equal(transform(lax.lt)(whole, row), whole < row)
+        np.testing.assert_allclose(transform(lax.pow)(abs(column), row), abs(column) ** row, rtol=1e-5)
     np.testing.assert_array_equal(cotan.vmap(lax.mul, (0, None))(Q, row), Q * row)
     slope = cotan.grad(lambda x: lax.reduce_sum(lax.mul(x, row), (0, 1)))(column)
     np.testing.assert_allclose(slope, np.full_like(column, row.sum()), rtol=1e-6)

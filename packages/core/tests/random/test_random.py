@@ -147,6 +147,11 @@ def test_normal_moments():
         (lambda: random.uniform(random.key(0), (-1,)), ValueError, "negative extent"),
         (lambda: random.permutation(random.key(0), cnp.ones((2, 2)), axis=5), ValueError, "axis 5 is out of range"),
         (
+            lambda: random.choice(random.key(0), np.ones((2, 3)), axis=5),
+            ValueError,
+            "choice: axis 5 is out of range for an array of 2 dimensions",
+        ),
+        (
             lambda: random.choice(random.key(0), 3, (5,), replace=False),
             ValueError,
             "5 draws without replacement from 3",

@@ -448,7 +448,7 @@ def chosen_arguments(
     allow_int: bool = False,
 ) -> tuple[list[Any], FlatFunction]:
     """The leaves of the arguments to differentiate, checked, and ``fun`` as a flat function of them."""
-    numbers = normalize_argnums(argnums, len(args), lambda: subject(api, fun))
+    numbers = normalize_argnums(argnums, len(args), lambda: subject(api, fun), out_of_range=TypeError)
     chosen = tuple([args[k] for k in numbers])
     plain = True
     for x in chosen:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes
+from cotan.errors import ShapeError
 from cotan.ir.avals import described_aval, get_aval, is_array_like, valueless
 from cotan.primitives import dot as dot_family
 from cotan.primitives import shape as shape_family
@@ -25,12 +26,12 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
     """The common shape of NumPy's broadcasting.
 
     Raises:
-      ValueError: there is none.
+      ShapeError: there is none.
     """
     try:
         return tuple(np.broadcast_shapes(*map(tuple, shapes)))
     except ValueError:
-        raise ValueError(
+        raise ShapeError(
             f"incompatible shapes for broadcasting: {', '.join(str(tuple(s)) for s in shapes)}; extents must be equal "
             "or 1"
         ) from None

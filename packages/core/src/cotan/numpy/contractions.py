@@ -10,6 +10,7 @@ import numpy as np
 
 from cotan import dtypes, lax
 from cotan.api.repeated import repeated
+from cotan.errors import ShapeError
 from cotan.ir.trace import Tracer
 from cotan.numpy import manipulation, reductions, ufuncs
 from cotan.numpy.promotion import (
@@ -116,6 +117,8 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None, prefer
     x1, x2 = _operands("vecdot", x1, x2)
     x1 = manipulation.moveaxis(ufuncs.conj(x1), axis, -1)
     x2 = manipulation.moveaxis(x2, axis, -1)
+    if x1.shape[-1] != x2.shape[-1]:
+        raise ShapeError(f"vecdot: the vectors have different lengths: {x1.shape[-1]} and {x2.shape[-1]}")
     extra = {"precision": precision, "preferred_element_type": preferred_element_type}
     product = matmul(manipulation.expand_dims(x1, -2), manipulation.expand_dims(x2, -1), **extra)
     return manipulation.squeeze(product, (-2, -1))

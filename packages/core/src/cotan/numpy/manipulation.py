@@ -13,7 +13,7 @@ import numpy as np
 
 from cotan import dtypes, lax
 from cotan.api.repeated import repeated
-from cotan.errors import ConcretizationTypeError, a_type
+from cotan.errors import ConcretizationTypeError, ShapeError, a_type
 from cotan.errors import where as place_of
 from cotan.ir.avals import is_array_like
 from cotan.ir.trace import Tracer
@@ -122,7 +122,7 @@ def transpose(a: Any, axes: Sequence[int] | None = None) -> Any:
     else:
         permutation = normalize_axes(tuple(axes), a.ndim, "transpose")
         if len(permutation) != a.ndim:
-            raise ValueError(
+            raise ShapeError(
                 f"transpose: axes {tuple(axes)} are no permutation of {a.ndim} dimensions: each axis must stand there "
                 "once"
             )
@@ -496,11 +496,18 @@ def repeat(
 
 def _known_places(repeats: Any, extent: int, length: int | None) -> np.ndarray[Any, Any]:
     """Which element stands at each place of the result of ``repeat``."""
-    picked = np.repeat(np.arange(extent), np.broadcast_to(np.asarray(repeats), (extent,)))
+    counts = np.asarray(repeats).reshape(-1)
+    if counts.size not in (1, extent):
+        raise _wrong_number(counts.size, extent)
+    picked = np.repeat(np.arange(extent), np.broadcast_to(counts, (extent,)))
     if length is not None:
         missing = max(length - len(picked), 0)
         picked = np.concatenate([picked, np.full(missing, extent - 1)])[:length]
     return picked.astype(np.int32)
+
+
+def _wrong_number(found: int, extent: int) -> ValueError:
+    return ValueError(f"{place_of()}: repeat: {found} repeats for {extent} elements; give one for each, or one for all")
 
 
 def _traced_places(repeats: Any, extent: int, length: int | None) -> Any:
@@ -514,9 +521,7 @@ def _traced_places(repeats: Any, extent: int, length: int | None) -> Any:
         raise TypeError(f"{place_of()}: repeat: repeats must be integers, got {repeats.dtype}")
     counts = lax.convert_element_type(ravel(repeats), np.int32)  # sums of narrower ones would wrap around
     if counts.size not in (1, extent):
-        raise ValueError(
-            f"{place_of()}: repeat: {counts.size} repeats for {extent} elements; give one for each, or one for all"
-        )
+        raise _wrong_number(counts.size, extent)
     counts = broadcast_to_shape(counts, (extent,))
     begins = lax.cumsum(counts) - counts
     begun = lax.full((operator.index(length),), 0, np.int32).at[begins].add(1)
@@ -565,10 +570,10 @@ def diag(v: Any, k: int = 0) -> Any:
     if v.ndim != 1:
         raise ValueError(f"diag needs a vector or a matrix, got shape {tuple(v.shape)}")
     n = v.shape[0] + abs(k)
-    side = lax.pad(v, np.asarray(0, v.dtype), [(max(0, k), max(0, -k), 0)])
+    side = lax.pad(v, 0, [(max(0, k), max(0, -k), 0)])
     rows, columns = lax.broadcasted_iota(np.int32, (n, n), 0), lax.broadcasted_iota(np.int32, (n, n), 1)
     on_diagonal = lax.eq(lax.add(rows, np.int32(k)), columns)
-    return where_(on_diagonal, lax.broadcast_in_dim(side, (n, n), (1,)), np.asarray(0, v.dtype))
+    return where_(on_diagonal, lax.broadcast_in_dim(side, (n, n), (1,)), 0)
 
 
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Any:

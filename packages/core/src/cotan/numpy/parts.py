@@ -26,6 +26,8 @@ def signbit(x: Any, /) -> Any:
         return lax.full_like(x, False, np.bool_)
     if not is_inexact(x):
         return lax.lt(x, 0)
+    if is_complex(x):
+        raise ValueError("signbit is not defined on complex numbers; take .real or .imag")
     width = np.dtype(x.dtype).itemsize
     return lax.lt(lax.bitcast_convert_type(x, np.dtype(f"i{width}")), 0)
 

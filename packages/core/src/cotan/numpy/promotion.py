@@ -11,7 +11,7 @@ import numpy as np
 
 from cotan import dtypes, lax
 from cotan.config import config
-from cotan.errors import warn
+from cotan.errors import ShapeError, warn
 from cotan.ir.avals import get_aval, is_array_like
 from cotan.ir.trace import Tracer
 from cotan.primitives.shape import broadcast_in_dim_p, squeeze_p
@@ -162,7 +162,7 @@ def promote_shapes(fun_name: str, *args: Any) -> list[Any]:
     try:
         plan = _spreading_to_one(shapes)
     except ValueError:
-        raise TypeError(
+        raise ShapeError(
             f"{fun_name} got incompatible shapes for broadcasting: {', '.join(str(s) for s in shapes)}. Extents must "
             "be equal or 1, counted from the last axis: reshape an operand, or insert an axis with x[:, None]"
         ) from None
@@ -290,7 +290,7 @@ def canonical_shape(shape: Any, fun_name: str, unknown: bool = False) -> tuple[i
     """A shape of integers known while tracing, of which some may be -1 if ``unknown``.
 
     Raises:
-      TypeError: something in it is no such integer. ValueError: negative.
+      TypeError: something in it is no such integer. ShapeError: negative.
     """
     if type(shape) is tuple and set(map(type, shape)) <= _INT and (not shape or min(shape) >= 0):
         return shape
@@ -304,7 +304,7 @@ def canonical_shape(shape: Any, fun_name: str, unknown: bool = False) -> tuple[i
             f"{fun_name}: a shape must consist of integers that are known while tracing, got {shape!r}"
         ) from None
     if any(extent < -unknown for extent in found):
-        raise ValueError(f"{fun_name}: negative extent in shape {found}; only reshape takes -1")
+        raise ShapeError(f"{fun_name}: negative extent in shape {found}; only reshape takes -1")
     return found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from cotan import dtypes, lax
 from cotan.api.repeated import repeated
-from cotan.errors import ConcretizationTypeError
+from cotan.errors import ConcretizationTypeError, ShapeError
 from cotan.errors import where as source_line
 from cotan.ir.trace import Tracer
 from cotan.numpy import manipulation, reductions, ufuncs
@@ -229,6 +229,11 @@ def ravel_multi_index(
     """
     if order not in ("C", "F"):
         raise ValueError(f"{source_line()}: ravel_multi_index: order must be 'C' or 'F', got {order!r}")
+    if len(multi_index) != len(dims):
+        raise ValueError(
+            f"{source_line()}: ravel_multi_index: {len(multi_index)} arrays of indices for {len(dims)} axes; give one "
+            "for each axis"
+        )
     modes = [mode] * len(dims) if isinstance(mode, str) else list(mode)
     multi_index = [as_array(index, "ravel_multi_index") for index in multi_index]
     kept = dtypes.result_type(*multi_index) if dtype is None else np.dtype(dtype)
@@ -459,7 +464,8 @@ def bincount(
     """How often each integer occurs (or the sum of the weights); ``length`` fixes the extent, needed under jit."""
     x = as_array(x, "bincount")
     if x.ndim != 1 or not dtypes.issubdtype(x.dtype, np.integer):
-        raise TypeError(f"bincount needs a vector of integers, got {x.dtype} of shape {tuple(x.shape)}")
+        wrong = TypeError if x.ndim == 1 else ShapeError
+        raise wrong(f"bincount needs a vector of integers, got {x.dtype} of shape {tuple(x.shape)}")
     if length is None:
         known = _concrete(x, "bincount", "Give the number of bins by length=...")
         length = max(int(known.max()) + 1 if known.size else 0, operator.index(minlength))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes
+from cotan.errors import ShapeError
 from cotan.ir import primitive as tables
 from cotan.ir import scalar
 from cotan.ir.avals import ShapedArray, get_aval, shaped, tangent_aval
@@ -31,6 +32,7 @@ from cotan.primitives.operands import (
     lift,
     lift_all,
     real_dtype,
+    repeated,
     scalar_of,
     shape_of,
 )
@@ -309,7 +311,7 @@ def pow(x: Any, y: Any) -> Any:
 
     Args:
       x: array of numbers.
-      y: array of the same shape (either may be a scalar) and dtype; or of integers.
+      y: array of the same shape (either may be a scalar, and extents of 1 are repeated) and dtype; or of integers.
 
     Raises:
       TypeError: shapes or dtypes do not agree.
@@ -319,9 +321,14 @@ def pow(x: Any, y: Any) -> Any:
     >>> lax.pow(np.float32([4, 9]), 0.5)
     Array([2., 3.], dtype=float32)
     """
-    if type(y) is int and dtype_of(x) in INEXACT:
-        return pow_p.bind(x, y)
-    return pow_p.bind(*lift(x, y))
+    operands = (x, y) if type(y) is int and dtype_of(x) in INEXACT else lift(x, y)
+    try:
+        return pow_p.bind(*operands)
+    except ShapeError:
+        wide = repeated(operands)
+        if wide is None:
+            raise
+    return pow_p.bind(*wide)
 
 
 @tables.abstract(pow_p)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes
+from cotan.errors import ShapeError
 from cotan.ir import primitive as tables
 from cotan.ir import scalar
 from cotan.ir.avals import ShapedArray, get_aval, shaped, tangent_aval
@@ -102,14 +103,14 @@ def elementwise_shape(name: str, avals: Sequence[ShapedArray]) -> tuple[int, ...
     """The common shape of operands of equal shapes or rank 0.
 
     Raises:
-      TypeError: two operands that are not scalars have different shapes.
+      ShapeError: two operands that are not scalars have different shapes.
     """
     shape: tuple[int, ...] = ()
     for aval in avals:
         if aval.shape != shape and aval.shape:
             if shape:
                 shapes = ", ".join(str(a.shape) for a in avals)
-                raise TypeError(
+                raise ShapeError(
                     f"{name} got incompatible shapes for broadcasting: {shapes}. Operands must have equal shapes or be "
                     "scalars; cotan.numpy functions broadcast as NumPy does."
                 )
@@ -161,8 +162,7 @@ def elementwise_abstract(primitive: Primitive, accepts: Dtypes, result: Any = No
         shape = elementwise_shape(name, avals)
         if result is not None:
             dtype = _result_dtype(result, dtype)
-        weak = dtype != BOOLEAN and all(aval.weak_type for aval in avals)
-        return shaped(shape, dtype, weak)
+        return shaped(shape, dtype, all(aval.weak_type for aval in avals))
 
 
 def _spread(tangent: Any, shape: tuple[int, ...]) -> Any:
@@ -428,7 +428,7 @@ def binary(
             kind = getattr(x, "dtype", None)
             if keys is not None and dtypes.is_extended(kind) and kind == getattr(y, "dtype", None):
                 return keys(x, y)
-            wide = repeated((x, y)) if type(error) is TypeError else None
+            wide = repeated((x, y)) if type(error) is ShapeError else None
             if wide is None:
                 trim(error)
                 raise

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes
+from cotan.errors import ShapeError
 from cotan.ir import primitive as tables
 from cotan.ir import scalar
 from cotan.ir.avals import Shape, ShapedArray, shaped
@@ -500,7 +501,7 @@ def _iota_abstract(*, dtype: Any, shape: Shape, dimension: int) -> ShapedArray:
             f"iota does not make {dtypes.short_name(dtype)}; it takes numeric dtypes. Convert the result with .astype."
         )
     if any(extent < 0 for extent in shape):
-        raise ValueError(f"iota: extents must not be negative, got shape {shape}")
+        raise ShapeError(f"iota: extents must not be negative, got shape {shape}")
     return shaped(shape, dtype)
 
 

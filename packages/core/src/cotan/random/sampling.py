@@ -13,6 +13,7 @@ import numpy as np
 
 from cotan import dtypes, lax
 from cotan import numpy as cnp
+from cotan.numpy.promotion import normalize_axis
 from cotan.random.arguments import Shape, common_shape, extents, float_dtype
 from cotan.random.bits import UINTS, random_bits
 from cotan.random.keys import key_words, split
@@ -287,7 +288,7 @@ def choice(
     population = cnp.arange(int(a)) if isinstance(a, int | np.integer) else cnp.asarray(a)
     if population.ndim == 0:
         population = cnp.arange(int(population))
-    axis %= population.ndim
+    axis = normalize_axis(axis, population.ndim, "choice")
     size, draws = population.shape[axis], int(np.prod(shape)) if shape else 1
     if size == 0 and draws:
         raise ValueError("choice: there is nothing to choose from; `a` is empty")

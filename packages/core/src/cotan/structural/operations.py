@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes
+from cotan.errors import ShapeError
 from cotan.ir.avals import Shape, ShapedArray, shaped
 from cotan.ir.primitive import Primitive, abstract
 
@@ -62,18 +63,18 @@ def _broadcast_in_dim_abstract(operand: ShapedArray, *, shape: Shape, broadcast_
     previous = -1
     for axis, extent in zip(broadcast_dimensions, operand.shape, strict=True):
         if not previous < axis < len(shape):
-            raise ValueError(
+            raise ShapeError(
                 f"broadcast_in_dim: broadcast_dimensions must be increasing axes of the result, got "
                 f"{broadcast_dimensions} for the shape {shape}"
             )
         previous = axis
         if extent not in (1, shape[axis]):
-            raise ValueError(
+            raise ShapeError(
                 f"broadcast_in_dim: an operand of shape {operand.shape} does not broadcast to {shape} along "
                 f"{broadcast_dimensions}: sizes must be equal or 1"
             )
     if any(extent < 0 for extent in shape):
-        raise ValueError(f"broadcast_in_dim: sizes must not be negative, got the shape {shape}")
+        raise ShapeError(f"broadcast_in_dim: sizes must not be negative, got the shape {shape}")
     return shaped(shape, operand.dtype, operand.weak_type)
 
 
@@ -81,7 +82,7 @@ def transpose(operand: Any, permutation: Sequence[int]) -> Any:
     """``operand`` with its axes in the order ``permutation``.
 
     Raises:
-      ValueError: ``permutation`` is not a permutation of the operand's axes.
+      ShapeError: ``permutation`` is not a permutation of the operand's axes.
     """
     return transpose_p.bind(operand, permutation=tuple(map(index, permutation)))
 
@@ -89,7 +90,7 @@ def transpose(operand: Any, permutation: Sequence[int]) -> Any:
 @abstract(transpose_p)
 def _transpose_abstract(operand: ShapedArray, *, permutation: Shape) -> ShapedArray:
     if sorted(permutation) != list(range(len(operand.shape))):
-        raise ValueError(
+        raise ShapeError(
             f"transpose: permutation must hold each axis of the operand once, got {permutation} for an operand of "
             f"shape {operand.shape}"
         )

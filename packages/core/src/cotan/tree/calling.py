@@ -150,7 +150,11 @@ def resolve_kwargs(fun: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> tup
 
 
 def normalize_argnums(
-    argnums: Any, n_args: int | None, caller: str | Callable[[], str], parameter: str = "argnums"
+    argnums: Any,
+    n_args: int | None,
+    caller: str | Callable[[], str],
+    parameter: str = "argnums",
+    out_of_range: type[Exception] = ValueError,
 ) -> tuple[int, ...]:
     """An int or a sequence of ints as a tuple of non-negative positions.
 
@@ -161,7 +165,7 @@ def normalize_argnums(
       parameter: the name of the argument that ``argnums`` was.
 
     Raises:
-      TypeError: something is not an integer. ValueError: out of range, or given twice.
+      TypeError: something is not an integer. ValueError: given twice. ``out_of_range``: there is no such argument.
 
     >>> normalize_argnums((0, -1), 3, "grad")
     (0, 2)
@@ -185,7 +189,7 @@ def normalize_argnums(
     out = []
     for i in given:
         if not -n_args <= i < n_args:
-            raise ValueError(
+            raise out_of_range(
                 f"{caller}: {parameter} names argument number {i}, but there are {n_args} positional "
                 f"argument{'' if n_args == 1 else 's'}"
             )
