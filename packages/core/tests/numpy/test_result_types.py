@@ -100,3 +100,69 @@ def test_floats_that_fill_integers_saturate_as_in_conversions(number, dtype):
     for found in (cnp.full((), number, dtype), cnp.full_like(cnp.ones((), dtype), number)):
         assert found.dtype == dtype
         assert found.item() == wanted.item()
+
+
+WEAK, WEAK_VECTOR, INTS = cnp.asarray(2.0), cnp.full(3, 2.0), cnp.array([1, 2, 5])
+
+# What of weakly typed operands is: (call, dtype, weak). Constants of many functions are weak beside scalars alone.
+WEAK_TYPES = {
+    "comparison": (lambda: WEAK < 1, "bool", True),
+    "comparison with axes": (lambda: cnp.less(WEAK_VECTOR, WEAK), "bool", True),
+    "comparison with an array": (lambda: INTS < 1, "bool", False),
+    "isnan": (lambda: cnp.isnan(WEAK), "bool", True),
+    "logical_not": (lambda: cnp.logical_not(WEAK), "bool", True),
+    "logical_not with axes": (lambda: cnp.logical_not(WEAK_VECTOR), "bool", False),
+    "isreal with axes": (lambda: cnp.isreal(WEAK_VECTOR), "bool", False),
+    "selection by it": (lambda: cnp.where(WEAK < 1, INTS, 2.0), "float32", True),
+    "log2": (lambda: cnp.log2(2), "float32", False),
+    "log10": (lambda: cnp.log10(WEAK), "float32", False),
+    "log": (lambda: cnp.log(WEAK), "float32", True),
+    "hypot": (lambda: cnp.hypot(1, WEAK), "float32", True),
+    "hypot with axes": (lambda: cnp.hypot(1, INTS < 3), "float32", False),
+    "sinc with axes": (lambda: cnp.sinc(WEAK_VECTOR), "float32", False),
+    "deg2rad": (lambda: cnp.deg2rad(WEAK), "float32", True),
+    "deg2rad with axes": (lambda: cnp.deg2rad(WEAK_VECTOR), "float32", False),
+    "heaviside": (lambda: cnp.heaviside(WEAK, WEAK_VECTOR), "float32", True),
+    "heaviside with axes": (lambda: cnp.heaviside(WEAK_VECTOR, WEAK), "float32", False),
+    "gcd with axes": (lambda: cnp.gcd(4, cnp.full(3, 2)), "int32", False),
+    "rint of integers": (lambda: cnp.rint(2), "float32", False),
+    "rint": (lambda: cnp.rint(WEAK), "float32", True),
+    "angle": (lambda: cnp.angle(2), "float32", False),
+    "angle of a half": (lambda: cnp.angle(cnp.float16(2)), "float32", False),
+    "gradient": (lambda: cnp.gradient(WEAK_VECTOR), "float32", True),
+    "diag": (lambda: cnp.diag(WEAK_VECTOR), "float32", True),
+    "power by integers": (lambda: 1.5 ** cnp.array([1, 2], np.uint32), "float32", False),
+    "power by one integer": (lambda: cnp.power(cnp.array([1, 2], np.int8), np.int32(2)), "int8", False),
+    "power of a weak one": (lambda: cnp.asarray(2) ** np.int8(3), "int32", True),
+    "power of bools": (lambda: cnp.power(True, np.int8(3)), "int32", False),
+    "gelu": (lambda: nn.gelu(2), "float32", False),
+    "ldexp by bools": (lambda: cnp.ldexp(1.0, True), "float32", False),
+}
+
+
+@pytest.mark.parametrize("name", WEAK_TYPES)
+def test_weak_types_of_results(name):
+    call, dtype, weak = WEAK_TYPES[name]
+    for found in (call(), cotan.eval_shape(call)):
+        assert found.dtype == dtype
+        assert found.weak_type is weak
+
+
+def test_comparisons_of_weak_types_leave_loops_alone():
+    def body(carry):
+        x, _ = carry
+        return x + 1, x < 1
+
+    x, going_on = cotan.lax.while_loop(lambda carry: carry[1], body, (cnp.asarray(0), True))
+    assert (int(x), bool(going_on)) == (2, False)
+
+
+@pytest.mark.parametrize("exponent", [2, np.int32(2), cnp.asarray(2), np.array(2, np.uint8), True])
+def test_a_power_by_one_known_integer_is_multiplied_out(exponent):
+    text = str(cotan.make_jaxpr(lambda x: cnp.power(x, exponent))(cnp.ones(2)))
+    assert f"integer_pow[y={int(exponent)}]" in text
+
+
+def test_a_power_by_integers_has_a_slope_at_0():
+    slopes = cotan.grad(lambda x: cnp.sum(x ** cnp.array([0, 1, 2, 3])))(0.0)
+    assert float(slopes) == 1.0

@@ -99,8 +99,8 @@ class ShapedArray:
         return f"{name}[{','.join(map(str, self.shape))}]"
 
     def short(self) -> str:
-        """``f32[4,1000]``; a weak type shows as ``~f32[]``."""
-        return f"{'~' if self.weak_type else ''}{self.str_short(short_dtypes=True)}"
+        """``f32[4,1000]``; a weak type shows as ``~f32[]``, but that of bools, on which nothing depends."""
+        return f"{'~' if self.weak_type and self.dtype != bool else ''}{self.str_short(short_dtypes=True)}"
 
     def __str__(self) -> str:
         return f"{'~' if self.weak_type else ''}{self.str_short()}"

@@ -11,6 +11,7 @@ from cotan import numpy as cnp
 from cotan.api import custom_jvp
 from cotan.api.repeated import repeated
 from cotan.config import config
+from cotan.numpy.elementwise import strong
 from cotan.numpy.promotion import as_array
 
 Axis = int | tuple[int, ...] | None
@@ -127,9 +128,10 @@ def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Any:
 def gelu(x: Any, approximate: bool = True) -> Any:
     """x times the normal distribution function of x (Hendrycks and Gimpel, 2016); by tanh if ``approximate``.
 
-    (1 + tanh(u)) / 2 is computed as the logistic function of 2 u, which loses no digits where u is negative.
+    (1 + tanh(u)) / 2 is computed as the logistic function of 2 u, which loses no digits where u is negative. No result
+    is weakly typed.
     """
-    x = _inexact(x, "gelu")
+    x = strong(_inexact(x, "gelu"))
     if approximate:
         root = math.sqrt(8 / math.pi)
         return x * lax.logistic(x * (root + (root * 0.044715) * (x * x)))

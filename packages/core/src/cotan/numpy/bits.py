@@ -10,7 +10,7 @@ import numpy as np
 from cotan import dtypes, lax
 from cotan.errors import where
 from cotan.numpy import manipulation, parts, reductions, ufuncs
-from cotan.numpy.elementwise import is_complex, is_inexact, where_
+from cotan.numpy.elementwise import is_bool, is_complex, is_inexact, where_
 from cotan.numpy.promotion import as_array, normalize_axis, promote_args_inexact, promote_shapes
 
 
@@ -56,7 +56,7 @@ def ldexp(x1: Any, x2: Any, /) -> Any:
     Array([ 1., 12.], dtype=float32)
     """
     power = as_array(x2, "ldexp")
-    if not dtypes.issubdtype(power.dtype, np.integer):
+    if not (is_bool(power) or dtypes.issubdtype(power.dtype, np.integer)):
         raise ValueError(f"{where()}: ldexp: the exponents must be integers, got {power.dtype}; use x1 * 2**x2")
     (x,) = promote_args_inexact("ldexp", x1)
     if is_complex(x):

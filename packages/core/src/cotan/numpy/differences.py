@@ -57,7 +57,7 @@ def gradient(f: Any, *varargs: Any, axis: int | Sequence[int] | None = None, edg
     if len(spacings) == 1 and spacings[0].ndim == 0:
         spacings = spacings * len(axes)
     elif not spacings:
-        spacings = [lax.full((), 1, x.dtype)] * len(axes)
+        spacings = [lax.full_like(x, 1, shape=())] * len(axes)
     if len(spacings) != len(axes):
         raise TypeError(
             f"{where()}: gradient: {len(spacings)} spacings for {len(axes)} axes; give one, or one for each"

@@ -146,9 +146,19 @@ def numbers(name: str, x1: Any, x2: Any) -> tuple[Any, Any]:
     return (lax.convert_element_type(a, np.int32), lax.convert_element_type(b, np.int32)) if is_bool(a) else (a, b)
 
 
+def strong(x: Any) -> Any:
+    """``x`` without a weak type."""
+    return lax.convert_element_type(x, x.dtype) if x.aval.weak_type else x
+
+
+def settled(x: Any) -> Any:
+    """``x``, without a weak type if it has axes: beside the constants of many functions scalars alone stay weak."""
+    return strong(x) if x.shape else x
+
+
 def truth(x: Any, name: str) -> Any:
     x = as_array(x, name)
-    return x if is_bool(x) else lax.ne(x, 0)
+    return x if is_bool(x) else lax.ne(settled(x), 0)
 
 
 def logical(name: str, primitive: Ufunc, doc: str) -> Ufunc:

@@ -9,6 +9,7 @@ import numpy as np
 
 from cotan import dtypes, lax
 from cotan.numpy import contractions, manipulation, reductions, ufuncs
+from cotan.numpy.elementwise import truth
 from cotan.numpy.promotion import as_array, promote_dtypes_inexact, refuse_out
 
 
@@ -159,9 +160,9 @@ def isrealobj(x: Any) -> bool:
 
 def iscomplex(x: Any) -> Any:
     """Whether the imaginary part is not 0, elementwise."""
-    return ufuncs.not_equal(ufuncs.imag(x), 0)
+    return truth(ufuncs.imag(x), "iscomplex")
 
 
 def isreal(x: Any) -> Any:
     """Whether the imaginary part is 0, elementwise."""
-    return ufuncs.equal(ufuncs.imag(x), 0)
+    return lax.bitwise_not(iscomplex(x))

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
 
 from cotan import dtypes, lax
 from cotan.api.repeated import repeated
-from cotan.numpy.elementwise import Ufunc, binary, logic, logical, named, numbers, ordering, rounding, truth, unary
+from cotan.numpy.elementwise import (
+    Ufunc,
+    binary,
+    logic,
+    logical,
+    named,
+    numbers,
+    ordering,
+    rounding,
+    settled,
+    strong,
+    truth,
+    unary,
+)
 from cotan.numpy.elementwise import is_bool as is_bool
 from cotan.numpy.elementwise import is_complex as is_complex
 from cotan.numpy.elementwise import is_inexact as is_inexact
@@ -28,12 +42,14 @@ from cotan.numpy.parts import signbit as signbit
 from cotan.numpy.promotion import (
     as_array,
     check_arraylike,
+    lift,
     promote_args,
     promote_args_inexact,
     promote_dtypes,
     promote_shapes,
     refuse_out,
 )
+from cotan.runtime.array import Array
 
 add = logic("add", lax.add, lax.bitwise_or, "x1 + x2")
 multiply = logic("multiply", lax.mul, lax.bitwise_and, "x1 * x2")
@@ -152,25 +168,41 @@ def reciprocal(x: Any, /) -> Any:
 
 
 def power(x1: Any, x2: Any, /) -> Any:
-    """``x1 ** x2``; a Python int as the exponent becomes repeated multiplication.
+    """``x1 ** x2``; one integer that is known while tracing becomes repeated multiplication.
 
     >>> import cotan.numpy as cnp
     >>> cnp.power(cnp.array([1.0, 2.0, 3.0]), 2)
     Array([1., 4., 9.], dtype=float32)
     """
     check_arraylike("power", x1, x2)
-    if isinstance(x2, int) and not isinstance(x2, bool):
+    x1, x2 = lift(x1), lift(x2)
+    exponent = _known_integer(x2)
+    if exponent is not None:
         x1 = as_array(x1, "power")
         if is_bool(x1):
             x1 = lax.convert_element_type(x1, np.int32)
-        if x2 < 0 and not is_inexact(x1):
-            raise TypeError(f"power: integers cannot be raised to negative powers, got {x2}; convert to a float first")
-        return lax.integer_pow(x1, x2)
+        if exponent < 0 and not is_inexact(x1):
+            raise TypeError(
+                f"power: integers cannot be raised to negative powers, got {exponent}; convert to a float first"
+            )
+        return lax.integer_pow(x1, exponent)
+    if is_inexact(x1) and dtypes.issubdtype(dtypes.dtype(x2), np.integer):
+        # Exponents stay integers, so that the derivative by the base exists at 0.
+        return lax.pow(*promote_shapes("power", as_array(x1, "power"), as_array(x2, "power")))
     a, b = promote_dtypes("power", x1, x2)
     if is_inexact(a):
         a, b = promote_shapes("power", a, b)
         return lax.pow(a, b)
     return _integer_power(*promote_shapes("power", a, b))
+
+
+def _known_integer(x: Any) -> int | None:
+    """The one integer that ``x`` is, if it is known: a Python or NumPy number, or an Array without axes."""
+    if isinstance(x, int):
+        return int(x)
+    if type(x) is Array and not x.shape and dtypes.issubdtype(x.dtype, np.integer):
+        return operator.index(x)
+    return None
 
 
 def _integer_power(a: Any, b: Any) -> Any:
@@ -275,6 +307,8 @@ def logaddexp(x1: Any, x2: Any, /, *, out: None = None, where: None = None) -> A
     """
     refuse_out("logaddexp", out, where)
     a, b = promote_args_inexact("logaddexp", x1, x2)
+    if is_complex(a):
+        a, b = settled(a), settled(b)
     # A choice between the two, unlike a maximum and |a - b|, has the right derivatives where they are equal.
     first = greater(a, b)
     larger, smaller = where_(first, a, b), where_(first, b, a)
@@ -292,7 +326,7 @@ def logaddexp(x1: Any, x2: Any, /, *, out: None = None, where: None = None) -> A
 def logaddexp2(x1: Any, x2: Any, /, *, out: None = None, where: None = None) -> Any:
     """log2(2**x1 + 2**x2), without overflow."""
     refuse_out("logaddexp2", out, where)
-    a, b = promote_args_inexact("logaddexp2", x1, x2)
+    a, b = map(settled, promote_args_inexact("logaddexp2", x1, x2))
     scale = math.log(2)
     return lax.div(logaddexp(lax.mul(a, scale), lax.mul(b, scale)), scale)
 
@@ -301,7 +335,7 @@ def _logarithm(name: str, base: int) -> Ufunc:
     scale = math.log(base)
 
     def function(x: Any, /) -> Any:
-        value = lax.log(promote_args_inexact(name, x)[0])
+        value = strong(lax.log(promote_args_inexact(name, x)[0]))
         if is_complex(value):
             # A complex quotient would make NaN of an infinite part.
             return lax.complex(lax.div(lax.real(value), scale), lax.div(lax.imag(value), scale))
@@ -316,7 +350,7 @@ log10 = _logarithm("log10", 10)
 
 def hypot(x1: Any, x2: Any, /) -> Any:
     """sqrt(x1**2 + x2**2), without overflow."""
-    a, b = promote_args_inexact("hypot", x1, x2)
+    a, b = map(settled, promote_args_inexact("hypot", x1, x2))
     if is_complex(a):
         raise ValueError("hypot is not defined on complex numbers; take absolute values first")
     a, b = absolute(a), absolute(b)
@@ -331,12 +365,13 @@ def hypot(x1: Any, x2: Any, /) -> Any:
 def heaviside(x1: Any, x2: Any, /) -> Any:
     """0 where x1 < 0, x2 where it is 0, 1 where x1 > 0."""
     a, b = promote_args_inexact("heaviside", x1, x2)
+    a = settled(a)
     return where_(lax.lt(a, 0), 0, where_(lax.gt(a, 0), 1, where_(lax.eq(a, 0), b, a)))
 
 
 def sinc(x: Any, /) -> Any:
     """sin(pi x) / (pi x), and 1 at 0."""
-    (x,) = promote_args_inexact("sinc", x)
+    x = settled(*promote_args_inexact("sinc", x))
     scaled = lax.mul(x, math.pi)
     zero = lax.eq(x, 0)
     safe = where_(zero, 1, scaled)
@@ -347,13 +382,13 @@ def sinc(x: Any, /) -> Any:
 
 def deg2rad(x: Any, /) -> Any:
     """Degrees to radians."""
-    (x,) = promote_args_inexact("deg2rad", x)
+    x = settled(*promote_args_inexact("deg2rad", x))
     return lax.mul(x, math.pi / 180)
 
 
 def rad2deg(x: Any, /) -> Any:
     """Radians to degrees."""
-    (x,) = promote_args_inexact("rad2deg", x)
+    x = settled(*promote_args_inexact("rad2deg", x))
     return lax.mul(x, 180 / math.pi)
 
 
@@ -377,7 +412,8 @@ def angle(z: Any, deg: bool = False) -> Any:
     if is_complex(x):
         result = lax.atan2(lax.imag(x), lax.real(x))
     else:
-        (x,) = promote_args_inexact("angle", x)
+        if not is_inexact(x) or not x.shape:
+            x = lax.convert_element_type(x, dtypes.default_float())
         result = lax.atan2(lax.full_like(x, 0), x)
     return rad2deg(result) if deg else result
 
@@ -420,7 +456,8 @@ around = round
 
 def rint(x: Any, /) -> Any:
     """x rounded half to even, as a float."""
-    return round(*promote_args_inexact("rint", x))
+    x = as_array(x, "rint")
+    return round(x) if is_inexact(x) else lax.convert_element_type(x, dtypes.default_float())
 
 
 def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Any:
@@ -445,7 +482,7 @@ def _magnitudes(name: str, x1: Any, x2: Any) -> list[Any]:
     a, b = promote_args(name, x1, x2)
     if not dtypes.issubdtype(dtypes.dtype(a), np.integer):
         raise ValueError(f"{name} needs integers, got {dtypes.dtype(a)}; convert them with .astype(int)")
-    return [absolute(a), absolute(b)]
+    return [absolute(settled(a)), absolute(settled(b))]
 
 
 def gcd(x1: Any, x2: Any, *, out: None = None, where: None = None) -> Any:
