@@ -405,6 +405,7 @@ def test_power_of_integers_by_arrays(jitted):
         (lambda: cnp.vecdot(F, V), ValueError, "vecdot: the vectors have different lengths: 4 and 5"),
         (lambda: cnp.bincount(I), ValueError, r"bincount needs a vector of integers, got int32 of shape \(3, 4\)"),
         (lambda: cnp.bincount(V), TypeError, "bincount needs a vector of integers, got float32"),
+        (lambda: cnp.copysign(F, C), TypeError, "copysign is not defined on complex numbers"),
         (lambda: cnp.signbit(C), ValueError, "signbit is not defined on complex numbers"),
         (lambda: cnp.repeat(F, np.array([1, 2]), axis=0), ValueError, "repeat: 2 repeats for 3 elements"),
         (lambda: cnp.ravel_multi_index((I, I), (2,)), ValueError, "2 arrays of indices for 1 axes"),

@@ -167,13 +167,20 @@ def test_traced_indices():
     np.testing.assert_array_equal(insert(A, np.array([5, 2])), np.insert(A, [5, 2], [8, 9]))
 
 
+def test_put_clips_what_is_out_of_bounds():
+    for index, wanted in ((99, [0, 0, 0, 5]), (-99, [5, 0, 0, 0]), (-2, [0, 0, 5, 0])):
+        found = cnp.put(cnp.zeros(4, np.int32), np.array([index], np.int8), 5, inplace=False)
+        np.testing.assert_array_equal(found, wanted)
+    long = cnp.put(cnp.zeros(1000), np.array([127, 200], np.uint8), 1.0, inplace=False)
+    np.testing.assert_array_equal(np.flatnonzero(long), [127, 200])
+
+
 def test_put_and_place():
     for mode in (None, "clip", "wrap"):
         indices = np.array([1, -2, 9]) if mode else np.array([1, -2, 3])
         expected = A.copy()
         np.put(expected, indices, [50, 60], mode=mode or "raise")
         np.testing.assert_array_equal(cnp.put(A, indices, np.array([50, 60]), mode=mode, inplace=False), expected)
-    np.testing.assert_array_equal(cnp.put(A, np.array([99]), 5, inplace=False), A)
     expected = V.copy()
     np.place(expected, MASK, [1.0, 2.0])
     np.testing.assert_array_equal(cnp.place(V, MASK, np.array([1.0, 2.0]), inplace=False), expected)

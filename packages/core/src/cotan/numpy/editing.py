@@ -168,7 +168,7 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = Tr
     """``a`` with the elements of the flat array that ``ind`` names replaced by ``v``, which is repeated as needed.
 
     Args:
-      mode: for indices out of bounds: 'clip', 'wrap', or None (they are ignored).
+      mode: 'clip' or 'wrap' indices, or None: negative ones count from the end, and those out of bounds are clipped.
       inplace: must be False: the result is a new array.
 
     Raises:
@@ -183,14 +183,16 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = Tr
         raise ValueError(f"{place_of()}: put: mode {mode!r} is none of None, 'clip', 'wrap'")
     x, index, values = (as_array(y, "put") for y in (a, ind, v))
     index, values = manipulation.ravel(index), manipulation.ravel(values)
+    if dtypes.issubdtype(index.dtype, np.integer):
+        index = index.astype(dtypes.default_int())  # narrower ones might not hold the bounds
     if not x.size or not index.size or not values.size:
         return x
     if mode == "wrap":
         index = ufuncs.remainder(index, x.size)
-    elif mode == "clip":
-        index = ufuncs.clip(index, 0, x.size - 1)
+    else:
+        index = ufuncs.clip(index, 0 if mode == "clip" else -x.size, x.size - 1)
     new = resize(values, index.shape).astype(x.dtype)
-    return lax.reshape(manipulation.ravel(x).at[index].set(new, mode="drop"), x.shape)
+    return lax.reshape(manipulation.ravel(x).at[index].set(new), x.shape)
 
 
 def place(arr: Any, mask: Any, vals: Any, *, inplace: bool = True) -> Any:

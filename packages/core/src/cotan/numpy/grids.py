@@ -10,6 +10,7 @@ import numpy as np
 
 from cotan import dtypes
 from cotan.numpy import creation, manipulation, reductions, ufuncs
+from cotan.numpy.elementwise import strong
 from cotan.numpy.promotion import as_array
 
 s_, index_exp = np.s_, np.index_exp
@@ -143,7 +144,7 @@ def diag_indices_from(arr: Any) -> tuple[Any, ...]:
 
 def diagflat(v: Any, k: int = 0) -> Any:
     """A matrix with the elements of ``v`` on diagonal ``k``."""
-    return manipulation.diag(manipulation.ravel(v), k)
+    return manipulation.diag(strong(manipulation.ravel(v)), k)
 
 
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:

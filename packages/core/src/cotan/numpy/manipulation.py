@@ -570,7 +570,7 @@ def diag(v: Any, k: int = 0) -> Any:
     if v.ndim != 1:
         raise ValueError(f"diag needs a vector or a matrix, got shape {tuple(v.shape)}")
     n = v.shape[0] + abs(k)
-    side = lax.pad(v, 0, [(max(0, k), max(0, -k), 0)])
+    side = lax.pad(v, lax.full_like(v, 0, shape=()), [(max(0, k), max(0, -k), 0)])
     rows, columns = lax.broadcasted_iota(np.int32, (n, n), 0), lax.broadcasted_iota(np.int32, (n, n), 1)
     on_diagonal = lax.eq(lax.add(rows, np.int32(k)), columns)
     return where_(on_diagonal, lax.broadcast_in_dim(side, (n, n), (1,)), 0)

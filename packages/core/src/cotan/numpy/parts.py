@@ -8,20 +8,22 @@ from typing import Any
 import numpy as np
 
 from cotan import lax
-from cotan.numpy.elementwise import is_bool, is_complex, is_inexact, is_unsigned, where_
+from cotan.numpy.elementwise import is_bool, is_complex, is_inexact, is_unsigned, strong, where_
 from cotan.numpy.promotion import as_array, promote_args_inexact, refuse_out
 
 
 def copysign(x1: Any, x2: Any, /) -> Any:
     """|x1| with the sign of x2 (also of -0.0)."""
     a, b = promote_args_inexact("copysign", x1, x2)
+    if is_complex(a):
+        raise TypeError("copysign is not defined on complex numbers; take .real or .imag")
     magnitude = lax.abs(a)
     return where_(signbit(b), lax.neg(magnitude), magnitude)
 
 
 def signbit(x: Any, /) -> Any:
     """Whether the sign bit is set."""
-    x = as_array(x, "signbit")
+    x = strong(as_array(x, "signbit"))
     if is_unsigned(x) or is_bool(x):
         return lax.full_like(x, False, np.bool_)
     if not is_inexact(x):
@@ -42,7 +44,7 @@ def isfinite(x: Any, /) -> Any:
 
 def isinf(x: Any, /) -> Any:
     """Whether infinite."""
-    x = as_array(x, "isinf")
+    x = strong(as_array(x, "isinf"))
     if is_complex(x):
         return lax.bitwise_or(isinf(lax.real(x)), isinf(lax.imag(x)))
     if not is_inexact(x):
@@ -51,7 +53,7 @@ def isinf(x: Any, /) -> Any:
 
 
 def _is_infinity(name: str, x: Any, infinity: float) -> Any:
-    x = as_array(x, name)
+    x = strong(as_array(x, name))
     if is_complex(x):
         raise ValueError(f"{name} is not defined on complex numbers; take .real or .imag, or use absolute")
     return lax.eq(x, infinity) if is_inexact(x) else lax.full_like(x, False, np.bool_)
