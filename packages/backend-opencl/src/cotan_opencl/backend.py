@@ -24,10 +24,10 @@ LOCAL_BYTES = 1 << 14
 """Scratch of one row: on the stack of a CPU, in the local memory of a group elsewhere."""
 _IN_KERNELS = frozenset(
     {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
-    | {"float16", "float32", "float64", "bfloat16"}
+    | {"float16", "float32", "float64", "bfloat16", "complex64", "complex128"}
 )
 _ON_HOST = frozenset(
-    {"complex64", "complex128", "int4", "uint4", "int2", "uint2", "float8_e3m4", "float8_e4m3", "float8_e4m3b11fnuz"}
+    {"int4", "uint4", "int2", "uint2", "float8_e3m4", "float8_e4m3", "float8_e4m3b11fnuz"}
     | {"float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn"}
     | {"float6_e2m3fn", "float6_e3m2fn"}
 )
