@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.workload import Workload
 from benchmarks.workloads import (
+    complexes,
     convolution,
     derivatives,
     dispatch,
@@ -46,6 +47,7 @@ MODULES = (
     particles,
     linalg,
     fourier,
+    complexes,
     derivatives,
     mnist,
     surface,
