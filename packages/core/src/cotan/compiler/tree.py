@@ -36,7 +36,8 @@ What a printer of ``Kernel.tree`` may rely on:
   index of the store, so that an element is read and written by the same iteration, the load first. A slot that is read
   and written itself occurs only with ``Store.combine``, and such a Store may follow one without to the same slot.
 * dtypes of nodes: bool, (u)int8..64, float32, float64. float16 and bfloat16 occur only as the dtype of loads, of casts
-  from and to float32, and of bitcasts; a cast to them rounds to nearest even, and must round.
+  from and to float32, and of bitcasts; a cast to them rounds to nearest even, and must round. An operand of complex
+  numbers has the dtype of their parts and one axis more, of pairs.
 * Nodes are shared: print each once per scope (inside ``then`` and ``otherwise`` of a guard is a scope of its own).
 """
 
