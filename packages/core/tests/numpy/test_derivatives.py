@@ -171,6 +171,12 @@ def test_gradients_of_complex_numbers(function, point, gradient):
     np.testing.assert_allclose(cotan.grad(function)(point), gradient, rtol=1e-6)
 
 
+def test_the_slope_of_logaddexp_at_nan_and_infinities():
+    x = np.array([np.nan, -np.inf, np.inf, 0.0], np.float32)
+    slope = cotan.grad(lambda x: cnp.logaddexp(x, 0.0).sum())(x)
+    np.testing.assert_array_equal(slope, np.array([np.nan, 0.0, 1.0, 0.5], np.float32))
+
+
 def test_weak_types_go_through_gradients():
     assert cotan.grad(lambda x: 2 * x)(1.0).weak_type
     assert cotan.grad(lambda x: cnp.maximum(x, 2.0))(2.0).weak_type

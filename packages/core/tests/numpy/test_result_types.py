@@ -133,7 +133,7 @@ WEAK_TYPES = {
     "rint of integers": (lambda: cnp.rint(2), "float32", False),
     "rint": (lambda: cnp.rint(WEAK), "float32", True),
     "angle": (lambda: cnp.angle(2), "float32", False),
-    "angle of a half": (lambda: cnp.angle(cnp.float16(2)), "float32", False),
+    "angle of a half": (lambda: cnp.angle(cnp.float16(2)), "float16", False),
     "gradient": (lambda: cnp.gradient(WEAK_VECTOR), "float32", True),
     "diag": (lambda: cnp.diag(WEAK_VECTOR), "float32", True),
     "power by integers": (lambda: 1.5 ** cnp.array([1, 2], np.uint32), "float32", False),

@@ -313,8 +313,9 @@ def logaddexp(x1: Any, x2: Any, /, *, out: None = None, where: None = None) -> A
     first = greater(a, b)
     larger, smaller = where_(first, a, b), where_(first, b, a)
     difference = lax.sub(smaller, larger)
-    # Equal infinities have a NaN difference; their sum is their own.
-    unknown = lax.ne(difference, difference)
+    # Equal infinities have a NaN difference; their sum is their own. What is NaN itself has no slope.
+    known = lax.bitwise_and(lax.eq(a, a), lax.eq(b, b))
+    unknown = lax.bitwise_and(lax.ne(difference, difference), known)
     usual = lax.add(larger, lax.log1p(lax.exp(where_(unknown, 0, difference))))
     value = where_(unknown, lax.add(a, b), usual)
     if not is_complex(value):
@@ -412,7 +413,7 @@ def angle(z: Any, deg: bool = False) -> Any:
     if is_complex(x):
         result = lax.atan2(lax.imag(x), lax.real(x))
     else:
-        if not is_inexact(x) or not x.shape:
+        if not is_inexact(x):
             x = lax.convert_element_type(x, dtypes.default_float())
         result = lax.atan2(lax.full_like(x, 0), x)
     return rad2deg(result) if deg else result
