@@ -93,6 +93,17 @@ def test_a_donated_argument_is_not_read_after_it_is_written() -> None:
         check(lambda z: [arithmetic.mul(shape.rev(z, (0,)), z)], z, donated=[donated])
 
 
+def test_wider_numbers_are_not_written_over_parts_that_others_read() -> None:
+    def widened(x: Any) -> list[Any]:
+        spectrum = fft.fft(x, "FFT", (8,))
+        half = slicing.slice(arithmetic.real(spectrum), (0,), (4,), (1,))
+        wide = broadcast_in_dim(convert_element_type(half, np.dtype(np.float64)), (4, 2), (0,))
+        return [fft.fft(wide, "RFFT", (2,))]
+
+    with config.override(enable_x64=True):
+        check(widened, array(8))
+
+
 def test_results_that_are_read_again() -> None:
     def again(z: Any) -> list[Any]:
         product = arithmetic.mul(z, z)

@@ -20,7 +20,8 @@ def in_place_safe(kernel: Kernel, read: int, write: int) -> bool:
     and it reads the very element that this iteration stores, or memory that no other iteration stores to.
     """
     found = _store(kernel.tree, write, ())
-    if found is None:
+    # Indices count numbers, of which a complex element has two: they compare only where numbers are of one size.
+    if found is None or kernel.operands[read].dtype.itemsize != kernel.operands[write].dtype.itemsize:
         return False
     return _Check(read, *found).safe(kernel.tree, ())
 
