@@ -1,4 +1,4 @@
-"""Complex numbers beyond Fourier transforms: arithmetic, phases, intensities, an iterated map, gates on qubits."""
+"""Complex numbers beyond Fourier transforms: arithmetic, phases, roots, intensities, an iterated map, gates on qubits."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ def _mixed(conj: Program) -> Program:
 
 def _turned(exp: Program) -> Program:
     return lambda z, x: z * exp(1j * x)
+
+
+def _potential(sqrt: Program, log: Program) -> Program:
+    """Of the flow around a plate: a conformal map and the logarithm of it."""
+
+    def run(z: Any) -> Any:
+        circle = z + sqrt(z - 1) * sqrt(z + 1)
+        return circle + 1 / circle + 0.3j * log(circle)
+
+    return run
 
 
 def _intensities(conj: Program) -> Program:
@@ -82,6 +92,13 @@ WORKLOADS = [
         lambda library: library.jit(_turned(library.numpy.exp)),
         lambda torch, compiled: compiled(_turned(torch.exp)),
         _turned(np.exp),
+    ),
+    Workload(
+        "complex/flow around a plate",
+        lambda rng: (_values(rng, SIZE, scale=2.0),),
+        lambda library: library.jit(_potential(library.numpy.sqrt, library.numpy.log)),
+        lambda torch, compiled: compiled(_potential(torch.sqrt, torch.log)),
+        _potential(np.sqrt, np.log),
     ),
     Workload(
         "complex/intensities of rows",
