@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from cotan.compiler.parts import NoParts, Pair, Part, Splitter, is_complex, is_separable
+from cotan.compiler.complex_numbers import Pair
+from cotan.compiler.parts import NoParts, Part, Splitter, is_complex, is_separable
 from cotan.dtypes import ExtendedDType, bfloat16, float0
 from cotan.errors import scope_of
 from cotan.ir.avals import ShapedArray, shaped

@@ -3,26 +3,24 @@
 What a kernel rule says of complex elements is written out as expressions of their real and imaginary parts, so that
 fusion and backends meet real numbers alone. A complex array in memory is an array of pairs, and each of its parts a
 variable that lies in every second number of it. Knows scalar operations, no primitives.
-
-Products and quotients are NumPy's (quotients: R. L. Smith, "Algorithm 116: Complex division", CACM 5, 1962); the
-exponential function keeps the limits of C99, annex G.
 """
 
 from __future__ import annotations
 
-import math
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from cotan.compiler import complex_numbers as numbers
+from cotan.compiler.complex_functions import FUNCTIONS
+from cotan.compiler.complex_numbers import Pair
 from cotan.ir import scalar as s
 from cotan.ir.avals import ShapedArray, shaped
 from cotan.ir.index import ZERO
 from cotan.ir.jaxpr import Var
 from cotan.ir.scalar import Combiner, Cumulative, Expr, Scatter, const, make
-
-Pair = tuple[Expr, Expr]
 
 
 class NoParts(Exception):
@@ -136,71 +134,7 @@ class Splitter:
         return [make("project", part.dtype, (both,), k) for k, part in enumerate(init)]
 
 
-# ---- Operations, each as a function of the parts of its operands
-
-
-def _add(x: Pair, y: Pair) -> Pair:
-    return s.add(x[0], y[0]), s.add(x[1], y[1])
-
-
-def _sub(x: Pair, y: Pair) -> Pair:
-    return s.sub(x[0], y[0]), s.sub(x[1], y[1])
-
-
-def _mul(x: Pair, y: Pair) -> Pair:
-    (a, b), (c, d) = x, y
-    return s.sub(s.mul(a, c), s.mul(b, d)), s.add(s.mul(a, d), s.mul(b, c))
-
-
-def _div(x: Pair, y: Pair) -> Pair:
-    """By the larger part of the divisor, so that nothing overflows that need not; by 0 as NumPy has it."""
-    (a, b), (c, d) = x, y
-    larger = s.ge(s.abs_(c), s.abs_(d))
-    divisor, other = s.select(larger, c, d), s.select(larger, d, c)
-    first, second = s.select(larger, a, b), s.select(larger, b, a)
-    zero = const(0, c.dtype)
-    # 0 / 0 of two zeros would spoil what is left of a / 0.
-    none = s.eq(s.abs_(divisor), zero)
-    ratio = s.div(s.select(none, zero, other), s.select(none, const(1, c.dtype), divisor))
-    whole = s.select(none, s.abs_(divisor), s.add(divisor, s.mul(other, ratio)))
-    real = s.select(none, a, s.add(first, s.mul(second, ratio)))
-    imag = s.sub(second, s.mul(first, ratio))
-    imag = s.select(none, b, s.select(larger, imag, s.neg(imag)))
-    return s.div(real, whole), s.div(imag, whole)
-
-
-def _abs(x: Pair) -> Expr:
-    """Of the larger part and their ratio, so that no square overflows; infinite if one part is, whatever the other."""
-    a, b = map(s.abs_, x)
-    zero, one, infinite = (const(v, a.dtype) for v in (0, 1, math.inf))
-    large, small = s.max_(a, b), s.min_(a, b)
-    ratio = s.div(small, s.select(s.eq(large, zero), one, large))
-    found = s.mul(large, s.sqrt(s.add(one, s.mul(ratio, ratio))))
-    return s.select(s.or_(s.eq(a, infinite), s.eq(b, infinite)), infinite, found)
-
-
-_NEAR_OVERFLOW = {4: (64.0, 32.0), 8: (600.0, 256.0)}
-"""Bytes of a part -> (real parts above this are made smaller before the exponential function, by that)."""
-
-
-def _exp(x: Pair) -> Pair:
-    a, b = x
-    zero = const(0, a.dtype)
-    bound, less = _NEAR_OVERFLOW[a.dtype.itemsize]
-    # The exponential function may overflow where its product with a small cosine does not.
-    large = s.gt(a, const(bound, a.dtype))
-    size = s.exp(s.select(large, s.sub(a, const(less, a.dtype)), a))
-    rest = s.select(large, const(np.exp(np.asarray(less, a.dtype)), a.dtype), const(1, a.dtype))
-    # Where there is no direction to turn to, an infinite number stays infinite, and one that vanishes 0.
-    vanishes, grows = (s.eq(a, const(edge, a.dtype)) for edge in (-math.inf, math.inf))
-    aimless = s.not_(s.is_finite(b))
-
-    def part(circle: Expr) -> Expr:
-        return s.mul(s.mul(size, circle), rest)
-
-    cosine = s.select(s.and_(s.or_(vanishes, grows), aimless), const(1, a.dtype), s.cos(b))
-    sine = s.select(s.and_(vanishes, aimless), zero, s.sin(b))
-    return part(cosine), s.select(s.eq(b, zero), b, part(sine))
+# ---- Operations of the scalar language
 
 
 def _conj(x: Pair) -> Pair:
@@ -226,6 +160,10 @@ def _branches(node: Expr, condition: Sequence[Any], branches: Sequence[Any]) -> 
     return parts[0], parts[1]
 
 
+def _called(function: Callable[..., Pair], node: Expr, args: Sequence[Pair]) -> Pair:
+    return function(*args)
+
+
 def _const(node: Expr) -> Pair:
     dtype = _part_dtype(node.dtype)
     return const(node.attr.real, dtype), const(node.attr.imag, dtype)
@@ -238,19 +176,20 @@ _RULES: dict[str, Rule] = {
     "real": lambda node, args: args[0][0],
     "imag": lambda node, args: args[0][1],
     "conj": lambda node, args: _conj(args[0]),
-    "neg": lambda node, args: (s.neg(args[0][0]), s.neg(args[0][1])),
-    "add": lambda node, args: _add(*args),
-    "sub": lambda node, args: _sub(*args),
-    "mul": lambda node, args: _mul(*args),
-    "div": lambda node, args: _div(*args),
-    "abs": lambda node, args: _abs(args[0]),
-    "exp": lambda node, args: _exp(args[0]),
+    "neg": lambda node, args: numbers.neg(args[0]),
+    "sign": lambda node, args: numbers.sign(args[0]),
+    "add": lambda node, args: numbers.add(*args),
+    "sub": lambda node, args: numbers.sub(*args),
+    "mul": lambda node, args: numbers.mul(*args),
+    "div": lambda node, args: numbers.div(*args),
+    "abs": lambda node, args: numbers.abs_(args[0]),
     "eq": lambda node, args: s.and_(s.eq(args[0][0], args[1][0]), s.eq(args[0][1], args[1][1])),
     "ne": lambda node, args: s.or_(s.ne(args[0][0], args[1][0]), s.ne(args[0][1], args[1][1])),
     "is_finite": lambda node, args: s.and_(s.is_finite(args[0][0]), s.is_finite(args[0][1])),
     "select": lambda node, args: _branches(node, args[:1], args[1:]),
     "guard": lambda node, args: _branches(node, (), args),
     "cast": lambda node, args: _cast(node, args[0]),
+    **{name: functools.partial(_called, function) for name, function in FUNCTIONS.items()},
 }  # fmt: skip
 
-_PRODUCT = Combiner("complex_mul", lambda old, new: _mul((old[0], old[1]), (new[0], new[1])))
+_PRODUCT = Combiner("complex_mul", lambda old, new: numbers.mul((old[0], old[1]), (new[0], new[1])))

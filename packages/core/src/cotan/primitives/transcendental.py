@@ -47,7 +47,11 @@ log1p_p, log1p = elementary(
 
 def _logistic(x: Any) -> Any:
     one = np.ones((), x.dtype)
-    return np.divide(one, np.add(one, np.exp(np.negative(x))))
+    if x.dtype.kind != "c":
+        return np.divide(one, np.add(one, np.exp(np.negative(x))))
+    # A quotient by an infinite complex number is NaN.
+    power = np.exp(np.where(x.real < 0, x, -x))
+    return np.where(x.real < 0, power, one) / (one + power)
 
 
 logistic_p, logistic = elementary(
