@@ -1,4 +1,4 @@
-"""Complex numbers beyond Fourier transforms: arithmetic, phases, roots, intensities, an iterated map, gates on qubits."""
+"""Complex numbers beyond Fourier transforms: arithmetic, phases, roots, intensities, an iterated map, qubits."""
 
 from __future__ import annotations
 
