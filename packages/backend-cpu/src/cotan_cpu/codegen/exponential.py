@@ -215,22 +215,26 @@ def asinh(f: Floats, x: Val) -> Val:
 def acosh(f: Floats, x: Val) -> Val:
     big = f.gt(x, 2.0**28)
     t = f.sub(x, 1.0)
-    inner = f.where(big, t, f.add(t, f.sqrt(f.fma(t, t, f.mul(t, 2.0)))))
-    result = f.add(log1p(f, inner), f.where(big, 0.6931471805599453, 0.0))
+    total, lost = f.fast_two_sum(f.sqrt(f.fma(t, t, f.mul(t, 2.0))), t)
+    more = f.where(big, 0.6931471805599453, f.div(lost, f.add(total, 1.0)))
+    result = f.add(log1p(f, f.where(big, t, total)), more)
     return f.where(f.lt(x, 1.0), NAN, result)
 
 
 def atanh(f: Floats, x: Val) -> Val:
     size = f.abs(x)
-    inner = log1p(f, f.div(f.mul(size, 2.0), f.sub(1.0, size)))
-    return f.copysign(f.mul(inner, 0.5), x)
+    double = f.mul(size, 2.0)
+    # 2x / (1 - x), of which the larger part is exact where little else is.
+    inner = f.add(double, f.div(f.mul(double, size), f.sub(1.0, size)))
+    return f.copysign(f.mul(log1p(f, inner), 0.5), x)
 
 
 def cbrt(f: Floats, x: Val) -> Val:
     """float64 only. A third of the exponent by the bits, then two steps of third order and one of second."""
     size = f.abs(x)
     tiny, huge = f.lt(size, 2.0**-1022), f.gt(size, 2.0**1000)
-    y = f.mul(size, f.where(tiny, 2.0**54, f.where(huge, 2.0**-54, 1.0)))
+    # Steps from 0 would be denormal, and so ten times as long.
+    y = f.where(f.gt(size, 0.0), f.mul(size, f.where(tiny, 2.0**54, f.where(huge, 2.0**-54, 1.0))), 1.0)
     high = f.b.convert("trunc", f.int_op("lshr", f.bits(y), 32), "i32")
     third = f.b.binary("fmul", f.b.convert("sitofp", high, "double"), literal(1.0 / 3.0, "double"))
     start = f.b.binary("add", f.b.convert("fptosi", third, "i32"), literal(0x2A9F7893, "i32"))
