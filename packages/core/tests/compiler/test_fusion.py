@@ -225,6 +225,16 @@ def test_without_a_library_products_are_loops() -> None:
     assert kinds(program) == (1, 0, 0)
 
 
+def test_products_of_vectors_are_sums_that_fuse_also_where_there_is_a_library() -> None:
+    def distance(x: Any, y: Any) -> list[Any]:
+        rest = arithmetic.sub(x, y)
+        rows = dot.dot_general(x, y, (((1,), (1,)), ((0,), (0,))))
+        return [dot.dot_general(rest, rest, (((0, 1), (0, 1)), ((), ()))), arithmetic.neg(rows)]
+
+    program = check(distance, array(5, 9), array(5, 9), library=(dot.dot_general_p,))
+    assert kinds(program)[1:] == (0, 0)
+
+
 def test_what_kernels_cannot_do_runs_on_the_host_and_says_so() -> None:
     program = check(lambda x: [sort.sort((x,), dimension=0, num_keys=1)[0]], array(9))
     assert kinds(program) == (0, 0, 1)

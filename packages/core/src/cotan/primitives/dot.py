@@ -327,6 +327,9 @@ def _dot_kernel(
         [total] = scalar.reduce(plus, [x.shape[d] for d in x_contract], [zero], product)
         return scalar.cast(total, dtype)
 
+    if all(extent == 1 for extent in (*(x.shape[d] for d in x_free), *(y.shape[d] for d in y_free))):
+        # Sums of products, which fuse with what makes the factors.
+        return loops()
     return scalar.Library("dot_general", fallback=loops)
 
 
