@@ -15,7 +15,7 @@ from program_interpreter import run_program
 from cotan.compiler import compile_to_program
 from cotan.compiler.complex_functions import FUNCTIONS
 from cotan.config import config
-from cotan.primitives import arithmetic, transcendental
+from cotan.primitives import arithmetic, reduce, transcendental
 
 INF, NAN = math.inf, math.nan
 C64, C128 = np.dtype(np.complex64), np.dtype(np.complex128)
@@ -38,7 +38,7 @@ IN_NUMPY = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcs
 
 
 def primitive(name: str) -> Any:
-    return getattr(transcendental, name, None) or getattr(arithmetic, name)
+    return next(getattr(room, name) for room in (transcendental, arithmetic) if hasattr(room, name))
 
 
 def found(name: str, *args: np.ndarray) -> np.ndarray:
@@ -155,3 +155,18 @@ def test_a_quotient_by_nan_is_nan() -> None:
         z, w = np.array([1 + 1j] * 3), np.array([complex(NAN, 0), complex(0, NAN), complex(NAN, NAN)])
         program = compile_to_program(staged(lambda z, w: [arithmetic.div(z, w)], z, w))
     assert np.isnan(run_program(program, [z, w])[0]).all()
+
+
+@pytest.mark.parametrize("dtype", [C64, C128])
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_extremes_are_those_of_numpy(name: str, dtype: np.dtype) -> None:
+    z, w = (x.ravel() for x in np.meshgrid(GRID.astype(dtype), GRID.astype(dtype)))
+    expected = {"max": np.maximum, "min": np.minimum}[name](z, w)
+    np.testing.assert_array_equal(found(name, z, w), expected)
+    rows = z.reshape(len(GRID), -1)
+    for lines in (rows, np.where(np.isnan(rows), 1 + 1j, rows)):
+        with config.override(enable_x64=True):
+            fun = {"max": reduce.reduce_max, "min": reduce.reduce_min}[name]
+            program = compile_to_program(staged(lambda z, fun=fun: [fun(z, (1,))], lines))
+        assert kinds(program)[2] == 0
+        np.testing.assert_array_equal(run_program(program, [lines])[0], getattr(np, name)(lines, axis=1))

@@ -58,6 +58,26 @@ def neg(x: Pair) -> Pair:
     return s.neg(x[0]), s.neg(x[1])
 
 
+def _chosen(condition: Expr, x: Pair, y: Pair) -> Pair:
+    return s.select(condition, x[0], y[0]), s.select(condition, x[1], y[1])
+
+
+def _has_nan(x: Pair) -> Expr:
+    return s.or_(s.ne(x[0], x[0]), s.ne(x[1], x[1]))
+
+
+def max_(x: Pair, y: Pair) -> Pair:
+    """The one with the larger real part, of equal ones with the larger imaginary part; the first with a NaN."""
+    first = s.or_(s.gt(x[0], y[0]), s.and_(s.eq(x[0], y[0]), s.ge(x[1], y[1])))
+    return _chosen(s.or_(_has_nan(x), s.and_(first, s.not_(_has_nan(y)))), x, y)
+
+
+def min_(x: Pair, y: Pair) -> Pair:
+    """As ``max_``, with the smaller one."""
+    first = s.or_(s.lt(x[0], y[0]), s.and_(s.eq(x[0], y[0]), s.le(x[1], y[1])))
+    return _chosen(s.or_(_has_nan(x), s.and_(first, s.not_(_has_nan(y)))), x, y)
+
+
 def sign(x: Pair) -> Pair:
     """x / abs(x); of one infinite part its sign alone."""
     size = abs_(x)

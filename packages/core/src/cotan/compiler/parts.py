@@ -122,15 +122,15 @@ class Splitter:
         return rule(node, [self(a) for a in node.args])
 
     def _reduction(self, node: Expr) -> Sequence[Expr]:
-        """The two states of a complex sum or product."""
+        """The two states of a complex sum, product, maximum or minimum."""
         combiner, axes = node.attr
-        if combiner not in ("add", "mul"):
+        if combiner != "add" and combiner not in _COMBINERS:
             raise NoParts(f"reduce {combiner}")
         init, body = map(self.pair, node.args)
         if combiner == "add":
             sums = [make("reduce", None, each, node.attr) for each in zip(init, body, strict=True)]
             return [make("project", part.dtype, (each,), 0) for part, each in zip(init, sums, strict=True)]
-        both = make("reduce", None, (*init, *body), (_PRODUCT, axes))
+        both = make("reduce", None, (*init, *body), (_COMBINERS[combiner], axes))
         return [make("project", part.dtype, (both,), k) for k, part in enumerate(init)]
 
 
@@ -182,6 +182,8 @@ _RULES: dict[str, Rule] = {
     "sub": lambda node, args: numbers.sub(*args),
     "mul": lambda node, args: numbers.mul(*args),
     "div": lambda node, args: numbers.div(*args),
+    "max": lambda node, args: numbers.max_(*args),
+    "min": lambda node, args: numbers.min_(*args),
     "abs": lambda node, args: numbers.abs_(args[0]),
     "eq": lambda node, args: s.and_(s.eq(args[0][0], args[1][0]), s.eq(args[0][1], args[1][1])),
     "ne": lambda node, args: s.or_(s.ne(args[0][0], args[1][0]), s.ne(args[0][1], args[1][1])),
@@ -192,4 +194,13 @@ _RULES: dict[str, Rule] = {
     **{name: functools.partial(_called, function) for name, function in FUNCTIONS.items()},
 }  # fmt: skip
 
-_PRODUCT = Combiner("complex_mul", lambda old, new: numbers.mul((old[0], old[1]), (new[0], new[1])))
+
+def _combiner(name: str, function: Callable[[Pair, Pair], Pair]) -> Combiner:
+    return Combiner(f"complex_{name}", lambda old, new: function((old[0], old[1]), (new[0], new[1])))
+
+
+_COMBINERS = {
+    "mul": _combiner("mul", numbers.mul),
+    "max": _combiner("max", numbers.max_),
+    "min": _combiner("min", numbers.min_),
+}
