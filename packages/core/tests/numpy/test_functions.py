@@ -42,6 +42,7 @@ BINARY_CALLS = [
     (F, P, "logaddexp2 nextafter equal not_equal less less_equal greater greater_equal fmax fmin heaviside"),
     (P, F, "power float_power"),
     (I, J, "add subtract multiply maximum minimum remainder fmod floor_divide bitwise_and bitwise_or bitwise_xor gcd"),
+    (np.array([-128, -128, 14], np.int8), np.array([14, 5, -128], np.int8), "gcd"),
     (I, J, "equal less greater_equal lcm logical_and logical_or logical_xor"),
     (np.abs(I), np.abs(J) % 5, "left_shift right_shift power"),
     (B, ~B[::-1], "add multiply maximum minimum logical_and logical_or logical_xor bitwise_and not_equal"),

@@ -81,8 +81,9 @@ def histogram(
     place = searching.searchsorted(edges, x, side="right")
     place = selection.where(x == edges[-1], edges.shape[0] - 1, place)
     # Place 0 collects what lies below the edges, the last one what lies above; both are dropped.
-    sums = lax.full((edges.shape[0] + 1,), 0, weighed.dtype).at[place].add(weighed)
-    counts = sums[1:-1]
+    added = np.int32(1) if weights is None else weighed  # floats stop counting where 1 is lost beside them
+    sums = lax.full((edges.shape[0] + 1,), 0, added.dtype).at[place].add(added)
+    counts = lax.convert_element_type(sums[1:-1], weighed.dtype)
     if density:
         counts = counts / selection.diff(edges) / reductions.sum(counts)
     return counts, edges

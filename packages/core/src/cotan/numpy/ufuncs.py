@@ -494,7 +494,7 @@ def gcd(x1: Any, x2: Any, *, out: None = None, where: None = None) -> Any:
     for _ in range(int(np.dtype(a.dtype).itemsize * 8 * 1.45) + 1):
         done = lax.eq(b, 0)
         a, b = where_(done, a, b), where_(done, 0, lax.rem(a, where_(done, 1, b)))
-    return a
+    return absolute(a)  # the least integer has no magnitude, and rests of it have its sign
 
 
 def lcm(x1: Any, x2: Any, *, out: None = None, where: None = None) -> Any:
