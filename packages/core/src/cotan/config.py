@@ -163,7 +163,8 @@ flags: dict[str, Flag] = {
         _flag("compile_gradients", True, _boolean, "Whether a gradient that is computed outside of jit again and again "
               "is compiled."),
         _flag("compile_repeated", True, _boolean, "Whether random numbers that are drawn outside of jit again and "
-              "again, in the same way, are drawn by a program; so are functions of many operations such as take."),
+              "again, in the same way, are drawn by a program; so are functions of many operations such as take, and "
+              "of large arrays such as var."),
         _flag("threefry_partitionable", True, _boolean, "Whether Threefry numbers the elements of an array one by "
               "one, so that parts of it can be generated independently.", traced=True),
         _flag("default_prng_impl", "threefry2x32", _text, "The generator of keys for which none is named.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from repeated_calls import fresh as fresh
@@ -60,13 +62,49 @@ CALLS = {
     "histogram": lambda x, i: cnp.histogram(x[0], 4),
     "pad": lambda x, i: cnp.pad(x, ((1, 2), (0, 3)), "reflect"),
     "pad oddly": lambda x, i: cnp.pad(x, 2, "symmetric", reflect_type="odd"),
+    "round": lambda x, i: cnp.round(x, 1),
+    "clip": lambda x, i: cnp.clip(x, -1, 1.5),
+    "signbit": lambda x, i: cnp.signbit(x / 0),
+    "diff": lambda x, i: cnp.diff(x, 2, axis=0),
+    "ediff1d": lambda x, i: cnp.ediff1d(x),
+    "outer": lambda x, i: cnp.outer(x[0], x[1]),
+    "rot90": lambda x, i: cnp.rot90(x),
+    "fftshift": lambda x, i: cnp.fft.fftshift(x),
+    "leaky_relu": lambda x, i: cotan.nn.leaky_relu(x, 0.1),
+    "elu": lambda x, i: cotan.nn.elu(x, 0.7),
+    "gelu": lambda x, i: (cotan.nn.gelu(x), cotan.nn.gelu(x, approximate=False)),
+    "glu": lambda x, i: cotan.nn.glu(x[:, :4]),
 }
+of_one = "trunc sinc modf"
+of_two = "floor_divide remainder divmod fmod logaddexp logaddexp2 hypot fmax fmin copysign"
+activations = "relu6 log_sigmoid softplus squareplus sparse_plus soft_sign silu mish celu selu hard_tanh hard_sigmoid"
+special = "gamma logit entr ndtr ndtri log_ndtr boxcox boxcox1p xlogy xlog1py rel_entr kl_div betaln beta poch"
+for name in of_one.split():
+    CALLS[name] = lambda x, i, name=name: getattr(cnp, name)(x)
+for name in of_two.split():
+    CALLS[name] = lambda x, i, name=name: getattr(cnp, name)(x, x[:, ::-1])
+for name in f"{activations} hard_silu log1mexp sparse_sigmoid".split():
+    CALLS[name] = lambda x, i, name=name: getattr(cotan.nn, name)(x)
+for name in special.split():
+    CALLS[name] = lambda x, i, name=name: getattr(cotan.scipy.special, name)(
+        *(x, cnp.abs(x[::-1]))[: 1 if name in ONE_ARGUMENT else 2]
+    )
+ONE_ARGUMENT = special.split()[:6]
+INTEGERS = {name: lambda x, i, name=name: getattr(cnp, name)(x, x[:, ::-1]) for name in ("gcd", "lcm")}
 
 
-@pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize("dtype", ["float32", "int16", "bfloat16"])
+def bits(x):
+    """Of an array; every NaN is one, whose sign means nothing."""
+    x = np.asarray(x)
+    return np.where(x == x, x, np.array(np.nan).astype(x.dtype)).tobytes() if x.dtype.kind in "fV" else x.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [*itertools.product(CALLS, ["float32", "int16", "bfloat16"]), ("gcd", "int16"), ("lcm", "int16")],
+)
 def test_the_same_bits(name, dtype):
-    call, indices = CALLS[name], cnp.array([2, 0, -1])
+    call, indices = (CALLS | INTEGERS)[name], cnp.array([2, 0, -1])
     values = np.nan_to_num(X) * 3
     operands = [cnp.asarray(x).astype(dtype) for x in ((X if dtype == "float32" else values) + k for k in range(4))]
     with config.override(compile_repeated=False), np.errstate(all="ignore"):
@@ -76,7 +114,62 @@ def test_the_same_bits(name, dtype):
     assert programs()
     for a, b in zip(cotan.tree.leaves(found), cotan.tree.leaves(wanted), strict=True):
         assert (a.dtype, a.shape, a.weak_type) == (b.dtype, b.shape, b.weak_type)
-        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+        assert bits(a) == bits(b)
+
+
+def test_what_takes_as_long_as_compiling_is_compiled_earlier(monkeypatch):
+    monkeypatch.setattr(repeated, "PAYS_FROM", 1000)
+    clock = iter(range(1000))
+    monkeypatch.setattr(repeated.time, "perf_counter", lambda: next(clock) * 0.007)
+    x = cnp.asarray(X)
+    for count in range(6):
+        # The first call is not counted, and three more take longer than what is enough.
+        assert bool(programs()) == (count > 4)
+        cnp.fmod(x, 2.5)
+
+
+def test_what_cannot_be_compiled_is_not_tried_again(monkeypatch):
+    monkeypatch.setattr(repeated, "PAYS_AFTER", 0.0)
+    tried = []
+
+    @repeated.repeated()
+    def by_value(x):
+        tried.append(type(x))
+        return -x if x[0] > 0 else x
+
+    x = cnp.asarray(ROW)
+    for _ in range(6):
+        np.testing.assert_array_equal(by_value(x), ROW)
+    assert len(tried) == 7
+    assert tried.count(type(x)) == 6
+
+
+SUMS = {
+    "var": lambda x: cnp.var(x, axis=1),
+    "std": lambda x: cnp.std(x),
+    "average": lambda x: cnp.average(x, axis=0),
+    "nanmean": lambda x: cnp.nanmean(x),
+    "norm": lambda x: cnp.linalg.norm(x, axis=1),
+    "cov": lambda x: cnp.cov(x),
+    "softmax": lambda x: cotan.nn.softmax(x),
+    "log_softmax": lambda x: cotan.nn.log_softmax(x, axis=0),
+    "logsumexp": lambda x: cotan.nn.logsumexp(x, where=x > 0, axis=1),
+    "standardize": lambda x: cotan.nn.standardize(x),
+    "trapezoid": lambda x: cnp.trapezoid(x),
+}
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_sums_are_programs_at_once_or_never(name, monkeypatch):
+    x = cnp.asarray(np.nan_to_num(X))
+    for _ in range(3):
+        wanted = SUMS[name](x)
+    assert not repeated._calls
+    monkeypatch.setattr(repeated, "LARGE", x.size)
+    for _ in range(3):
+        found = SUMS[name](x)
+        assert len(programs()) == 1
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_calls_that_go_by_values_are_never_compiled():

@@ -1,9 +1,11 @@
 """Functions that are called again and again outside of transformations become programs.
 
-A call is known by the function, the types of its arrays, all other arguments and the configuration; the same call for
-the thirty-second time is compiled, and from then on takes as long as a jitted function does. It is for functions of
-several operations whose results are the same bits as programs, where programs round as single operations do: they move
-elements, compare, or compute element by element, and do not add them up. Knows no function.
+A call is known by the function, the types of its arrays, all other arguments and the configuration. The same call for
+the thirty-second time is compiled, or before, once such calls have taken about as long as compiling does; from then on
+it takes as long as a jitted function does. It is for functions of several operations whose results are the same bits as
+programs, where programs round as single operations do: they move elements, compare, or compute element by element.
+Functions that add elements up round in another order as programs. Of large arrays they are programs from the first call
+on, and of small ones never, so that they too give the same bits whenever they are called. Knows no function.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import functools
 import math
 import sys
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType, NoneType
@@ -25,7 +28,11 @@ from cotan.ir.trace import current_trace_variable, eval_trace
 from cotan.runtime.array import Array
 
 PAYS_FROM = 32
-"""The call of one kind that is compiled."""
+"""The call of one kind that is compiled at the latest."""
+PAYS_AFTER = 0.02
+"""Seconds that calls of one kind take together before the next one is compiled, which takes about as long."""
+LARGE = 1 << 18
+"""Elements from which functions that add up are programs."""
 _KEPT = 256
 """Kinds of calls that are remembered: those that were met last."""
 _NAMED = frozenset(
@@ -37,14 +44,21 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class _Call:
-    """A kind of call: how often it was met, its program once it has one, and what that warned of when it was traced."""
+    """A kind of call: how often it was met, how many seconds that took without the first one, which makes what others
+    find made; its program once it has one, and what that warned of when it was traced."""
 
-    __slots__ = ("met", "program", "warnings")
+    __slots__ = ("met", "program", "seconds", "warnings")
 
     def __init__(self) -> None:
         self.met = 0
+        self.seconds = 0.0
         self.warnings: list[tuple[str, type[Warning]]] = []
         self.program: Callable[..., Any] | None = None
+
+    @property
+    def pays(self) -> bool:
+        """Whether the next call is compiled; never again what could not be."""
+        return self.met + 1 >= PAYS_FROM or (self.met >= 0 and self.seconds >= PAYS_AFTER)
 
 
 class _Unknown(Exception):
@@ -105,14 +119,29 @@ def _met(known: Any) -> _Call | None:
         return None
 
 
-def _note(known: Any) -> None:
-    """Note a call that went well."""
+def _noted(known: Any) -> _Call:
+    """A kind of call that is remembered from now on."""
     call = _calls.get(known)
     if call is None:
         if len(_calls) >= _KEPT:
             _calls.popitem(last=False)
         call = _calls[known] = _Call()
+    return call
+
+
+def _run(known: Any, function: Callable[..., Any], args: Sequence[Any], kwargs: Any) -> Any:
+    """Call the function itself, and note that if it goes well."""
+    begin = time.perf_counter()
+    result = function(*args, **kwargs)
+    call = _noted(known)
+    if call.met > 0:
+        call.seconds += time.perf_counter() - begin
     call.met += 1
+    return result
+
+
+def _are_large(args: Sequence[Any]) -> bool:
+    return any(type(x) is Array and x.size >= LARGE for x in args)
 
 
 def _program(
@@ -132,13 +161,14 @@ def _program(
     return jit(run)
 
 
-def repeated(*, varying: int = 0, masks: bool = True) -> Callable[[Function], Function]:
+def repeated(*, varying: int = 0, masks: bool = True, adds_up: bool = False) -> Callable[[Function], Function]:
     """Makes a function a program where it is called in the same way again and again.
 
     Args:
       varying: how many arguments in front are operands: an array, then arrays or integers, whose values are not part of
         what is known of a call.
       masks: whether arrays of booleans are operands as others are; if not, calls with them stay as they are.
+      adds_up: whether it is a function of arrays that adds their elements up.
     """
 
     def decorate(function: Function) -> Function:
@@ -147,7 +177,7 @@ def repeated(*, varying: int = 0, masks: bool = True) -> Callable[[Function], Fu
             if current_trace_variable.get() is not eval_trace:
                 return function(*args, **kwargs)
             flags = config if overriding else Config
-            if not (flags.plain_dispatch and flags.compile_repeated):
+            if not (flags.plain_dispatch and flags.compile_repeated) or (adds_up and not _are_large(args)):
                 return function(*args, **kwargs)
             operands: list[Any] = []
             try:
@@ -158,13 +188,13 @@ def repeated(*, varying: int = 0, masks: bool = True) -> Callable[[Function], Fu
                     known += (*kwargs, _kind([*kwargs.values()], operands, masks))
             except _Unknown:
                 return function(*args, **kwargs)
-            call = _met(known)
+            call = _noted(known) if adds_up else _met(known)
             if call is not None:
                 if call.program is not None:
                     for warning in call.warnings:
                         errors.warn(*warning)
                     return call.program(*operands)
-                if call.met + 1 >= PAYS_FROM and not config.compiles_nothing:
+                if (call.pays or (adds_up and call.met >= 0)) and not config.compiles_nothing:
                     program = _program(call, function, varying, args, kwargs)
                     try:
                         result = program(*operands)
@@ -173,9 +203,7 @@ def repeated(*, varying: int = 0, masks: bool = True) -> Callable[[Function], Fu
                     else:
                         call.program = program
                         return result
-            result = function(*args, **kwargs)
-            _note(known)
-            return result
+            return _run(known, function, args, kwargs)
 
         return routine  # type: ignore[return-value]
 

@@ -40,6 +40,7 @@ def relu(x: Any) -> Any:
     return cnp.where(x <= 0, 0, x)
 
 
+@repeated()
 def relu6(x: Any) -> Any:
     """min(max(x, 0), 6) as a float, with derivative 0 at 0 and at 6."""
     x = as_array(x, "relu6")
@@ -51,34 +52,40 @@ def sigmoid(x: Any) -> Any:
     return lax.logistic(_inexact(x, "sigmoid"))
 
 
+@repeated()
 def log_sigmoid(x: Any) -> Any:
     """log(sigmoid(x)), without overflow."""
     return -softplus(-_inexact(x, "log_sigmoid"))
 
 
+@repeated()
 def softplus(x: Any) -> Any:
     """log(1 + exp(x)), without overflow."""
     return cnp.logaddexp(_inexact(x, "softplus"), 0.0)
 
 
+@repeated()
 def squareplus(x: Any, b: Any = 4) -> Any:
     """(x + sqrt(x^2 + b)) / 2."""
     x = _inexact(x, "squareplus")
     return (x + cnp.sqrt(cnp.square(x) + b)) / 2
 
 
+@repeated()
 def sparse_plus(x: Any) -> Any:
     """0 below -1, x above 1, (x + 1)^2 / 4 between."""
     x = as_array(x, "sparse_plus")
     return cnp.where(x <= -1.0, 0.0, cnp.where(x >= 1.0, x, (x + 1.0) ** 2 / 4))
 
 
+@repeated()
 def soft_sign(x: Any) -> Any:
     """x over one plus its absolute value."""
     x = _inexact(x, "soft_sign")
     return x / (cnp.abs(x) + 1)
 
 
+@repeated()
 def silu(x: Any) -> Any:
     """x sigmoid(x), also called swish."""
     x = _inexact(x, "silu")
@@ -88,6 +95,7 @@ def silu(x: Any) -> Any:
 swish = silu
 
 
+@repeated()
 def mish(x: Any) -> Any:
     """x tanh(softplus(x))."""
     x = _inexact(x, "mish")
@@ -99,6 +107,7 @@ def tanh(x: Any) -> Any:
     return cnp.tanh(x)
 
 
+@repeated()
 def elu(x: Any, alpha: Any = 1.0) -> Any:
     """x for x > 0, else alpha (exp(x) - 1)."""
     x = as_array(x, "elu")
@@ -106,12 +115,14 @@ def elu(x: Any, alpha: Any = 1.0) -> Any:
     return cnp.where(x > 0, x, alpha * cnp.expm1(cnp.where(x > 0, 0.0, x)))
 
 
+@repeated()
 def celu(x: Any, alpha: Any = 1.0) -> Any:
     """x for x > 0, else alpha (exp(x / alpha) - 1)."""
     x = as_array(x, "celu")
     return cnp.maximum(x, 0.0) + alpha * cnp.expm1(cnp.minimum(x, 0.0) / alpha)
 
 
+@repeated()
 def selu(x: Any) -> Any:
     """Scaled elu (Klambauer et al., 2017)."""
     alpha = 1.6732632423543772848170429916717
@@ -119,12 +130,14 @@ def selu(x: Any) -> Any:
     return scale * elu(x, alpha)
 
 
+@repeated()
 def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Any:
     """x for x >= 0, else negative_slope x."""
     x = as_array(x, "leaky_relu")
     return cnp.where(x >= 0, x, negative_slope * x)
 
 
+@repeated()
 def gelu(x: Any, approximate: bool = True) -> Any:
     """x times the normal distribution function of x (Hendrycks and Gimpel, 2016); by tanh if ``approximate``.
 
@@ -138,6 +151,7 @@ def gelu(x: Any, approximate: bool = True) -> Any:
     return 0.5 * x * lax.erfc(-x * math.sqrt(0.5))
 
 
+@repeated()
 def glu(x: Any, axis: int = -1) -> Any:
     """First half along ``axis`` times the sigmoid of the second."""
     x = _inexact(x, "glu")
@@ -149,17 +163,20 @@ def glu(x: Any, axis: int = -1) -> Any:
     return lax.slice_in_dim(x, 0, size // 2, axis=axis) * sigmoid(lax.slice_in_dim(x, size // 2, size, axis=axis))
 
 
+@repeated()
 def hard_tanh(x: Any) -> Any:
     """x clipped to -1..1."""
     x = as_array(x, "hard_tanh")
     return cnp.where(x > 1, 1, cnp.where(x < -1, -1, x))
 
 
+@repeated()
 def hard_sigmoid(x: Any) -> Any:
     """relu6(x + 3) / 6."""
     return relu6(as_array(x, "hard_sigmoid") + 3.0) / 6.0
 
 
+@repeated()
 def hard_silu(x: Any) -> Any:
     """x hard_sigmoid(x)."""
     x = as_array(x, "hard_silu")
@@ -169,6 +186,7 @@ def hard_silu(x: Any) -> Any:
 hard_swish = hard_silu
 
 
+@repeated(adds_up=True)
 def logsumexp(
     a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, return_sign: bool = False, where: Any = None
 ) -> Any:
@@ -201,6 +219,7 @@ def logsumexp(
     return cnp.where(sign < 0, cnp.nan, out) if b is not None else out
 
 
+@repeated(adds_up=True)
 def logmeanexp(x: Any, axis: Axis = None, where: Any = None, keepdims: bool = False) -> Any:
     """log(mean(exp(x))) along ``axis``."""
     total = logsumexp(x, axis=axis, where=where, keepdims=keepdims)
@@ -208,6 +227,7 @@ def logmeanexp(x: Any, axis: Axis = None, where: Any = None, keepdims: bool = Fa
     return total - cnp.log(count)
 
 
+@repeated(adds_up=True)
 def softmax(x: Any, axis: Axis = -1, where: Any = None) -> Any:
     """exp(x) / sum(exp(x)) along ``axis``; elements outside of ``where`` count as absent and give 0.
 
@@ -241,6 +261,7 @@ def _softmax_jvp(axis: Axis, primals: tuple[Any, Any], tangents: tuple[Any, Any]
     return y, moved - y * cnp.sum(moved, axis=axis, keepdims=True)
 
 
+@repeated(adds_up=True)
 def log_softmax(x: Any, axis: Axis = -1, where: Any = None) -> Any:
     """x - logsumexp(x) along ``axis``.
 
@@ -257,6 +278,7 @@ def log_softmax(x: Any, axis: Axis = -1, where: Any = None) -> Any:
     return result if where is None else cnp.where(where, result, -cnp.inf)
 
 
+@repeated(adds_up=True)
 def standardize(
     x: Any,
     axis: Axis = -1,
@@ -316,6 +338,7 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> A
     return lax.convert_element_type(lax.eq(spread, lax.broadcasted_iota(x.dtype, shape, axis)), dtype)
 
 
+@repeated()
 def log1mexp(x: Any) -> Any:
     """log(1 - exp(-x)) for x > 0, accurate at both ends (M. Maechler, 2012, on log(1 - exp(-a))).
 
@@ -330,6 +353,7 @@ def log1mexp(x: Any) -> Any:
     )
 
 
+@repeated()
 def sparse_sigmoid(x: Any) -> Any:
     """0 below -1, 1 above 1, (x + 1) / 2 between: the derivative of ``sparse_plus``."""
     return 0.5 * cnp.clip(as_array(x, "sparse_sigmoid") + 1.0, 0.0, 2.0)

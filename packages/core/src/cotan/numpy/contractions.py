@@ -171,6 +171,7 @@ def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any 
     return tensordot(a, b, ((-1,), (-1,)), precision=precision, preferred_element_type=preferred_element_type)
 
 
+@repeated()
 def outer(a: Any, b: Any, out: None = None) -> Any:
     """All products of the elements of two flat arrays."""
     refuse_out("outer", out)

@@ -12,6 +12,7 @@ from cotan.numpy import manipulation
 from cotan.numpy.promotion import as_array, normalize_axes, promote_dtypes_inexact
 
 
+@repeated()
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """The differences of neighbours in the flat array, between ``to_begin`` and ``to_end``.
 

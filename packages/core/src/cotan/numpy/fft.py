@@ -12,6 +12,7 @@ import numpy as _np
 from cotan import dtypes as _dtypes
 from cotan import lax as _lax
 from cotan import tracebacks as _tracebacks
+from cotan.api.repeated import repeated
 from cotan.lax import FftType as _FftType
 from cotan.numpy import creation as _creation
 from cotan.numpy import manipulation as _manipulation
@@ -294,6 +295,7 @@ def _shifted(name: str, x: Any, axes: Any, sign: int) -> Any:
     return _manipulation.roll(x, shifts, axes)
 
 
+@repeated()
 def fftshift(x: Any, axes: int | Sequence[int] | None = None) -> Any:
     """``x`` with frequency 0 moved to the middle of the given axes (None: all).
 
@@ -304,6 +306,7 @@ def fftshift(x: Any, axes: int | Sequence[int] | None = None) -> Any:
     return _shifted("fftshift", x, axes, 1)
 
 
+@repeated()
 def ifftshift(x: Any, axes: int | Sequence[int] | None = None) -> Any:
     """The inverse of ``fftshift``.
 

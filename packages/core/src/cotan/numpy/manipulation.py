@@ -389,6 +389,7 @@ def flipud(m: Any) -> Any:
     return flip(m, 0)
 
 
+@repeated()
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     """``m`` turned by 90 degrees ``k`` times, from the first towards the second axis."""
     m = as_array(m, "rot90")

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from cotan import lax
+from cotan.api.repeated import repeated
 from cotan.numpy.elementwise import is_bool, is_complex, is_inexact, is_unsigned, strong, where_
 from cotan.numpy.promotion import as_array, promote_args_inexact, refuse_out
 
 
+@repeated()
 def copysign(x1: Any, x2: Any, /) -> Any:
     """|x1| with the sign of x2 (also of -0.0)."""
     a, b = promote_args_inexact("copysign", x1, x2)
@@ -21,6 +23,7 @@ def copysign(x1: Any, x2: Any, /) -> Any:
     return where_(signbit(b), lax.neg(magnitude), magnitude)
 
 
+@repeated()
 def signbit(x: Any, /) -> Any:
     """Whether the sign bit is set."""
     x = strong(as_array(x, "signbit"))

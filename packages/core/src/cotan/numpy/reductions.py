@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, lax
+from cotan.api.repeated import repeated
 from cotan.ir.trace import Tracer
 from cotan.numpy import ufuncs
 from cotan.numpy.promotion import (
@@ -299,6 +300,7 @@ def _known_mean(mean: Any, x: Any, name: str) -> Any:
     return middle.astype(x.dtype)
 
 
+@repeated(adds_up=True)
 def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
     """Weighted mean over axes."""
     if weights is None:
@@ -324,6 +326,7 @@ def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
     return (result, total) if returned else result
 
 
+@repeated(adds_up=True)
 def var(
     a: Any,
     axis: Axis = None,
@@ -374,6 +377,7 @@ def _variance(name: str, a: Any, axis: Axis, dtype: Any, less: float, keepdims: 
     return result if is_complex(x) else result.astype(target)
 
 
+@repeated(adds_up=True)
 def std(
     a: Any,
     axis: Axis = None,
@@ -445,6 +449,7 @@ def _without_nans(
     return where_(all(missing, axis=axes, keepdims=keepdims), empty, result)
 
 
+@repeated(adds_up=True)
 def nansum(
     a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, initial: Any = None,
     where: Any = None,
@@ -454,6 +459,7 @@ def nansum(
     return _without_nans(sum, lambda _: 0, None, a, axis, keepdims, initial, where, dtype=dtype)
 
 
+@repeated(adds_up=True)
 def nanprod(
     a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, initial: Any = None,
     where: Any = None,
@@ -463,6 +469,7 @@ def nanprod(
     return _without_nans(prod, lambda _: 1, None, a, axis, keepdims, initial, where, dtype=dtype)
 
 
+@repeated(adds_up=True)
 def nanmax(
     a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
 ) -> Any:
@@ -471,6 +478,7 @@ def nanmax(
     return _without_nans(max, lowest, np.nan, a, axis, keepdims, initial, where)
 
 
+@repeated(adds_up=True)
 def nanmin(
     a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
 ) -> Any:
@@ -485,6 +493,7 @@ def _present(x: Any, where: Any, name: str) -> Any:
     return there if where is None else ufuncs.logical_and(there, _mask(where, name))
 
 
+@repeated(adds_up=True)
 def nanmean(
     a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: bool = False, where: Any = None
 ) -> Any:
@@ -494,6 +503,7 @@ def nanmean(
     return _mean("nanmean", x, axis, dtype, keepdims, _present(x, where, "nanmean"))
 
 
+@repeated(adds_up=True)
 def nanvar(
     a: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: int = 0, keepdims: bool = False,
     where: Any = None, mean: Any = None,
@@ -504,6 +514,7 @@ def nanvar(
     return _variance("nanvar", x, axis, dtype, ddof, keepdims, _present(x, where, "nanvar"), mean)
 
 
+@repeated(adds_up=True)
 def nanstd(
     a: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: int = 0, keepdims: bool = False,
     where: Any = None, mean: Any = None,

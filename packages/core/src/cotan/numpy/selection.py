@@ -514,6 +514,7 @@ def array_equiv(a1: Any, a2: Any) -> Any:
         return lax.full((), False)
 
 
+@repeated()
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """n-th differences of neighbours along an axis."""
     a = as_array(a, "diff")
@@ -539,6 +540,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     return a
 
 
+@repeated(adds_up=True)
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """The integral of samples by the trapezoidal rule."""
     (y,) = promote_dtypes_inexact("trapezoid", y)

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes, lax
+from cotan.api.repeated import repeated
 from cotan.numpy import contractions, manipulation, reductions, ufuncs
 from cotan.numpy.elementwise import truth
 from cotan.numpy.promotion import as_array, promote_dtypes_inexact, refuse_out
 
 
+@repeated(adds_up=True)
 def cov(
     m: Any,
     y: Any = None,
@@ -88,6 +90,7 @@ def _weights(fweights: Any, aweights: Any, x: Any) -> Any:
     return weights
 
 
+@repeated(adds_up=True)
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, dtype: Any = None) -> Any:
     """The correlation coefficients of variables, in rows unless ``rowvar`` is false; ``dtype`` as for ``cov``."""
     c = cov(x, y, rowvar, dtype=dtype)

@@ -110,6 +110,7 @@ floor = rounding("floor", lax.floor, "Largest integer not above x")
 ceil = rounding("ceil", lax.ceil, "Smallest integer not below x")
 
 
+@repeated()
 def trunc(x: Any) -> Any:
     """x rounded towards 0, elementwise; integers are returned as they are."""
     x = as_array(x, "trunc")
@@ -227,6 +228,7 @@ pow = power
 float_power = binary("float_power", lax.pow, "x1 ** x2 as a float", inexact=True)
 
 
+@repeated()
 def floor_divide(x1: Any, x2: Any, /) -> Any:
     """The floor of x1 / x2."""
     a, b = numbers("floor_divide", x1, x2)
@@ -265,6 +267,7 @@ def _rem(a: Any, b: Any) -> Any:
     return lax.rem(a, b) if is_inexact(a) else where_(lax.eq(b, 0), 0, lax.rem(a, b))
 
 
+@repeated()
 def remainder(x1: Any, x2: Any, /) -> Any:
     """The remainder with the divisor's sign; 0 for integers divided by 0."""
     a, b = numbers("remainder", x1, x2)
@@ -279,17 +282,20 @@ def remainder(x1: Any, x2: Any, /) -> Any:
 mod = remainder
 
 
+@repeated()
 def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
     """(floor_divide(x1, x2), remainder(x1, x2))."""
     a, b = numbers("divmod", x1, x2)
     return _float_divmod(a, b) if is_inexact(a) else (floor_divide(a, b), remainder(a, b))
 
 
+@repeated()
 def fmod(x1: Any, x2: Any, /) -> Any:
     """The remainder with the dividend's sign; 0 for integers divided by 0."""
     return _rem(*numbers("fmod", x1, x2))
 
 
+@repeated()
 def modf(x: Any, /, out: None = None) -> tuple[Any, Any]:
     """(fractional part, whole part), both with the sign of x."""
     refuse_out("modf", out)
@@ -298,6 +304,7 @@ def modf(x: Any, /, out: None = None) -> tuple[Any, Any]:
     return where_(isinf(x), copysign(0, x), lax.sub(x, whole)), whole
 
 
+@repeated()
 def logaddexp(x1: Any, x2: Any, /, *, out: None = None, where: None = None) -> Any:
     """log(exp(x1) + exp(x2)), without overflow.
 
@@ -324,6 +331,7 @@ def logaddexp(x1: Any, x2: Any, /, *, out: None = None, where: None = None) -> A
     return lax.complex(lax.real(value), lax.sub(lax.imag(value), lax.mul(turns, 2 * math.pi)))
 
 
+@repeated()
 def logaddexp2(x1: Any, x2: Any, /, *, out: None = None, where: None = None) -> Any:
     """log2(2**x1 + 2**x2), without overflow."""
     refuse_out("logaddexp2", out, where)
@@ -349,6 +357,7 @@ log2 = _logarithm("log2", 2)
 log10 = _logarithm("log10", 10)
 
 
+@repeated()
 def hypot(x1: Any, x2: Any, /) -> Any:
     """sqrt(x1**2 + x2**2), without overflow."""
     a, b = map(settled, promote_args_inexact("hypot", x1, x2))
@@ -370,6 +379,7 @@ def heaviside(x1: Any, x2: Any, /) -> Any:
     return where_(lax.lt(a, 0), 0, where_(lax.gt(a, 0), 1, where_(lax.eq(a, 0), b, a)))
 
 
+@repeated()
 def sinc(x: Any, /) -> Any:
     """sin(pi x) / (pi x), and 1 at 0."""
     x = settled(*promote_args_inexact("sinc", x))
@@ -419,18 +429,21 @@ def angle(z: Any, deg: bool = False) -> Any:
     return rad2deg(result) if deg else result
 
 
+@repeated()
 def fmax(x1: Any, x2: Any) -> Any:
     """The larger of x1 and x2; where one is NaN, the other."""
     a, b = promote_args("fmax", x1, x2)
     return where_(logical_or(greater(a, b), isnan(b)), a, b)
 
 
+@repeated()
 def fmin(x1: Any, x2: Any) -> Any:
     """The smaller of x1 and x2; where one is NaN, the other."""
     a, b = promote_args("fmin", x1, x2)
     return where_(logical_or(less(a, b), isnan(b)), a, b)
 
 
+@repeated()
 def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     """``a`` rounded half to even, to ``decimals`` places."""
     refuse_out("round", out)
@@ -461,6 +474,7 @@ def rint(x: Any, /) -> Any:
     return round(x) if is_inexact(x) else lax.convert_element_type(x, dtypes.default_float())
 
 
+@repeated()
 def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Any:
     """``arr`` limited to min..max; either may be None."""
     result = as_array(arr, "clip")
@@ -486,6 +500,7 @@ def _magnitudes(name: str, x1: Any, x2: Any) -> list[Any]:
     return [absolute(settled(a)), absolute(settled(b))]
 
 
+@repeated()
 def gcd(x1: Any, x2: Any, *, out: None = None, where: None = None) -> Any:
     """Greatest common divisor of integers, by Euclid's algorithm with a fixed number of steps."""
     refuse_out("gcd", out, where)
@@ -497,6 +512,7 @@ def gcd(x1: Any, x2: Any, *, out: None = None, where: None = None) -> Any:
     return absolute(a)  # the least integer has no magnitude, and rests of it have its sign
 
 
+@repeated()
 def lcm(x1: Any, x2: Any, *, out: None = None, where: None = None) -> Any:
     """Least common multiple of integers."""
     refuse_out("lcm", out, where)

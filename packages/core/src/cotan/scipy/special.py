@@ -11,6 +11,7 @@ import numpy as np
 from cotan import dtypes, lax, tracebacks
 from cotan import numpy as cnp
 from cotan.api.custom_jvp import custom_jvp as _custom_jvp
+from cotan.api.repeated import repeated as _repeated
 from cotan.nn import functions as _functions
 from cotan.nn.functions import logsumexp as logsumexp
 from cotan.numpy.promotion import as_array, promote_args_inexact
@@ -285,4 +286,10 @@ def kl_div(p: Any, q: Any) -> Any:
     return rel_entr(p, q) - p + q
 
 
+_OF_SEVERAL_OPERATIONS = (
+    *("gamma", "betaln", "logit", "xlogy", "xlog1py", "entr", "ndtr", "ndtri", "log_ndtr", "rel_entr", "kl_div"),
+    *("multigammaln", "beta", "comb", "factorial", "poch", "boxcox", "boxcox1p"),
+)
+for _name in _OF_SEVERAL_OPERATIONS:
+    globals()[_name] = _repeated()(globals()[_name])
 tracebacks.guard(globals(), "cotan.scipy", "cotan.nn", again=nans.seen_only)

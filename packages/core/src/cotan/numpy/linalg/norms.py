@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes
+from cotan.api.repeated import repeated
 from cotan.numpy import manipulation, reductions, selection, ufuncs
 from cotan.numpy.linalg.decompositions import eigvalsh, svdvals
 from cotan.numpy.linalg.equations import inv
@@ -14,6 +15,7 @@ from cotan.numpy.linalg.operands import inexact, matrix
 from cotan.numpy.promotion import as_array, normalize_axis
 
 
+@repeated(adds_up=True)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Norms of vectors along an axis, or of matrices in two axes.
 
