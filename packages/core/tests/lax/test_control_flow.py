@@ -111,19 +111,37 @@ def test_fori_loop_is_a_loop(lower: Any, upper: Any, way: str) -> None:
     equal(cotan.jit(lambda b: lax.fori_loop(lower, b, body, np.int32(1)))(upper), wanted)
 
 
-def test_the_counter_has_the_type_of_the_bounds() -> None:
+def test_known_bounds_are_counted_as_python_does(way: str) -> None:
+    equal(lax.fori_loop(np.int8(0), 300, lambda i, total: total + i, np.int32(0)), np.int32(44850))
+
+
+@pytest.mark.parametrize("dtype", [float, np.float32, np.float16])
+def test_fori_loop_counts_in_floats(dtype: Any) -> None:
+    body = lambda i, v: v * 2 + i  # noqa: E731
+    count = lambda lower, upper: lax.fori_loop(lower, upper, body, np.float32(1))  # noqa: E731
+    equal(count(dtype(0), dtype(5)), np.float32(58))
+    equal(cotan.jit(count)(dtype(0), dtype(5)), np.float32(58))
+    equal(count(dtype(1), dtype(3.5)), np.float32(8))  # 1 and 2, as range(int(1), int(3.5)) has
+    equal(cotan.jit(count)(dtype(1), dtype(3.5)), np.float32(19))  # 1, 2 and 3, which are less
+    assert cotan.grad(lambda x: lax.fori_loop(0.0, 3.0, lambda i, v: v * x, x))(2.0) == 32
+
+
+def test_the_counter_has_the_type_of_bounds_that_are_not_known() -> None:
     seen = []
 
     def body(i: Any, v: Any) -> Any:
         seen.append(type_of(i))
         return v
 
-    lax.fori_loop(0, 3, body, 1.0)
-    lax.fori_loop(np.int8(0), np.int8(3), body, 1.0)
-    lax.fori_loop(0, np.uint16(3), body, 1.0)
-    cotan.jit(lambda n: lax.fori_loop(0, n, body, 1.0))(3)
-    cotan.jit(lambda n: lax.fori_loop(0, n, body, 1.0))(np.uint8(3))
-    assert seen == ["~int32", "int8", "uint16", "uint8"]
+    count = cotan.jit(lambda lower, upper: lax.fori_loop(lower, upper, body, 1.0))
+    for lower, upper in ((0, 3), (np.int8(0), np.int8(3)), (0, np.uint16(3)), (0.0, 3.0), (0.0, np.float16(3))):
+        count(lower, upper)
+    assert seen == ["~int32", "int8", "uint16", "~float32", "float16"]
+
+
+@pytest.mark.parametrize("bounds", [(0, 3), (np.int8(0), np.int8(3)), (0.0, 3.0), (np.uint16(0), 3)])
+def test_the_counter_between_known_bounds_is_a_python_integer(bounds: Any, way: str) -> None:
+    equal(lax.fori_loop(*bounds, lambda i, v: v + i, np.int16(0)), np.int16(3))
 
 
 @pytest.mark.parametrize("batch_size", [None, 1, 2, 3, 4, 7])
@@ -582,7 +600,7 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], list[str]]] = {
         ["while_loop of", "value[1] is given as i32[] and returned as f32[]"],
     ),
     "fori with floats": (
-        lambda: lax.fori_loop(0.0, 3, lambda i, v: v, 1.0), TypeError, ["lower must be an integer scalar, got ~f32[]"],
+        lambda: lax.fori_loop(0.0, 3, lambda i, v: v, 1.0), TypeError, ["must have one dtype, got ~f32[] and ~i32[]"],
     ),
     "fori with arrays": (
         lambda: lax.fori_loop(0, np.arange(2), lambda i, v: v, 1.0), TypeError, ["upper must be an integer scalar"],

@@ -318,13 +318,14 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *, unro
         return value
 
     Args:
-      lower, upper: integers. If their values are known while tracing, the loop can be differentiated in reverse mode.
+      lower, upper: integers, or both floats. If their values are known while tracing, the loop can be differentiated in
+        reverse mode, ``i`` promotes as a Python integer, and floats are truncated; otherwise ``i`` is of their dtype.
       body_fun: ``(i, value) -> value``, with one structure, shapes and dtypes.
       init_val: the first value, a pytree of arrays.
       unroll: how many runs make up one of the compiled loop, True: all of them; only for bounds that are known.
 
     Raises:
-      TypeError: bounds are no integers of one dtype, or ``body_fun`` changes the type of the value.
+      TypeError: bounds are no real scalars of one dtype, or ``body_fun`` changes the type of the value.
       ValueError: ``unroll`` is given, and the bounds are not known.
 
     >>> from cotan import lax
@@ -335,9 +336,9 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *, unro
     carry, tree = tree_flatten(init_val)
     trees = (leaf_treedef, tree)
     bounds = [_bound(body_fun, name, x) for name, x in (("lower", lower), ("upper", upper))]
-    counter = _counter_type(body_fun, lower, upper)
-    check_leaves("fori_loop", body_fun, trees, [lower, *carry])
     static = all(type(b) is int for b in bounds)
+    counter = _counter_type(body_fun, lower, upper, bounds if static else None)
+    check_leaves("fori_loop", body_fun, trees, [lower, *carry])
     if unroll is not None and not static:
         raise ValueError(
             f"{subject('fori_loop', body_fun)}: a loop can only be unrolled if its bounds are known while tracing"
@@ -369,21 +370,30 @@ def _bound(body_fun: Function, name: str, x: Any) -> Any:
     if not is_array_like(x):
         raise TypeError(f"{subject('fori_loop', body_fun)}: {name} must be an integer, got {a_type(x)}")
     aval = get_aval(x)
-    if aval.shape or not dtypes.issubdtype(aval.dtype, np.integer):
-        raise TypeError(f"{subject('fori_loop', body_fun)}: {name} must be an integer scalar, got {aval.short()}")
     value = x.concrete() if isinstance(x, Tracer) else x
+    kinds = (np.integer, np.floating) if value is None else (np.integer, np.floating, np.bool_)
+    if aval.shape or not any(dtypes.issubdtype(aval.dtype, kind) for kind in kinds):
+        raise TypeError(f"{subject('fori_loop', body_fun)}: {name} must be an integer scalar, got {aval.short()}")
     return x if value is None else int(value)
 
 
-def _counter_type(body_fun: Function, lower: Any, upper: Any) -> ShapedArray:
-    """The type of the counter: that of the bounds, of which one may be a Python integer."""
+def _counter_type(body_fun: Function, lower: Any, upper: Any, known: Sequence[int] | None) -> ShapedArray:
+    """The type of the counter: that of a Python integer between ``known`` bounds, else that of the bounds.
+
+    One bound may be a Python number of the other's kind.
+    """
     a, b = get_aval(lower), get_aval(upper)
-    if a.dtype == b.dtype or a.weak_type or b.weak_type:
-        strong = a if b.weak_type else b
-        return strong if a.weak_type or b.weak_type else strong.strip_weak_type()
-    raise TypeError(
-        f"{subject('fori_loop', body_fun)}: lower and upper must have one dtype, got {a.short()} and {b.short()}"
-    )
+    weak = a.weak_type or b.weak_type
+    one_kind = dtypes.issubdtype(a.dtype, np.floating) == dtypes.issubdtype(b.dtype, np.floating)
+    if a.dtype != b.dtype and not (weak and one_kind):
+        raise TypeError(
+            f"{subject('fori_loop', body_fun)}: lower and upper must have one dtype, got {a.short()} and {b.short()}"
+        )
+    plain = get_aval(0)
+    if known is not None and max(abs(bound) for bound in known) <= np.iinfo(plain.dtype).max:
+        return plain
+    strong = a if b.weak_type else b
+    return strong if weak else strong.strip_weak_type()
 
 
 def _as(counter: ShapedArray, x: Any) -> Any:
