@@ -13,7 +13,6 @@ from cotan import tracebacks as _tracebacks
 from cotan.errors import where as _where
 from cotan.ir.avals import get_aval as _get_aval
 from cotan.numpy.promotion import as_array as _as_array
-from cotan.numpy.promotion import promote_dtypes as _promote_dtypes
 from cotan.tree import Partial as _Partial
 from cotan.tree import PyTreeDef
 from cotan.tree import tree_flatten as _tree_flatten
@@ -44,9 +43,10 @@ def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:
     arrays = [_as_array(leaf, "ravel_pytree") for leaf in leaves]
     shapes = tuple(tuple(x.shape) for x in arrays)
     kinds = tuple(_get_aval(x).dtype for x in arrays)
-    promoted = _promote_dtypes("ravel_pytree", *arrays)
-    vector = _lax.concatenate([_numpy.ravel(x) for x in promoted], 0)
-    vector = _lax.convert_element_type(vector, vector.dtype)
+    if len(set(kinds)) > 1:  # by dtypes alone, for a weakly typed leaf is to come back as it was
+        common = _numpy.result_type(*kinds)
+        arrays = [_lax.convert_element_type(x, common) for x in arrays]
+    vector = _lax.concatenate([_numpy.ravel(x) for x in arrays], 0)
     return vector, _Partial(_Restore(tree, shapes, kinds, vector.dtype))
 
 

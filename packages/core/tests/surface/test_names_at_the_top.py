@@ -13,6 +13,7 @@ import typing
 
 import numpy as np
 import pytest
+from user_functions import type_of
 
 import cotan
 import cotan.numpy as cnp
@@ -83,6 +84,25 @@ def test_leaves_of_several_dtypes_keep_them():
         restore(cnp.arange(3))
     with pytest.raises(ValueError, match="a vector of 3 elements"):
         restore(cnp.ones(4))
+
+
+@pytest.mark.parametrize(
+    ("tree", "kind"),
+    [
+        (1.5, "~float32"),
+        ((1.5, 2.0), "~float32"),
+        ((1.5, np.float32(2)), "float32"),
+        ((1, 2.5), "float32"),  # the 1 is converted
+        ((1.5, np.float16(2)), "float32"),
+        ((np.int8(1), 300), "int32"),
+    ],
+)
+def test_vectors_hold_what_leaves_hold(tree, kind):
+    vector, restore = flatten_util.ravel_pytree(tree)
+    assert type_of(vector) == kind
+    np.testing.assert_array_equal(vector, np.asarray(cotan.tree.leaves(tree)))
+    back = cotan.tree.leaves(restore(vector))
+    assert [x.dtype for x in back] == [cnp.asarray(x).dtype for x in cotan.tree.leaves(tree)]
 
 
 def test_the_inverse_goes_through_jit_and_is_found_again():
@@ -384,6 +404,12 @@ def test_named_shardings():
     assert s.devices_indices_map((4, 2)) == {cotan.devices()[0]: (slice(None), slice(None))}
     assert s == sharding.NamedSharding(mesh("x", "y"), P("x", None))
     assert hash(s) == hash(sharding.NamedSharding(mesh("x", "y"), P("x", None)))
+    assert s.update(spec=P(None, "y")) == sharding.NamedSharding(mesh("x", "y"), P(None, "y"))
+    assert s.update(spec=["y"], memory_kind="device").spec == P("y")
+    assert s.update(mesh=mesh("x")) == sharding.NamedSharding(mesh("x"), P("x", None))
+    assert s.update() == s
+    with pytest.raises(ValueError, match="names the axis 'y'"):
+        s.update(spec=P("y"), mesh=mesh("x"))
     assert s.with_memory_kind("device") is s
     assert sharding.make_single_device_sharding(cotan.devices()[0]) == x.sharding
     y = cotan.jit(lambda v: cotan.lax.with_sharding_constraint(2 * v, s))(DATA)

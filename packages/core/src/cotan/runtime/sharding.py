@@ -439,6 +439,21 @@ class NamedSharding(Sharding):
         self.mesh, self.spec = mesh, spec
         self.with_memory_kind(memory_kind or "device")
 
+    def update(self, *, mesh: Any = None, spec: Any = None, memory_kind: str | None = None) -> NamedSharding:
+        """The same with another mesh or spec, which may be a sequence of entries.
+
+        Raises:
+          ValueError: the spec names an axis that the mesh does not have.
+
+        >>> import cotan
+        >>> sharding = cotan.NamedSharding(cotan.make_mesh((1,), ("x",)), cotan.P("x", None))
+        >>> sharding.update(spec=sharding.spec[1:]).spec
+        P(None)
+        """
+        mesh = self.mesh if mesh is None else mesh
+        spec = self.spec if spec is None else spec if isinstance(spec, PartitionSpec) else PartitionSpec(*spec)
+        return NamedSharding(mesh, spec, memory_kind=memory_kind)
+
     @property
     def device_set(self) -> set[Device]:
         """The devices that hold a part of the array."""
