@@ -296,6 +296,9 @@ def test_types_tell_that_arrays_are_undivided():
     given = cotan.NamedSharding(mesh("x"), P("x"))
     assert cotan.core.ShapedArray((4,), np.float32, sharding=given).sharding == given
     assert cotan.core.ShapedArray((4,), np.float32, sharding=given) != cotan.core.ShapedArray((4,), np.float32)
+    plain = cotan.core.ShapedArray((4, 2), np.dtype(np.float32))
+    told = cotan.core.ShapedArray((4, 2), np.dtype(np.float32), sharding=plain.sharding)
+    assert (told, hash(told)) == (plain, hash(plain))
     described = cotan.ShapeDtypeStruct((4, 2), np.float32, sharding=cotan.typeof(DATA).sharding)
     assert described.sharding is None
     assert cotan.jit(cnp.sin).lower(described).out_info.shape == (4, 2)

@@ -44,6 +44,8 @@ class ShapedArray:
         self.shape = shape
         self.dtype = dtype
         self.weak_type = weak_type
+        if sharding is not None and sharding == undivided[0](len(shape)):
+            sharding = None  # as where nothing was said, so that the two are equal
         self._sharding = sharding
         self.vma = vma
         self._hash = hash((shape, dtype, weak_type, sharding, vma))
