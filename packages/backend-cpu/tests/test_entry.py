@@ -25,6 +25,31 @@ from cotan_cpu.executable import CpuExecutable
 from cotan_cpu.pool import Pool
 
 Pair = namedtuple("Pair", "a b")
+Twin = namedtuple("Twin", "a b")
+
+
+@cotan.tree_util.register_pytree_node_class
+class Held:
+    """Two children, and a text that belongs to the structure."""
+
+    def __init__(self, first, second, unit):
+        self.first, self.second, self.unit = first, second, unit
+
+    def tree_flatten(self):
+        return [self.first, self.second], self.unit
+
+    @classmethod
+    def tree_unflatten(cls, unit, children):
+        return cls(*children, unit)
+
+
+class Refused:
+    """Auxiliary data that refuses to be compared."""
+
+    def __eq__(self, other):
+        raise RuntimeError("never compare me")
+
+    __hash__ = None
 
 
 def entries_of(jitted, *args, **kwargs):
@@ -56,7 +81,8 @@ def total(*trees):
 
 def back_to_front(*trees):
     leaves = cotan.tree.leaves(trees)
-    return {"b": [x + 1 for x in leaves[::-1]], "a": (leaves[0], leaves[0] * 2, None), "c": 1}
+    held = Held(leaves[0] - 1, OrderedDict(y=leaves[0] + 3), "m")
+    return {"b": [x + 1 for x in leaves[::-1]], "a": (leaves[0], leaves[0] * 2, None), "c": 1, "d": Pair(held, {2: 1})}
 
 
 CALLS = {
@@ -66,10 +92,14 @@ CALLS = {
     "host": (np.ones((2, 3), np.float32), np.zeros((), np.int32), np.ones(3, bool)),
     "numbers": (ones(3), 2.5, -3, True),
     "empty": (ones(0, 3), [], {}),
+    "named": (Pair(ones(3), [ones(2)]), ones(3), Pair(None, ())),
+    "registered": (Held(ones(3), {"a": ones(2)}, "m"), OrderedDict(b=ones(3), a=Held(ones(1), None, ()))),
 }
 OTHERS = (
     1.0, 1, True, None, "text", 1j, 2**40, -(2**31) - 1, float("nan"), (), [], {}, ones(3), ones(2), cnp.arange(3),
-    np.float32(2), Pair(ones(3), ones(3)), OrderedDict(a=ones(3)), {"a": ones(3)}, {1: ones(3)}, [ones(2)], (ones(2),),
+    np.float32(2), Pair(ones(3), ones(3)), Twin(ones(3), [ones(2)]), OrderedDict(a=ones(3)), Held(ones(3), 1, "m"),
+    Held(ones(3), {"a": ones(2)}, "s"), Held(ones(3), {"a": ones(2)}, Refused()), OrderedDict(a=ones(3), b=ones(3)),
+    {"a": ones(3)}, {1: ones(3)}, [ones(2)], (ones(2),),
     np.ones((2, 3), np.float32), np.ones((2, 3)), np.ones((3, 2), np.float32).T, np.ones((2, 3), ">f4"),
     np.ones((2, 6), np.float32)[:, ::2], np.ma.ones((2, 3), np.float32), np.ones((2, 3, 1), np.float32),
 )  # fmt: skip
@@ -85,6 +115,11 @@ def replaced(args):
             yield (*args[:k], other, *args[k + 1 :])
             if type(x) is dict:
                 yield from ((*args[:k], {**x, key: other}, *args[k + 1 :]) for key in x)
+            if type(x) is Pair:
+                yield from ((*args[:k], x._replace(**{name: other}), *args[k + 1 :]) for name in x._fields)
+            if type(x) is Held:
+                yield (*args[:k], Held(other, x.second, x.unit), *args[k + 1 :])
+                yield (*args[:k], Held(x.first, other, x.unit), *args[k + 1 :])
             if type(x) is list:
                 yield from ((*args[:k], [*x[:n], other, *x[n + 1 :]], *args[k + 1 :]) for n in range(len(x)))
 
@@ -133,11 +168,13 @@ def test_results_are_committed_where_an_argument_is():
 def test_what_a_call_names_is_released():
     """Nothing that native code counted stays counted: arguments, types, marks, avals, devices, ndarrays."""
     native, _ = both(lambda x, y, n: (x + y["a"] * n, x), ones(8), {"a": ones(8)}, 2.5)
+    opening, _ = both(lambda s: Pair(s.b.first * s.a, s.b), Pair(ones(8), Held(ones(8), ones(8), "m")))
     [donating] = entries_of(cotan.jit(lambda s, x: (s * x, s + 1), donate_argnums=0), ones(8), ones(8))[0]
     x, tree = ones(8), {"a": ones(8)}
     device = x.device
     watched = [x, x._buffer, x._buffer.array, tree, tree["a"], x.aval, device, MISS, Array, CpuBuffer, np.ndarray]
-    watched += [config.key, np.dtype(np.float32), tuple]
+    pair = Pair(x, Held(x, ones(8), "m"))
+    watched += [config.key, np.dtype(np.float32), tuple, pair, pair.b, pair.b.second, Pair, Held, pair.b.unit]
 
     def calls():
         state = ones(8)
@@ -145,6 +182,9 @@ def test_what_a_call_names_is_released():
             native((x, tree, 2.5))
             native((x, tree, 2))
             native((x, {"b": x}, 2.5))
+            opening((pair,))
+            opening((Pair(x, Held(x, pair.b.second, "s")),))
+            opening((Pair(x, Held(x, 1, "m")),))
             state, _ = donating((state, x))
 
     calls()

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cotan.backend.calls import Call, Equal, IsNode, Item, Leaf, Same, Step
+from cotan.backend.calls import Call, Equal, IsNode, Item, Leaf, Opened, Same, Step
 from cotan.config import Config, config, overriding
 from cotan.ir.trace import current_trace_variable, eval_trace
 from cotan_cpu import driver
@@ -30,7 +30,7 @@ _CALLED = (
     "Py_DecRef", "PyType_GenericAlloc", "PyEval_SaveThread", "PyEval_RestoreThread",
 )  # fmt: skip
 _NUMBER = {step: number for number, step in enumerate(layout.STEPS)}
-_KINDS = {tuple: "TUPLE", list: "LIST", dict: "DICT"}
+_KINDS = {list: "LIST", dict: "DICT"}  # and all others are tuples
 _NUMBERS = {
     (float, "float32"): "FLOAT32", (float, "float64"): "FLOAT64", (int, "int32"): "INT32", (int, "int64"): "INT64",
     (bool, "bool"): "BOOL",
@@ -125,13 +125,13 @@ def _native(array: type, miss: Any) -> int | None:
 def entry_for(call: Call, body: Body) -> Callable[..., Any] | None:
     """The function for calls of one kind; None where the native one cannot take them."""
     words = _Words()
+    inputs = len(call.held) + call.count
     steps = [_held(words, k, buffer) for k, buffer in enumerate(call.held)]
     for step in call.steps:
-        made = _step(words, step, len(call.held))
+        made = _step(words, step, call, inputs + len(body.results))
         if made is None:
             return None
         steps.append(made)
-    inputs = len(call.held) + call.count
     results = _results(words, call, body, inputs)
     given = _given(call, body)
     if results is None or given is None:
@@ -145,6 +145,7 @@ def entry_for(call: Call, body: Body) -> Callable[..., Any] | None:
         "STEPS": len(steps),
         "STEP_TABLE": words.numbers([word for step in steps for word in _padded(step, layout.STEP_WORDS)]),
         "INPUTS": inputs,
+        "OWNED": inputs + len(results) + len(_opened(call)),
         "RESULTS": len(results),
         "RESULT_TABLE": words.numbers([word for result in results for word in result]),
         "MAIN": body.main,
@@ -170,16 +171,25 @@ def _held(words: _Words, number: int, buffer: Any) -> list[int]:
     return [_NUMBER["HELD"], number, words.object(buffer.array)]
 
 
-def _step(words: _Words, step: Step, held: int) -> list[int] | None:
-    """The words of a step; None for a kind of leaf that native code does not know."""
+def _opened(call: Call) -> list[Opened]:
+    return [step for step in call.steps if isinstance(step, Opened)]
+
+
+def _step(words: _Words, step: Step, call: Call, first: int) -> list[int] | None:
+    """The words of a step; None for a kind of leaf that native code does not know. From ``first`` on, opened nodes are
+    among the objects that a call owns."""
     if isinstance(step, IsNode):
-        return [_NUMBER[_KINDS[step.kind]], step.node, step.length]
+        kind = _KINDS.get(step.kind, "TUPLE")
+        return [_NUMBER[kind], step.node, step.length, words.object(step.kind)]
     if isinstance(step, Item):
         key = words.object(step.key) if step.kind is dict else step.key
-        return [_NUMBER[f"{_KINDS[step.kind]}_ITEM"], step.node, step.parent, key]
+        return [_NUMBER[f"{_KINDS.get(step.kind, 'TUPLE')}_ITEM"], step.node, step.parent, key]
+    if isinstance(step, Opened):
+        slot = first + _opened(call).index(step)
+        return [_NUMBER["OPENED"], step.node, step.parent, words.object(step.open), slot]
     if isinstance(step, Same | Equal):
         return [_NUMBER["SAME" if isinstance(step, Same) else "EQUAL"], step.node, words.object(step.value)]
-    return _leaf(words, step, held + step.number)
+    return _leaf(words, step, len(call.held) + step.number)
 
 
 def _leaf(words: _Words, leaf: Leaf, number: int) -> list[int] | None:

@@ -136,6 +136,7 @@ step:
     i64 TUPLE_ITEM, label %tuple_item
     i64 LIST_ITEM, label %list_item
     i64 DICT_ITEM, label %dict_item
+    i64 OPENED, label %opened
     i64 SAME, label %same
     i64 EQUAL, label %equal
     i64 HELD, label %held
@@ -152,7 +153,7 @@ step:
 tuple:
   %tuple_node = load ptr, ptr %node_at
   %tuple_type = field %tuple_node 8
-  %tuple_is = icmp eq ptr %tuple_type, @type_tuple
+  %tuple_is = icmp eq ptr %tuple_type, %c
   br i1 %tuple_is, label %tuple_size, label %differs
 tuple_size:
   %tuple_length = call i64 @PyTuple_Size(ptr %tuple_node)
@@ -199,6 +200,19 @@ dict_item:
   store ptr %dict_found, ptr %node_at
   %dict_none = icmp eq ptr %dict_found, null
   br i1 %dict_none, label %forget, label %next
+
+opened:
+  %of_closed = load ptr, ptr %other_at
+  %slot = count %here 4
+  %children = call ptr (ptr, ...) @PyObject_CallFunctionObjArgs(ptr %c, ptr %of_closed, ptr null)
+  %kept_at = getelementptr ptr, ptr %objects, i64 %slot
+  store ptr %children, ptr %kept_at
+  store ptr %children, ptr %node_at
+  %not_opened = icmp eq ptr %children, null
+  br i1 %not_opened, label %failed, label %look_inside
+look_inside:
+  %another = icmp eq ptr %children, @object_none
+  br i1 %another, label %differs, label %next
 
 same:
   %same_node = load ptr, ptr %node_at
@@ -360,8 +374,8 @@ put_found:
 next:
   %either = phi i32 [ %array_either, %array_found ], [ %committed, %tuple_size ], [ %committed, %list_size ],
     [ %committed, %dict_size ], [ %committed, %tuple_item ], [ %committed, %list_item ], [ %committed, %dict_item ],
-    [ %committed, %same ], [ %committed, %compare ], [ %committed, %held ], [ %committed, %single ],
-    [ %committed, %double_precision ], [ %committed, %int_width ], [ %committed, %bool_value ],
+    [ %committed, %look_inside ], [ %committed, %same ], [ %committed, %compare ], [ %committed, %held ],
+    [ %committed, %single ], [ %committed, %double_precision ], [ %committed, %int_width ], [ %committed, %bool_value ],
     [ %committed, %ndarray_found ], [ %committed, %put_found ]
   br label %loop
 forget:

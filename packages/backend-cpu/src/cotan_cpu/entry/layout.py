@@ -17,6 +17,7 @@ WORDS = (
     "KEY",  # the configuration's key for which the program was made
     "NODES", "STEPS", "STEP_TABLE",  # how many objects are met on the way to the leaves; how they are found
     "INPUTS", "RESULTS", "RESULT_TABLE",
+    "OWNED",  # how many objects a call has references to: of inputs, of results, of nodes that functions opened
     "MAIN", "CONSTS", "RELEASES",  # the program, its constants; whether other threads may run meanwhile
     "WORKSPACE",  # the arguments with which workspace is asked for, a tuple, or null
     "DEVICE", "PUT",  # where it runs; the function that makes a buffer of an ndarray
@@ -25,8 +26,9 @@ WORDS = (
 )  # fmt: skip
 STEP_WORDS, RESULT_WORDS, GIVEN_WORDS = 5, 5, 3
 STEPS = (
-    "TUPLE", "LIST", "DICT",  # (node, length): what a node is
+    "TUPLE", "LIST", "DICT",  # (node, length, type): what a node is, a tuple also one of that subclass
     "TUPLE_ITEM", "LIST_ITEM", "DICT_ITEM",  # (node, of which node, which)
+    "OPENED",  # (node, of which node, function that opens it, where it is kept among the objects)
     "SAME", "EQUAL",  # (node, object)
     "HELD",  # (leaf, ndarray)
     "ARRAY",  # (node, leaf, abstract value)
@@ -100,8 +102,7 @@ miss:
 begin:
   %node_count = count %table NODES
   %inputs = count %table INPUTS
-  %results = count %table RESULTS
-  %total = add i64 %inputs, %results
+  %total = count %table OWNED
   %nodes = alloca ptr, i64 %node_count, align 16
   %objects = alloca ptr, i64 %total, align 16
   %pointers = alloca ptr, i64 %total, align 16

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from cotan.api.arguments import Bound
-from cotan.backend.calls import Call, Equal, IsNode, Item, Leaf, Same, Step
+from cotan.backend.calls import Call, Equal, IsNode, Item, Leaf, Opened, Same, Step
 from cotan.config import Config, config, overriding
 from cotan.ir.avals import ShapedArray, get_aval
 from cotan.ir.trace import current_trace, eval_trace
 from cotan.runtime.array import Array
 from cotan.runtime.compile import Ready, references_of_a_named_one
 from cotan.tree import PyTreeDef, tree_structure
-from cotan.tree.treedef import LEAF, expression_of
+from cotan.tree.treedef import LEAF, expression_of, opener
 
 MOST_LEAVES = 256
 MISS: Any = object()
@@ -55,12 +55,19 @@ class _Kind:
         if kind is type(None):
             self.steps.append(Same(node, None))
             return True
-        if kind not in (tuple, list, dict) or (kind is dict and not all(type(key) is str for key in data)):
+        if kind is dict and not all(type(key) is str for key in data):
             return False
-        self.steps.append(IsNode(node, kind, len(children)))
+        open_node = opener(kind, data, len(children))
+        if open_node is None:
+            self.steps.append(IsNode(node, kind, len(children)))
+        else:
+            self.nodes += 1
+            self.steps.append(Opened(self.nodes - 1, node, open_node))
+            node = self.nodes - 1
         keys = data if kind is dict else range(len(children))
+        holder = kind if kind in (list, dict) else tuple
         return all(
-            self.take_apart(child, self.item(node, kind, key)) for child, key in zip(children, keys, strict=True)
+            self.take_apart(child, self.item(node, holder, key)) for child, key in zip(children, keys, strict=True)
         )
 
     def static(self, node: int, value: Any) -> None:
@@ -132,12 +139,13 @@ def _together(out: PyTreeDef) -> Callable[..., Any] | None:
     kind, _, *children = out.spec
     if kind is tuple and all(child == LEAF for child in children):
         return tuple
-    names = [f"y{k}" for k in range(out.num_leaves)]
-    expression = expression_of(out.spec, names)
+    leaves = [f"y{k}" for k in range(out.num_leaves)]
+    names: dict[str, Any] = {}
+    expression = expression_of(out.spec, leaves, names)
     if expression is None:
         unflatten = out.unflatten
         return lambda *results: unflatten(results)
-    made: Callable[..., Any] = eval(f"lambda {', '.join(names)}: {expression}")
+    made: Callable[..., Any] = eval(f"lambda {', '.join(leaves)}: {expression}", names)
     return made
 
 
@@ -181,7 +189,7 @@ class _Text:
         committed = " or ".join(f"n{leaf.node}._committed" for leaf in leaves if leaf.kind is Array)
         self.lines.append(f"    committed = {committed or 'False'}")
         results = [self._wrap(k, aval) for k, aval in enumerate(self.call.out_avals)]
-        expression = expression_of(self.out.spec, results)
+        expression = expression_of(self.out.spec, results, self.names)
         if expression is None:
             self.names["unflatten"] = self.out.unflatten
             expression = f"unflatten([{', '.join(results)}])"
@@ -197,8 +205,13 @@ class _Text:
             self.lines.append(f"        {node} = n{step.parent}[{step.key!r}]")
         elif isinstance(step, IsNode):
             known = step.node < (2 if self.call.named else 1)
-            kind = "" if known else f"type({node}) is not {step.kind.__name__} or "
+            self.names[name] = step.kind
+            kind = "" if known else f"type({node}) is not {name} or "
             self.miss_if(f"{kind}len({node}) != {step.length}", "        ")
+        elif isinstance(step, Opened):
+            self.names[name] = step.open
+            self.lines.append(f"        {node} = {name}(n{step.parent})")
+            self.miss_if(f"{node} is None", "        ")
         elif isinstance(step, Same):
             self.names[name] = step.value
             self.miss_if(f"{node} is not {name}", "        ")

@@ -16,7 +16,7 @@ from cotan.ir.primitive import Primitive
 
 
 class IsNode(NamedTuple):
-    """The node is exactly a ``kind`` (tuple, list, dict) of so many items."""
+    """The node is exactly a ``kind`` (tuple, list, dict, a class of named tuples) of so many items."""
 
     node: int
     kind: type
@@ -30,6 +30,14 @@ class Item(NamedTuple):
     parent: int
     kind: type
     key: Any
+
+
+class Opened(NamedTuple):
+    """The node is the tuple of children that ``open`` gives of node ``parent``; None says that it is another node."""
+
+    node: int
+    parent: int
+    open: Callable[[Any], tuple[Any, ...] | None]
 
 
 class Same(NamedTuple):
@@ -60,7 +68,7 @@ class Leaf(NamedTuple):
     copied: bool
 
 
-Step = IsNode | Item | Same | Equal | Leaf
+Step = IsNode | Item | Opened | Same | Equal | Leaf
 
 
 @dataclass(frozen=True)

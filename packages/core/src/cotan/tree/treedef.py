@@ -114,9 +114,41 @@ def _put_together(spec: Spec, leaves: Iterator[Any]) -> Any:
     return make_node(kind, spec[1], children)
 
 
-def expression_of(spec: Spec, leaves: Sequence[str]) -> str | None:
-    """A Python expression that makes a tree of ``leaves``; None for a kind of node that is not written out."""
+def opener(kind: type, data: Any, count: int) -> Callable[[Any], tuple[Any, ...] | None] | None:
+    """What takes registered nodes apart that are like one at hand; None for kinds that need no call for that.
+
+    Of any object it gives the children, or None where they are not ``count``, or the type or auxiliary data are others;
+    what goes wrong is left to ``tree_flatten`` to tell.
+    """
+    node = nodes.get(kind)
+    if node is None or kind in _BUILT_IN:
+        return None
+    flatten = node.flatten
+
+    def opened(x: Any) -> tuple[Any, ...] | None:
+        if type(x) is not kind:
+            return None
+        try:
+            children, found = flatten(x)
+            children = tuple(children)
+            return children if len(children) == count and (found is data or bool(found == data)) else None
+        except Exception:
+            return None
+
+    return opened
+
+
+_BUILT_IN = (tuple, list, dict, NoneType)
+
+
+def expression_of(spec: Spec, leaves: Sequence[str], names: dict[str, Any]) -> str | None:
+    """A Python expression that makes a tree of ``leaves``, None where it is too deep; ``names`` gets what it names."""
     remaining = iter(leaves)
+
+    def name_of(value: Any) -> str:
+        name = f"N{len(names)}"
+        names[name] = value
+        return name
 
     def expression(spec: Spec, depth: int) -> str | None:
         if spec == LEAF:
@@ -124,16 +156,21 @@ def expression_of(spec: Spec, leaves: Sequence[str]) -> str | None:
         kind, data, *children = spec
         if kind is NoneType:
             return "None"
-        if kind not in (tuple, list, dict) or depth > _DEEPEST:
+        if depth > _DEEPEST:
             return None
         parts = [expression(child, depth + 1) for child in children]
         if None in parts:
             return None
         if kind is dict:
-            pairs = (f"{key!r}: {part}" for key, part in zip(data, parts, strict=True))
-            return f"{{{', '.join(pairs)}}}" if all(type(key) is str for key in data) else None
+            keys = (repr(key) if type(key) is str else name_of(key) for key in data)
+            return f"{{{', '.join(f'{key}: {part}' for key, part in zip(keys, parts, strict=True))}}}"
         inside = "".join(f"{part}, " for part in parts)
-        return f"({inside})" if kind is tuple else f"[{inside}]"
+        if kind in _BUILT_IN:
+            return f"({inside})" if kind is tuple else f"[{inside}]"
+        node = nodes.get(kind)
+        if node is None:
+            return f"{name_of(kind)}({inside})"
+        return f"{name_of(node.unflatten)}({name_of(data)}, ({inside}))"
 
     return expression(spec, 0)
 
@@ -211,8 +248,9 @@ def _written(treedef: PyTreeDef) -> Callable[[Sequence[Any]], Any] | None:
     """A function of the leaves; None where none can be written."""
     if treedef.num_nodes > _MOST_WRITTEN:
         return None
-    expression = expression_of(treedef.spec, [f"x[{k}]" for k in range(treedef.num_leaves)])
-    made: Callable[[Sequence[Any]], Any] | None = expression and eval(f"lambda x: {expression}")
+    names: dict[str, Any] = {}
+    expression = expression_of(treedef.spec, [f"x[{k}]" for k in range(treedef.num_leaves)], names)
+    made: Callable[[Sequence[Any]], Any] | None = expression and eval(f"lambda x: {expression}", names)
     return made
 
 
