@@ -47,7 +47,8 @@ row(L, "solve", WELL, B, **FC)
 row(
     L,
     "solve",
-    PD,
+    # Values are those of one triangle, derivatives along all of it: those are in tests of scipy.linalg.
+    Operand((3, 3), made=definite, slope=False),
     Operand((3,)),
     **FC,
     kw={"assume_a": "pos"},

@@ -82,6 +82,28 @@ def test_positive_definite_equations_and_rotations() -> None:
     close(np.tril(t, -1), 0)
 
 
+@pytest.mark.parametrize("lower", [True, False])
+@pytest.mark.parametrize("a", [P, P + 0.1j * (A - A.T)], ids=["real", "complex"])
+def test_derivatives_of_positive_definite_equations_are_those_of_any(a, lower) -> None:
+    """Along every entry of the matrix, though only one triangle is factored."""
+    b = np.asarray(C, a.dtype)
+
+    def solution(assumption):
+        return lambda a, b: L.solve(a, b, lower=lower, assume_a=assumption)
+
+    def loss(assumption):
+        return lambda a, b: cnp.sum(cnp.abs(solution(assumption)(a, b)) ** 2)
+
+    direction = np.random.default_rng(3).normal(size=a.shape)
+    found, wanted = (cotan.jvp(solution(kind), (a, b), (direction + 0 * a, b)) for kind in ("pos", "gen"))
+    close(found[1], wanted[1])
+    for one, other in zip(*(cotan.grad(loss(kind), (0, 1))(a, b) for kind in ("pos", "gen")), strict=True):
+        close(one, other)
+    stack = np.stack([a, 2 * a])
+    close(cotan.vmap(solution("pos"), (0, None))(stack, b), cotan.vmap(solution("gen"), (0, None))(stack, b))
+    close(L.solve(stack, b[:, 0], lower=lower, assume_a="pos"), L.solve(stack, b[:, 0]))
+
+
 @pytest.mark.parametrize("x", [A, Z], ids=["real", "complex"])
 def test_functions_of_matrices(x: Any) -> None:
     for scale in (1e-3, 1.0, 10.0):

@@ -177,7 +177,7 @@ def solve(
     Args:
       a: matrices [.., n, n].
       b: a vector [n], or matrices [.., n, k].
-      lower: which triangle is read if ``assume_a`` is 'pos'.
+      lower: which triangle is factored if ``assume_a`` is 'pos'; derivatives are those of the equation with all of a.
       assume_a: 'gen', 'sym', 'her' (all three by LU), or 'pos' (positive definite: by Cholesky).
       overwrite_a, overwrite_b, debug, check_finite: change nothing.
 
@@ -192,7 +192,18 @@ def solve(
         raise ValueError(f"solve: assume_a must be 'gen', 'sym', 'her' or 'pos', got {assume_a!r}")
     if assume_a != "pos":
         return cnp.linalg.solve(a, b)
-    return cho_solve(cho_factor(a, lower), b)
+    a, b = inexact("solve", a, b)
+    check("solve", a, square=True, what="a")
+    b, vector = _columns("solve", a, b)
+    a, b = _one_stack(a, b)
+    factors = cho_factor(lax.stop_gradient(a), lower)  # of which derivatives need no other ones
+    x = lax.custom_linear_solve(
+        lambda y: product(a, y),
+        b,
+        lambda _, c: cho_solve(factors, c),
+        lambda _, c: cnp.conj(cho_solve(factors, cnp.conj(c))),
+    )
+    return x[..., 0] if vector else x
 
 
 _TRANS = {
