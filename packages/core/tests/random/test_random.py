@@ -175,3 +175,18 @@ def test_bounds_of_randint_lose_their_fractions(low, high):
     np.testing.assert_array_equal(found, random.randint(key, (50,), 0, 10))
     assert found.dtype == np.int32
     np.testing.assert_array_equal(cotan.jit(lambda a, b: random.randint(key, (50,), a, b))(low, high), found)
+
+
+def test_samplers_of_twice_the_bits_draw_from_one_key():
+    key = random.key(3)
+    coarse, fine = np.asarray(random.uniform(key, (2, 1000)), np.float64)
+    found = random.bernoulli(key, 0.3, (1000,), mode="high")
+    np.testing.assert_array_equal(found, coarse + fine * 2.0**-23 < np.float32(0.3))
+    drawn = np.where(coarse >= 0.5, coarse, coarse + fine * 2.0**-23)
+    np.testing.assert_allclose(
+        random.gumbel(key, (1000,), mode="high"), -np.log(-np.log1p(-drawn)), rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_array_equal(random.bernoulli(key, 0.3, (8,), mode="high"), [1, 0, 0, 0, 1, 0, 1, 0])
+    np.testing.assert_allclose(
+        random.gumbel(key, (4,), mode="high"), [2.5647573, -1.023512, -0.045782436, -1.3121183], rtol=1e-5
+    )

@@ -162,7 +162,7 @@ def bernoulli(
     shape = common_shape(shape, "bernoulli", p)
     p = cnp.broadcast_to(cnp.asarray(p, dtype), shape)
     if mode == "high":
-        first, second = (uniform(k, shape, dtype) for k in split(key))
+        first, second = uniform(key, (2, *shape), dtype)
         scale = 2.0 ** -int(dtypes.finfo(dtype).nmant)
         return lax.lt(lax.mul(second, lax.full(shape, scale, dtype)), lax.sub(p, first))
     return lax.lt(uniform(key, shape, dtype), p)
@@ -221,10 +221,9 @@ def gumbel(key: Any, shape: Shape = (), dtype: Any = None, mode: str | None = No
     shape = extents(shape, "gumbel")
     tiny = float(dtypes.finfo(dtype).tiny)
     if mode == "high":
-        k1, k2 = split(key)
-        fine = uniform(k1, shape, dtype, minval=tiny)
-        coarse = uniform(k2, shape, dtype)
-        drawn = coarse + fine * 2.0 ** -int(dtypes.finfo(dtype).nmant)
+        coarse, fine = uniform(key, (2, *shape), dtype)
+        # From a half on, a sum could be rounded up to 1.
+        drawn = cnp.where(coarse >= 0.5, coarse, coarse + fine * 2.0 ** -int(dtypes.finfo(dtype).nmant) + tiny)
         return -cnp.log(-cnp.log1p(-drawn))
     return -cnp.log(-cnp.log(uniform(key, shape, dtype, minval=tiny, maxval=1.0)))
 
