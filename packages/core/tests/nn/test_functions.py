@@ -313,3 +313,15 @@ def test_standardize_by_the_stable_algorithm(shift, axis):
 def test_standardize_has_two_algorithms():
     with pytest.raises(ValueError, match=r"test_functions.py:\d+, in .* algorithm must be 'fast' or 'stable', got 'x'"):
         nn.standardize(np.ones(3), algorithm="x")
+
+
+@pytest.mark.parametrize("function", [nn.softmax, nn.log_softmax])
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 2)])
+def test_softmax_of_no_elements(function, shape):
+    found = function(np.zeros(shape, np.int32), axis=-1)
+    assert (found.shape, found.dtype) == (shape, np.float32)
+
+
+def test_the_number_of_classes_is_an_integer():
+    with pytest.raises(TypeError, match="integer"):
+        nn.one_hot(np.array([0, 1]), 2.5)

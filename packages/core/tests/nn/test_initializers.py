@@ -31,7 +31,7 @@ def test_stored_values(name, jitted):
     np.testing.assert_allclose(np.ravel(found), VALUES[name], rtol=2e-6)
 
 
-@pytest.mark.parametrize(("mode", "fan"), [("fan_in", 12), ("fan_out", 20), ("fan_avg", 16)])
+@pytest.mark.parametrize(("mode", "fan"), [("fan_in", 12), ("fan_out", 20), ("fan_avg", 16), ("fan_geo_avg", 240**0.5)])
 @pytest.mark.parametrize("distribution", ["normal", "truncated_normal", "uniform"])
 def test_variance_is_scale_over_fan(mode, fan, distribution):
     init = initializers.variance_scaling(3.0, mode, distribution, in_axis=(1, 2), out_axis=3, batch_axis=0)

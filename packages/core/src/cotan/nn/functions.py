@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from functools import partial
 from typing import Any
 
@@ -234,6 +235,8 @@ def softmax(x: Any, axis: Axis = -1, where: Any = None) -> Any:
     With the flag ``softmax_custom_jvp`` its derivative is computed from the result alone.
     """
     x = _inexact(x, "softmax")
+    if not x.size:
+        return x
     if config.softmax_custom_jvp:
         return _softmax_by_rule(x, axis if isinstance(axis, int) or axis is None else tuple(axis), where)
     return _softmax(x, axis, where)
@@ -270,6 +273,8 @@ def log_softmax(x: Any, axis: Axis = -1, where: Any = None) -> Any:
     1.0
     """
     x = _inexact(x, "log_softmax")
+    if not x.size:
+        return x
     kept = {} if where is None else {"where": where, "initial": -cnp.inf}
     shifted = x - cnp.max(lax.stop_gradient(x), axis=axis, keepdims=True, **kept)
     if where is not None:
@@ -326,7 +331,7 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> A
            [0., 0., 1.]], dtype=float32)
     """
     x = as_array(x, "one_hot")
-    num_classes = int(num_classes)
+    num_classes = operator.index(num_classes)
     dtype = dtypes.default_float() if dtype is None else dtypes.canonicalize_dtype(dtype)
     if not -x.ndim - 1 <= axis <= x.ndim:
         raise ValueError(

@@ -109,6 +109,14 @@ def _complex_truncated_normal(key: Any, shape: Sequence[int], dtype: Any) -> Any
     return _complex(key, shape, dtype, lambda u: cnp.sqrt(-cnp.log1p(-inside * u)))
 
 
+_FANS: dict[str, Callable[[float, float], float]] = {
+    "fan_in": lambda inputs, outputs: inputs,
+    "fan_out": lambda inputs, outputs: outputs,
+    "fan_avg": lambda inputs, outputs: (inputs + outputs) / 2,
+    "fan_geo_avg": lambda inputs, outputs: math.sqrt(inputs * outputs),
+}
+
+
 def variance_scaling(
     scale: Any,
     mode: str,
@@ -118,7 +126,7 @@ def variance_scaling(
     batch_axis: Axes = (),
     dtype: Any = None,
 ) -> Initializer:
-    """Variance scale / fan, of mode 'fan_in', 'fan_out' or 'fan_avg'.
+    """Variance scale / fan, of mode 'fan_in', 'fan_out', 'fan_avg' or 'fan_geo_avg' (their geometric mean).
 
     Args:
       distribution: 'normal', 'truncated_normal' or 'uniform'. Of complex weights the angle is uniform, and the modulus
@@ -133,8 +141,8 @@ def variance_scaling(
     >>> init(cotan.random.key(0), (3, 4)).shape
     (3, 4)
     """
-    if mode not in ("fan_in", "fan_out", "fan_avg"):
-        raise ValueError(f"variance_scaling: mode must be 'fan_in', 'fan_out' or 'fan_avg', got {mode!r}")
+    if mode not in _FANS:
+        raise ValueError(f"variance_scaling: mode must be one of {', '.join(map(repr, _FANS))}, got {mode!r}")
     if distribution not in ("normal", "truncated_normal", "uniform"):
         raise ValueError(
             f"variance_scaling: unknown distribution {distribution!r}; use 'truncated_normal', 'normal' or 'uniform'"
@@ -143,9 +151,7 @@ def variance_scaling(
 
     def init(key: Any, shape: Sequence[int], dtype: Any = None) -> Any:
         dtype = dtype or default or dtypes.default_float()
-        fan_in, fan_out = _fans(shape, in_axis, out_axis, batch_axis)
-        fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
-        variance = scale / fan
+        variance = scale / _FANS[mode](*_fans(shape, in_axis, out_axis, batch_axis))
         if distribution == "normal":
             return random.normal(key, shape, dtype) * math.sqrt(variance)
         if dtypes.issubdtype(dtype, np.complexfloating):
