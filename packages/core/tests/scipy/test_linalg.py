@@ -123,6 +123,17 @@ def test_functions_of_matrices(x: Any) -> None:
     assert L.expm(np.zeros((0, 0))).shape == (0, 0)
 
 
+def test_singular_matrices_and_equal_eigenvalues() -> None:
+    twice = np.array([[2.0, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 3.0]])
+    for x in (np.zeros((3, 3)), np.diag([0.0, 0.0, 4.0]), np.eye(2), np.diag([2.0, 3.0, 2.0]), twice):
+        root = L.sqrtm(x)
+        close(root @ root, x)
+        close(L.funm(x, cnp.cos), S.cosm(x))
+    nilpotent = np.array([[0.0, 1.0], [0.0, 0.0]])
+    assert np.isnan(L.sqrtm(nilpotent)).all()
+    assert np.isnan(L.funm(nilpotent + 4 * np.eye(2), cnp.cos)).all()
+
+
 def test_single_precision() -> None:
     x = A.astype(np.float32)
     assert L.expm(x).dtype == np.float32

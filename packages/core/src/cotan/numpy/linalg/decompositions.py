@@ -139,7 +139,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 
     Args:
       a: matrices [.., m, n].
-      mode: 'reduced' (Q with min(m, n) columns), 'complete' (square Q; also 'full'), 'r' (R alone) or 'raw'
+      mode: 'reduced' (Q with min(m, n) columns; also 'full'), 'complete' (square Q), 'r' (R alone) or 'raw'
         (reflections, transposed, and their factors, as LAPACK gives them).
 
     Raises:
@@ -156,7 +156,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     if mode == "raw":
         packed, taus = lax.linalg.geqrf(a)
         return QRResult(matrix_transpose(packed), taus)
-    q, r = lax.linalg.qr(a, full_matrices=mode in ("complete", "full"))
+    q, r = lax.linalg.qr(a, full_matrices=mode == "complete")
     return r if mode == "r" else QRResult(q, r)
 
 

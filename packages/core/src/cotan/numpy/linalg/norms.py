@@ -83,18 +83,20 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, int], keepdims: bool) -> Any
     if not isinstance(ord, str) and abs(ord) in (1, np.inf):
         summed, left = (rows, columns) if abs(ord) == 1 else (columns, rows)
         sums = reductions.sum(ufuncs.abs(x), axis=summed, keepdims=True)
-        pick = reductions.max if ord > 0 else reductions.min
-        return (
-            pick(sums, axis=left, keepdims=True)
-            if keepdims
-            else manipulation.squeeze(pick(sums, axis=left, keepdims=True), axes)
-        )
+        out = _extreme(sums, ord, left, keepdims=True)
+        return out if keepdims else manipulation.squeeze(out, axes)
     if ord == "nuc" or (not isinstance(ord, str) and abs(ord) == 2):
         s = svdvals(manipulation.moveaxis(x, axes, (-2, -1)))
-        pick = reductions.sum if ord == "nuc" else reductions.max if ord > 0 else reductions.min
-        out = pick(s, axis=-1)
+        out = reductions.sum(s, axis=-1) if ord == "nuc" else _extreme(s, ord, -1)
         return manipulation.expand_dims(out, sorted(axes)) if keepdims else out
     raise ValueError(f"norm: matrices have no norm of order {ord!r}; use 'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
+
+
+def _extreme(sizes: Any, ord: Any, axis: int, keepdims: bool = False) -> Any:
+    """The largest, 0 of none, or for negative orders the least."""
+    if ord > 0:
+        return reductions.max(sizes, axis=axis, keepdims=keepdims, initial=0)
+    return reductions.min(sizes, axis=axis, keepdims=keepdims)
 
 
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
@@ -137,9 +139,10 @@ def cond(x: Any, p: Any = None) -> Any:
         raise ValueError(f"cond: matrices without elements have no condition, got shape {tuple(x.shape)}")
     if p in (None, 2, -2):
         s = svdvals(x)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+        out = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    else:
+        out = matrix_norm(x, ord=p) * matrix_norm(inv(x), ord=p)
     # Without an inverse it is infinite, unless it is not known at all.
-    out = matrix_norm(x, ord=p) * matrix_norm(inv(x), ord=p)
     unknown = reductions.any(ufuncs.isnan(x), axis=(-2, -1))
     return selection.where(ufuncs.isnan(out) & ~unknown, np.inf, out).astype(out.dtype)
 

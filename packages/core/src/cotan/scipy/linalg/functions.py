@@ -199,8 +199,11 @@ def _by_columns(column: Callable[[Any, Any], Any], start: Any) -> Any:
 
 def _solve_above(system: Any, right: Any, j: Any) -> Any:
     """Solve with the part of triangular ``system`` before row and column j; zero from there on."""
-    before = np.arange(system.shape[-1]) < j
-    inner = cnp.where(before[:, None] & before, system, cnp.eye(system.shape[-1], dtype=system.dtype))
+    n = system.shape[-1]
+    before = np.arange(n) < j
+    # A zero on the diagonal stands for 1: what is divided by it is most often 0 as well.
+    zero = np.eye(n, dtype=bool) & cnp.equal(system, 0)
+    inner = cnp.where(before[:, None] & before & ~zero, system, cnp.eye(n, dtype=system.dtype))
     return lax.linalg.triangular_solve(inner, cnp.where(before, right, 0)[:, None], left_side=True)[:, 0]
 
 
@@ -245,7 +248,10 @@ def _root(a: Any) -> tuple[Any, Any]:
     eye = cnp.eye(t.shape[-1], dtype=t.dtype)
 
     def column(r: Any, j: Any) -> Any:
+        sums = diagonal + diagonal[j]
         above = _solve_above(r + diagonal[j] * eye, cnp.take(t, j, axis=1), j)
+        # A singular matrix may have no root.
+        above = cnp.where(cnp.equal(sums, 0) & cnp.not_equal(above, 0), np.nan, above)
         return cnp.where(np.arange(t.shape[-1]) == j, diagonal[j], above)
 
     return _by_columns(column, cnp.zeros_like(t)), q
@@ -267,7 +273,7 @@ def _(primals: Any, tangents: Any) -> Any:
 
 
 def funm(A: Any, func: Callable[[Any], Any], disp: bool = True) -> Any:
-    """A function of a square matrix, by Parlett's recurrence: for eigenvalues that differ.
+    """A function of a square matrix, by Parlett's recurrence: NaN where equal eigenvalues are coupled.
 
     Args:
       A: a matrix [n, n].
@@ -293,6 +299,9 @@ def funm(A: Any, func: Callable[[Any], Any], disp: bool = True) -> Any:
     def column(f: Any, j: Any) -> Any:
         of_t = cnp.where(np.arange(n) < j, cnp.take(t, j, axis=1), 0)
         above = _solve_above(t - t[j, j] * eye, product(f, of_t) - values[j] * of_t, j)
+        # Between equal eigenvalues that are coupled it would be a derivative of func.
+        coupled = cnp.not_equal(of_t, 0) | cnp.not_equal(above, 0)
+        above = cnp.where(cnp.equal(cnp.diagonal(t), t[j, j]) & coupled, np.nan, above)
         return cnp.where(np.arange(n) == j, values[j], above)
 
     found = _by_columns(column, cnp.zeros_like(t)) if n else t
