@@ -14,6 +14,7 @@ MODES += [
     ("reflect", {"reflect_type": "odd"}),
     ("symmetric", {"reflect_type": "odd"}),
     ("linear_ramp", {"end_values": (5, -4)}),
+    ("linear_ramp", {"end_values": 2.7}),
     ("mean", {"stat_length": 2}),
     ("median", {"stat_length": ((2, 1),)}),
     ("constant", {"constant_values": (3, 4)}),
@@ -25,6 +26,14 @@ ARRAYS = {
     "bytes": np.arange(250, 255, dtype=np.uint8),
     "one": np.array([[7.0, 8.0]]),
 }
+
+
+@pytest.mark.parametrize("end", [False, True, -3, 0.2])
+def test_ramps_of_bools(end):
+    x = np.array([[True, False, True], [False, True, True]])
+    np.testing.assert_array_equal(
+        cnp.pad(x, (2, 3), "linear_ramp", end_values=end), np.pad(x, (2, 3), "linear_ramp", end_values=end)
+    )
 
 
 @pytest.mark.parametrize("name", ARRAYS)

@@ -486,4 +486,6 @@ def indices(dimensions: Sequence[int], dtype: Any = None, sparse: bool = False) 
         return tuple(
             lax.reshape(lax.iota(target, n), (1,) * d + (n,) + (1,) * (len(shape) - d - 1)) for d, n in enumerate(shape)
         )
+    if not shape:
+        return zeros((0,), target)
     return manipulation.stack([lax.broadcasted_iota(target, shape, d) for d in range(len(shape))])

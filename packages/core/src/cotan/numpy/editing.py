@@ -62,11 +62,19 @@ def delete(arr: Any, obj: Any, axis: int | None = None, *, assume_unique_indices
                 )
             gone = np.flatnonzero(index)
         else:
+            _check_whole(index, "delete")
             gone = index.astype(np.int64).ravel()
             if gone.size and not (-extent <= gone.min() and gone.max() < extent):
                 raise IndexError(f"{place_of()}: delete: an index is out of range for an axis of extent {extent}")
     kept = np.delete(np.arange(extent, dtype=np.int32), gone)
     return x[(slice(None),) * axis + (kept,)]
+
+
+def _check_whole(index: Any, name: str) -> None:
+    if index.size and not (index.dtype == np.bool_ or dtypes.issubdtype(index.dtype, np.integer)):
+        raise ValueError(
+            f"{place_of()}: {name}: indices must be integers or bools, got {index.dtype}; use .astype(int)"
+        )
 
 
 def _without_traced(x: Any, index: Any, axis: int) -> Any:
@@ -103,7 +111,10 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     news = news.astype(x.dtype)
     if isinstance(obj, slice):
         obj = np.arange(extent)[obj]
-    index = as_array(np.asarray(obj, np.int64) if isinstance(obj, list | tuple) else obj, "insert")
+    if isinstance(obj, list | tuple):
+        obj = np.asarray(obj) if len(obj) else np.zeros(0, np.int64)
+    index = as_array(obj, "insert")
+    _check_whole(index, "insert")
     if index.dtype == np.bool_:
         index = as_array(np.flatnonzero(_known(index, "insert", "the mask of places")), "insert")
     scalar = index.ndim == 0

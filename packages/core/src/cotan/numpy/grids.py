@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes
+from cotan.errors import where
 from cotan.numpy import creation, manipulation, reductions, ufuncs
 from cotan.numpy.elementwise import strong
 from cotan.numpy.promotion import as_array
@@ -47,27 +48,57 @@ mgrid, ogrid = _Grid("mgrid", False), _Grid("ogrid", True)
 
 
 class _Joined:
-    """An object whose pieces, slices or arrays, are joined: ``r_[0:3, 7, x]``."""
+    """An object whose pieces, slices or arrays, are joined: ``r_[0:3, 7, x]``.
 
-    def __init__(self, name: str, columns: bool) -> None:
-        self._name, self._columns = name, columns
+    A directive may come first: 'axis,ndim,start', the axis of joining, how many axes pieces have at least, and where
+    the axes of a piece that has fewer begin; or 'r' or 'c', which make a row or a column of a vector.
+    """
+
+    def __init__(self, name: str, axis: int, ndim: int, start: int) -> None:
+        self._name, self._layout = name, (axis, ndim, start)
 
     def __repr__(self) -> str:
         return f"cotan.numpy.{self._name}"
 
     def __getitem__(self, key: Any) -> Any:
-        pieces = [self._array(piece) for piece in (key if isinstance(key, tuple) else (key,))]
-        if not self._columns:
-            return manipulation.concatenate([manipulation.atleast_1d(x) for x in pieces])
-        return manipulation.concatenate([x if x.ndim > 1 else manipulation.reshape(x, (-1, 1)) for x in pieces], -1)
+        pieces = key if isinstance(key, tuple) else (key,)
+        directive = pieces[0] if pieces and isinstance(pieces[0], str) else ""
+        vector = {"r": (1, -1), "c": (-1, 1)}.get(directive)
+        axis, ndim, start = self._layout if vector or not directive else self._parsed(directive)
+        arrays = [self._array(piece, ndim, start) for piece in pieces[bool(directive) :]]
+        joined = manipulation.concatenate(arrays, axis)
+        return manipulation.reshape(joined, vector) if vector and joined.ndim == 1 else joined
 
-    def _array(self, piece: Any) -> Any:
-        if isinstance(piece, str):
-            raise TypeError(f"{self._name} does not take directives such as {piece!r}; use concatenate or stack")
-        return _samples(piece, self._name) if isinstance(piece, slice) else creation.asarray(piece)
+    def _parsed(self, directive: str) -> tuple[int, int, int]:
+        try:
+            given = [int(part) for part in directive.split(",")]
+        except ValueError:
+            given = []
+        if not 1 <= len(given) <= 3:
+            raise ValueError(
+                f"{where()}: {self._name} does not know the directive {directive!r}; use 'r', 'c' or "
+                "'axis,ndim,start', integers of which the last ones may be left out"
+            )
+        axis, ndim, start = (*given, *self._layout[len(given) :])
+        return axis, ndim, start
+
+    def _array(self, piece: Any, ndim: int, start: int) -> Any:
+        x = _samples(piece, self._name) if isinstance(piece, slice) else creation.asarray(piece)
+        missing = ndim - x.ndim
+        if missing <= 0:
+            return x
+        before = start if start >= 0 else start + missing + 1
+        if not x.ndim:
+            return manipulation.reshape(x, (1,) * ndim)
+        if not 0 <= before <= missing:
+            raise ValueError(
+                f"{where()}: {self._name}: the axes of a piece of shape {tuple(x.shape)} cannot begin at {start} of "
+                f"{ndim}; begin at 0 to {missing}, or at -1"
+            )
+        return manipulation.reshape(x, (1,) * before + tuple(x.shape) + (1,) * (missing - before))
 
 
-r_, c_ = _Joined("r_", False), _Joined("c_", True)
+r_, c_ = _Joined("r_", 0, 1, -1), _Joined("c_", -1, 2, 0)
 
 
 def ix_(*args: Any) -> tuple[Any, ...]:

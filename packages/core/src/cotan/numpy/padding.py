@@ -157,7 +157,7 @@ def _ramps(x: Any, axis: int, pair: tuple[int, int], ends: tuple[Any, Any]) -> A
 
 def _ramp(end: Any, edge: Any, width: int, axis: int, dtype: Any) -> Any:
     """``width`` values from ``end`` towards ``edge``, which is not among them; integers are rounded down, exactly."""
-    if dtypes.issubdtype(dtype, np.inexact):
+    if not all(dtypes.issubdtype(kind, np.integer) for kind in (dtype, dtypes.dtype(end))):
         return creation.linspace(end, edge, width, endpoint=False, dtype=dtype, axis=axis)
     wide = dtypes.default_int()
     spread = tuple(-1 if d == axis else 1 for d in range(edge.ndim + 1))
