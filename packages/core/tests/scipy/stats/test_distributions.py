@@ -102,6 +102,28 @@ def test_discrete(name, fn):
         np.testing.assert_allclose(whole, expected, rtol=2e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("name", "fn"), [call for call in CALLS if CONTINUOUS[call[0]][1]])
+def test_a_negative_scale_gives_no_number(name, fn):
+    parameters, _, points = CONTINUOUS[name]
+    x = _points(fn, points)
+    assert np.isnan(getattr(getattr(scipy.stats, name), fn)(x, *parameters, 0.4, -1.7)).all()
+    assert np.isnan(getattr(getattr(stats, name), fn)(x, *parameters, 0.4, -1.7)).all()
+
+
+@pytest.mark.parametrize(("a", "b"), [(-1.0, 2.0), (2.0, -0.5), (0.0, 1.0), (NAN, 1.0)])
+def test_a_beta_distribution_needs_positive_parameters(a, b):
+    for x in (-0.5, 0.3, 2.0):
+        assert np.isnan(stats.beta.logpdf(x, a, b))
+        assert np.isnan(scipy.stats.beta.logpdf(x, a, b))
+
+
+def test_the_beta_distribution_with_large_parameters():
+    x, a, b = (np.array(v) for v in zip((0.5, 1e4, 1e4), (0.99, 2e4, 300.0), (1e-4, 0.5, 1e4), strict=True))
+    single = stats.beta.logpdf(*(v.astype(np.float32) for v in (x, a, b)))
+    exact = scipy.stats.beta.logpdf(*(v.astype(np.float32).astype(np.float64) for v in (x, a, b)))
+    np.testing.assert_allclose(single, exact, rtol=1e-3)
+
+
 # Inside of the supports, away from kinks.
 INSIDE = {
     "beta": np.array([0.2, 0.6]),

@@ -19,8 +19,15 @@ def inexact(fun_name: str, *args: Any) -> list[Any]:
     return [cnp.asarray(x) for x in promote_dtypes_inexact(fun_name, *args)]
 
 
+def placed(fun_name: str, *args: Any) -> list[Any]:
+    """As ``promoted``; of the scale, which comes last, negative values become NaN."""
+    *rest, scale = promote_args_inexact(fun_name, *args)
+    return [*rest, cnp.where(scale < 0, cnp.nan, scale)]
+
+
 def standardized(fun_name: str, x: Any, loc: Any, scale: Any, *parameters: Any) -> list[Any]:
-    """[(x - loc) / scale, scale, *parameters], as floats of one dtype."""
+    """[(x - loc) / scale, scale, *parameters], as floats of one dtype; negative scales become NaN."""
     # As arrays: NumPy's own scalars of narrow types become wide ones beside Python numbers.
     x, loc, scale, *rest = (as_array(y, fun_name) for y in promote_args_inexact(fun_name, x, loc, scale, *parameters))
+    scale = cnp.where(scale < 0, cnp.nan, scale)
     return [(x - loc) / scale, scale, *rest]

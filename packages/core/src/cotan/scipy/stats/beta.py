@@ -20,7 +20,8 @@ def logpdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
     z, scale, a, b = standardized("beta.logpdf", x, loc, scale, a, b)
     outside = (z < 0) | (z > 1)
     z = cnp.where(outside, 0.5, z)
-    return cnp.where(outside, -cnp.inf, xlogy(a - 1, z) + xlog1py(b - 1, -z) - betaln(a, b) - cnp.log(scale))
+    inside = xlogy(a - 1, z) + xlog1py(b - 1, -z) - betaln(a, b) - cnp.log(scale)
+    return cnp.where((a > 0) & (b > 0), cnp.where(outside, -cnp.inf, inside), cnp.nan)
 
 
 def pdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from cotan import numpy as cnp
-from cotan.scipy.stats._arguments import promoted, standardized
+from cotan.scipy.stats._arguments import placed, standardized
 
 
 def _below(z: Any) -> Any:
@@ -61,11 +61,11 @@ def logsf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 def ppf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The number below which lies a share of q: the inverse of cdf."""
-    q, loc, scale = promoted("cauchy.ppf", q, loc, scale)
+    q, loc, scale = placed("cauchy.ppf", q, loc, scale)
     return loc + scale * _quantile(q)
 
 
 def isf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The number above which lies a share of q: the inverse of sf."""
-    q, loc, scale = promoted("cauchy.isf", q, loc, scale)
+    q, loc, scale = placed("cauchy.isf", q, loc, scale)
     return loc - scale * _quantile(q)

@@ -6,7 +6,7 @@ from typing import Any
 
 from cotan import numpy as cnp
 from cotan.nn.functions import log1mexp
-from cotan.scipy.stats._arguments import promoted, standardized
+from cotan.scipy.stats._arguments import placed, standardized
 
 
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
@@ -50,5 +50,5 @@ def logsf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 def ppf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The number below which lies a share of q: the inverse of cdf."""
-    q, loc, scale = promoted("expon.ppf", q, loc, scale)
+    q, loc, scale = placed("expon.ppf", q, loc, scale)
     return cnp.where((q < 0) | (q > 1), cnp.nan, loc - scale * cnp.log1p(-q))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cotan import numpy as cnp
-from cotan.scipy.stats._arguments import promoted, standardized
+from cotan.scipy.stats._arguments import placed, standardized
 
 
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
@@ -37,7 +37,7 @@ def logcdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 def ppf(p: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The number below which lies a share of q: the inverse of cdf."""
-    p, loc, scale = promoted("gumbel_l.ppf", p, loc, scale)
+    p, loc, scale = placed("gumbel_l.ppf", p, loc, scale)
     return loc + scale * cnp.log(-cnp.log1p(-p))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from cotan import numpy as cnp
 from cotan.scipy.special import expit, logit
-from cotan.scipy.stats._arguments import promoted, standardized
+from cotan.scipy.stats._arguments import placed, standardized
 
 
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
@@ -41,11 +41,11 @@ def sf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 def ppf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The number below which lies a share of q: the inverse of cdf."""
-    x, loc, scale = promoted("logistic.ppf", x, loc, scale)
+    x, loc, scale = placed("logistic.ppf", x, loc, scale)
     return loc + scale * logit(x)
 
 
 def isf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The number above which lies a share of x: the inverse of sf."""
-    x, loc, scale = promoted("logistic.isf", x, loc, scale)
+    x, loc, scale = placed("logistic.isf", x, loc, scale)
     return loc - scale * logit(x)

@@ -7,7 +7,7 @@ from typing import Any
 
 from cotan import numpy as cnp
 from cotan.scipy.special import log_ndtr, ndtr, ndtri
-from cotan.scipy.stats._arguments import promoted, standardized
+from cotan.scipy.stats._arguments import placed, standardized
 
 
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
@@ -52,11 +52,11 @@ def logsf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 def ppf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The number below which lies a share of q: the inverse of cdf."""
-    q, loc, scale = promoted("norm.ppf", q, loc, scale)
+    q, loc, scale = placed("norm.ppf", q, loc, scale)
     return loc + scale * ndtri(q)
 
 
 def isf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The number above which lies a share of q: the inverse of sf."""
-    q, loc, scale = promoted("norm.isf", q, loc, scale)
+    q, loc, scale = placed("norm.isf", q, loc, scale)
     return loc - scale * ndtri(q)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cotan import numpy as cnp
-from cotan.scipy.stats._arguments import promoted, standardized
+from cotan.scipy.stats._arguments import placed, standardized
 
 
 def logpdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
@@ -48,5 +48,5 @@ def sf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 def ppf(q: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The number below which lies a share of q: the inverse of cdf."""
-    q, b, loc, scale = promoted("pareto.ppf", q, b, loc, scale)
+    q, b, loc, scale = placed("pareto.ppf", q, b, loc, scale)
     return cnp.where((q < 0) | (q > 1), cnp.nan, loc + scale * (1 - q) ** (-1 / b))

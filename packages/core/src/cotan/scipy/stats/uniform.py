@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cotan import numpy as cnp
-from cotan.scipy.stats._arguments import promoted, standardized
+from cotan.scipy.stats._arguments import placed, standardized
 
 
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
@@ -32,5 +32,5 @@ def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 def ppf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The number below which lies a share of q: the inverse of cdf."""
-    q, loc, scale = promoted("uniform.ppf", q, loc, scale)
+    q, loc, scale = placed("uniform.ppf", q, loc, scale)
     return cnp.where((q < 0) | (q > 1), cnp.nan, loc + scale * q)
