@@ -138,10 +138,63 @@ def test_limits(call, expected):
         (special.log_ndtr, 30.0, 0.0),
         (cotan.grad(special.log_ndtr), 30.0, 0.0),
         (special.ndtri, 1e-8, 17300007.88960376),
+        (special.ndtri, 0.0, np.inf),
+        (special.ndtri, 1.0, np.inf),
+        (special.ndtri, -1.0, np.nan),
+        (special.ndtri, 2.0, np.nan),
+        (special.entr, -0.0, np.inf),
+        (special.entr, np.inf, -np.inf),
+        (cotan.grad(special.entr), np.inf, 0.0),
+        (cotan.grad(special.entr), np.nan, np.nan),
+        (lambda x: special.xlogy(x, 0.0), -0.0, -np.inf),
+        (lambda x: special.xlogy(x, np.inf), -0.0, np.inf),
+        (lambda x: special.xlogy(x, -1.0), 0.0, np.nan),
+        (lambda x: special.xlog1py(x, -1.0), -0.0, -np.inf),
+        (lambda x: special.boxcox(x, 0.5), 0.0, np.inf),
+        (lambda x: special.boxcox(x, 1.0), 0.0, 1.0),
+        (lambda x: special.boxcox(x, 2.0), 0.0, 0.0),
+        (lambda x: special.boxcox1p(x, -1.0), -1.0, np.inf),
+        (lambda a: special.gammainc(a, 1.0), -1.0, np.nan),
+        (lambda x: special.gammainc(-1.0, x), 0.0, np.nan),
+        (lambda a: special.gammaincc(a, 1.0), -1.0, np.nan),
+        (lambda a: special.betainc(a, 1.0, 0.5), -1.0, np.nan),
+        (lambda x: special.zeta(x, 2.0), 0.5, np.nan),
+        # By the reflection: beside 0 from below.
+        (special.digamma, -1e-8, 1e16),
+        (special.digamma, -2.999, float(mpmath.psi(1, np.float32(-2.999).item()))),
+        # Curvatures of what is even or odd, beside 0.
+        (cotan.grad(special.i1), 0.0, 0.0),
+        (cotan.grad(special.i1), 1e-8, 0.0),
+        (cotan.grad(special.i1), 1e-3, 0.000375),
+        (cotan.grad(special.i1), -0.5, -float(mpmath.besseli(1, 0.5, derivative=2))),
     ],
 )
 def test_slopes(function, point, slope):
-    np.testing.assert_allclose(cotan.grad(function)(np.float32(point)), slope, rtol=1e-4)
+    np.testing.assert_allclose(cotan.grad(function)(np.float32(point)), slope, rtol=1e-4, atol=1e-7)
+
+
+def test_beta_functions_of_large_arguments():
+    sizes = np.array([0.3, 1.0, 2.5, 9.9, 10.0, 31.0, 1e3, 1e6, 1e15])
+    a, b = (x.ravel() for x in np.meshgrid(sizes, sizes))
+    with mpmath.workdps(60):
+        exact = [float(mpmath.log(mpmath.beta(p, q))) for p, q in zip(a.tolist(), b.tolist(), strict=True)]
+        slopes = [float(mpmath.digamma(p) - mpmath.digamma(mpmath.mpf(p) + q)) for p, q in zip(a, b, strict=True)]
+    with cotan.enable_x64(True):
+        np.testing.assert_allclose(special.betaln(a, b), exact, rtol=4e-15, atol=4e-15)
+        np.testing.assert_allclose(cotan.vmap(cotan.grad(special.betaln))(a, b), slopes, rtol=1e-11)
+        some = np.array(exact) > -700
+        np.testing.assert_allclose(special.beta(a[some], b[some]), np.exp(np.array(exact)[some]), rtol=1e-12)
+        np.testing.assert_allclose(special.comb(1e12, 3.0), oracle.comb(1e12, 3.0), rtol=1e-12)
+    close = special.betaln(np.float32([0.5, 1e4]), np.float32([1e4, 1e8]))
+    np.testing.assert_allclose(close, oracle.betaln([0.5, 1e4], [1e4, 1e8]), rtol=2e-6)
+    np.testing.assert_allclose(special.betaln(np.array([-0.5, np.nan]), 2.2), oracle.betaln([-0.5, np.nan], 2.2), 1e-6)
+
+
+@pytest.mark.parametrize("function", [special.boxcox, special.boxcox1p])
+def test_the_transform_of_box_and_cox_at_its_ends(function):
+    lowest = 0.0 if function is special.boxcox else -1.0
+    x, power = np.array([np.inf, lowest, lowest, 3.0]), np.array([0.0, np.nan, 0.0, 0.0])
+    np.testing.assert_allclose(function(x, power), getattr(oracle, function.__name__)(x, power), rtol=1e-6)
 
 
 def test_lists_are_refused():

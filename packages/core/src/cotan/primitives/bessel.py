@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 from cotan.primitives import special_tables as table
-from cotan.primitives.arithmetic import add, div, mul, sign, sub
-from cotan.primitives.compare import eq, select
+from cotan.primitives.algebra import PRIMITIVES
+from cotan.primitives.arithmetic import abs, add, div, mul, neg, sign, square, sub
+from cotan.primitives.compare import lt, select
 from cotan.primitives.define import unary
 from cotan.primitives.operands import FLOAT
 from cotan.primitives.special import as_decomposition, as_kernel, as_reference
+from cotan.primitives.transcendental import exp
 
 
 @functools.cache
@@ -60,9 +63,16 @@ def _i0e_slope(t: Any, x: Any, y: Any) -> Any:
     return mul(t, sub(bessel_i1e(x), mul(sign(x), y)))
 
 
+# I1(x) / x in powers of x**2 (DLMF 10.25.2), for |x| < 1.
+_RATIO = tuple(0.5 / (4**k * math.factorial(k) * math.factorial(k + 1)) for k in range(9, -1, -1))
+
+
 def _i1e_slope(t: Any, x: Any, y: Any) -> Any:
-    zero = eq(x, 0)
-    ratio = select(zero, 0.5, div(y, select(zero, 1, x)))
+    # Near 0 by a series: derivatives of the quotient would be differences of large numbers.
+    near = lt(abs(x), 1)
+    small = select(near, x, 0)
+    series = mul(PRIMITIVES.polynomial(square(small), _RATIO), exp(neg(mul(small, sign(small)))))
+    ratio = select(near, series, div(y, select(near, 1, x)))
     return mul(t, sub(bessel_i0e(x), add(mul(sign(x), y), ratio)))
 
 

@@ -50,6 +50,11 @@ def _tiny(x: Term) -> float:
     return 1e-30 if dtype_of(x.array) == _FLOAT32 else 1e-300
 
 
+def _defined(undefined: Any, value: Term) -> Term:
+    """The value, and NaN where it is undefined: as a factor, so that its slopes are NaN too."""
+    return value * where(undefined, math.nan, constant(1, value))
+
+
 # ---- Incomplete gamma
 
 
@@ -139,7 +144,7 @@ def _edges(a: Term, x: Term, value: Term, empty: float, full: float) -> Term:
     everything = either(a.same(0), x.same(math.inf))
     value = where(nothing, empty, where(everything, full, value))
     undefined = either(a < 0, x < 0, negated(a.same(a)), negated(x.same(x)), both(nothing, everything))
-    return where(undefined, math.nan, value)
+    return _defined(undefined, value)
 
 
 def _p(a: Term, x: Term) -> Term:
@@ -156,7 +161,8 @@ def _density(a: Term, x: Term) -> Term:
     value = _front(where(inside, a, 1), where(inside, x, 1)) * where(inside, a, 1) / where(inside, x, 1)
     zero = constant(0, a)
     at_zero = where(a.same(1), 1, where(a < 1, math.inf, zero))
-    outside = where(x.same(0), at_zero, where(either(x < 0, a < 0, negated(x.same(x))), math.nan, zero))
+    undefined = either(x < 0, a < 0, negated(x.same(x)))
+    outside = where(undefined, math.nan, where(x.same(0), at_zero, zero))
     return where(inside, value, outside)
 
 
@@ -186,14 +192,32 @@ def _beta_fraction(a: Term, b: Term, x: Term) -> Term:
     return repeat(200, step, (d, one, d), (a, b, x))[0]
 
 
-def _log_beta(a: Term, b: Term) -> Term:
-    return _lgamma(a) + _lgamma(b) - _lgamma(a + b)
-
-
 def _stirling_rest(z: Term) -> Term:
     """lgamma(z) - (z - 1/2) log(z) + z - log(2 pi) / 2, for z of 10 and more."""
     inverse = 1 / z
     return inverse * terms.polynomial(inverse * inverse, LOG_STIRLING[::-1])
+
+
+def _log_beta(a: Term, b: Term) -> Term:
+    """log |B(a, b)|. Logarithms of large gammas cancel: there without what Stirling's series have in common."""
+    swapped = b < a
+    p, q = where(swapped, b, a), where(swapped, a, b)
+    far = both(q >= 10, p + q >= 10, q < math.inf)
+    small, large = where(far, p, 10), where(far, q, 10)
+    total = small + large
+    apart = _stirling_rest(large) - _stirling_rest(total)
+    share = log1p(-(small / total))
+    two = small >= 10
+    low, high = where(two, 1, small), where(two, small, 10)
+    one_large = _lgamma(low) + apart + low - low * log(total) + (large - 0.5) * share
+    two_large = _stirling_rest(high) + apart + (high - 0.5) * log(high / total) + large * share
+    two_large = two_large - 0.5 * log(large) + 0.5 * math.log(2 * math.pi)
+    near_p, near_q = where(far, 1, p), where(far, 1, q)
+    near = _lgamma(near_p) + _lgamma(near_q) - _lgamma(near_p + near_q)
+    return where(far, where(two, two_large, one_large), near)
+
+
+log_beta = formula(_log_beta)
 
 
 def _beta_front(p: Term, q: Term, y: Term, rest: Term) -> Term:
@@ -227,7 +251,7 @@ def _betainc(a: Term, b: Term, x: Term) -> Term:
     limit = where(both(negated(x.same(0)), either(x.same(1), both(everything, negated(nothing)))), 1, constant(0, x))
     value = where(inside, value, limit)
     undefined = either(a < 0, b < 0, x < 0, x > 1, negated((a + b + x).same(a + b + x)), clash)
-    return where(undefined, math.nan, value)
+    return _defined(undefined, value)
 
 
 def _beta_density(a: Term, b: Term, x: Term) -> Term:
@@ -283,7 +307,7 @@ def _zeta(s: Term, q: Term) -> Term:
     undefined = either(s < 1, both(q < 0, negated(pole), negated(whole)), negated((s + q).same(s + q)))
     value = where(q.same(math.inf), 0, value)
     value = where(s.same(math.inf), where(q.same(1), 1, constant(math.nan, q)), value)
-    return where(undefined, math.nan, where(either(s.same(1), pole), math.inf, value))
+    return _defined(undefined, where(either(s.same(1), pole), math.inf, value))
 
 
 # ---- The primitives

@@ -296,10 +296,14 @@ def _digamma(o: Any, x: Any) -> Any:
     series = o.polynomial(inverse, (1 / 12, -691 / 32760, 1 / 132, -1 / 240, 1 / 252, -1 / 120, 1 / 12, 0.0))
     asymptotic = o.sub(o.sub(o.log(z), o.div(o.const(0.5, x), z)), series)
     value = o.add(value, asymptotic)
-    fraction = o.mul(o.sub(x, o.floor(x)), o.const(math.pi, x))
-    pole = o.eq(o.floor(x), x)
-    slope = o.div(o.mul(o.cos(fraction), o.const(math.pi, x)), o.sin(o.select(pole, o.const(1, x), fraction)))
-    mirrored = o.sub(value, slope)
+    # The distance of |x| from the next integer is exact, and near 0 relatively so.
+    size = o.abs(x)
+    fraction = o.sub(size, o.floor(size))
+    distance = o.select(o.gt(fraction, o.const(0.5, x)), o.sub(fraction, o.const(1, x)), fraction)
+    angle = o.mul(distance, o.const(math.pi, x))
+    pole = o.eq(fraction, o.const(0, x))
+    slope = o.div(o.mul(o.cos(angle), o.const(math.pi, x)), o.sin(o.select(pole, o.const(1, x), angle)))
+    mirrored = o.select(o.lt(x, o.const(0, x)), o.add(value, slope), o.sub(value, slope))
     value = o.select(left, mirrored, value)
     # A factor, so that there are no slopes at the poles either.
     return o.mul(value, o.select(o.bit_and(left, pole), o.const(math.nan, x), o.const(1, x)))

@@ -11,7 +11,8 @@ import numpy as np
 from cotan import dtypes, lax
 from cotan import numpy as cnp
 from cotan.numpy.promotion import as_array, promote_args_inexact
-from cotan.scipy.elementwise import polynomial, real_function, sign_of_gamma
+from cotan.primitives.incomplete import log_beta
+from cotan.scipy.elementwise import polynomial, real_function, sign_of_gamma, zero_with_slope
 
 
 @real_function
@@ -61,7 +62,13 @@ def beta(a: Any, b: Any) -> Any:
     True
     """
     sign = sign_of_gamma(a) * sign_of_gamma(b) * sign_of_gamma(a + b)
-    return sign * cnp.exp(lax.lgamma(a) + lax.lgamma(b) - lax.lgamma(a + b))
+    return sign * cnp.exp(log_beta(a, b))
+
+
+@real_function
+def betaln(a: Any, b: Any) -> Any:
+    """log |beta(a, b)|, accurate for large arguments too."""
+    return log_beta(a, b)
 
 
 def factorial(n: Any, exact: bool = False) -> Any:
@@ -111,7 +118,7 @@ def comb(N: Any, k: Any, *, repetition: bool = False) -> Any:
 def _comb(n: Any, k: Any) -> Any:
     valid = (n >= 0) & (k >= 0) & (k <= n)
     a, b = cnp.where(valid, n, 1), cnp.where(valid, k, 0)
-    value = cnp.exp(lax.lgamma(a + 1) - lax.lgamma(b + 1) - lax.lgamma(a - b + 1))
+    value = cnp.exp(-log_beta(a - b + 1, b + 1)) / (a + 1)
     return cnp.where(valid, value, cnp.where(cnp.isnan(n + k), math.nan, 0))
 
 
@@ -277,25 +284,30 @@ def boxcox(x: Any, lmbda: Any) -> Any:
     >>> bool(abs(special.boxcox(2.0, 2.0) - 1.5) < 1e-6)
     True
     """
-    zero = cnp.equal(x, 0)
-    value = _power_ratio(cnp.log(cnp.where(zero, 1, x)), lmbda)
-    at_zero = cnp.where(lmbda > 0, -1 / cnp.where(lmbda > 0, lmbda, 1), -math.inf)
-    return cnp.where(zero, at_zero, value)
+    return _box_cox(x, cnp.log(cnp.where(cnp.equal(x, 0), 1, x)), lmbda)
 
 
 @real_function
 def boxcox1p(x: Any, lmbda: Any) -> Any:
     """boxcox(1 + x, lmbda), exact for small x."""
-    zero = cnp.equal(x, -1)
-    value = _power_ratio(cnp.log1p(cnp.where(zero, 0, x)), lmbda)
-    at_zero = cnp.where(lmbda > 0, -1 / cnp.where(lmbda > 0, lmbda, 1), -math.inf)
-    return cnp.where(zero, at_zero, value)
+    return _box_cox(1 + x, cnp.log1p(cnp.where(cnp.equal(x, -1), 0, x)), lmbda)
+
+
+def _box_cox(base: Any, logarithm: Any, lmbda: Any) -> Any:
+    """By the logarithm of the base, which counts where the base is not 0."""
+    zero = cnp.equal(base, 0)
+    lowest = cnp.where(cnp.isnan(lmbda), math.nan, -math.inf)
+    at_zero = cnp.where(lmbda > 0, -1 / cnp.where(lmbda > 0, lmbda, 1), lowest)
+    # That of base**lmbda / lmbda.
+    slope = cnp.where(lmbda > 1, 0, cnp.where(cnp.equal(lmbda, 1), 1, -lowest)).astype(base.dtype)
+    at_zero = at_zero + zero_with_slope(cnp.where(zero, base, 0), lax.stop_gradient(cnp.where(zero, slope, 0)))
+    return cnp.where(zero, at_zero, _power_ratio(logarithm, lmbda))
 
 
 def _power_ratio(logarithm: Any, lmbda: Any) -> Any:
     """expm1(lmbda log) / lmbda; near 0 by its first terms, which have derivatives there."""
     u = lmbda * logarithm
-    small = cnp.abs(u) < 1e-3
-    near = cnp.where(small, u, 0)
+    small = (cnp.abs(u) < 1e-3) | cnp.equal(lmbda, 0)
+    near = cnp.where(small & cnp.isfinite(u), u, 0)
     series = logarithm * polynomial(near, [1 / math.factorial(k + 1) for k in range(6)])
     return cnp.where(small, series, cnp.expm1(u) / cnp.where(small, 1, lmbda))

@@ -25,9 +25,11 @@ from cotan.scipy.bessel import i1 as i1
 from cotan.scipy.bessel import i1e as i1e
 from cotan.scipy.bessel import sph_harm_y as sph_harm_y
 from cotan.scipy.elementwise import real_function as _real_function
+from cotan.scipy.elementwise import zero_with_slope as _zero_with_slope
 from cotan.scipy.gammas import bernoulli as bernoulli
 from cotan.scipy.gammas import beta as beta
 from cotan.scipy.gammas import betainc as betainc
+from cotan.scipy.gammas import betaln as betaln
 from cotan.scipy.gammas import boxcox as boxcox
 from cotan.scipy.gammas import boxcox1p as boxcox1p
 from cotan.scipy.gammas import comb as comb
@@ -93,14 +95,7 @@ def gamma(x: Any) -> Any:
     pole = cnp.logical_and(x < 0, x == floor)
     odd = cnp.remainder(floor, 2) != 0
     negative = cnp.where(x == 0, cnp.signbit(x), cnp.logical_and(x < 0, odd))
-    size = cnp.exp(lax.lgamma(x))
-    return cnp.where(pole, math.nan, cnp.where(negative, -size, size))
-
-
-def betaln(a: Any, b: Any) -> Any:
-    """log of the beta function."""
-    a, b = promote_args_inexact("betaln", a, b)
-    return lax.lgamma(a) + lax.lgamma(b) - lax.lgamma(a + b)
+    return cnp.where(pole, math.nan, cnp.where(negative, -1, 1) * cnp.exp(lax.lgamma(x)))
 
 
 def expit(x: Any) -> Any:
@@ -142,9 +137,8 @@ def log_softmax(x: Any, /, *, axis: int | tuple[int, ...] | None = None) -> Any:
 def _times(x: Any, factor: Any, known: Any) -> Any:
     """x * factor, but 0 where x is 0 and the factor is infinite or, though ``known`` is no NaN, undefined."""
     limit = cnp.logical_and(cnp.equal(x, 0), cnp.logical_not(cnp.logical_or(cnp.isfinite(factor), cnp.isnan(known))))
-    # The root stands for the limit: its value at 0 is 0, its slope infinite, as that of x * factor.
-    root = cnp.sqrt(cnp.where(limit, x, 1))
-    return cnp.where(limit, cnp.where(factor < 0, 0 - root, root), x * cnp.where(limit, 0, factor))
+    edge = _zero_with_slope(cnp.where(limit, x, 0), lax.stop_gradient(cnp.where(limit, factor, 1)))
+    return cnp.where(limit, edge, x * cnp.where(limit, 0, factor))
 
 
 def xlogy(x: Any, y: Any) -> Any:
@@ -167,9 +161,16 @@ def xlog1py(x: Any, y: Any) -> Any:
 @_real_function
 def entr(x: Any) -> Any:
     """-x log(x), 0 at 0, -inf below."""
-    positive = x > 0
-    logarithm = cnp.where(positive, cnp.log(cnp.where(positive, x, 1)), -math.inf)
-    return cnp.where(x < 0, -math.inf, -_times(x, cnp.where(cnp.isnan(x), x, logarithm), x))
+    return cnp.where(x < 0, -math.inf, _entropy(cnp.where(x < 0, 1, x)))
+
+
+@_custom_jvp
+def _entropy(x: Any) -> Any:
+    return -_times(x, cnp.log(x), x)
+
+
+# By itself, the slope at infinity would hold infinity over infinity.
+_entropy.defjvp(lambda primals, tangents: (_entropy(*primals), -(cnp.log(primals[0]) + 1) * tangents[0]))
 
 
 def ndtr(x: Any) -> Any:
@@ -212,6 +213,11 @@ def ndtri(p: Any) -> Any:
     >>> float(special.ndtri(0.5))
     0.0
     """
+    return _ndtri(p)
+
+
+@_custom_jvp
+def _ndtri(p: Any) -> Any:
     q = p - 0.5
     central = cnp.abs(q) <= 0.425
     centre = q * _ratio(_CENTRE, 0.180625 - cnp.where(central, q * q, 0))
@@ -221,6 +227,13 @@ def ndtri(p: Any) -> Any:
     size = cnp.where(r <= 5, _ratio(_MIDDLE, r - 1.6), _ratio(_FAR, r - 5))
     size = cnp.where(tail == 0, math.inf, cnp.where(tail > 0, size, math.nan))
     return cnp.where(central, centre, cnp.where(q < 0, -size, size))
+
+
+@_ndtri.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    # By the inverse's slope: infinite at 0 and 1, NaN outside of them.
+    x = _ndtri(*primals)
+    return x, math.sqrt(2 * math.pi) * cnp.exp(0.5 * x * x) * tangents[0]
 
 
 def log_ndtr(x: Any, series_order: int = 3) -> Any:
