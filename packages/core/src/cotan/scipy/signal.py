@@ -111,7 +111,8 @@ def _convolved2d(name: str, x: Any, y: Any, mode: str, boundary: str, fillvalue:
     x, y = _ordered(name, x, y, mode, (0, 1))
     pads = {
         "full": [(k - 1, k - 1) for k in y.shape],
-        "same": [(k // 2, (k - 1) // 2) for k in y.shape],
+        # The middle of a kernel of even extent is the later of the two for a correlation.
+        "same": [((k - 1) // 2, k // 2) if name == "correlate2d" else (k // 2, (k - 1) // 2) for k in y.shape],
         "valid": [(0, 0), (0, 0)],
     }[mode]
     options = {"constant_values": fillvalue} if boundary == "fill" else {}
