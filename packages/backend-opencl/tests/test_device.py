@@ -13,6 +13,7 @@ import pytest
 
 import cotan
 import cotan.numpy as cnp
+from cotan.__main__ import info
 from cotan.backend import get_backend, registry
 from cotan.backend.host_memory import aligned
 from cotan.config import config
@@ -203,24 +204,62 @@ def test_no_runtime(monkeypatch, device):
     assert 'pip install "cotan-opencl[pocl]"' in text
 
 
-def test_a_platform_that_fails(monkeypatch, device):
-    import pyopencl
+class Like:
+    """A device or platform like the real one, but for what is replaced; exceptions are raised."""
 
-    class Platform:
-        name, version = "Acme", "Acme 1"
+    def __init__(self, real, **replaced):
+        self.real, self.replaced = real, replaced
 
-        def get_devices(self):
-            raise pyopencl.LogicError("clGetDeviceIDs failed: OUT_OF_HOST_MEMORY")
+    def __getattr__(self, name):
+        value = self.replaced[name] if name in self.replaced else getattr(self.real, name)
+        if isinstance(value, Exception):
+            raise value
+        return value
 
-    text = unavailable(monkeypatch, get_platforms=lambda: [Platform()])
-    assert "Acme shows no devices" in text
-    real = pyopencl.get_platforms()
-    monkeypatch.setattr(driver, "_module", lambda: Broken(get_platforms=lambda: [Platform(), *real]))
-    configured = driver.configured_devices()
-    assert configured.devices
-    assert "Acme" in configured.notes[0]
+
+@pytest.mark.parametrize(
+    ("replaced", "reason"),
+    [
+        ({}, "RuntimeError: clCreateContext failed: DEVICE_NOT_AVAILABLE"),
+        ({"max_compute_units": ValueError("clGetDeviceInfo failed")}, "ValueError: clGetDeviceInfo failed"),
+        ({"available": False}, "switched off"),
+        ({"compiler_available": False}, "have no compiler"),
+        ({"type": 4, "max_work_group_size": 64}, "groups of 64 items; 256 are needed"),
+    ],
+)
+def test_what_is_broken_is_listed_and_leaves_the_rest_usable(replaced, reason, monkeypatch, device):
+    import pyopencl as cl
+
+    def context(handles):
+        if isinstance(handles[0], Like):
+            raise cl.RuntimeError("clCreateContext failed: DEVICE_NOT_AVAILABLE")
+        return cl.Context(handles)
+
+    [real, *_] = cl.get_platforms()
+    devices = real.get_devices()
+    silent = Like(real, name="Acme", get_devices=cl.LogicError("clGetDeviceIDs failed: OUT_OF_HOST_MEMORY"))
+    nameless, empty = Like(real, name=cl.LogicError("no name")), Like(real, name="Empty", get_devices=list)
+    partly = Like(real, get_devices=lambda: [Like(devices[0], name="Bad", **replaced), *devices])
+    broken = {"Context": context, "get_platforms": lambda: [nameless, silent, empty, partly, real]}
+    monkeypatch.setattr(driver, "_module", lambda: Broken(**broken))
+    with registry.aside():
+        shown = info()
+        found = get_backend("opencl").devices()
+        for k, each in enumerate(found):
+            np.testing.assert_allclose(cotan.jit(lambda x: x * 2 + 1)(cotan.device_put(X, each)), X * 2 + 1)
+            assert f"OpenclDevice(id={k}): {each.queue.found.words}" in shown
+    assert len(found) == 2 * len(devices)  # hardware that two platforms show is two devices
+    assert f"broken: Bad on {real.name}: " in shown
+    assert reason in shown
+    assert "a platform shows no devices: LogicError: no name" in shown
+    assert "Acme shows no devices: LogicError: clGetDeviceIDs failed" in shown
+    assert "Empty shows no devices: it finds none, or may not use them (/dev/dri: the groups" in shown
+    broken["get_platforms"] = lambda: [nameless, silent, empty]
+    assert "no usable device; platforms: a platform, Acme, Empty; a platform shows" in unavailable(
+        monkeypatch, **broken
+    )
     with config.override(opencl_platform="of nobody"):
-        assert "no device of a platform named 'of nobody'; platforms: " in unavailable(monkeypatch)
+        assert "no usable device of a platform named 'of nobody'; platforms: " in unavailable(monkeypatch)
 
 
 def test_no_float64(device, monkeypatch):
@@ -249,13 +288,38 @@ def test_steps_on_the_host_are_refused_where_memory_is_apart(device, monkeypatch
         np.testing.assert_allclose(found, np.diag(np.sqrt(X[:7] + 2)), rtol=1e-6)
 
 
-def test_out_of_memory(device, monkeypatch):
-    def full(self, nbytes):
-        raise self.cl.MemoryError("clCreateBuffer failed: MEM_OBJECT_ALLOCATION_FAILURE")
+@pytest.mark.parametrize(
+    ("function", "fault", "told"),
+    [
+        ("Buffer", "MEM_OBJECT_ALLOCATION_FAILURE", r"is out of memory \(an array of .*Delete arrays"),
+        ("Program", "OUT_OF_HOST_MEMORY", r"is out of memory \(building `"),
+        ("Program", "DEVICE_NOT_AVAILABLE", r"is lost \(building `"),
+        ("Kernel", "OUT_OF_RESOURCES", r"is out of memory \(building `"),
+        ("enqueue_nd_range_kernel", "MEM_OBJECT_ALLOCATION_FAILURE", r"is out of memory \(running `"),
+        ("enqueue_nd_range_kernel", "INVALID_COMMAND_QUEUE", r"is lost \(running `.*another backend"),
+    ],
+)
+def test_a_fault_is_told_and_may_pass(function, fault, told, device, monkeypatch):
+    cl = device.queue.cl
+    real, faults = getattr(cl, function), [fault]
 
-    monkeypatch.setattr(driver.Queue, "allocate", full)
-    with pytest.raises(JaxRuntimeError, match=r"out of memory .*Delete arrays"):
-        cotan.device_put(np.ones(1_234_567, np.float32), device)
+    def faulty(*args, **kwargs):
+        if faults:
+            raise cl.RuntimeError(f"{function} failed: {faults[0]}")
+        return real(*args, **kwargs)
+
+    value = np.full(300_000 + len(told), len(function) + len(fault), np.float32)
+    for f in (lambda x: x * len(fault) - len(told), lambda x: (x * len(fault), x.sum() - len(told))):
+        with config.override(enable_x64=False), monkeypatch.context() as patch:
+            x = cotan.device_put(value, device)
+            cotan.device_put(np.zeros(5_000_000, np.int8), device).delete()
+            patch.setattr(cl, function, faulty)
+            faults[:] = [fault]
+            with pytest.raises(JaxRuntimeError, match=told):
+                cotan.jit(f)(x)
+            assert device.pool.unused() < 5_000_000 or function in ("Program", "Kernel"), "memory is kept that may lack"
+            faults.clear()
+            cotan.tree.map(np.testing.assert_allclose, cotan.jit(f)(x), f(value))
 
 
 def test_a_lost_device(device, monkeypatch):
@@ -263,13 +327,9 @@ def test_a_lost_device(device, monkeypatch):
     x = cotan.device_put(X, device)
     y = f(x)
 
-    class Lost:
-        command_execution_status = -1
-
-        def wait(self):
-            raise device.queue.cl.RuntimeError("clWaitForEvents failed: DEVICE_NOT_AVAILABLE")
-
-    y._buffer.event = Lost()
+    gone = device.queue.cl.RuntimeError("clGetEventInfo failed: DEVICE_NOT_AVAILABLE")
+    y._buffer.event = Like(None, command_execution_status=gone)
+    assert y.is_ready()
     with pytest.raises(JaxRuntimeError, match=r"is lost .*another backend"):
         y.block_until_ready()
 

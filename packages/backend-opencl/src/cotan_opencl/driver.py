@@ -12,15 +12,16 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from cotan.backend.host_memory import HostBytes, aligned
+from cotan.compiler.c import GPU_TILE
 from cotan.config import config
-from cotan.errors import BackendUnavailableError, JaxRuntimeError, log
+from cotan.errors import BackendUnavailableError, JaxRuntimeError, UnsupportedError, log
 
 _APART, _CACHED = 13 * 128, 1 << 23
 """Arrays are on whole pages; small ones, which come from caches, begin at different lines."""
@@ -31,6 +32,7 @@ _AWAKE = 2e-4
 that is done: sleeping and waking take as long as short programs do, and looking on takes time from long ones."""
 _pause = getattr(os, "sched_yield", None) or functools.partial(time.sleep, 0)
 _serials = itertools.count(1)
+_HIDDEN = "it finds none, or may not use them (/dev/dri: the groups video and render; PoCL: write to POCL_CACHE_DIR)"
 _LOST = ("DEVICE_NOT_AVAILABLE", "INVALID_COMMAND_QUEUE", "INVALID_CONTEXT", "DEVICE_NOT_FOUND")
 _NO_MEMORY = ("MEM_OBJECT_ALLOCATION_FAILURE", "OUT_OF_RESOURCES", "OUT_OF_HOST_MEMORY", "INVALID_BUFFER_SIZE")
 
@@ -42,7 +44,7 @@ def _module() -> Any:
         os.environ.setdefault("POCL_AFFINITY", "1")  # else its threads often share a processor while another is idle
     try:
         import pyopencl
-    except ImportError as error:
+    except Exception as error:  # NumPy's is a ValueError, where pyopencl was built for another one
         raise BackendUnavailableError(
             f'pyopencl cannot be imported ({error}); pip install "cotan-opencl[pocl]" brings it with a runtime for CPUs'
         ) from error
@@ -62,12 +64,14 @@ class Found:
     """A device as OpenCL shows it.
 
     Attributes:
+      context: of the device alone; parts that are no sub-devices share it.
       words: name, platform and kind, for people.
       shared: whether its memory is the host's.
       underrated: whether it is a CPU with AVX-512, which PoCL's compiler does not know or does not use by itself.
     """
 
     handle: Any
+    context: Any
     words: str
     platform: str
     is_cpu: bool
@@ -79,11 +83,20 @@ class Found:
 
 @dataclass(frozen=True)
 class Configured:
-    """The devices that configuration asks for."""
+    """The devices that configuration asks for; ``notes``: what is wrong with others, and with their platforms."""
 
     devices: tuple[Found, ...]
     version: str
     notes: tuple[str, ...] = field(default=())
+
+
+@functools.cache
+def _context(handle: Any) -> Any:
+    """Devices are opened to find out whether they work, and stay open: that can take a driver half a second."""
+    cl = _module()
+    context = cl.Context([handle])
+    cl.CommandQueue(context)
+    return context
 
 
 def _found(handle: Any, kind: str = "") -> Found:
@@ -98,9 +111,27 @@ def _found(handle: Any, kind: str = "") -> Found:
         f"{handle.global_mem_size >> 20} MiB, {'fp64' if doubles else 'no fp64'}{kind}"
     )
     as_cpu = is_cpu and not config.opencl_as_gpu
+    if not handle.available or not handle.compiler_available:
+        raise UnsupportedError("opencl", "devices that are switched off, or have no compiler")
+    if not as_cpu and handle.max_work_group_size < GPU_TILE.group:
+        raise UnsupportedError("opencl", f"groups of {handle.max_work_group_size} items; {GPU_TILE.group} are needed")
     shared = as_cpu and bool(handle.host_unified_memory)
     underrated = as_cpu and "HSTR: pthread-x86_64" in handle.version and _has_avx512()
-    return Found(handle, words, platform, as_cpu, shared, doubles, handle.max_compute_units, underrated)
+    units = handle.max_compute_units
+    return Found(handle, _context(handle), words, platform, as_cpu, shared, doubles, units, underrated)
+
+
+def _usable(handles: Iterable[Any], notes: list[str], kind: str = "") -> list[Found]:
+    """Those that can be opened; why the others cannot goes into ``notes``."""
+    devices = []
+    for number, handle in enumerate(handles):
+        name = "a device"
+        try:
+            name = f"{handle.name.strip()} on {handle.platform.name.strip()}"
+            devices.append(_found(handle, kind and f"{kind} {number}"))
+        except Exception as error:
+            notes.append(f"broken: {name}: {describe(error)}")
+    return devices
 
 
 def _has_avx512() -> bool:
@@ -116,27 +147,31 @@ def _all_devices() -> tuple[list[Found], str, list[str]]:
         platforms = cl.get_platforms()
     except cl.Error as error:
         raise BackendUnavailableError(
-            f'no OpenCL runtime was found ({describe(error)}); pip install "cotan-opencl[pocl]" brings one for CPUs'
+            f'no OpenCL runtime was found ({describe(error)}); pip install "cotan-opencl[pocl]" brings one for CPUs, '
+            "and OCL_ICD_DEBUG=7 shows why one that is installed does not load"
         ) from error
     devices: list[Found] = []
+    names: list[str] = []
     versions: list[str] = []
     notes: list[str] = []
     wanted = (config.opencl_platform or "").lower()
     for platform in platforms:
-        name = "a platform"
+        names.append("a platform")
         try:
-            name = platform.name.strip()
+            names[-1] = name = platform.name.strip()
             if wanted not in f"{name} {platform.version}".lower():
                 continue
-            devices.extend(map(_found, platform.get_devices()))
+            handles = platform.get_devices()
+            devices.extend(_usable(handles, notes))
             versions.append(f"{name}, {platform.version.strip()}")
-        except cl.Error as error:
-            notes.append(f"{name} shows no devices: {describe(error)}")
+            if not handles:
+                notes.append(f"{name} shows no devices: {_HIDDEN}")
+        except Exception as error:
+            notes.append(f"{names[-1]} shows no devices: {describe(error)}")
     if not devices:
         limit = f" of a platform named {config.opencl_platform!r}" if wanted else ""
-        names = ", ".join(platform.name.strip() for platform in platforms) or "none"
         raise BackendUnavailableError(
-            f"OpenCL shows no device{limit}; platforms: {names}{''.join(f'; {note}' for note in notes)}. "
+            f"OpenCL shows no usable device{limit}; platforms: {'; '.join([', '.join(names) or 'none', *notes])}. "
             'pip install "cotan-opencl[pocl]" brings a runtime for CPUs'
         )
     # Accelerators first; platforms keep their order.
@@ -165,10 +200,10 @@ def _parts(root: Found, count: int, notes: list[str]) -> list[Found]:
             property_ = cl.device_partition_property.EQUALLY
             parts = root.handle.create_sub_devices([property_, root.units // count])[:count]
             if len(parts) == count:
-                return [_found(part, f", sub-device {n}") for n, part in enumerate(parts)]
+                return _usable(parts, notes, ", sub-device")
         except cl.Error as error:
             notes.append(f"no sub-devices: {describe(error)}")
-    return [_found(root.handle, f", virtual device {n}") for n in range(count)]
+    return [replace(root, words=f"{root.words}, virtual device {n}") for n in range(count)]
 
 
 # ---- Memory
@@ -216,7 +251,7 @@ class Queue:
         self.number = self.known0 = self.known1 = self.unnoted = 0
         self._programs: OrderedDict[str, Any] = OrderedDict()
         with self.translating("opening it"):
-            self.context = cl.Context([found.handle])
+            self.context = found.context
             self.queue = cl.CommandQueue(self.context)
             self.side = cl.CommandQueue(self.context) if found.shared else None
             self.last0 = self.last1 = cl.enqueue_marker(self.queue)
@@ -284,7 +319,10 @@ class Queue:
 
     def done(self, event: Any) -> bool:
         """Whether the command is over, well or badly."""
-        return event is None or event.command_execution_status <= 0
+        try:
+            return event is None or event.command_execution_status <= 0
+        except self.cl.Error:  # the device is lost
+            return True
 
     def synchronize(self) -> None:
         """Wait for everything."""
@@ -337,6 +375,8 @@ class Queue:
                 warnings.simplefilter("ignore")
                 return cl.Program(self.context, text).build(options=["-cl-std=CL1.2"])
         except cl.Error as error:
+            if "BUILD_PROGRAM_FAILURE" not in str(error):
+                raise self.translated(error, f"building `{name}`") from error
             numbered = "\n".join(f"{n:5d}  {line}" for n, line in enumerate(text.splitlines(), 1))
             raise JaxRuntimeError(
                 f"a kernel of `{name}` does not build on the OpenCL device {self.found.words}. This is a fault of "
@@ -349,9 +389,9 @@ class Queue:
         cl = self.cl
         try:
             return cl.Kernel(self.build(text, program), name)
-        except cl.LogicError as error:
+        except cl.Error as error:
             if "INVALID_KERNEL_NAME" not in str(error):
-                raise
+                raise self.translated(error, f"building `{program}`") from error
             # A process that was killed can leave a damaged entry in the runtime's cache: another text avoids it.
             log(f"the OpenCL runtime's cached code of `{program}` is damaged; it is built again")
             again = f"typedef int cotan_again_{os.getpid()}_{len(self._programs)};"

@@ -266,7 +266,7 @@ class OpenclExecutable(Executable):
         taken = {place for *_, place in self._new if place is not None}
         self._overwrites = tuple(sorted(taken | {program.inputs.index(n) for n in frame.written & {*program.inputs}}))
         self._results = [self._result(program, n) for n in program.outputs]
-        with device.queue.lock:
+        with device.queue.lock, device.queue.translating(f"preparing `{program.name}`"):
             loader = Loader(device, text, program.name)
             self._loaded = Loaded(frame, loader)
             self._held: list[dict[int, Loan]] = []
@@ -317,6 +317,7 @@ class OpenclExecutable(Executable):
         return maker(queue, take, shelf, handle.flush, kernel.set_arg, enqueue, nbytes, *kinds, self._failed)
 
     def _failed(self, error: Exception) -> Exception:
+        self.device.pool.clear()  # some drivers look for a buffer's memory only when a kernel uses it
         return self.device.queue.translated(error, f"running `{self.name}`")  # type: ignore[no-any-return]
 
     def _call(self, args: Sequence[OpenclBuffer]) -> list[OpenclBuffer]:

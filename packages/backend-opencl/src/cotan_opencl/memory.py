@@ -88,7 +88,8 @@ class Pool:
     def borrow(self, host: np.ndarray) -> Loan:
         """The host's own array as memory, for as long as it is lent or commands may use it."""
         self._let_go(0)
-        return Loan(self.queue.over(host), self)
+        with self.queue.translating("sharing an array"):
+            return Loan(self.queue.over(host), self)
 
     def _fresh(self, size: int) -> Memory:
         self._let_go(0)
