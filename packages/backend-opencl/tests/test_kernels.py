@@ -11,11 +11,9 @@ import pytest
 import cotan
 import cotan.numpy as cnp
 from cotan import lax
-from cotan.compiler.c.scalars import Scalars
 from cotan.ir import scalar
 from cotan.primitives.define import unary
 from cotan.primitives.operands import FLOAT
-from cotan_opencl.language import opencl, whole
 
 SPECIAL = np.array([0.0, -0.0, 1, -1, np.inf, -np.inf, np.nan, 1e-45, 3e38, -3e38, 0.5, -2.5, 1.5, 8388609], np.float32)
 FUNCTIONS = {
@@ -100,34 +98,6 @@ def test_reductions_of_whole_arrays_are_one_launch(device):
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(ask, range(8))) == [{float((x + k).sum(dtype=np.float64))} for k in range(8)]
-
-
-def test_wide_vectors_stand_in_functions_that_kernels_call():
-    head = "__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void"
-    alone = f"{head} k0(__global float * b0, const int n) {{\n  if (get_global_id(0) < n) *b0 = 1;\n}}\n"
-    together = f"{head} k1(__global float *b0) {{\n  barrier(CLK_LOCAL_MEM_FENCE);\n}}\n"
-    text = whole("float16 f(int16 x) { return convert_float16(x); }\n" + alone + together, doubles=False, wide=True)
-    inside, outside = text.split("#pragma clang attribute pop\n#pragma clang attribute pop")
-    assert "min_vector_width(512)" in inside  # or compilers cut vectors in halves for some processors
-    assert "#define convert_float16(x) __builtin_convertvector(x, float16)" in inside
-    assert "static __attribute__((noinline)) void wide_k0(" in inside
-    assert "wide_item < n" in inside
-    assert "k1" not in inside
-    assert "{ wide_k0(b0, n, get_global_id(0)); }" in outside
-    assert "barrier" in outside
-
-
-def test_functions_of_the_runtime_get_no_wide_vectors():
-    scalars = Scalars(opencl(True, wide=True))
-    float32, int32 = np.dtype(np.float32), np.dtype(np.int32)
-    assert scalars.apply("cbrt", float32, ["x"], 8) == "cbrt(x)"
-    assert scalars.apply("cbrt", float32, ["x"], 16) == "((float16)(cbrt(x.lo), cbrt(x.hi)))"
-    assert scalars.apply("atan2", np.dtype(np.float64), ["x", "y"], 8) == (
-        "((double8)(atan2(x.lo, y.lo), atan2(x.hi, y.hi)))"
-    )
-    assert scalars.apply("popcount", int32, ["x"], 16).count("popcount(") == 2
-    assert scalars.cast("x", float32, np.dtype(np.int8), 16).count("convert_char8_sat(") == 2
-    assert scalars.of_lanes("all", "m", 16) == "(all(m.lo) & all(m.hi))"
 
 
 def test_a_primitive_from_outside(device):

@@ -11,11 +11,11 @@ import numpy as np
 
 from cotan.backend import Backend, Capabilities, CompileOptions, Device, Executable, LoweringTable
 from cotan.compiler.c import CPU_VECTOR, GPU_TILE, Schedule
+from cotan.compiler.c.opencl import WIDE_BYTES, probe_of_wide
 from cotan.errors import UnsupportedError, hide_frames
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.program import Program
 from cotan_opencl import driver
-from cotan_opencl.language import WIDE_BYTES, probe_of_wide
 from cotan_opencl.memory import OpenclBuffer, Pool
 
 hide_frames(os.path.dirname(__file__))

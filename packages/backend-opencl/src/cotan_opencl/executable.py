@@ -16,11 +16,11 @@ import numpy as np
 from cotan.backend import Executable, LoweringTable
 from cotan.backend.host_memory import put_results
 from cotan.compiler.c.commands import Branch, Copy, Frame, HostCall, Launch, Loop, Target, write
+from cotan.compiler.c.opencl import WIDE_BYTES, opencl, whole
 from cotan.ir.avals import ShapedArray
 from cotan.ir.program import Program
 from cotan_opencl import control
 from cotan_opencl.driver import Memory, Queue
-from cotan_opencl.language import WIDE_BYTES, opencl, whole
 from cotan_opencl.memory import Loan, OpenclBuffer, is_exclusive
 
 

@@ -1,11 +1,12 @@
-"""OpenCL C as a language of core's printer. Text only: it imports no driver."""
+"""OpenCL C as a language of the printer, and programs of it with what must stand around them. Knows no driver."""
 
 from __future__ import annotations
 
 import functools
 import re
 
-from cotan.compiler.c import Language, functions
+from cotan.compiler.c import functions
+from cotan.compiler.c.language import Language
 
 _TYPES = {
     "bool": "uchar", "int8": "char", "int16": "short", "int32": "int", "int64": "long",
