@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from scipy import special
 
 import cotan
 import cotan.numpy as cnp
@@ -20,7 +20,10 @@ FUNCTIONS = {
     "abs": np.abs, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "round": np.rint,
     "exp": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "tanh": np.tanh, "sin": np.sin, "cos": np.cos,
     "sinh": np.sinh, "cosh": np.cosh, "arcsin": np.arcsin, "arccos": np.arccos, "arctan": np.arctan,
-    "sqrt": np.sqrt, "erf": np.vectorize(math.erf, [np.float64]), "logistic": lambda x: np.exp(-np.logaddexp(0, -x)),
+    "sqrt": np.sqrt, "erf": special.erf, "logistic": lambda x: np.exp(-np.logaddexp(0, -x)),
+    "exp2": np.exp2, "tan": np.tan, "erfc": special.erfc,
+    "lgamma": lambda x: np.where(np.isinf(x), np.inf, special.gammaln(x)),
+    "digamma": lambda x: np.where(x == 0, np.nan, special.psi(x)),
 }  # fmt: skip
 
 

@@ -34,3 +34,8 @@ def test_functions_of_the_runtime_get_no_wide_vectors():
     assert scalars.apply("popcount", int32, ["x"], 16).count("popcount(") == 2
     assert scalars.cast("x", float32, np.dtype(np.int8), 16).count("convert_char8_sat(") == 2
     assert scalars.of_lanes("all", "m", 16) == "(all(m.lo) & all(m.hi))"
+
+
+def test_wide_half_precision_is_converted_by_what_compilers_do_not_take_apart():
+    text = whole("void f(ushort16 *h, float16 *x) { *x = cotan_float_of_half16(*h); }\n", doubles=False, wide=True)
+    assert "__builtin_ia32_vcvtph2ps512_mask(as_short16(h), (float16)(0.0f), -1, 8)" in text

@@ -7,17 +7,19 @@ arithmetic: not all devices have it, and some runtimes fail on vectors of it. Kn
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 
 from cotan.compiler.c.language import digamma_text, integer_power_text
 
 OWN = frozenset(
     {"abs", "sqrt", "floor", "ceil", "trunc", "round", "copysign"}
     | {"exp", "expm1", "log", "log1p", "tanh", "logistic", "sin", "cos", "erf"}
-    | {"sinh", "cosh", "asin", "acos", "atan", "atan2"}
+    | {"sinh", "cosh", "asin", "acos", "atan", "atan2", "exp2"}
 )
 """Operations on float32 that are here, as ``cotan_OPERATION_float`` and the number of lanes."""
-OF_DOUBLES = frozenset({"pow", "rem"})
+OF_DOUBLES = frozenset({"pow", "rem", "tan", "erfc", "lgamma", "digamma"})
 """Likewise, where there is float64."""
 OF_16_LANES = frozenset({"max", "min", "select"})
 """Likewise, of 16 lanes only: instructions of AVX-512 that compilers of OpenCL C do not choose by themselves."""
@@ -37,13 +39,28 @@ _POLYNOMIALS: dict[str, tuple[float, ...]] = {
     "sinh": (0.16666667, 0.00833334, 0.00019838102, 2.8062803e-06),
     "atan": (-0.33333334, 0.19999978, -0.14284152, 0.11071365, -0.08624676, 0.050481386),
     "asin": (0.16666667, 0.074999925, 0.044647664, 0.030269139, 0.023611818, 0.010574416, 0.03097454),
+    "erfcx": (
+        1.2329951187795825, -0.1396211311625048, 0.015379622549665496, 0.068097847252619, -0.10103762448263112,
+        0.09372136007834744, -0.06635619035574324, 0.03721963790840588, -0.016021625685103416, 0.005052447874568228,
+        -0.0011288532882512505, -0.0006397137948387266,
+    ),
+    "power": tuple(1 / math.factorial(k) for k in range(9)),
+    "sine": tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(8)),
+    "cosine": tuple((-1) ** k / math.factorial(2 * k) for k in range(9)),
+    "log_ratio": tuple(2 / (2 * k + 3) for k in range(8)),
+    "stirling": (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156),
+    "bernoulli": (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12),
 }  # fmt: skip
 """Minimax fits, lowest power first: (e**r - 1 - r) / r**2 for half of log(2); (log(1 + m) - m + m**2 / 2) / m**3 for
 1 + m between the roots of 1/2 and 2; sine and cosine of pi / 4 less their first terms, in the square; erf(x) / x - 1
 up to 1, in the square; the fourth root of 1 - erf(2 + x) from -1 to 2; (tanh(x) - x) / x**3 up to 0.3, in the
 square; (sinh(x) - x) / x**3 up to 1, (atan(x) - x) / x**3 up to the tangent of pi / 8, (asin(x) - x) / x**3 up to 1/2,
-likewise."""
-# @F, @I, @D and @L are vectors of float, int, double and long, @ alone is the number of lanes; $name(x): a polynomial.
+likewise; erfc(x) * exp(x**2) * (1 + 2 * x) up to 10.2, in (x - 4) / (x + 4). Then series: e**x, sin(x) / x and cos(x)
+in the square, log((1 + s) / (1 - s)) / s**3 less 2 / s**2, likewise, and those of the gamma function."""
+_IN_DOUBLES = frozenset({"pow", "rem", "slope", "erfc", "lgamma", "digamma"})
+"""Functions of float32 that compute in doubles, of vectors half as wide."""
+# @F, @I, @D and @L are vectors of float, int, double and long, @ alone is the number of lanes; $name(x): a polynomial,
+# $$name(x): one in doubles.
 _TEXTS = {
     "max": """@F (@F x, @F y) {
   const @F larger = __builtin_ia32_maxps512(y, x, 4);
@@ -99,6 +116,13 @@ _TEXTS = {
   @I shifted;
   const @F y = cotan_small_float@(near, magic, &shifted) + 1.0f;
   return y * as_float@(shifted << 23) * rest; }""",
+    "exp2": """@F (@F x) {
+  const @F below = x > 129.0f ? (@F)129.0f : x, near = below < -151.0f ? (@F)(-151.0f) : below;
+  const @F shifted = near + (x < 0.0f ? (@F)12583103.0f : (@F)12582975.0f);
+  const @F n = shifted - (x < 0.0f ? (@F)12583103.0f : (@F)12582975.0f), r = (near - n) * 0.693147182f;
+  const @F least = x < -151.0f ? (@F)0.0f : (@F)5.421010862427522e-20f;
+  const @F rest = x < 0.0f ? least : (@F)1.8446744073709552e19f, y = (r * r * $exp(r) + r) + 1.0f;
+  return y * as_float@(as_int@(shifted) << 23) * rest; }""",
     # exp of what is not positive.
     "decay": """@F (@F x) {
   const @F near = x < -104.0f ? (@F)(-104.0f) : x, rest = x < -104.0f ? (@F)0.0f : (@F)5.421010862427522e-20f;
@@ -189,6 +213,17 @@ _TEXTS = {
     "cos": """@F (@F x) {
   if (cotan_far_float@(x)) return (@F)(@EACH(cos));
   return cotan_turned_float@(x, 1); }""",
+    "tan": """@F (@F x) {
+  if (cotan_far_float@(x)) return (@F)(@WIDENED(tan));
+  return x == 0.0f ? x : cotan_slope_float@(x); }""",
+    # The tangent of |x| < 4096: n times the long part of pi / 2 is exact.
+    "slope": """@F (@F x) {
+#pragma OPENCL FP_CONTRACT ON
+  const @D d = convert_double@(x), shifted = d * 0.6366197723675814 + 6755399441055744.0;
+  const @D n = shifted - 6755399441055744.0, r = (d - n * 1.5707963267341256) - n * 6.077100506506192e-11, z = r * r;
+  const @D sine = r * $$sine(z), cosine = $$cosine(z);
+  const @L odd = (as_long@(shifted) << 63) < (@L)0;
+  return convert_float@((odd ? -cosine : sine) * cotan_inverse_double@(odd ? sine : cosine)); }""",
     # atan(small / large) for 0 <= small <= large, as a sum of two.
     "angle": """@F (@F small, @F large, @F *rest) {
 #pragma OPENCL FP_CONTRACT ON
@@ -259,6 +294,72 @@ _TEXTS = {
   const @F beyond = clipped - 2.0f, root = $root(beyond), square = root * root, far = 1.0f - square * square;
   const @F near = x * $erf(z) + x;
   return size >= 1.0f ? cotan_copysign_float@(far, x) : near; }""",
+    # A division takes as long as a dozen other operations. Right to 3e-16; of 0 and infinity it is NaN.
+    "inverse double": """@D (@D x) {
+#if defined(COTAN_AVX512) && @ + 0 == 8
+#pragma OPENCL FP_CONTRACT ON
+  const @D near = __builtin_ia32_rcp14pd512_mask(x, x, -1), nearer = near + near * (1.0 - x * near);
+  return nearer + nearer * (1.0 - x * nearer);
+#else
+  return 1.0 / x;
+#endif
+}""",
+    # Up to -120, which makes nothing of a float.
+    "exp double": """@D (@D p) {
+#pragma OPENCL FP_CONTRACT ON
+  const @D shifted = p * 1.4426950408889634 + 6755399441055744.0, n = shifted - 6755399441055744.0;
+  const @D r = (p - n * 0.6931471805601177) + n * 1.7239444525614835e-13;
+  return $$power(r) * as_double@((as_long@(shifted) - 0x4338000000000000L + 1023) << 52); }""",
+    # Of positive numbers that are normal ones.
+    "log double": """@D (@D x) {
+#pragma OPENCL FP_CONTRACT ON
+  const @L bits = as_long@(x), e = (bits - 0x3FE6A09E667F3BCDL) >> 52;
+  const @D m = as_double@(bits - (e << 52)) - 1.0, s = m * cotan_inverse_double@(m + 2.0), z = s * s;
+  const @D whole_e = convert_double@(convert_int@(e)), half_square = m * m * 0.5;
+  const @D inner = s * (z * $$log_ratio(z) + half_square);
+  return whole_e * 0.693147180369123816490 + (m - (half_square - (inner + whole_e * 1.90821492927058770002e-10))); }""",
+    # x less the nearest integer.
+    "turn double": """@D (@D x) {
+  const @D size = as_double@(as_long@(x) & 0x7fffffffffffffffL);
+  const @D rest = size - ((size + 4503599627370496.0) - 4503599627370496.0);
+  return size < 4503599627370496.0 ? (x < 0.0 ? -rest : rest) : (@D)0.0; }""",
+    # In t = (x - 4) / (x + 4), the function times exp(x * x) * (1 + 2 * x).
+    "erfc": """@F (@F x) {
+#pragma OPENCL FP_CONTRACT ON
+  const @F all = cotan_abs_float@(x);
+  const @D size = convert_double@(all > 10.2f ? (@F)10.2f : all), above = size + 4.0;
+  const @D below = size + size + 1.0, inverse = cotan_inverse_double@(above * below);
+  const @D t = (size - 4.0) * below * inverse;
+  const @D tail = cotan_exp_double@(-(size * size)) * ($$erfcx(t) * (above * inverse));
+  return convert_float@(as_long@(convert_double@(x)) < (@L)0 ? 2.0 - tail : tail); }""",
+    # By the asymptotic series at y + 7, where y is x or its mirror image 1 - x; ``product`` is y * ... * (y + 6).
+    "lgamma": """@F (@F x) {
+#pragma OPENCL FP_CONTRACT ON
+  const @D d = convert_double@(x), turn = cotan_turn_double@(d), angle = turn * 3.141592653589793;
+  const @L mirrored = d < 0.5;
+  const @D y = mirrored ? 1.0 - d : d, above = y + 7.0;
+  const @D inverse = cotan_inverse_double@(above), square = inverse * inverse;
+  const @D w = y * (y + 6.0), product = w * (w + 5.0) * ((w + 8.0) * (y + 3.0)), z = angle * angle;
+  const @D series = inverse * $$stirling(square) + 0.4189385332046727;
+  const @D value = (above - 0.5) * (cotan_log_double@(above) - 1.0) + series;
+  const @D sine = as_double@(as_long@(angle * $$sine(z)) & 0x7fffffffffffffffL);
+  const @D rest = cotan_log_double@(mirrored ? product * 3.141592653589793 * cotan_inverse_double@(sine) : product);
+  const @D other = mirrored ? rest - value : value - rest, inner = (mirrored & (turn == 0.0)) ? (@D)INFINITY : other;
+  const @F result = convert_float@(((d == 1.0) | (d == 2.0)) ? (@D)0.0 : inner);
+  return x == (@F)INFINITY ? x : result; }""",
+    # Likewise; 1 / y + ... + 1 / (y + 6) is one quotient.
+    "digamma": """@F (@F x) {
+#pragma OPENCL FP_CONTRACT ON
+  const @D d = convert_double@(x), turn = cotan_turn_double@(d), angle = turn * 3.141592653589793, z = angle * angle;
+  const @L mirrored = d < 0.5;
+  const @D y = mirrored ? 1.0 - d : d, above = y + 7.0;
+  const @D inverse = cotan_inverse_double@(above), square = inverse * inverse;
+  const @D h = y + 3.0, w = y * (y + 6.0), product = w * ((w + 5.0) * (w + 8.0));
+  const @D back = ((h + h) * h * (w * (w * 3.0 + 26.0) + 40.0) + product) * cotan_inverse_double@(product * h);
+  const @D value = cotan_log_double@(above) - (inverse * 0.5 + square * $$bernoulli(square)) - back;
+  const @D image = value - 3.141592653589793 * $$cosine(z) * cotan_inverse_double@(angle * $$sine(z));
+  const @D inner = mirrored ? (turn == 0.0 ? (@D)NAN : image) : value;
+  return x == (@F)INFINITY ? x : convert_float@(inner); }""",
     # In float64, where quotients up to 2**29 have exact products. Rounding may make the whole part one too large.
     "rem": """@F (@F x, @F y) {
   const @F x_size = cotan_abs_float@(x), y_size = cotan_abs_float@(y);
@@ -274,27 +375,14 @@ _TEXTS = {
   const @D rest = size - (near > ratio ? near - 1.0 : near) * divisor;
   const @F value = cotan_copysign_float@(convert_float@(rest < 0.0 ? rest + divisor : rest), x);
   return x_size < y_size ? x : value; }""",
-    # In float64, where a logarithm's error of 1e-12 is nothing to the power's; then what C says of special values. Odd
-    # and even powers are two chains: few vectors go side by side.
+    # In float64, where a logarithm's error of 1e-12 is nothing to the power's; then what C says of special values.
     "pow": """@F (@F x, @F y) {
 #pragma OPENCL FP_CONTRACT ON
   const @F size = cotan_abs_float@(x), other = cotan_abs_float@(y);
   const @D d = convert_double@(((size > 0.0f) & (size < (@F)INFINITY)) ? size : (@F)1.0f);
-  const @L bits = as_long@(d), e = (bits - 0x3FE6A09E667F3BCDL) >> 52;
-  const @D m = as_double@(bits - (e << 52)) - 1.0, s = m / (m + 2.0), z = s * s, half_square = m * m * 0.5;
-  const @D fourth = z * z, odd_terms = 0.4 + fourth * (0.2222222222222222 + fourth * 0.15384615384615385);
-  const @D even_terms = 0.6666666666666666 + fourth * (0.2857142857142857 + fourth * (0.18181818181818182
-    + fourth * 0.13333333333333333)), ratio = z * (even_terms + z * odd_terms);
-  const @D whole_e = convert_double@(convert_int@(e)), rest = m - (half_square - s * (ratio + half_square));
-  const @D wanted = (whole_e * 0.6931471805599453 + rest) * convert_double@(y);
+  const @D wanted = cotan_log_double@(d) * convert_double@(y);
   const @D p = wanted > 100.0 ? (@D)100.0 : wanted < -120.0 ? (@D)(-120.0) : wanted;
-  const @D shifted = p * 1.4426950408889634 + 6755399441055744.0, n = shifted - 6755399441055744.0;
-  const @D r = (p - n * 0.6931471805601177) + n * 1.7239444525614835e-13;
-  const @D square = r * r, odd_powers = 1.0 + square * (0.16666666666666666 + square * (0.008333333333333333
-    + square * 0.0001984126984126984)), even_powers = 1.0 + square * (0.5 + square * (0.041666666666666664
-    + square * (0.001388888888888889 + square * 2.48015873015873e-05))), series = even_powers + r * odd_powers;
-  const @D power = as_double@((as_long@(shifted) - 0x4338000000000000L + 1023) << 52);
-  @F value = convert_float@(series * power);
+  @F value = convert_float@(cotan_exp_double@(p));
   const @I grows = y > 0.0f, endless = other == (@F)INFINITY, none = (@I)0;
   const @F at_none = grows ? (@F)0.0f : (@F)INFINITY, at_endless = grows ? (@F)INFINITY : (@F)0.0f;
   value = ((size == 0.0f) | (endless & (size < 1.0f))) ? at_none : value;
@@ -308,11 +396,11 @@ _TEXTS = {
   value = (endless & (size == 1.0f)) ? (@F)1.0f : value;
   return ((y == 0.0f) | (x == 1.0f)) ? (@F)1.0f : value; }""",
 }
-_BY_HALVES = "return (@F)(cotan_NAME_float@HALF(x.lo, y.lo), cotan_NAME_float@HALF(x.hi, y.hi));"
+# 8: without exceptions. Compilers take the other form for an extension of _Float16, and compare that lane by lane.
 _HALVES = """
 static inline @F cotan_float_of_half@(ushort@ h) {
 #if defined(COTAN_AVX512) && @ + 0 == 16
-  return __builtin_ia32_vcvtph2ps512_mask(as_short@(h), (@F)(0.0f), -1, 4);
+  return __builtin_ia32_vcvtph2ps512_mask(as_short@(h), (@F)(0.0f), -1, 8);
 #else
   uint@ w = convert_uint@(h), rest = w & 0x7fffu;
   uint@ small = as_uint@(convert_float@(rest) * 5.9604644775390625e-8f);
@@ -347,21 +435,30 @@ _SIZES = {
 _INTEGERS = (("char", "uint"), ("short", "uint"), ("int", "uint"), ("long", "ulong"))
 
 
-def _polynomial(match: re.Match[str]) -> str:
-    """Horner's scheme."""
-    *rest, last = _POLYNOMIALS[match[1]]
-    text = f"{last!r}f"
+def _horner(values: Sequence[float], x: str, suffix: str) -> str:
+    *rest, last = values
+    text = f"{last!r}{suffix}"
     for value in reversed(rest):
-        text = f"({text} * {match[2]} + {value!r}f)"
+        text = f"({text} * {x} + {value!r}{suffix})"
     return text
+
+
+def _polynomial(match: re.Match[str]) -> str:
+    """Horner's scheme; in doubles even and odd powers apart, as few vectors go side by side."""
+    values, x = _POLYNOMIALS[match[2]], match[3]
+    if not match[1]:
+        return _horner(values, x, "f")
+    even, odd = (_horner(values[first::2], f"({x} * {x})", "") for first in (0, 1))
+    return f"({even} + {x} * {odd})"
 
 
 def _for_lanes(text: str, lanes: str) -> str:
     """The text for vectors of so many lanes; '' means none."""
     each = [f".s{k:x}" for k in range(int(lanes))] if lanes else [""]
-    text = re.sub(r"\$(\w+)\((\w+)\)", _polynomial, text)
+    text = re.sub(r"\$(\$?)(\w+)\((\w+)\)", _polynomial, text)
     text = text.replace("@ANY", f"({' | '.join(f'm{k}' for k in each)}) != 0")
     text = re.sub(r"@PAIRS\((\w+)\)", lambda found: ", ".join(f"{found[1]}(x{k}, y{k})" for k in each), text)
+    text = re.sub(r"@WIDENED\((\w+)\)", lambda found: ", ".join(f"(float){found[1]}((double)x{k})" for k in each), text)
     text = re.sub(r"@EACH\((\w+)\)", lambda found: ", ".join(f"{found[1]}(x{k})" for k in each), text)
     for token, kind in (("@F", "float"), ("@I", "int"), ("@D", "double"), ("@L", "long")):
         text = text.replace(token, kind + lanes)
@@ -369,17 +466,23 @@ def _for_lanes(text: str, lanes: str) -> str:
 
 
 def _narrower(name: str, text: str, lanes: int) -> str:
-    """A function of two vectors that computes in doubles, by halves: some compilers cannot convert vectors of eight."""
-    halves = _BY_HALVES.replace("NAME", name).replace("@HALF", str(lanes // 2))
+    """A function that computes in doubles, by halves: some compilers cannot convert vectors of eight."""
     head, body = text.split("{\n", 1)
+    calls = (
+        f"cotan_{name}_float{lanes // 2}({', '.join(f'{x}.{half}' for x in re.findall(r'[xy]', head))})"
+        for half in ("lo", "hi")
+    )
+    halves = f"return (@F)({', '.join(calls)});"
     if lanes > 8:
         return f"{head}{{ {halves} }}"
     return f"{head}{{\n#ifdef COTAN_AVX512\n{body[: body.rindex('}')]}\n#else\n{halves}\n#endif\n}}"
 
 
 def _named(text: str) -> list[tuple[str, str]]:
-    """Our functions of float32 that a text names, with their lanes."""
-    return [(name, lanes) for name, lanes in re.findall(r"\bcotan_([a-z0-9]+)_float(\d*)\(", text) if name in _TEXTS]
+    """Our functions that a text names, by their keys in ``_TEXTS``, with their lanes."""
+    found = re.findall(r"\bcotan_([a-z0-9]+)_(float|double)(\d*)\(", text)
+    named = [(name if kind == "float" else f"{name} {kind}", lanes) for name, kind, lanes in found]
+    return [(key, lanes) for key, lanes in named if key in _TEXTS]
 
 
 def functions(text: str) -> str:
@@ -392,14 +495,15 @@ def functions(text: str) -> str:
             pending.pop()
             continue
         text = _TEXTS[name]
-        if name in OF_DOUBLES and int(lanes or 1) > 4:
+        if name in _IN_DOUBLES and int(lanes or 1) > 4:
             text = _narrower(name, text, int(lanes))
         kind, rest = _for_lanes(text, lanes).split(" (", 1)
         needed = [each for each in _named(rest) if each not in found]
         if needed:
             pending += needed
             continue
-        found[name, lanes] = f"static inline {kind} cotan_{name}_float{lanes}({rest}"
+        called = name.replace(" ", "_") if " " in name else f"{name}_float"
+        found[name, lanes] = f"static inline {kind} cotan_{called}{lanes}({rest}"
     return "\n".join(found.values())
 
 
