@@ -90,6 +90,18 @@ def test_transpositions_and_shifts(dtype, device):
     np.testing.assert_array_equal(wide, x.T * 2 + x.T)
 
 
+@pytest.mark.parametrize("dtype", [np.complex64, np.float32, np.int16, np.bool_], ids=lambda dtype: dtype.__name__)
+def test_pairs(dtype, device):
+    x = np.random.default_rng(0).integers(-3, 4, (3, 2, 1003)).astype(dtype) * dtype(1j if dtype is np.complex64 else 1)
+    f = cotan.jit(lambda x: (cnp.stack([x, x[::-1]], -1), x[:, :, 1::2] * x[:, :, :-1:2], x[:, :, ::2][:, :, 500:]))
+    there = cotan.device_put(x, device)
+    wanted = np.stack([x, x[::-1]], -1), x[:, :, 1::2] * x[:, :, :-1:2], x[:, :, ::2][:, :, 500:]
+    for a, b in zip(f(there), wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
+    shown = ".odd = " if dtype is np.complex64 else ".odd"
+    assert shown in f.lower(there).compile().as_text() or not device.queue.found.is_cpu
+
+
 def test_reductions_of_whole_arrays_are_one_launch(device):
     x = np.random.default_rng(0).integers(0, 9, (700, 900)).astype(np.float32)
     f, on_device = cotan.jit(cnp.sum), [cotan.device_put(x + k, device) for k in range(8)]

@@ -385,7 +385,9 @@ class Expressions:
         if straight and self.mask is not None:
             self.close()
             self.open("else")
-        if not straight or self.mask is not None:
+        if form.stride == 2 and not form.extra and self.mask is None:
+            self._load_every_second(name, slot, form.base)
+        elif not straight or self.mask is not None:
             self._gather(name, slot, form)
         if straight and self.mask is not None:
             self.close()
@@ -402,6 +404,15 @@ class Expressions:
             "lanes": self.lanes,
             "memory": self.language.memory if outside else "",
         }
+
+    def _load_every_second(self, name: str, slot: int, base: str) -> None:
+        """Elements such as the parts of complex numbers, out of two vectors that end where the last one is."""
+        halves = (
+            f"{self.language.vector_load.format(**self._vector_place(slot, at))}.{which}"
+            for at, which in ((base, "even"), (f"{base} + {self.lanes - 1}", "odd"))
+        )
+        memory = self.scalars.memory_type(self.slots[slot].dtype)
+        self.line(f"{name} = ({memory}{self.lanes})({', '.join(halves)});")
 
     def _gather(self, name: str, slot: int, form: Form) -> None:
         memory, lanes = self.scalars.memory_type(self.slots[slot].dtype), self.lanes
@@ -423,6 +434,30 @@ class Expressions:
         elements = ", ".join(f"{self.pointer(slot)}[{lane(place, k)}]" for k in range(lanes))
         self.line(f"{name} = ({memory}{lanes})({elements});")
 
+    def _as_stored(self, value: Val, dtype: Any) -> str:
+        """The value with as many lanes as the present loop has, as it lies in memory."""
+        text = self.in_lanes(value, dtype)
+        return f"convert_{self.scalars.memory_type(dtype)}{self.lanes}({text} & 1)" if dtype.kind == "b" else text
+
+    def is_every_second(self, index: Index) -> bool:
+        """Whether it goes on by 2 from lane to lane."""
+        steps = [step for atom, step in index.terms if atom is self.lane_axis]
+        return self.lanes > 1 and steps == [2] and all(isinstance(atom, Axis) for atom, _ in index.terms)
+
+    def store_pairs(self, slot: int, index: Index, first: Val, second: Val) -> None:
+        """Write both, such as the parts of complex numbers: ``first`` at every second place, ``second`` behind it."""
+        dtype, lanes, base = self.slots[slot].dtype, self.lanes, self.form(index).base
+        kind = f"{self.scalars.memory_type(dtype)}{lanes}"
+        names = [self.fresh(), self.fresh()]
+        for name, value in zip(names, (first, second), strict=True):
+            self.line(f"const {kind} {name} = {self._as_stored(value, dtype)};")
+        for half, at in (("lo", base), ("hi", f"{base} + {lanes}")):
+            both = self.fresh()
+            self.line(f"{kind} {both};")
+            self.line(f"{both}.even = {names[0]}.{half};")
+            self.line(f"{both}.odd = {names[1]}.{half};")
+            self.line(f"{self.language.vector_store.format(x=both, **self._vector_place(slot, at))};")
+
     def store(self, slot: int, index: Index, value: Val, condition: Val | None = None, combine: Any = None) -> None:
         """Write the value where the condition holds, or combine it with what is there."""
         dtype = self.slots[slot].dtype
@@ -443,9 +478,7 @@ class Expressions:
             return
         assert combine is None
         memory, lanes = self.scalars.memory_type(dtype), self.lanes
-        text = self.in_lanes(value, dtype)
-        if dtype.kind == "b":
-            text = f"convert_{memory}{lanes}({text} & 1)"
+        text = self._as_stored(value, dtype)
         if form.stride == 1 and not form.extra and condition is None:
             where = self._vector_place(slot, form.base)
             self.line(f"{self.language.vector_store.format(x=text, **where)};")

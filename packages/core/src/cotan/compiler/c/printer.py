@@ -5,6 +5,7 @@ Reads nothing but the kernel, a schedule and a language. What a tree may look li
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -168,8 +169,23 @@ class _Printer(Tiles):
     # ---- Nodes
 
     def nodes(self, nodes: Sequence[Node]) -> None:
-        for node in nodes:
-            self.node(node)
+        done = None
+        for node, following in itertools.zip_longest(nodes, nodes[1:]):
+            if node is done:
+                continue
+            if isinstance(node, Store) and isinstance(following, Store) and self._are_pairs(node, following):
+                self.store_pairs(node.slot, node.index, self.emit(node.value), self.emit(following.value))
+                done = following
+            else:
+                self.node(node)
+
+    def _are_pairs(self, node: Store, following: Store) -> bool:
+        """Whether two stores, lane by lane, are of neighbours."""
+        if node.slot != following.slot:
+            return False
+        plain = not (node.conditions or following.conditions or node.combine or following.combine)
+        beside = (node.index.terms, node.index.const + 1) == (following.index.terms, following.index.const)
+        return plain and beside and self.is_every_second(node.index)
 
     def node(self, node: Node) -> None:
         if isinstance(node, Let):
