@@ -68,6 +68,21 @@ def test_functions_of_two(name, bound, device):
     check(np.asarray(function(cotan.device_put(x, device), cotan.device_put(y, device))), wanted, bound)
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.uint32], ids=lambda dtype: dtype.__name__)
+def test_division_of_integers(dtype, device):
+    limits, rng = np.iinfo(dtype), np.random.default_rng(0)
+    some = [limits.min, limits.min + 1, limits.max - 1, limits.max, 0, 1, 2, 3, limits.max // 2, limits.max // 2 + 1]
+    x, y = np.meshgrid(*(np.append(some, rng.integers(limits.min, limits.max, 40)).astype(dtype) for _ in range(2)))
+    x, y = x.ravel(), np.where(rng.random(x.size) < 0.1, ~dtype(0), y.ravel()).astype(dtype)
+    f = cotan.jit(lambda x, y: (lax.div(x, y), lax.rem(x, y), lax.div(x, dtype(7)), lax.rem(x, dtype(7))))
+    found = f(cotan.device_put(x, device), cotan.device_put(y, device))
+    for k, divisor in enumerate((y, np.full_like(y, 7))):
+        wide, by = x.astype(object), divisor.astype(object)
+        whole = [-1 if not b else abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1) for a, b in zip(wide, by)]
+        np.testing.assert_array_equal(found[2 * k], np.array([q & (2 * limits.max + 1) for q in whole]).astype(dtype))
+        np.testing.assert_array_equal(found[2 * k + 1], [a - q * b if b else a for a, q, b in zip(wide, whole, by)])
+
+
 @pytest.mark.parametrize("shape", [(70, 530), (1030, 40), (3, 300, 9)], ids=str)
 def test_reductions_of_columns(shape, device):
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)

@@ -19,8 +19,8 @@ OWN = frozenset(
     | {"sinh", "cosh", "asin", "acos", "atan", "atan2", "exp2"}
 )
 """Operations on float32 that are here, as ``cotan_OPERATION_float`` and the number of lanes."""
-OF_DOUBLES = frozenset({"pow", "rem", "tan", "erfc", "lgamma", "digamma"})
-"""Likewise, where there is float64."""
+OF_DOUBLES = frozenset({"pow", "rem", "tan", "erfc", "lgamma", "digamma", "quotient int", "quotient uint"})
+"""Likewise, where there is float64; of integers ``cotan_quotient_TYPE``, of vectors alone."""
 OF_16_LANES = frozenset({"max", "min", "select"})
 """Likewise, of 16 lanes only: instructions of AVX-512 that compilers of OpenCL C do not choose by themselves."""
 _POLYNOMIALS: dict[str, tuple[float, ...]] = {
@@ -57,10 +57,10 @@ up to 1, in the square; the fourth root of 1 - erf(2 + x) from -1 to 2; (tanh(x)
 square; (sinh(x) - x) / x**3 up to 1, (atan(x) - x) / x**3 up to the tangent of pi / 8, (asin(x) - x) / x**3 up to 1/2,
 likewise; erfc(x) * exp(x**2) * (1 + 2 * x) up to 10.2, in (x - 4) / (x + 4). Then series: e**x, sin(x) / x and cos(x)
 in the square, log((1 + s) / (1 - s)) / s**3 less 2 / s**2, likewise, and those of the gamma function."""
-_IN_DOUBLES = frozenset({"pow", "rem", "slope", "erfc", "lgamma", "digamma"})
-"""Functions of float32 that compute in doubles, of vectors half as wide."""
-# @F, @I, @D and @L are vectors of float, int, double and long, @ alone is the number of lanes; $name(x): a polynomial,
-# $$name(x): one in doubles.
+_IN_DOUBLES = OF_DOUBLES - {"tan"} | {"slope"}
+"""Functions that compute in doubles, of vectors half as wide."""
+# @F, @I, @U, @D and @L are vectors of float, int, uint, double and long, @ alone is the number of lanes; $name(x): a
+# polynomial, $$name(x): one in doubles.
 _TEXTS = {
     "max": """@F (@F x, @F y) {
   const @F larger = __builtin_ia32_maxps512(y, x, 4);
@@ -360,6 +360,11 @@ _TEXTS = {
   const @D image = value - 3.141592653589793 * $$cosine(z) * cotan_inverse_double@(angle * $$sine(z));
   const @D inner = mirrored ? (turn == 0.0 ? (@D)NAN : image) : value;
   return x == (@F)INFINITY ? x : convert_float@(inner); }""",
+    # Processors divide no vectors of integers; quotients of these never round to a whole float64 that they are not.
+    "quotient int": """@I (@I x, @I y) {
+  return convert_int@(convert_double@(x) / convert_double@(y)); }""",
+    "quotient uint": """@U (@U x, @U y) {
+  return convert_uint@(convert_double@(x) / convert_double@(y)); }""",
     # In float64, where quotients up to 2**29 have exact products. Rounding may make the whole part one too large.
     "rem": """@F (@F x, @F y) {
   const @F x_size = cotan_abs_float@(x), y_size = cotan_abs_float@(y);
@@ -460,7 +465,7 @@ def _for_lanes(text: str, lanes: str) -> str:
     text = re.sub(r"@PAIRS\((\w+)\)", lambda found: ", ".join(f"{found[1]}(x{k}, y{k})" for k in each), text)
     text = re.sub(r"@WIDENED\((\w+)\)", lambda found: ", ".join(f"(float){found[1]}((double)x{k})" for k in each), text)
     text = re.sub(r"@EACH\((\w+)\)", lambda found: ", ".join(f"{found[1]}(x{k})" for k in each), text)
-    for token, kind in (("@F", "float"), ("@I", "int"), ("@D", "double"), ("@L", "long")):
+    for token, kind in (("@F", "float"), ("@I", "int"), ("@U", "uint"), ("@D", "double"), ("@L", "long")):
         text = text.replace(token, kind + lanes)
     return text.replace("@", lanes)
 
@@ -469,18 +474,23 @@ def _narrower(name: str, text: str, lanes: int) -> str:
     """A function that computes in doubles, by halves: some compilers cannot convert vectors of eight."""
     head, body = text.split("{\n", 1)
     calls = (
-        f"cotan_{name}_float{lanes // 2}({', '.join(f'{x}.{half}' for x in re.findall(r'[xy]', head))})"
+        f"{_called(name)}{lanes // 2}({', '.join(f'{x}.{half}' for x in re.findall(r'[xy]', head))})"
         for half in ("lo", "hi")
     )
-    halves = f"return (@F)({', '.join(calls)});"
+    halves = f"return ({head[:2]})({', '.join(calls)});"
     if lanes > 8:
         return f"{head}{{ {halves} }}"
     return f"{head}{{\n#ifdef COTAN_AVX512\n{body[: body.rindex('}')]}\n#else\n{halves}\n#endif\n}}"
 
 
+def _called(name: str) -> str:
+    """The name in programs, without the lanes, of what ``_TEXTS`` has under ``name``."""
+    return f"cotan_{name.replace(' ', '_') if ' ' in name else f'{name}_float'}"
+
+
 def _named(text: str) -> list[tuple[str, str]]:
     """Our functions that a text names, by their keys in ``_TEXTS``, with their lanes."""
-    found = re.findall(r"\bcotan_([a-z0-9]+)_(float|double)(\d*)\(", text)
+    found = re.findall(r"\bcotan_([a-z0-9]+)_(float|double|u?int)(\d*)\(", text)
     named = [(name if kind == "float" else f"{name} {kind}", lanes) for name, kind, lanes in found]
     return [(key, lanes) for key, lanes in named if key in _TEXTS]
 
@@ -502,8 +512,7 @@ def functions(text: str) -> str:
         if needed:
             pending += needed
             continue
-        called = name.replace(" ", "_") if " " in name else f"{name}_float"
-        found[name, lanes] = f"static inline {kind} cotan_{called}{lanes}({rest}"
+        found[name, lanes] = f"static inline {kind} {_called(name)}{lanes}({rest}"
     return "\n".join(found.values())
 
 

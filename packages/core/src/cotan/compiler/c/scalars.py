@@ -7,6 +7,7 @@ Operands are names or literals, so that they may be repeated. Knows no memory, n
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -266,8 +267,20 @@ def _safe(s: Scalars, dtype: Any, lanes: int, y: str) -> str:
     return s.choose(f"({bad})", one, y, dtype, lanes)
 
 
+_LITERALS = re.compile(r": \(\(\w+\)\(\(*(\w+\))?\(?-?\d+[uUL]*\)+$")
+"""A divisor that is ``_safe`` and else the same number in all lanes."""
+
+
+def _divided(s: Scalars, dtype: Any, lanes: int, x: str, y: str) -> str:
+    """By a divisor that is ``_safe``; compilers know a better way where it is a literal."""
+    kind = s.type(dtype)
+    if lanes == 1 or f"quotient {kind}" not in s.language.own or _LITERALS.search(y):
+        return f"({x} / {y})"
+    return f"cotan_quotient_{kind}{lanes}({x}, {y})"
+
+
 def _quotient(s: Scalars, dtype: Any, lanes: int, x: str, y: str) -> str:
-    quotient = f"({x} / {_safe(s, dtype, lanes, y)})"
+    quotient = _divided(s, dtype, lanes, x, _safe(s, dtype, lanes, y))
     if lanes == 1:
         quotient = f"(({s.type(dtype)}){quotient})"
     minus = s.one(dtype, lanes, -1 if dtype.kind == "i" else np.iinfo(dtype).max)
@@ -277,9 +290,11 @@ def _quotient(s: Scalars, dtype: Any, lanes: int, x: str, y: str) -> str:
 
 
 def _remainder(s: Scalars, dtype: Any, lanes: int, x: str, y: str) -> str:
-    rest = f"({x} % {_safe(s, dtype, lanes, y)})"
+    safe = _safe(s, dtype, lanes, y)
     if lanes == 1:
-        rest = f"(({s.type(dtype)}){rest})"
+        rest = f"(({s.type(dtype)})({x} % {safe}))"
+    else:
+        rest = f"({x} - {_divided(s, dtype, lanes, x, safe)} * {safe})"
     return s.choose(f"({y} == {s.one(dtype, lanes, 0)})", x, rest, dtype, lanes)
 
 
