@@ -7,6 +7,7 @@ import subprocess
 import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from cotan.errors import BackendUnavailableError, JaxRuntimeError, UnsupportedEr
 from cotan.runtime.host import lift_to
 from cotan_opencl import driver
 
+cl = pytest.importorskip("pyopencl")
 X = np.linspace(-1, 1, 1000, dtype=np.float32)
 
 
@@ -104,6 +106,15 @@ def test_eager_code_of_other_shapes_builds_nothing(device, monkeypatch):
     run(301)
 
 
+def test_transforms_on_the_host_are_by_vectors(device, monkeypatch):
+    fft = pytest.importorskip("scipy.fft")
+    real, calls = fft.fftn, []
+    monkeypatch.setattr(fft, "fftn", lambda *args, **kwargs: [real(*args, **kwargs), calls.append(args)][0])
+    x = (X + 1j * X[::-1]).astype(np.complex64).reshape(10, 100)
+    np.testing.assert_allclose(cotan.jit(cnp.fft.fft)(x), np.fft.fft(x), atol=1e-4)
+    assert len(calls) == device.queue.found.shared
+
+
 def test_threads_share_a_device(device):
     f = cotan.jit(lambda x, k: cnp.sum(cnp.sin(x) * k) + cnp.sort(x)[0])
     f(X, 1.0)
@@ -178,9 +189,7 @@ class Broken:
     """pyopencl as it is where something is wrong: everything else is the real thing."""
 
     def __init__(self, **replaced):
-        import pyopencl
-
-        self.__dict__.update(vars(pyopencl) | replaced)
+        self.__dict__.update(vars(cl) | replaced)
 
 
 def unavailable(monkeypatch, **replaced):
@@ -194,10 +203,8 @@ def unavailable(monkeypatch, **replaced):
 
 
 def test_no_runtime(monkeypatch, device):
-    import pyopencl
-
     def none():
-        raise pyopencl.LogicError("clGetPlatformIDs failed: PLATFORM_NOT_FOUND_KHR")
+        raise cl.LogicError("clGetPlatformIDs failed: PLATFORM_NOT_FOUND_KHR")
 
     text = unavailable(monkeypatch, get_platforms=none)
     assert "no OpenCL runtime was found" in text
@@ -228,8 +235,6 @@ class Like:
     ],
 )
 def test_what_is_broken_is_listed_and_leaves_the_rest_usable(replaced, reason, monkeypatch, device):
-    import pyopencl as cl
-
     def context(handles):
         if isinstance(handles[0], Like):
             raise cl.RuntimeError("clCreateContext failed: DEVICE_NOT_AVAILABLE")
@@ -263,8 +268,6 @@ def test_what_is_broken_is_listed_and_leaves_the_rest_usable(replaced, reason, m
 
 
 def test_no_float64(device, monkeypatch):
-    from dataclasses import replace
-
     monkeypatch.setattr(device.queue, "found", replace(device.queue.found, doubles=False))
     with config.override(enable_x64=True):
         with pytest.raises(UnsupportedError, match="cl_khr_fp64: use float32"):
@@ -275,8 +278,6 @@ def test_no_float64(device, monkeypatch):
 
 
 def test_steps_on_the_host_are_refused_where_memory_is_apart(device, monkeypatch):
-    from dataclasses import replace
-
     monkeypatch.setattr(device.queue, "found", replace(device.queue.found, shared=False))
     monkeypatch.setattr(device, "pool", type(device.pool)(device.queue))
     x = cotan.device_put(X[:7], device)
@@ -300,7 +301,6 @@ def test_steps_on_the_host_are_refused_where_memory_is_apart(device, monkeypatch
     ],
 )
 def test_a_fault_is_told_and_may_pass(function, fault, told, device, monkeypatch):
-    cl = device.queue.cl
     real, faults = getattr(cl, function), [fault]
 
     def faulty(*args, **kwargs):
@@ -323,11 +323,8 @@ def test_a_fault_is_told_and_may_pass(function, fault, told, device, monkeypatch
 
 
 def test_a_lost_device(device, monkeypatch):
-    f = cotan.jit(lambda x: x * 3)
-    x = cotan.device_put(X, device)
-    y = f(x)
-
-    gone = device.queue.cl.RuntimeError("clGetEventInfo failed: DEVICE_NOT_AVAILABLE")
+    y = cotan.jit(lambda x: x * 3)(cotan.device_put(X, device))
+    gone = cl.RuntimeError("clGetEventInfo failed: DEVICE_NOT_AVAILABLE")
     y._buffer.event = Like(None, command_execution_status=gone)
     assert y.is_ready()
     with pytest.raises(JaxRuntimeError, match=r"is lost .*another backend"):
@@ -343,7 +340,6 @@ def test_a_kernel_that_does_not_build(device):
 
 
 def test_a_damaged_entry_of_the_runtimes_cache_is_avoided(device, monkeypatch):
-    cl = device.queue.cl
     real, calls = cl.Kernel, []
 
     def kernel(program, name):

@@ -326,9 +326,7 @@ class OpenclExecutable(Executable):
     def _run(self, args: Sequence[OpenclBuffer], loans: list[Loan]) -> list[OpenclBuffer]:
         device, loaded = self.device, self._loaded
         queue, take = device.queue, device.pool.take
-        made = []
-        for _, _, _, nbytes, place in self._new:
-            made.append(take(nbytes) if place is None else loans[place])
+        made = [take(nbytes) if place is None else loans[place] for *_, nbytes, place in self._new]
         scratch = take(self._workspace) if self._workspace else None
         workspace = None if scratch is None else scratch.memory
         try:
