@@ -69,13 +69,15 @@ def test_functions_of_two(name, bound, device):
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.uint32], ids=lambda dtype: dtype.__name__)
-def test_division_of_integers(dtype, device):
+def test_integers(dtype, device):
     limits, rng = np.iinfo(dtype), np.random.default_rng(0)
     some = [limits.min, limits.min + 1, limits.max - 1, limits.max, 0, 1, 2, 3, limits.max // 2, limits.max // 2 + 1]
     x, y = np.meshgrid(*(np.append(some, rng.integers(limits.min, limits.max, 40)).astype(dtype) for _ in range(2)))
     x, y = x.ravel(), np.where(rng.random(x.size) < 0.1, ~dtype(0), y.ravel()).astype(dtype)
-    f = cotan.jit(lambda x, y: (lax.div(x, y), lax.rem(x, y), lax.div(x, dtype(7)), lax.rem(x, dtype(7))))
+    bits = lax.population_count
+    f = cotan.jit(lambda x, y: (lax.div(x, y), lax.rem(x, y), lax.div(x, dtype(7)), lax.rem(x, dtype(7)), bits(x)))
     found = f(cotan.device_put(x, device), cotan.device_put(y, device))
+    np.testing.assert_array_equal(found[4], [bin(bits).count("1") for bits in x.view(f"u{x.itemsize}").tolist()])
     for k, divisor in enumerate((y, np.full_like(y, 7))):
         wide, by = x.astype(object), divisor.astype(object)
         whole = [-1 if not b else abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1) for a, b in zip(wide, by)]

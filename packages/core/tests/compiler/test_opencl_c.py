@@ -31,7 +31,8 @@ def test_functions_of_the_runtime_get_no_wide_vectors():
     assert scalars.apply("atan2", np.dtype(np.float64), ["x", "y"], 8) == (
         "((double8)(atan2(x.lo, y.lo), atan2(x.hi, y.hi)))"
     )
-    assert scalars.apply("popcount", int32, ["x"], 16).count("popcount(") == 2
+    assert scalars.apply("popcount", np.dtype(np.int64), ["x"], 8).count("popcount(") == 2
+    assert scalars.apply("popcount", int32, ["x"], 16) == "as_int16(cotan_ones_uint16(as_uint16(x)))"
     assert scalars.cast("x", float32, np.dtype(np.int8), 16).count("convert_char8_sat(") == 2
     assert scalars.of_lanes("all", "m", 16) == "(all(m.lo) & all(m.hi))"
 

@@ -16,11 +16,12 @@ from cotan.compiler.c.language import digamma_text, integer_power_text
 OWN = frozenset(
     {"abs", "sqrt", "floor", "ceil", "trunc", "round", "copysign"}
     | {"exp", "expm1", "log", "log1p", "tanh", "logistic", "sin", "cos", "erf"}
-    | {"sinh", "cosh", "asin", "acos", "atan", "atan2", "exp2"}
+    | {"sinh", "cosh", "asin", "acos", "atan", "atan2", "exp2", "ones uint"}
 )
-"""Operations on float32 that are here, as ``cotan_OPERATION_float`` and the number of lanes."""
+"""Operations on float32 that are here, as ``cotan_OPERATION_float`` and the number of lanes; with a type in the name,
+on vectors of these integers, as ``cotan_OPERATION_TYPE``."""
 OF_DOUBLES = frozenset({"pow", "rem", "tan", "erfc", "lgamma", "digamma", "quotient int", "quotient uint"})
-"""Likewise, where there is float64; of integers ``cotan_quotient_TYPE``, of vectors alone."""
+"""Likewise, where there is float64."""
 OF_16_LANES = frozenset({"max", "min", "select"})
 """Likewise, of 16 lanes only: instructions of AVX-512 that compilers of OpenCL C do not choose by themselves."""
 _POLYNOMIALS: dict[str, tuple[float, ...]] = {
@@ -360,6 +361,10 @@ _TEXTS = {
   const @D image = value - 3.141592653589793 * $$cosine(z) * cotan_inverse_double@(angle * $$sine(z));
   const @D inner = mirrored ? (turn == 0.0 ? (@D)NAN : image) : value;
   return x == (@F)INFINITY ? x : convert_float@(inner); }""",
+    "ones uint": """@U (@U x) {
+  const @U pairs = x - ((x >> 1) & 0x55555555u), fours = (pairs & 0x33333333u) + ((pairs >> 2) & 0x33333333u);
+  const @U eights = (fours + (fours >> 4)) & 0x0f0f0f0fu, more = eights + (eights >> 8);
+  return (more + (more >> 16)) & 63u; }""",
     # Processors divide no vectors of integers; quotients of these never round to a whole float64 that they are not.
     "quotient int": """@I (@I x, @I y) {
   return convert_int@(convert_double@(x) / convert_double@(y)); }""",

@@ -39,7 +39,8 @@ class Language:
       vector_load, vector_store: templates that read a vector at a ``pointer`` to elements of a ``type``, in a
         ``memory``, and write ``x`` there.
       names: operation -> function, where that is not C's name for it.
-      own: operations on float32 that are called ``cotan_OPERATION_float``, and then the number of lanes.
+      own: operations on float32 that are called ``cotan_OPERATION_float``, and then the number of lanes; with a space
+        and a type in the name, on vectors of these integers, called ``cotan_OPERATION_TYPE`` likewise.
       lanewise: operations whose function exists for scalars only.
       last: a template, the condition that an item is the last of ``items`` to come by, where ``count`` points to an int
         that is 0 before and after; all that the others wrote is seen then. Empty where there is no such thing.

@@ -351,6 +351,8 @@ def _count(op: str) -> Callable[..., str]:
     def rule(s: Scalars, dtype: Any, lanes: int, x: str) -> str:
         name = s.language.names.get(op, op)
         x = s.as_unsigned(x, dtype, lanes)
+        if lanes > 1 and op == "popcount" and dtype.itemsize == 4 and "ones uint" in s.language.own:
+            return s.bitcast(f"cotan_ones_uint{lanes}({x})", s.unsigned(dtype), dtype, lanes)
         if name == op:
             return s.bitcast(s.library(name, [x], s.unsigned(dtype), lanes), s.unsigned(dtype), dtype, lanes)
         width = f", {8 * dtype.itemsize}" if op == "clz" else ""
