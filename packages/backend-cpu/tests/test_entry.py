@@ -9,6 +9,7 @@ import threading
 import tracemalloc
 import weakref
 from collections import OrderedDict, namedtuple
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -388,3 +389,40 @@ def test_every_word_and_step_has_a_place_in_the_text():
     for line in text.splitlines():
         code = line.partition(";")[0]
         assert not {word.strip(",*") for word in code.split()} & {*layout.WORDS, *layout.STEPS, *offsets}, line
+
+
+class Emptying:
+    """Its flattening takes what is in a container out of it."""
+
+    container: ClassVar[list | dict] = []
+
+    def __init__(self, x):
+        self.x = x
+
+
+def _emptied(node):
+    Emptying.container.clear()
+    return (node.x,), None
+
+
+cotan.tree_util.register_pytree_node(Emptying, _emptied, lambda _, children: Emptying(*children))
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_what_is_taken_out_of_a_list_or_dictionary_meanwhile_is_still_there(last):
+    """Numbers of a memory that was given back would be others."""
+    double = cotan.jit(lambda kept: [2 * leaf for leaf in cotan.tree.leaves(kept)])
+    for kind in (list, dict):
+        for k in range(20):
+            items = [cnp.full(1000, float(k)), Emptying(cnp.full(10, 1.0))]
+            items = items if last else items[::-1]
+            kept = items if kind is list else dict(zip("ab", items, strict=True))
+            del items
+            Emptying.container = kept if k > 10 else []
+            try:
+                found = double(kept)
+            except (TypeError, ValueError, IndexError, KeyError):
+                continue
+            for x in found:
+                assert float(x[0]) in (2.0, 2.0 * k)
+                assert bool((x == x[0]).all())

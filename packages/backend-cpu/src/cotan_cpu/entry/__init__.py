@@ -145,7 +145,7 @@ def entry_for(call: Call, body: Body) -> Callable[..., Any] | None:
         "STEPS": len(steps),
         "STEP_TABLE": words.numbers([word for step in steps for word in _padded(step, layout.STEP_WORDS)]),
         "INPUTS": inputs,
-        "OWNED": inputs + len(results) + len(_opened(call)),
+        "OWNED": inputs + len(results) + len(_owned(call)),
         "RESULTS": len(results),
         "RESULT_TABLE": words.numbers([word for result in results for word in result]),
         "MAIN": body.main,
@@ -171,21 +171,25 @@ def _held(words: _Words, number: int, buffer: Any) -> list[int]:
     return [_NUMBER["HELD"], number, words.object(buffer.array)]
 
 
-def _opened(call: Call) -> list[Opened]:
-    return [step for step in call.steps if isinstance(step, Opened)]
+def _owned(call: Call) -> list[Step]:
+    """The steps to nodes that the call has references to: functions made them, or others may take them away."""
+    return [step for step in call.steps if isinstance(step, Opened) or (isinstance(step, Item) and step.kind in _KINDS)]
 
 
 def _step(words: _Words, step: Step, call: Call, first: int) -> list[int] | None:
-    """The words of a step; None for a kind of leaf that native code does not know. From ``first`` on, opened nodes are
-    among the objects that a call owns."""
+    """The words of a step; None for a kind of leaf that native code does not know. From ``first`` on, nodes are among
+    the objects that a call owns."""
     if isinstance(step, IsNode):
         kind = _KINDS.get(step.kind, "TUPLE")
         return [_NUMBER[kind], step.node, step.length, words.object(step.kind)]
     if isinstance(step, Item):
         key = words.object(step.key) if step.kind is dict else step.key
-        return [_NUMBER[f"{_KINDS.get(step.kind, 'TUPLE')}_ITEM"], step.node, step.parent, key]
+        if step.kind not in _KINDS:
+            return [_NUMBER["TUPLE_ITEM"], step.node, step.parent, key]
+        number = _NUMBER[f"{_KINDS[step.kind]}_ITEM"]
+        return [number, step.node, step.parent, key, first + _owned(call).index(step)]
     if isinstance(step, Opened):
-        slot = first + _opened(call).index(step)
+        slot = first + _owned(call).index(step)
         return [_NUMBER["OPENED"], step.node, step.parent, words.object(step.open), slot]
     if isinstance(step, Same | Equal):
         return [_NUMBER["SAME" if isinstance(step, Same) else "EQUAL"], step.node, words.object(step.value)]

@@ -191,15 +191,25 @@ list_item:
   %of_list = load ptr, ptr %other_at
   %list_index = ptrtoint ptr %c to i64
   %list_found = call ptr @PyList_GetItem(ptr %of_list, i64 %list_index)
-  store ptr %list_found, ptr %node_at
-  br label %next
+  br label %keep
 
 dict_item:
   %of_dict = load ptr, ptr %other_at
   %dict_found = call ptr @PyDict_GetItemWithError(ptr %of_dict, ptr %c)
-  store ptr %dict_found, ptr %node_at
-  %dict_none = icmp eq ptr %dict_found, null
-  br i1 %dict_none, label %forget, label %next
+  br label %keep
+
+; What is in a list or dictionary may be taken out of it by Python code that runs before the call ends.
+keep:
+  %found = phi ptr [ %list_found, %list_item ], [ %dict_found, %dict_item ]
+  store ptr %found, ptr %node_at
+  %none = icmp eq ptr %found, null
+  br i1 %none, label %forget, label %own
+own:
+  %own_slot = count %here 4
+  %own_at = getelementptr ptr, ptr %objects, i64 %own_slot
+  store ptr %found, ptr %own_at
+  call void @Py_IncRef(ptr %found)
+  br label %next
 
 opened:
   %of_closed = load ptr, ptr %other_at
@@ -373,8 +383,8 @@ put_found:
 
 next:
   %either = phi i32 [ %array_either, %array_found ], [ %committed, %tuple_size ], [ %committed, %list_size ],
-    [ %committed, %dict_size ], [ %committed, %tuple_item ], [ %committed, %list_item ], [ %committed, %dict_item ],
-    [ %committed, %look_inside ], [ %committed, %same ], [ %committed, %compare ], [ %committed, %held ],
+    [ %committed, %dict_size ], [ %committed, %tuple_item ], [ %committed, %own ], [ %committed, %look_inside ],
+    [ %committed, %same ], [ %committed, %compare ], [ %committed, %held ],
     [ %committed, %single ], [ %committed, %double_precision ], [ %committed, %int_width ], [ %committed, %bool_value ],
     [ %committed, %ndarray_found ], [ %committed, %put_found ]
   br label %loop

@@ -17,7 +17,7 @@ WORDS = (
     "KEY",  # the configuration's key for which the program was made
     "NODES", "STEPS", "STEP_TABLE",  # how many objects are met on the way to the leaves; how they are found
     "INPUTS", "RESULTS", "RESULT_TABLE",
-    "OWNED",  # how many objects a call has references to: of inputs, of results, of nodes that functions opened
+    "OWNED",  # how many objects a call has references to: of inputs, of results, of nodes
     "MAIN", "CONSTS", "RELEASES",  # the program, its constants; whether other threads may run meanwhile
     "WORKSPACE",  # the arguments with which workspace is asked for, a tuple, or null
     "DEVICE", "PUT",  # where it runs; the function that makes a buffer of an ndarray
@@ -27,8 +27,8 @@ WORDS = (
 STEP_WORDS, RESULT_WORDS, GIVEN_WORDS = 5, 5, 3
 STEPS = (
     "TUPLE", "LIST", "DICT",  # (node, length, type): what a node is, a tuple also one of that subclass
-    "TUPLE_ITEM", "LIST_ITEM", "DICT_ITEM",  # (node, of which node, which)
-    "OPENED",  # (node, of which node, function that opens it, where it is kept among the objects)
+    "TUPLE_ITEM", "LIST_ITEM", "DICT_ITEM",  # (node, of which node, which, and if not of a tuple, the object)
+    "OPENED",  # (node, of which node, function that opens it, the object)
     "SAME", "EQUAL",  # (node, object)
     "HELD",  # (leaf, ndarray)
     "ARRAY",  # (node, leaf, abstract value)
