@@ -8,7 +8,8 @@ from typing import Any
 
 from cotan.primitives import special_tables as table
 from cotan.primitives.algebra import PRIMITIVES
-from cotan.primitives.arithmetic import abs, add, div, mul, neg, sign, square, sub
+from cotan.primitives.arithmetic import abs as absolute
+from cotan.primitives.arithmetic import add, div, mul, neg, sign, square, sub
 from cotan.primitives.compare import lt, select
 from cotan.primitives.define import unary
 from cotan.primitives.operands import FLOAT
@@ -69,7 +70,7 @@ _RATIO = tuple(0.5 / (4**k * math.factorial(k) * math.factorial(k + 1)) for k in
 
 def _i1e_slope(t: Any, x: Any, y: Any) -> Any:
     # Near 0 by a series: derivatives of the quotient would be differences of large numbers.
-    near = lt(abs(x), 1)
+    near = lt(absolute(x), 1)
     small = select(near, x, 0)
     series = mul(PRIMITIVES.polynomial(square(small), _RATIO), exp(neg(mul(small, sign(small)))))
     ratio = select(near, series, div(y, select(near, 1, x)))

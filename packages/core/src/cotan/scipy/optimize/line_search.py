@@ -1,7 +1,9 @@
 """A step length along a line that meets the strong Wolfe conditions.
 
 Nocedal and Wright, "Numerical Optimization" (2nd ed.), algorithms 3.5 (an interval is found) and 3.6 (it is narrowed),
-written as one loop that evaluates the function once per round. Knows no method that chooses the line.
+written as one loop that evaluates the function once per round. Among values that differ by rounding alone, slopes tell
+what decreases (W. W. Hager and H. Zhang, A new conjugate gradient method with guaranteed descent and an efficient line
+search, SIAM Journal on Optimization 16, 2005: the approximate Wolfe conditions). Knows no method that chooses the line.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ _SUFFICIENT_DECREASE = 1e-4
 _CURVATURE = 0.9
 # What lies nearer than this part of the interval to one of its ends is not tried.
 _MARGIN = 0.1
+_ROUNDING = 8
+"""Units of the last place that values may differ by and yet be equal."""
 
 
 class Point(NamedTuple):
@@ -69,6 +73,7 @@ def line_search(
     sufficiently; its step is 0 where none did.
     """
     zero = cnp.zeros_like(value)
+    rounding = _ROUNDING * float(cnp.finfo(value.dtype).eps) * cnp.abs(value)
     start = Point(zero, value, cnp.dot(gradient, direction), gradient)
 
     def unfinished(s: Search) -> Any:
@@ -79,7 +84,10 @@ def line_search(
         here = Point(s.step, reached, cnp.dot(its_gradient, direction), its_gradient)
         # What is not a number is as bad as what is too large: every comparison is written so that it fails then.
         enough = here.value <= start.value + _SUFFICIENT_DECREASE * here.step * start.slope
-        better = enough & ((here.value < s.best.value) | ((s.rounds == 0) & cnp.isfinite(here.value)))
+        level = cnp.abs(here.value - start.value) <= rounding
+        flat = level & (cnp.abs(here.slope) < cnp.abs(s.best.slope))
+        enough = enough | (flat & (here.slope <= (2 * _SUFFICIENT_DECREASE - 1) * start.slope))
+        better = enough & ((here.value < s.best.value) | flat | ((s.rounds == 0) & cnp.isfinite(here.value)))
         done = better & (cnp.abs(here.slope) <= -_CURVATURE * start.slope)
         # An end beyond which the function rises closes the interval on the other side.
         rises = here.slope * cnp.where(s.bracketed, s.other.step - s.best.step, 1) >= 0
