@@ -215,18 +215,15 @@ def asinh(f: Floats, x: Val) -> Val:
 def acosh(f: Floats, x: Val) -> Val:
     big = f.gt(x, 2.0**28)
     t = f.sub(x, 1.0)
-    total, lost = f.fast_two_sum(f.sqrt(f.fma(t, t, f.mul(t, 2.0))), t)
-    more = f.where(big, 0.6931471805599453, f.div(lost, f.add(total, 1.0)))
-    result = f.add(log1p(f, f.where(big, t, total)), more)
+    inner = f.where(big, t, f.add(t, f.sqrt(f.fma(t, t, f.mul(t, 2.0)))))
+    result = f.add(log1p(f, inner), f.where(big, 0.6931471805599453, 0.0))
     return f.where(f.lt(x, 1.0), NAN, result)
 
 
 def atanh(f: Floats, x: Val) -> Val:
     size = f.abs(x)
-    double = f.mul(size, 2.0)
-    # 2x / (1 - x), of which the larger part is exact where little else is.
-    inner = f.add(double, f.div(f.mul(double, size), f.sub(1.0, size)))
-    return f.copysign(f.mul(log1p(f, inner), 0.5), x)
+    inner = log1p(f, f.div(f.mul(size, 2.0), f.sub(1.0, size)))
+    return f.copysign(f.mul(inner, 0.5), x)
 
 
 def cbrt(f: Floats, x: Val) -> Val:
