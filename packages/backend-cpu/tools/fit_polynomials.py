@@ -1,4 +1,4 @@
-"""Fit the polynomials of ``cotan_cpu.codegen.math`` and write them to ``math_tables.py``.
+"""Fit the polynomials of ``cotan_cpu.codegen.math`` and write ``math_tables.py`` and ``piece_tables.py``.
 
 Every table but those of ``WEIGHTED`` is a Chebyshev interpolant of a function that is smooth on its interval, computed
 with 60 digits and then rewritten in powers of the variable (lowest first). Run it after a change:
@@ -16,7 +16,10 @@ from mpmath import mp, mpf
 from numpy.polynomial import Chebyshev, Polynomial
 from numpy.polynomial.chebyshev import chebvander
 
+from cotan_cpu.codegen.special import GILES_FAR, GILES_NEAR
+
 mp.dps = 60
+CODEGEN = Path(__file__).resolve().parents[1] / "src/cotan_cpu/codegen"
 Function = Callable[[Any], Any]
 
 
@@ -172,6 +175,79 @@ PARTS = {
 }
 
 
+Rows = list[list[float]]
+"""For each power of the variable the coefficients of 16 or 32 pieces, by the lowest of an argument's leading bits."""
+
+
+def tanh_pieces(degree: int = 5, clamp: float = 9.25) -> tuple[Rows, Rows]:
+    """tanh by pieces of 1 + 1.6 x, and their centres: where tanh is next to a float32, as Gal has tables (1986)."""
+    rows, centres = [[0.0] * 16 for _ in range(degree + 1)], [[0.0] * 16]
+    for piece in range(16):
+        scale, quarter = 2.0 ** (piece // 4), piece % 4
+        low, high = ((scale * (1 + q / 4) - 1) / mpf("1.6") for q in (quarter, quarter + 1))
+        high = min(high, mpf(clamp)) + mpf(2) ** -20
+        centre = mpf(0) if piece == 0 else mpf(_lucky(float((low + high) / 2)))
+        if piece == 0:
+            found = [mpf(0), mpf(1), *fit(taylor_safe(lambda x: (mp.tanh(x) / x - 1) / x), 0, high, degree - 2)]
+        else:
+            middle = mp.tanh(centre)
+
+            def slope(x: Any, centre: Any = centre, middle: Any = middle) -> Any:
+                return (mp.tanh(x) - middle) / (x - centre)
+
+            fitted = fit(taylor_safe(slope, centre), low - mpf(2) ** -20, high, degree - 1)
+            found = [middle, *moved(fitted, centre)]
+        place = (piece + 12) % 16
+        centres[0][place] = float(centre)
+        for row, value in zip(rows, found):
+            row[place] = float(value)
+    return rows, centres
+
+
+def moved(coefficients: list[Any], centre: Any) -> list[Any]:
+    """The polynomial's coefficients in the variable less ``centre``."""
+    return [
+        mp.diff(lambda x: mp.polyval(coefficients[::-1], x), centre, k) / mp.factorial(k)
+        for k in range(len(coefficients))
+    ]
+
+
+def _lucky(near: float) -> float:
+    """Of the 4096 float32 from ``near`` on that whose tanh lies nearest to a float32."""
+    first = np.float32(near).view(np.int32)
+    candidates = np.arange(first, first + 4096, dtype=np.int32).view(np.float32)
+    exact = np.tanh(candidates.astype(np.float64))
+    return float(candidates[np.abs(exact.astype(np.float32) - exact).argmin()])
+
+
+def giles(rest: Any) -> Any:
+    """The approximation of erf_inv(x)/x that ``cotan_cpu.codegen.special`` has, where ``rest`` is 1 - x*x."""
+    w = -mp.log(rest)
+    coefficients, variable = (GILES_NEAR, w - mpf("2.5")) if w < 5 else (GILES_FAR, mp.sqrt(w) - 3)
+    return mp.polyval([mpf(float(np.float32(c))) for c in reversed(coefficients)], variable)
+
+
+def erf_inv_pieces(degree: int = 6) -> Rows:
+    """``giles`` by halves of the octaves of 1 - x*x - 2**-24, from 2**-16 on."""
+    rows = [[0.0] * 32 for _ in range(degree + 1)]
+    for piece in range(32):
+        scale, half = mpf(2) ** (piece // 2 - 16), mpf(piece % 2) / 2
+
+        def ratio(d: Any, scale: Any = scale, half: Any = half) -> Any:
+            return giles(scale * (half + d + mpf("1.25")) + mpf(2) ** -24)
+
+        for row, value in zip(rows, fit(ratio, -0.25, 0.25, degree)):
+            row[(piece + 30) % 32] = float(value)
+    return rows
+
+
+def written(numbers: list[float]) -> str:
+    """A row as float32, four to a line."""
+    short = [repr(float(np.float32(x))) for x in numbers]
+    lines = [", ".join(short[k : k + 4]) for k in range(0, len(short), 4)]
+    return "        (" + ",\n         ".join(lines) + "),"
+
+
 def main() -> None:
     out = [
         '"""Polynomial coefficients, lowest power first, written by tools/fit_polynomials.py: change that instead."""\n'
@@ -195,8 +271,21 @@ def main() -> None:
         out.extend(f"        {value!r}," for value in values)
         out.append("    ),")
     out.append("}\n")
-    target = Path(__file__).resolve().parents[1] / "src/cotan_cpu/codegen/math_tables.py"
-    target.write_text("\n".join(out))
+    (CODEGEN / "math_tables.py").write_text("\n".join(out))
+    write_pieces()
+
+
+def write_pieces() -> None:
+    tanh, centres = tanh_pieces()
+    out = [
+        '"""Coefficients of pieces for each power of the variable, written by tools/fit_polynomials.py."""',
+        "",
+        "# fmt: off",
+        "PIECES: dict[str, tuple[tuple[float, ...], ...]] = {",
+    ]
+    for name, rows in (("tanh", tanh), ("tanh_centres", centres), ("erf_inv", erf_inv_pieces())):
+        out += [f'    "{name}": (', *map(written, rows), "    ),"]
+    (CODEGEN / "piece_tables.py").write_text("\n".join([*out, "}", "# fmt: on", ""]))
 
 
 if __name__ == "__main__":

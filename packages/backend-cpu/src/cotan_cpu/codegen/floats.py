@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from cotan_cpu.codegen.builder import Builder, Val, literal
+from cotan_cpu.codegen.builder import Builder, Val, float_literal, literal
 from cotan_cpu.codegen.math_tables import TABLES
+from cotan_cpu.codegen.piece_tables import PIECES
 from cotan_cpu.codegen.scalars import Context
 from cotan_cpu.codegen.types import INT_OF
 
@@ -92,6 +93,38 @@ class Floats:
 
     def table(self, name: str) -> tuple[float, ...]:
         return TABLES[name, self.kind]
+
+    def lookup(self, numbers: Sequence[float], index: Val) -> Val:
+        """That of 16 or 32 numbers which the lowest bits of ``index`` name; float32, and only if ``target.lookups``."""
+        lanes = index.lanes
+        if lanes == 1:
+            return self.b.extract(self._looked_up(numbers, self.b.splat(index, 16)), 0)
+        if lanes < 16:
+            wide = self.b.shuffle(index, None, [lane % lanes for lane in range(16)])
+            return self.b.shuffle(self._looked_up(numbers, wide), None, range(lanes))
+        starts = range(0, lanes, 16)
+        parts = [index] if lanes == 16 else [self.b.shuffle(index, None, range(k, k + 16)) for k in starts]
+        found = [self._looked_up(numbers, part) for part in parts]
+        while len(found) > 1:
+            found = [self.b.shuffle(x, y, range(2 * x.lanes)) for x, y in zip(found[::2], found[1::2])]
+        return found[0]
+
+    def _looked_up(self, numbers: Sequence[float], index: Val) -> Val:
+        spelt = [f"float {float_literal(x, 'float')}" for x in numbers]
+        first, *second = [f"<16 x float> <{', '.join(spelt[k : k + 16])}>" for k in range(0, len(spelt), 16)]
+        name = "llvm.x86.avx512.vpermi2var.ps.512" if second else "llvm.x86.avx512.permvar.sf.512"
+        places = f"<16 x i32> {index.text}"
+        self.b.declare(name, "<16 x float>", ["<16 x float>", "<16 x i32>", *["<16 x float>" for _ in second]])
+        call = f"call <16 x float> @{name}({', '.join([first, places, *second])})"
+        return self.b.emit(call, "float", 16, index.depth)
+
+    def pieces(self, name: str, index: Val, x: Val) -> Val:
+        """The polynomial in x of those of the table ``name`` that the lowest bits of ``index`` choose."""
+        *lower, highest = PIECES[name]
+        result = self.lookup(highest, index)
+        for numbers in reversed(lower):
+            result = self.fma(result, x, self.lookup(numbers, index))
+        return result
 
     # Comparison and choice.
 

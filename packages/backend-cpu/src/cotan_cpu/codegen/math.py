@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cotan_cpu.codegen import exponential, special, trigonometry
+from cotan_cpu.codegen import exponential, pieces, special, trigonometry
 from cotan_cpu.codegen.builder import Val
 from cotan_cpu.codegen.floats import Floats
 from cotan_cpu.codegen.scalars import Context, Operation, rem_of_ints
@@ -30,12 +30,25 @@ _DOUBLE: dict[str, Callable[..., Val]] = {
 """Computed in float64 also for float32."""
 
 
+_BY_PIECES: dict[str, Callable[..., Val]] = {"tanh": pieces.tanh, "erf_inv": pieces.erf_inv}
+"""In float32 where registers can be looked up in."""
+
+
 def _operation(function: Callable[..., Val], natively: Callable[[Context], bool]) -> Operation:
     def apply(c: Context, dtype: Any, *args: Val) -> Val:
         if args[0].kind == "double" or natively(c):
             return function(Floats(c, args[0].kind), *args)
         wide = [c.b.convert("fpext", arg, "double") for arg in args]
         return c.b.convert("fptrunc", function(Floats(c, "double"), *wide), "float")
+
+    return apply
+
+
+def _by_pieces(quick: Callable[..., Val], otherwise: Operation) -> Operation:
+    def apply(c: Context, dtype: Any, x: Val) -> Val:
+        if x.kind == "float" and c.target.lookups:
+            return quick(Floats(c, x.kind), x)
+        return otherwise(c, dtype, x)
 
     return apply
 
@@ -50,3 +63,4 @@ FUNCTIONS: dict[str, Operation] = {
     **{name: _operation(function, lambda c: c.target.fma) for name, function in _NEEDS_FMA.items()},
     **{name: _operation(function, lambda c: False) for name, function in _DOUBLE.items()},
 }
+FUNCTIONS |= {name: _by_pieces(quick, FUNCTIONS[name]) for name, quick in _BY_PIECES.items()}

@@ -15,11 +15,11 @@ from cotan_cpu.codegen.floats import INF, NAN, Floats
 from cotan_cpu.codegen.trigonometry import sin, tan
 
 # Giles' single precision approximation of erf_inv(x)/x in w = -log(1 - x*x): below 5 in w - 2.5, above in sqrt(w) - 3.
-_GILES_NEAR = (
+GILES_NEAR = (
     1.50140941, 0.246640727, -0.00417768164, -0.00125372503, 0.00021858087, -4.39150654e-06, -3.5233877e-06,
     3.43273939e-07, 2.81022636e-08,
 )  # fmt: skip
-_GILES_FAR = (
+GILES_FAR = (
     2.83297682, 1.00167406, 0.00943887047, -0.0076224613, 0.00573950773, -0.00367342844, 0.00134934322,
     0.000100950558, -0.000200214257,
 )  # fmt: skip
@@ -81,12 +81,11 @@ def erfc(f: Floats, x: Val) -> Val:
 def erf_inv(f: Floats, x: Val) -> Val:
     size = f.abs(x)
     if f.kind == "float":
-        # 1 - x*x is exact where little is left of it. Its logarithm need be right to 1e-7 only, not to an ulp.
-        w = f.neg(log_of(f, *split(f, f.sub(1.0, f.mul(x, x)))))
-        near = f.horner(_GILES_NEAR, f.sub(w, 2.5))
-        ratio = f.seldom(f.ge(w, 5.0), near, lambda w: f.horner(_GILES_FAR, f.sub(f.sqrt(w), 3.0)), w)
+        w = _giles(f, x)
+        near = f.horner(GILES_NEAR, f.sub(w, 2.5))
+        ratio = f.seldom(f.ge(w, 5.0), near, lambda w: _giles_far(f, w), w)
     else:
-        # An error of 1e-16 in the logarithm does not matter either: the factors are as exact as that, and at 1 exact.
+        # An error of 1e-16 in the logarithm does not matter: the factors are as exact as that, and at 1 exact.
         w = f.neg(log_of(f, *split(f, f.mul(f.sub(1.0, size), f.add(size, 1.0)))))
         near = f.poly("erf_inv_near", f.sub(w, 3.125))
 
@@ -96,6 +95,25 @@ def erf_inv(f: Floats, x: Val) -> Val:
             return f.where(f.lt(root, 4.0), middle, f.poly("erf_inv_far", f.sub(root, 5.0)))
 
         ratio = f.seldom(f.ge(w, 6.25), near, far, w)
+    return _erf_inv_ends(f, x, ratio)
+
+
+def erf_inv_far(f: Floats, x: Val) -> Val:
+    """``erf_inv`` in float32 where -log(1 - x*x) is 5 and more, and its values at the ends and outside."""
+    return _erf_inv_ends(f, x, _giles_far(f, _giles(f, x)))
+
+
+def _giles(f: Floats, x: Val) -> Val:
+    # 1 - x*x is exact where little is left of it. Its logarithm need be right to 1e-7 only, not to an ulp.
+    return f.neg(log_of(f, *split(f, f.sub(1.0, f.mul(x, x)))))
+
+
+def _giles_far(f: Floats, w: Val) -> Val:
+    return f.horner(GILES_FAR, f.sub(f.sqrt(w), 3.0))
+
+
+def _erf_inv_ends(f: Floats, x: Val, ratio: Val) -> Val:
+    size = f.abs(x)
     outside = f.where(f.eq(size, 1.0), f.mul(x, INF), NAN)
     return f.where(f.lt(size, 1.0), f.mul(x, ratio), outside)
 

@@ -36,6 +36,7 @@ class Target:
       half: whether conversions between float16 and float32 are instructions.
       rounding: whether floor, ceil, trunc and round-to-even are instructions.
       registers: how many vector registers there are.
+      lookups: whether one instruction looks up each lane of 16 in a register of 16 words.
       streaming: bytes moved by a kernel from which on what it writes goes past the caches, which could not hold it; 0
         where stores that do so are not known.
 
@@ -52,6 +53,7 @@ class Target:
     half: bool = False
     rounding: bool = False
     registers: int = 16
+    lookups: bool = False
     streaming: int = 0
 
     @staticmethod
@@ -72,5 +74,6 @@ class Target:
             half="f16c" in has,
             rounding="sse4.1" in has,
             registers=32 if wide else 16,
+            lookups=wide,
             streaming=_last_cache_bytes(),
         )
