@@ -44,21 +44,31 @@ def _limits(f: Floats) -> tuple[float, float]:
 def _limited(f: Floats, x: Val, sign: int = 0) -> Val:
     """x, or where e**x is nothing or too large a number of which that holds as well; ``sign``: see ``_Power``."""
     low, high = _limits(f)
-    x = x if sign > 0 else f.where(f.lt(x, low), low, x)
+    # What is below the first is made 0 by the instruction that scales.
+    x = x if sign > 0 or f.context.target.scaling else f.where(f.lt(x, low), low, x)
     return x if sign < 0 else f.where(f.gt(x, high), high, x)
 
 
 class _Power:
-    """2**n for whatever n may be: ``magic`` has in its lowest bits what is added to n, ``rest`` makes up for it.
+    """2**n for whatever n may be: ``magic`` is what rounds to n when it is added.
 
     What is multiplied is rounded once, also where the result is denormal or too large, and a NaN stays one. Where x is
-    below ``low``, the result is a product with 0: Intel's processors take ten to twenty times as long for one that is
-    rounded to 0, and masked scores of attention are full of those.
+    below ``low``, the result is 0 or a product with 0: Intel's processors take ten to twenty times as long for one that
+    is rounded to 0, and masked scores of attention are full of those.
+
+    Where no instruction scales, ``magic`` has in its lowest bits what is added to n, and ``rest`` makes up for it.
     """
 
     def __init__(self, f: Floats, x: Val, low: float, sign: int = 0, halvings: int = 0) -> None:
         """``sign``: -1 or 1 where x is known to be at most or at least 0; ``halvings``: how often to halve besides."""
         self.f = f
+        self.kept = self.rest = None
+        if f.context.target.scaling:
+            self.magic = f.v(f.magic)
+            self.rest = f.v(2.0**-halvings) if halvings else None
+            # NaN is kept as well.
+            self.kept = f.b.compare("fcmp uge", *f.b.match(x, f.v(low))) if sign <= 0 else None
+            return
         below, above = [(f.v(f.magic + f.bias - far), f.v(2.0 ** (far - halvings))) for far in (-_FAR, _FAR)]
         if sign:
             self.magic, self.rest = below if sign < 0 else above
@@ -70,7 +80,11 @@ class _Power:
 
     def times(self, y: Val, shifted: Val) -> Val:
         """y * 2**n, for a y that is not much farther from 1 than 2**-_FAR."""
-        return self.f.mul(self.f.mul(y, self.f.power_of_two(shifted)), self.rest)
+        f = self.f
+        if f.context.target.scaling:
+            y = y if self.rest is None else f.mul(y, self.rest)
+            return f.scaled(y, f.sub(shifted, self.magic), self.kept)
+        return f.mul(f.mul(y, f.power_of_two(shifted)), self.rest)
 
 
 def exp(f: Floats, x: Val, extra: Val | None = None, sign: int = 0, halvings: int = 0) -> Val:

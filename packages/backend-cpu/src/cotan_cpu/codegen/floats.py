@@ -96,27 +96,50 @@ class Floats:
 
     def lookup(self, numbers: Sequence[float], index: Val) -> Val:
         """That of 16 or 32 numbers which the lowest bits of ``index`` name; float32, and only if ``target.lookups``."""
-        lanes = index.lanes
-        if lanes == 1:
-            return self.b.extract(self._looked_up(numbers, self.b.splat(index, 16)), 0)
-        if lanes < 16:
-            wide = self.b.shuffle(index, None, [lane % lanes for lane in range(16)])
-            return self.b.shuffle(self._looked_up(numbers, wide), None, range(lanes))
-        starts = range(0, lanes, 16)
-        parts = [index] if lanes == 16 else [self.b.shuffle(index, None, range(k, k + 16)) for k in starts]
-        found = [self._looked_up(numbers, part) for part in parts]
-        while len(found) > 1:
-            found = [self.b.shuffle(x, y, range(2 * x.lanes)) for x, y in zip(found[::2], found[1::2])]
-        return found[0]
-
-    def _looked_up(self, numbers: Sequence[float], index: Val) -> Val:
         spelt = [f"float {float_literal(x, 'float')}" for x in numbers]
         first, *second = [f"<16 x float> <{', '.join(spelt[k : k + 16])}>" for k in range(0, len(spelt), 16)]
         name = "llvm.x86.avx512.vpermi2var.ps.512" if second else "llvm.x86.avx512.permvar.sf.512"
-        places = f"<16 x i32> {index.text}"
         self.b.declare(name, "<16 x float>", ["<16 x float>", "<16 x i32>", *["<16 x float>" for _ in second]])
-        call = f"call <16 x float> @{name}({', '.join([first, places, *second])})"
-        return self.b.emit(call, "float", 16, index.depth)
+
+        def one(places: Val) -> Val:
+            operands = [first, f"<16 x i32> {places.text}", *second]
+            return self.b.emit(f"call <16 x float> @{name}({', '.join(operands)})", "float", 16, places.depth)
+
+        return self.by_registers(one, index)
+
+    def scaled(self, x: Val, n: Val, kept: Val | None = None) -> Val:
+        """x 2**n for a whole n however large, rounded once; 0 where ``kept`` does not hold. If ``target.scaling``."""
+        lanes, kind = 64 // (4 if self.kind == "float" else 8), self.kind
+        vector, mask = f"<{lanes} x {kind}>", f"i{lanes}"
+        name = f"llvm.x86.avx512.mask.scalef.p{'s' if kind == 'float' else 'd'}.512"
+        self.b.declare(name, vector, [vector, vector, vector, mask, "i32"])
+
+        def one(x: Val, n: Val, kept: Val) -> Val:
+            depth = max(x.depth, n.depth, kept.depth)
+            which = self.b.emit(f"bitcast <{lanes} x i1> {kept.text} to {mask}", mask, 1, kept.depth)
+            operands = f"{vector} {x.text}, {vector} {n.text}, {vector} zeroinitializer, {mask} {which.text}, i32 4"
+            return self.b.emit(f"call {vector} @{name}({operands})", kind, lanes, depth)
+
+        return self.by_registers(one, *self.b.match(x, n, kept if kept is not None else literal(True, "i1")))
+
+    def by_registers(self, function: Callable[..., Val], *arguments: Val) -> Val:
+        """``function`` of vectors of one register of 64 bytes each, for any number of lanes."""
+        b, lanes = self.b, arguments[0].lanes
+        width = 64 // (4 if self.kind == "float" else 8)
+        if lanes == width:
+            return function(*arguments)
+        if lanes == 1:
+            return b.extract(function(*[b.splat(x, width) for x in arguments]), 0)
+        if lanes < width:
+            wide = [b.shuffle(x, None, [lane % lanes for lane in range(width)]) for x in arguments]
+            return b.shuffle(function(*wide), None, range(lanes))
+        found = [
+            function(*[b.shuffle(x, None, range(start, start + width)) for x in arguments])
+            for start in range(0, lanes, width)
+        ]
+        while len(found) > 1:
+            found = [b.shuffle(x, y, range(2 * x.lanes)) for x, y in zip(found[::2], found[1::2])]
+        return found[0]
 
     def pieces(self, name: str, index: Val, x: Val) -> Val:
         """The polynomial in x of those of the table ``name`` that the lowest bits of ``index`` choose."""
