@@ -153,7 +153,7 @@ NUMPY_NAMES = {
     "tanh": np.tanh, "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh, "cbrt": np.cbrt,
     "erf": special.erf, "erfc": special.erfc, "erf_inv": lambda x: np.copysign(special.erfinv(x), x),
     "lgamma": lambda x: np.where(x == -np.inf, np.inf, special.gammaln(x)),
-    "logistic": special.expit,
+    "logistic": special.expit, "rsqrt": lambda x: 1 / np.sqrt(x),
 }  # fmt: skip
 
 

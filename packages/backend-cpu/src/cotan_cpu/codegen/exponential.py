@@ -177,7 +177,7 @@ def log(f: Floats, x: Val) -> Val:
 def log1p(f: Floats, x: Val) -> Val:
     total, lost = f.two_sum(x, 1.0)
     e, m1 = split(f, total)
-    inner = log_of(f, e, m1, f.div(lost, total))
+    inner = log_of(f, e, m1, f.quotient(lost, total))
     inner = f.where(f.lt(f.abs(x), 2.0 ** -(f.mantissa + 2)), x, inner)
     return _log_ends(f, x, inner, total)
 
@@ -197,7 +197,7 @@ def tanh(f: Floats, x: Val) -> Val:
 def logistic(f: Floats, x: Val) -> Val:
     e = exp(f, f.neg(f.abs(x)), sign=-1)
     # e / (1 + e) is rounded by more than 2 ulp; what is taken away here is at most half of the rest.
-    part = f.div(e, f.add(e, 1.0))
+    part = f.quotient(e, f.add(e, 1.0))
     value = f.where(f.lt(x, 0.0), e, 1.0)
     return f.fma(f.neg(part), value, value)
 
@@ -283,10 +283,10 @@ def _log_pair(f: Floats, x: Val) -> tuple[Val, Val]:
     e, m1 = split(f, normal)
     e = f.add(e, shift)
     bottom, bottom_lost = f.fast_two_sum(2.0, m1)
-    s = f.div(m1, bottom)
+    s = f.quotient(m1, bottom)
     product, lost = f.two_product(s, bottom)
     rest = f.sub(f.sub(f.sub(m1, product), lost), f.mul(s, bottom_lost))
-    s_low = f.div(rest, bottom)
+    s_low = f.rough_quotient(rest, bottom)
     z, z_low = f.two_product(s, s)
     z_low = f.fma(f.mul(s, 2.0), s_low, z_low)
     head, head_low = f.table("two_thirds")

@@ -122,6 +122,47 @@ class Floats:
 
         return self.by_registers(one, *self.b.match(x, n, kept if kept is not None else literal(True, "i1")))
 
+    def quotient(self, x: Val | float, y: Val | float) -> Val:
+        """x / y to half an ulp and a little, by Newton's steps where they are quicker: vectors have few dividers.
+
+        For a y whose inverse is a normal number; NaN may come of others, 0 and infinity among them.
+        """
+        x, y = self.v(x), self.v(y)
+        if not self.context.target.reciprocals:
+            return self.div(x, y)
+        inverse = self._estimate("rcp14", y)
+        for _ in range(1 if self.kind == "float" else 2):
+            inverse = self.fma(inverse, self.fma(self.neg(inverse), y, 1.0), inverse)
+        quotient = self.mul(x, inverse)
+        return self.fma(self.fma(self.neg(quotient), y, x), inverse, quotient)
+
+    def rough_quotient(self, x: Val, y: Val) -> Val:
+        """x / y to 13 bits at least, where y is as for ``quotient``."""
+        return self.mul(x, self._estimate("rcp14", y)) if self.context.target.reciprocals else self.div(x, y)
+
+    def inverse_root(self, x: Val) -> Val:
+        """1 / sqrt(x) within 1.5 ulp."""
+        if not self.context.target.reciprocals:
+            return self.div(1.0, self.sqrt(x))
+        near = self._estimate("rsqrt14", x)
+        for _ in range(1 if self.kind == "float" else 2):
+            missing = self.fma(self.neg(self.mul(x, near)), near, 1.0)
+            # NaN of 0 times infinity, where the estimate is right as it is, and where it is NaN itself.
+            near = self.where(self.is_nan(missing), near, self.fma(self.mul(near, 0.5), missing, near))
+        return near
+
+    def _estimate(self, instruction: str, x: Val) -> Val:
+        lanes, kind = 64 // (4 if self.kind == "float" else 8), self.kind
+        vector, mask = f"<{lanes} x {kind}>", f"i{lanes}"
+        name = f"llvm.x86.avx512.{instruction}.p{'s' if kind == 'float' else 'd'}.512"
+        self.b.declare(name, vector, [vector, vector, mask])
+
+        def one(x: Val) -> Val:
+            operands = f"{vector} {x.text}, {vector} zeroinitializer, {mask} -1"
+            return self.b.emit(f"call {vector} @{name}({operands})", kind, lanes, x.depth)
+
+        return self.by_registers(one, x)
+
     def by_registers(self, function: Callable[..., Val], *arguments: Val) -> Val:
         """``function`` of vectors of one register of 64 bytes each, for any number of lanes."""
         b, lanes = self.b, arguments[0].lanes

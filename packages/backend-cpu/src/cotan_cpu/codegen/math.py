@@ -20,6 +20,7 @@ _NATIVE: dict[str, Callable[..., Val]] = {
     "log1p": exponential.log1p, "tanh": exponential.tanh, "logistic": exponential.logistic, "sinh": exponential.sinh,
     "cosh": exponential.cosh, "atan": trigonometry.atan, "atan2": trigonometry.atan2, "asin": trigonometry.asin,
     "acos": trigonometry.acos, "erf": special.erf, "erf_inv": special.erf_inv, "pow": exponential.pow_,
+    "rsqrt": Floats.inverse_root,
 }  # fmt: skip
 _NEEDS_FMA: dict[str, Callable[..., Val]] = {"sin": trigonometry.sin, "cos": trigonometry.cos, "erfc": special.erfc}
 """In float32 only with a fused multiply-add, for the reduction of the argument or to keep what a quotient loses."""

@@ -143,10 +143,6 @@ def _sqrt(c: Context, dtype: Any, x: Val) -> Val:
     return c.b.intrinsic("sqrt", x)
 
 
-def _rsqrt(c: Context, dtype: Any, x: Val) -> Val:
-    return c.b.binary("fdiv", literal(1.0, x.kind), c.b.intrinsic("sqrt", x))
-
-
 def _is_finite(c: Context, dtype: Any, x: Val) -> Val:
     if not is_float(dtype):
         return literal(True, "i1")
@@ -216,7 +212,7 @@ OPERATIONS: dict[str, Operation] = {
     "add": _arithmetic("fadd", "add"), "sub": _arithmetic("fsub", "sub"), "mul": _arithmetic("fmul", "mul"),
     "div": _div, "min": _min, "max": _max, "neg": _neg, "abs": _abs, "sign": _sign,
     "floor": _rounding("floor"), "ceil": _rounding("ceil"), "round": _rounding("round"), "trunc": _rounding("trunc"),
-    "sqrt": _sqrt, "rsqrt": _rsqrt, "is_finite": _is_finite, "nextafter": _nextafter,
+    "sqrt": _sqrt, "is_finite": _is_finite, "nextafter": _nextafter,
     "and": _logic("and"), "or": _logic("or"), "xor": _logic("xor"), "not": _not,
     "shl": _shift("shl"), "shr_logical": _shift("lshr"), "shr_arithmetic": _shift("ashr"),
     "popcount": _popcount, "clz": _clz,

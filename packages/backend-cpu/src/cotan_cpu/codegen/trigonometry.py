@@ -137,7 +137,7 @@ def _arc(f: Floats, x: Val) -> tuple[Val, Val, Val, Val]:
     s = f.sqrt(z)
     square, lost = f.two_product(s, s)
     below = f.where(f.gt(s, 0.0), f.mul(s, 2.0), 1.0)
-    s_low = f.div(f.sub(f.sub(z, square), lost), below)
+    s_low = f.rough_quotient(f.sub(f.sub(z, square), lost), below)
     base = f.where(far, s, size)
     more = f.mul(f.mul(base, z), f.poly("asin", z))
     return size, far, base, f.where(far, f.add(more, s_low), more)
