@@ -1,4 +1,4 @@
-"""Fit the polynomials of ``cotan_cpu.codegen.math`` and write ``math_tables.py`` and ``piece_tables.py``.
+"""Fit the polynomials of ``cotan_cpu.codegen.math`` and write ``math_tables.py`` there, ``piece_tables.py`` in core.
 
 Every table but those of ``WEIGHTED`` is a Chebyshev interpolant of a function that is smooth on its interval, computed
 with 60 digits and then rewritten in powers of the variable (lowest first). Run it after a change:
@@ -19,7 +19,9 @@ from numpy.polynomial.chebyshev import chebvander
 from cotan_cpu.codegen.special import GILES_FAR, GILES_NEAR
 
 mp.dps = 60
-CODEGEN = Path(__file__).resolve().parents[1] / "src/cotan_cpu/codegen"
+PACKAGE = Path(__file__).resolve().parents[1]
+CODEGEN = PACKAGE / "src/cotan_cpu/codegen"
+SHARED = PACKAGE.parent / "core/src/cotan/compiler"
 Function = Callable[[Any], Any]
 
 
@@ -278,14 +280,14 @@ def main() -> None:
 def write_pieces() -> None:
     tanh, centres = tanh_pieces()
     out = [
-        '"""Coefficients of pieces for each power of the variable, written by tools/fit_polynomials.py."""',
+        '"""Coefficients of pieces for each power of the variable, written by fit_polynomials.py."""',
         "",
         "# fmt: off",
         "PIECES: dict[str, tuple[tuple[float, ...], ...]] = {",
     ]
     for name, rows in (("tanh", tanh), ("tanh_centres", centres), ("erf_inv", erf_inv_pieces())):
         out += [f'    "{name}": (', *map(written, rows), "    ),"]
-    (CODEGEN / "piece_tables.py").write_text("\n".join([*out, "}", "# fmt: on", ""]))
+    (SHARED / "piece_tables.py").write_text("\n".join([*out, "}", "# fmt: on", ""]))
 
 
 if __name__ == "__main__":

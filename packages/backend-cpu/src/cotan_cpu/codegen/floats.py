@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from cotan.compiler.piece_tables import PIECES
 from cotan_cpu.codegen.builder import Builder, Val, float_literal, literal
 from cotan_cpu.codegen.math_tables import TABLES
-from cotan_cpu.codegen.piece_tables import PIECES
 from cotan_cpu.codegen.scalars import Context
 from cotan_cpu.codegen.types import INT_OF
 

@@ -6,10 +6,10 @@ targets with ``lookups``. The pieces are those between floats whose leading bits
 
 from __future__ import annotations
 
+from cotan.compiler.piece_tables import PIECES
 from cotan_cpu.codegen import special
 from cotan_cpu.codegen.builder import Val
 from cotan_cpu.codegen.floats import Floats
-from cotan_cpu.codegen.piece_tables import PIECES
 
 
 def tanh(f: Floats, x: Val) -> Val:

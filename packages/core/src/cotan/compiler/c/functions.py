@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 
 from cotan.compiler.c.language import digamma_text, integer_power_text
+from cotan.compiler.piece_tables import PIECES
 
 OWN = frozenset(
     {"abs", "sqrt", "floor", "ceil", "trunc", "round", "copysign"}
@@ -61,7 +62,7 @@ in the square, log((1 + s) / (1 - s)) / s**3 less 2 / s**2, likewise, and those 
 _IN_DOUBLES = OF_DOUBLES - {"tan"} | {"slope"}
 """Functions that compute in doubles, of vectors half as wide."""
 # @F, @I, @U, @D and @L are vectors of float, int, uint, double and long, @ alone is the number of lanes; $name(x): a
-# polynomial, $$name(x): one in doubles.
+# polynomial, $$name(x): one in doubles, $name(x, piece): that of the table of pieces; @IF16: where registers have 16.
 _TEXTS = {
     "max": """@F (@F x, @F y) {
   const @F larger = __builtin_ia32_maxps512(y, x, 4);
@@ -76,7 +77,7 @@ _TEXTS = {
     "abs": "@F (@F x) { return as_float@(as_int@(x) & 0x7fffffff); }",
     # Of a runtime's function of a vector some compilers make more than the one instruction.
     "sqrt": """@F (@F x) {
-#if defined(COTAN_AVX512) && @ + 0 == 16
+@IF16
   return __builtin_ia32_sqrtps512(x, 4);
 #elif defined(__clang__) && defined(__AVX__) && @ + 0 == 8
   return __builtin_ia32_sqrtps256(x);
@@ -110,13 +111,25 @@ _TEXTS = {
     # that is by 64 nearer to 1, and by 2**64 or its inverse; or by 0 where the result is nothing: some processors take
     # long for products that are rounded to 0.
     "exp": """@F (@F x) {
-  const @F below = x > 89.5f ? (@F)89.5f : x, near = below < -104.0f ? (@F)(-104.0f) : below;
+  const @F below = x > 89.5f ? (@F)89.5f : x;
+@IF16
+  return cotan_scaled_float@(below);
+#else
+  const @F near = below < -104.0f ? (@F)(-104.0f) : below;
   const @F magic = x < 0.0f ? (@F)12583103.0f : (@F)12582975.0f;
   const @F least = x < -104.0f ? (@F)0.0f : (@F)5.421010862427522e-20f;
   const @F rest = x < 0.0f ? least : (@F)1.8446744073709552e19f;
   @I shifted;
   const @F y = cotan_small_float@(near, magic, &shifted) + 1.0f;
-  return y * as_float@(shifted << 23) * rest; }""",
+  return y * as_float@(shifted << 23) * rest;
+#endif
+}""",
+    # By the instruction that multiplies by a power of two, with 0 for what is not 21: not less than the limit.
+    "scaled": """@F (@F x) {
+  @I shifted;
+  const @F y = cotan_small_float@(x, (@F)12582912.0f, &shifted) + 1.0f, n = as_float@(shifted) - 12582912.0f;
+  const ushort kept = __builtin_ia32_cmpps512_mask(x, (@F)(-104.0f), 21, -1, 4);
+  return __builtin_ia32_scalefps512_mask(y, n, (@F)(0.0f), kept, 4); }""",
     "exp2": """@F (@F x) {
   const @F below = x > 129.0f ? (@F)129.0f : x, near = below < -151.0f ? (@F)(-151.0f) : below;
   const @F shifted = near + (x < 0.0f ? (@F)12583103.0f : (@F)12582975.0f);
@@ -126,10 +139,15 @@ _TEXTS = {
   return y * as_float@(as_int@(shifted) << 23) * rest; }""",
     # exp of what is not positive.
     "decay": """@F (@F x) {
+@IF16
+  return cotan_scaled_float@(x);
+#else
   const @F near = x < -104.0f ? (@F)(-104.0f) : x, rest = x < -104.0f ? (@F)0.0f : (@F)5.421010862427522e-20f;
   @I shifted;
   const @F y = cotan_small_float@(near, (@F)12583103.0f, &shifted) + 1.0f;
-  return y * as_float@(shifted << 23) * rest; }""",
+  return y * as_float@(shifted << 23) * rest;
+#endif
+}""",
     # Half of 2**n, which must not overflow before the result does: its exponent has 126 added.
     "expm1": """@F (@F x) {
 #pragma OPENCL FP_CONTRACT ON
@@ -162,12 +180,20 @@ _TEXTS = {
   return cotan_ends_float@(x, total, cotan_abs_float@(x) < 2.9802322e-08f ? x : inner); }""",
     "tanh": """@F (@F x) {
 #pragma OPENCL FP_CONTRACT ON
-  const @F size = cotan_abs_float@(x), square = x * x, near = size * square * $tanh(square) + size;
-  const @F least = size > 10.0f ? (@F)10.0f : size;
+  const @F size = cotan_abs_float@(x);
+@IF16
+  const @F least = size > 9.25f ? (@F)9.25f : size;
+  const @I piece = as_int@(as_uint@(least * 1.6f + 1.0f) >> 21);
+  const @F rest = least - $tanh_centres(rest, piece);
+  return cotan_copysign_float@($tanh(rest, piece), x);
+#else
+  const @F square = x * x, near = size * square * $tanh(square) + size, least = size > 10.0f ? (@F)10.0f : size;
   @I shifted;
   const @F small = cotan_small_float@(least + least, (@F)12583039.0f, &shifted), power = as_float@(shifted << 23);
   const @F e = power * small + (power - 1.0f);
-  return cotan_copysign_float@(size < 0.3f ? near : e / (e + 2.0f), x); }""",
+  return cotan_copysign_float@(size < 0.3f ? near : e / (e + 2.0f), x);
+#endif
+}""",
     # Half of exp of what is not negative.
     "growth": """@F (@F x) {
   const @F near = x > 89.5f ? (@F)89.5f : x;
@@ -198,7 +224,7 @@ _TEXTS = {
   return as_float@(as_int@((k << 31) < (@I)0 ? cosine : sine) ^ ((k >> 1) << 31)); }""",
     # One instruction where there is one: 15 lanes that move to the first take as long as half of a sine. 21: not less.
     "far": """int (@F x) {
-#if defined(COTAN_AVX512) && @ + 0 == 16
+@IF16
   return __builtin_ia32_cmpps512_mask(cotan_abs_float@(x), (@F)4096.0f, 21, -1, 4) != 0;
 #elif defined(__clang__) && defined(__AVX__) && @ + 0 == 8
   return __builtin_ia32_movmskps256(as_float@(!(cotan_abs_float@(x) < 4096.0f))) != 0;
@@ -409,7 +435,7 @@ _TEXTS = {
 # 8: without exceptions. Compilers take the other form for an extension of _Float16, and compare that lane by lane.
 _HALVES = """
 static inline @F cotan_float_of_half@(ushort@ h) {
-#if defined(COTAN_AVX512) && @ + 0 == 16
+@IF16
   return __builtin_ia32_vcvtph2ps512_mask(as_short@(h), (@F)(0.0f), -1, 8);
 #else
   uint@ w = convert_uint@(h), rest = w & 0x7fffu;
@@ -420,7 +446,7 @@ static inline @F cotan_float_of_half@(ushort@ h) {
 #endif
 }
 static inline ushort@ cotan_half_of_float@(@F x) {
-#if defined(COTAN_AVX512) && @ + 0 == 16
+@IF16
   return as_ushort@(__builtin_ia32_vcvtps2ph512_mask(x, 0, (short@)(0), -1));
 #else
   uint@ bits = as_uint@(x), rest = bits & 0x7fffffffu;
@@ -453,8 +479,24 @@ def _horner(values: Sequence[float], x: str, suffix: str) -> str:
     return text
 
 
+def _of_pieces(match: re.Match[str]) -> str:
+    """Horner's scheme with coefficients that are looked up in one register or two, by an instruction each."""
+    _, name, x, piece = match.groups()
+    looked_up = []
+    for row in PIECES[name]:
+        tables = [f"(float16)({', '.join(f'{v!r}f' for v in row[k : k + 16])})" for k in range(0, len(row), 16)]
+        call = "permvarsf512({0}, {1})" if len(tables) == 1 else "vpermi2varps512({0}, {1}, {2})"
+        looked_up.append(f"__builtin_ia32_{call.format(tables[0], piece, *tables[1:])}")
+    text = looked_up.pop()
+    while looked_up:
+        text = f"({text} * {x} + {looked_up.pop()})"
+    return text
+
+
 def _polynomial(match: re.Match[str]) -> str:
     """Horner's scheme; in doubles even and odd powers apart, as few vectors go side by side."""
+    if match[4]:
+        return _of_pieces(match)
     values, x = _POLYNOMIALS[match[2]], match[3]
     if not match[1]:
         return _horner(values, x, "f")
@@ -465,7 +507,8 @@ def _polynomial(match: re.Match[str]) -> str:
 def _for_lanes(text: str, lanes: str) -> str:
     """The text for vectors of so many lanes; '' means none."""
     each = [f".s{k:x}" for k in range(int(lanes))] if lanes else [""]
-    text = re.sub(r"\$(\$?)(\w+)\((\w+)\)", _polynomial, text)
+    text = text.replace("@IF16", f"#if defined(COTAN_AVX512) && {int(lanes or 1) == 16:d}")
+    text = re.sub(r"\$(\$?)(\w+)\((\w+)(?:, (\w+))?\)", _polynomial, text)
     text = text.replace("@ANY", f"({' | '.join(f'm{k}' for k in each)}) != 0")
     text = re.sub(r"@PAIRS\((\w+)\)", lambda found: ", ".join(f"{found[1]}(x{k}, y{k})" for k in each), text)
     text = re.sub(r"@WIDENED\((\w+)\)", lambda found: ", ".join(f"(float){found[1]}((double)x{k})" for k in each), text)

@@ -1,4 +1,4 @@
-"""Coefficients of pieces for each power of the variable, written by tools/fit_polynomials.py."""
+"""Coefficients of pieces for each power of the variable, written by fit_polynomials.py."""
 
 # fmt: off
 PIECES: dict[str, tuple[tuple[float, ...], ...]] = {
