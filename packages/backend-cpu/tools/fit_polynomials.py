@@ -243,6 +243,28 @@ def erf_inv_pieces(degree: int = 6) -> Rows:
     return rows
 
 
+def log_pieces(degree: int = 3) -> dict[str, Rows]:
+    """log by sixteenths of the mantissa m: a short c near 1/m, -log(c) as two parts, and (log(1 + r) - r) / r**2.
+
+    The first part of -log(c) has as many bits after the point as that of log(2), so that sums with it are exact. Next
+    to 1 the c are 1 and 1/2, so that nothing is left of both; beside, they are so short that r = m c - 1 is exact.
+    """
+    inverses, logs = [], []
+    short = {0: mpf(1), 1: mpf(15) / 16, 14: mpf(17) / 32, 15: mpf(1) / 2}
+    for piece in range(16):
+        inverse = short.get(piece, mp.nint(256 / (1 + (piece + mpf("0.5")) / 16)) / 256)
+        high = PARTS["ln2", "float"][0] if piece == 15 else mp.nint(-mp.log(inverse) * 2**14) / 2**14
+        inverses.append(float(inverse))
+        logs.append((float(high), float(-mp.log(inverse) - high)))
+    low, high = -1 / mpf(29), 1 / mpf(16)
+    series = fit(taylor_safe(lambda r: (mp.log1p(r) - r) / r**2), low, high, degree)
+    return {
+        "log_inverses": [inverses],
+        "log_parts": [[pair[0] for pair in logs], [pair[1] for pair in logs]],
+        "log_series": [[float(c) for c in series]],
+    }
+
+
 def written(numbers: list[float]) -> str:
     """A row as float32, four to a line."""
     short = [repr(float(np.float32(x))) for x in numbers]
@@ -279,13 +301,14 @@ def main() -> None:
 
 def write_pieces() -> None:
     tanh, centres = tanh_pieces()
+    tables = {"tanh": tanh, "tanh_centres": centres, "erf_inv": erf_inv_pieces(), **log_pieces()}
     out = [
         '"""Coefficients of pieces for each power of the variable, written by fit_polynomials.py."""',
         "",
         "# fmt: off",
         "PIECES: dict[str, tuple[tuple[float, ...], ...]] = {",
     ]
-    for name, rows in (("tanh", tanh), ("tanh_centres", centres), ("erf_inv", erf_inv_pieces())):
+    for name, rows in tables.items():
         out += [f'    "{name}": (', *map(written, rows), "    ),"]
     (SHARED / "piece_tables.py").write_text("\n".join([*out, "}", "# fmt: on", ""]))
 

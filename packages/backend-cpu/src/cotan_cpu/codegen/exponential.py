@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+from cotan_cpu.codegen import avx512
 from cotan_cpu.codegen.builder import Val, literal
 from cotan_cpu.codegen.floats import INF, NAN, Floats
 
@@ -45,7 +46,7 @@ def _limited(f: Floats, x: Val, sign: int = 0) -> Val:
     """x, or where e**x is nothing or too large a number of which that holds as well; ``sign``: see ``_Power``."""
     low, high = _limits(f)
     # What is below the first is made 0 by the instruction that scales.
-    x = x if sign > 0 or f.context.target.scaling else f.where(f.lt(x, low), low, x)
+    x = x if sign > 0 or f.avx512 else f.where(f.lt(x, low), low, x)
     return x if sign < 0 else f.where(f.gt(x, high), high, x)
 
 
@@ -61,13 +62,11 @@ class _Power:
 
     def __init__(self, f: Floats, x: Val, low: float, sign: int = 0, halvings: int = 0) -> None:
         """``sign``: -1 or 1 where x is known to be at most or at least 0; ``halvings``: how often to halve besides."""
-        self.f = f
-        self.kept = self.rest = None
-        if f.context.target.scaling:
-            self.magic = f.v(f.magic)
-            self.rest = f.v(2.0**-halvings) if halvings else None
+        self.f, self.halved = f, halvings > 0
+        if f.avx512:
+            self.magic, self.rest = f.v(f.magic), f.v(2.0**-halvings)
             # NaN is kept as well.
-            self.kept = f.b.compare("fcmp uge", *f.b.match(x, f.v(low))) if sign <= 0 else None
+            self.kept = f.b.compare("fcmp uge", x, f.v(low)) if sign <= 0 else literal(True, "i1")
             return
         below, above = [(f.v(f.magic + f.bias - far), f.v(2.0 ** (far - halvings))) for far in (-_FAR, _FAR)]
         if sign:
@@ -81,9 +80,9 @@ class _Power:
     def times(self, y: Val, shifted: Val) -> Val:
         """y * 2**n, for a y that is not much farther from 1 than 2**-_FAR."""
         f = self.f
-        if f.context.target.scaling:
-            y = y if self.rest is None else f.mul(y, self.rest)
-            return f.scaled(y, f.sub(shifted, self.magic), self.kept)
+        if f.avx512:
+            y = f.mul(y, self.rest) if self.halved else y
+            return avx512.scaled(f.b, y, f.sub(shifted, self.magic), self.kept)
         return f.mul(f.mul(y, f.power_of_two(shifted)), self.rest)
 
 

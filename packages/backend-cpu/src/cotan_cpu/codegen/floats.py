@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from cotan.compiler.piece_tables import PIECES
-from cotan_cpu.codegen.builder import Builder, Val, float_literal, literal
+from cotan_cpu.codegen import avx512
+from cotan_cpu.codegen.builder import Builder, Val, literal
 from cotan_cpu.codegen.math_tables import TABLES
 from cotan_cpu.codegen.scalars import Context
 from cotan_cpu.codegen.types import INT_OF
@@ -25,6 +26,7 @@ class Floats:
         self.kind = kind
         self.int_kind = INT_OF[kind]
         self.fused = context.target.fma
+        self.avx512 = context.target.avx512
         self.few_registers = context.target.registers < 32
         self.mantissa = 23 if kind == "float" else 52
         self.bias = 127 if kind == "float" else 1023
@@ -94,33 +96,18 @@ class Floats:
     def table(self, name: str) -> tuple[float, ...]:
         return TABLES[name, self.kind]
 
-    def lookup(self, numbers: Sequence[float], index: Val) -> Val:
-        """That of 16 or 32 numbers which the lowest bits of ``index`` name; float32, and only if ``target.lookups``."""
-        spelt = [f"float {float_literal(x, 'float')}" for x in numbers]
-        first, *second = [f"<16 x float> <{', '.join(spelt[k : k + 16])}>" for k in range(0, len(spelt), 16)]
-        name = "llvm.x86.avx512.vpermi2var.ps.512" if second else "llvm.x86.avx512.permvar.sf.512"
-        self.b.declare(name, "<16 x float>", ["<16 x float>", "<16 x i32>", *["<16 x float>" for _ in second]])
+    def pieces(self, name: str, index: Val, x: Val | None = None) -> Val:
+        """The polynomial in x of those of the table ``name`` that the lowest bits of ``index`` choose; if ``avx512``.
 
-        def one(places: Val) -> Val:
-            operands = [first, f"<16 x i32> {places.text}", *second]
-            return self.b.emit(f"call <16 x float> @{name}({', '.join(operands)})", "float", 16, places.depth)
+        A table of one row has no powers of x.
+        """
+        *lower, highest = PIECES[name]
+        result = avx512.looked_up(self.b, highest, index)
+        for numbers in reversed(lower):
+            result = self.fma(result, self.v(x if x is not None else 0.0), avx512.looked_up(self.b, numbers, index))
+        return result
 
-        return self.by_registers(one, index)
-
-    def scaled(self, x: Val, n: Val, kept: Val | None = None) -> Val:
-        """x 2**n for a whole n however large, rounded once; 0 where ``kept`` does not hold. If ``target.scaling``."""
-        lanes, kind = 64 // (4 if self.kind == "float" else 8), self.kind
-        vector, mask = f"<{lanes} x {kind}>", f"i{lanes}"
-        name = f"llvm.x86.avx512.mask.scalef.p{'s' if kind == 'float' else 'd'}.512"
-        self.b.declare(name, vector, [vector, vector, vector, mask, "i32"])
-
-        def one(x: Val, n: Val, kept: Val) -> Val:
-            depth = max(x.depth, n.depth, kept.depth)
-            which = self.b.emit(f"bitcast <{lanes} x i1> {kept.text} to {mask}", mask, 1, kept.depth)
-            operands = f"{vector} {x.text}, {vector} {n.text}, {vector} zeroinitializer, {mask} {which.text}, i32 4"
-            return self.b.emit(f"call {vector} @{name}({operands})", kind, lanes, depth)
-
-        return self.by_registers(one, *self.b.match(x, n, kept if kept is not None else literal(True, "i1")))
+    # Quotients.
 
     def quotient(self, x: Val | float, y: Val | float) -> Val:
         """x / y to half an ulp and a little, by Newton's steps where they are quicker: vectors have few dividers.
@@ -128,9 +115,9 @@ class Floats:
         For a y whose inverse is a normal number; NaN may come of others, 0 and infinity among them.
         """
         x, y = self.v(x), self.v(y)
-        if not self.context.target.reciprocals:
+        if not self.avx512:
             return self.div(x, y)
-        inverse = self._estimate("rcp14", y)
+        inverse = avx512.near_inverse(self.b, y)
         for _ in range(1 if self.kind == "float" else 2):
             inverse = self.fma(inverse, self.fma(self.neg(inverse), y, 1.0), inverse)
         quotient = self.mul(x, inverse)
@@ -138,57 +125,18 @@ class Floats:
 
     def rough_quotient(self, x: Val, y: Val) -> Val:
         """x / y to 13 bits at least, where y is as for ``quotient``."""
-        return self.mul(x, self._estimate("rcp14", y)) if self.context.target.reciprocals else self.div(x, y)
+        return self.mul(x, avx512.near_inverse(self.b, y)) if self.avx512 else self.div(x, y)
 
     def inverse_root(self, x: Val) -> Val:
         """1 / sqrt(x) within 1.5 ulp."""
-        if not self.context.target.reciprocals:
+        if not self.avx512:
             return self.div(1.0, self.sqrt(x))
-        near = self._estimate("rsqrt14", x)
+        near = avx512.near_inverse_root(self.b, x)
         for _ in range(1 if self.kind == "float" else 2):
             missing = self.fma(self.neg(self.mul(x, near)), near, 1.0)
             # NaN of 0 times infinity, where the estimate is right as it is, and where it is NaN itself.
             near = self.where(self.is_nan(missing), near, self.fma(self.mul(near, 0.5), missing, near))
         return near
-
-    def _estimate(self, instruction: str, x: Val) -> Val:
-        lanes, kind = 64 // (4 if self.kind == "float" else 8), self.kind
-        vector, mask = f"<{lanes} x {kind}>", f"i{lanes}"
-        name = f"llvm.x86.avx512.{instruction}.p{'s' if kind == 'float' else 'd'}.512"
-        self.b.declare(name, vector, [vector, vector, mask])
-
-        def one(x: Val) -> Val:
-            operands = f"{vector} {x.text}, {vector} zeroinitializer, {mask} -1"
-            return self.b.emit(f"call {vector} @{name}({operands})", kind, lanes, x.depth)
-
-        return self.by_registers(one, x)
-
-    def by_registers(self, function: Callable[..., Val], *arguments: Val) -> Val:
-        """``function`` of vectors of one register of 64 bytes each, for any number of lanes."""
-        b, lanes = self.b, arguments[0].lanes
-        width = 64 // (4 if self.kind == "float" else 8)
-        if lanes == width:
-            return function(*arguments)
-        if lanes == 1:
-            return b.extract(function(*[b.splat(x, width) for x in arguments]), 0)
-        if lanes < width:
-            wide = [b.shuffle(x, None, [lane % lanes for lane in range(width)]) for x in arguments]
-            return b.shuffle(function(*wide), None, range(lanes))
-        found = [
-            function(*[b.shuffle(x, None, range(start, start + width)) for x in arguments])
-            for start in range(0, lanes, width)
-        ]
-        while len(found) > 1:
-            found = [b.shuffle(x, y, range(2 * x.lanes)) for x, y in zip(found[::2], found[1::2])]
-        return found[0]
-
-    def pieces(self, name: str, index: Val, x: Val) -> Val:
-        """The polynomial in x of those of the table ``name`` that the lowest bits of ``index`` choose."""
-        *lower, highest = PIECES[name]
-        result = self.lookup(highest, index)
-        for numbers in reversed(lower):
-            result = self.fma(result, x, self.lookup(numbers, index))
-        return result
 
     # Comparison and choice.
 

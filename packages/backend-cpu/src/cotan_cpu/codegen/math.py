@@ -31,8 +31,10 @@ _DOUBLE: dict[str, Callable[..., Val]] = {
 """Computed in float64 also for float32."""
 
 
-_BY_PIECES: dict[str, Callable[..., Val]] = {"tanh": pieces.tanh, "erf_inv": pieces.erf_inv}
-"""In float32 where registers can be looked up in."""
+_BY_PIECES: dict[str, Callable[..., Val]] = {
+    "tanh": pieces.tanh, "erf_inv": pieces.erf_inv, "log": pieces.log, "log1p": pieces.log1p,
+}  # fmt: skip
+"""In float32 on targets with AVX-512."""
 
 
 def _operation(function: Callable[..., Val], natively: Callable[[Context], bool]) -> Operation:
@@ -47,7 +49,7 @@ def _operation(function: Callable[..., Val], natively: Callable[[Context], bool]
 
 def _by_pieces(quick: Callable[..., Val], otherwise: Operation) -> Operation:
     def apply(c: Context, dtype: Any, x: Val) -> Val:
-        if x.kind == "float" and c.target.lookups:
+        if x.kind == "float" and c.target.avx512:
             return quick(Floats(c, x.kind), x)
         return otherwise(c, dtype, x)
 

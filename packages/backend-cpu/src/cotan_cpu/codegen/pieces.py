@@ -1,15 +1,15 @@
 """Functions of float32 by polynomials of pieces of the line: each lane looks its coefficients up in registers of 16.
 
 Half as many instructions as the formulas of ``exponential`` and ``special``, without branches and quotients. Only for
-targets with ``lookups``. The pieces are those between floats whose leading bits are the same.
+targets with ``avx512``. The pieces are those between floats whose leading bits are the same.
 """
 
 from __future__ import annotations
 
 from cotan.compiler.piece_tables import PIECES
-from cotan_cpu.codegen import special
+from cotan_cpu.codegen import avx512, special
 from cotan_cpu.codegen.builder import Val
-from cotan_cpu.codegen.floats import Floats
+from cotan_cpu.codegen.floats import INF, Floats
 
 
 def tanh(f: Floats, x: Val) -> Val:
@@ -19,8 +19,38 @@ def tanh(f: Floats, x: Val) -> Val:
     size = f.where(f.gt(size, 9.25), 9.25, size)
     # From 1 to 16, a quarter of an octave each: finer where the function bends.
     piece = f.int_op("lshr", f.bits(f.fma(size, 1.6, 1.0)), 21)
-    centre = f.lookup(PIECES["tanh_centres"][0], piece)
+    centre = f.pieces("tanh_centres", piece)
     return f.copysign(f.pieces("tanh", piece, f.sub(size, centre)), x)
+
+
+def log(f: Floats, x: Val) -> Val:
+    """Within 0.8 ulp; the ends are what the instructions say of exponents and mantissas."""
+    return _log(f, x)
+
+
+def log1p(f: Floats, x: Val) -> Val:
+    """Within 1 ulp."""
+    total, lost = f.two_sum(x, 1.0)
+    return f.copysign(_log(f, total, lost), x)
+
+
+def _log(f: Floats, x: Val, lost: Val | None = None) -> Val:
+    """log(x + lost), where ``lost`` is less than an ulp of x."""
+    e, m = avx512.exponent(f.b, x), avx512.mantissa(f.b, x)
+    piece = f.int_op("lshr", f.bits(m), 19)
+    inverse = f.pieces("log_inverses", piece)
+    r = f.fma(m, inverse, -1.0)
+    high, low = f.table("ln2")
+    high_row, low_row = PIECES["log_parts"]
+    rest = f.fma(e, low, avx512.looked_up(f.b, low_row, piece))
+    if lost is not None:
+        # lost / x, where 1 / m is c (1 - r) and a little, and 2**-e comes from the bits: infinity has nothing lost.
+        power = f.from_bits(f.int_op("sub", 254 << 23, f.int_op("and", f.bits(x), 255 << 23)))
+        part = f.mul(f.mul(lost, inverse), power)
+        rest = f.where(f.lt(x, INF), f.add(rest, f.fma(f.neg(part), r, part)), rest)
+    square = f.mul(r, r)
+    rest = f.fma(square, f.horner(PIECES["log_series"][0], r), rest)
+    return f.add(f.fma(e, high, avx512.looked_up(f.b, high_row, piece)), f.add(r, rest))
 
 
 def erf_inv(f: Floats, x: Val) -> Val:

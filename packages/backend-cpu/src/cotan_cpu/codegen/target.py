@@ -36,9 +36,7 @@ class Target:
       half: whether conversions between float16 and float32 are instructions.
       rounding: whether floor, ceil, trunc and round-to-even are instructions.
       registers: how many vector registers there are.
-      lookups: whether one instruction looks up each lane of 16 in a register of 16 words.
-      reciprocals: whether one instruction gives 1/x to 14 bits, from which a quotient comes quicker than by division.
-      scaling: whether one instruction multiplies by a power of two, however large or small, and rounds once.
+      avx512: whether AVX-512 is there (F, BW, VL and DQ).
       streaming: bytes moved by a kernel from which on what it writes goes past the caches, which could not hold it; 0
         where stores that do so are not known.
 
@@ -55,9 +53,7 @@ class Target:
     half: bool = False
     rounding: bool = False
     registers: int = 16
-    lookups: bool = False
-    reciprocals: bool = False
-    scaling: bool = False
+    avx512: bool = False
     streaming: int = 0
 
     @staticmethod
@@ -78,8 +74,6 @@ class Target:
             half="f16c" in has,
             rounding="sse4.1" in has,
             registers=32 if wide else 16,
-            lookups=wide,
-            reciprocals=wide,
-            scaling=wide,
+            avx512=wide,
             streaming=_last_cache_bytes(),
         )
