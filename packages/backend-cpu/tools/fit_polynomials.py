@@ -7,6 +7,7 @@ python tools/fit_polynomials.py
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,11 @@ def tanh_pieces(degree: int = 5, clamp: float = 9.25) -> tuple[Rows, Rows]:
     return rows, centres
 
 
+def value(coefficients: list[Any], x: Any) -> Any:
+    """The polynomial's, lowest power first."""
+    return functools.reduce(lambda total, c: total * x + c, reversed(coefficients))
+
+
 def moved(coefficients: list[Any], centre: Any) -> list[Any]:
     """The polynomial's coefficients in the variable less ``centre``."""
     return [
@@ -226,7 +232,7 @@ def giles(rest: Any) -> Any:
     """The approximation of erf_inv(x)/x that ``cotan_cpu.codegen.special`` has, where ``rest`` is 1 - x*x."""
     w = -mp.log(rest)
     coefficients, variable = (GILES_NEAR, w - mpf("2.5")) if w < 5 else (GILES_FAR, mp.sqrt(w) - 3)
-    return mp.polyval([mpf(float(np.float32(c))) for c in reversed(coefficients)], variable)
+    return value([mpf(float(np.float32(c))) for c in coefficients], variable)
 
 
 def erf_inv_pieces(degree: int = 6) -> Rows:
@@ -260,7 +266,8 @@ def log_pieces(degree: int = 3) -> dict[str, Rows]:
     series = fit(taylor_safe(lambda r: (mp.log1p(r) - r) / r**2), low, high, degree)
     return {
         "log_inverses": [inverses],
-        "log_parts": [[pair[0] for pair in logs], [pair[1] for pair in logs]],
+        "log_highs": [[pair[0] for pair in logs]],
+        "log_lows": [[pair[1] for pair in logs]],
         "log_series": [[float(c) for c in series]],
     }
 

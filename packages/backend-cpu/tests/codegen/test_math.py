@@ -184,10 +184,44 @@ def test_ends_of_two_arguments(dtype, target):
         assert_like(apply("atan2", x, y, target=target), np.arctan2(x, y), "atan2")
 
 
+# name: (in float64, last of the positive arguments, ulp)
+DENSE: dict[str, tuple[Callable[[Any], Any], float, float]] = {
+    "exp": (np.exp, 88.7, 1.1),
+    "exp2": (np.exp2, 127.9, 1.1),
+    "log": (np.log, np.inf, 1),
+    "log1p": (np.log1p, np.inf, 1),
+    "tanh": (np.tanh, np.inf, 2),
+    "logistic": (special.expit, np.inf, 2),
+    "rsqrt": (lambda x: 1 / np.sqrt(x), np.inf, 2),
+    "erf_inv": (special.erfinv, 0.9, 16),
+}
+NEGATIVE = {"exp": 87.0, "exp2": 126.0, "log1p": 1.0, "tanh": np.inf, "logistic": 87.0, "erf_inv": 0.9}
+"""How far below 0 the arguments may lie, where they may."""
+
+
+@TARGETS
+@pytest.mark.parametrize("name", DENSE)
+def test_all_scales_of_float32(name, target):
+    function, last, bound = DENSE[name]
+    # All exponents, and of each the same 1024 mantissas and those next to ends of pieces.
+    ends = np.arange(64)[:, None] * 2**17 + np.arange(-2, 3)
+    mantissas = np.unique(np.concatenate([np.arange(1024) * 8191, ends.ravel() % 2**23]))
+    bits = (np.arange(1, 255)[:, None] << 23) + mantissas
+    x = bits.ravel().astype(np.int32).view(np.float32)
+    x = np.concatenate([x[x < last], -x[x < NEGATIVE.get(name, 0)]])
+    got, want = apply(name, x, target=target).astype(np.float64), function(x.astype(np.float64))
+    normal = np.abs(want) > np.finfo(np.float32).tiny
+    errors = (np.abs(got - want) / np.spacing(np.abs(want).astype(np.float32)))[normal]
+    assert errors.max() <= bound, x[normal][errors.argmax()]
+    if name in ("tanh", "logistic"):
+        assert np.abs(got).max() <= 1
+
+
 def test_tables_are_what_the_script_writes():
     import importlib.util
     from pathlib import Path
 
+    from cotan.compiler.piece_tables import PIECES
     from cotan_cpu.codegen.math_tables import TABLES
 
     path = Path(__file__).resolve().parents[2] / "tools/fit_polynomials.py"
@@ -200,3 +234,6 @@ def test_tables_are_what_the_script_writes():
     for kind, degree in degrees.items():
         assert TABLES["sin", kind] == tuple(float(value) for value in script.fit(function, low, high, degree))
     assert set(TABLES) >= {(name, kind) for name, (*_, degrees) in script.TABLES.items() for kind in degrees}
+    tables = {"tanh": script.tanh_pieces()[0], "erf_inv": script.erf_inv_pieces(), **script.log_pieces()}
+    for name, rows in tables.items():
+        assert np.array_equal(PIECES[name], np.array(rows, np.float32).astype(np.float64)), name

@@ -41,8 +41,7 @@ def _log(f: Floats, x: Val, lost: Val | None = None) -> Val:
     inverse = f.pieces("log_inverses", piece)
     r = f.fma(m, inverse, -1.0)
     high, low = f.table("ln2")
-    high_row, low_row = PIECES["log_parts"]
-    rest = f.fma(e, low, avx512.looked_up(f.b, low_row, piece))
+    rest = f.fma(e, low, f.pieces("log_lows", piece))
     if lost is not None:
         # lost / x, where 1 / m is c (1 - r) and a little, and 2**-e comes from the bits: infinity has nothing lost.
         power = f.from_bits(f.int_op("sub", 254 << 23, f.int_op("and", f.bits(x), 255 << 23)))
@@ -50,7 +49,7 @@ def _log(f: Floats, x: Val, lost: Val | None = None) -> Val:
         rest = f.where(f.lt(x, INF), f.add(rest, f.fma(f.neg(part), r, part)), rest)
     square = f.mul(r, r)
     rest = f.fma(square, f.horner(PIECES["log_series"][0], r), rest)
-    return f.add(f.fma(e, high, avx512.looked_up(f.b, high_row, piece)), f.add(r, rest))
+    return f.add(f.fma(e, high, f.pieces("log_highs", piece)), f.add(r, rest))
 
 
 def erf_inv(f: Floats, x: Val) -> Val:

@@ -6,6 +6,7 @@ import functools
 import re
 
 from cotan.compiler.c import functions
+from cotan.compiler.c.function_texts import OF_16_LANES, OF_DOUBLES, OWN
 from cotan.compiler.c.language import Language
 
 _TYPES = {
@@ -67,7 +68,7 @@ def opencl(doubles: bool, wide: bool = False) -> Language:
         vector_load="(*({memory} const any_{type}{lanes} *){pointer})",
         vector_store="*({memory} any_{type}{lanes} *){pointer} = {x}",
         names={"popcount": "popcount", "clz": "clz", "tanh": "cotan_tanh", "erf": "cotan_erf"},
-        own=functions.OWN.union(functions.OF_DOUBLES if doubles else (), functions.OF_16_LANES if wide else ()),
+        own=OWN.union(OF_DOUBLES if doubles else (), OF_16_LANES if wide else ()),
         lanewise=frozenset({"digamma"}),
         last="cotan_is_last({count}, {items})",
         widest=WIDE_BYTES // 2 if wide else 0,
