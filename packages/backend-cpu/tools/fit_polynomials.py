@@ -214,10 +214,11 @@ def value(coefficients: list[Any], x: Any) -> Any:
 
 def moved(coefficients: list[Any], centre: Any) -> list[Any]:
     """The polynomial's coefficients in the variable less ``centre``."""
-    return [
-        mp.diff(lambda x: mp.polyval(coefficients[::-1], x), centre, k) / mp.factorial(k)
-        for k in range(len(coefficients))
-    ]
+    found = []
+    for power in range(len(coefficients)):
+        found.append(value(coefficients, centre) / mp.factorial(power))
+        coefficients = [k * c for k, c in enumerate(coefficients)][1:]
+    return found
 
 
 def _lucky(near: float) -> float:
