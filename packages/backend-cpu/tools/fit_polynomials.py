@@ -273,6 +273,20 @@ def log_pieces(degree: int = 3) -> dict[str, Rows]:
     }
 
 
+def turn_pieces() -> dict[str, Rows]:
+    """Sines of the multiples of pi/8 in two parts; (sin(d) - d) / d**3 and (cos(d) - 1) / d**2 in d**2."""
+    sines = [mp.sin(k * mp.pi / 8) if k % 8 else mpf(0) for k in range(16)]
+    highs = [float(np.float32(float(v))) for v in sines]
+    last = (mp.pi / 16 + mpf("1e-4")) ** 2
+    cosine = taylor_safe(lambda z: (mp.cos(mp.sqrt(z)) - 1) / z)
+    return {
+        "sines": [highs],
+        "sine_rests": [[float(v - mpf(high)) for v, high in zip(sines, highs)]],
+        "sine_series": [[float(c) for c in fit(odd(mp.sin), 0, last, 1)]],
+        "cosine_series": [[float(c) for c in fit(cosine, 0, last, 2)]],
+    }
+
+
 def written(numbers: list[float]) -> str:
     """A row as float32, four to a line."""
     short = [repr(float(np.float32(x))) for x in numbers]
@@ -309,7 +323,8 @@ def main() -> None:
 
 def write_pieces() -> None:
     tanh, centres = tanh_pieces()
-    tables = {"tanh": tanh, "tanh_centres": centres, "erf_inv": erf_inv_pieces(), **log_pieces()}
+    tables = {"tanh": tanh, "tanh_centres": centres, "erf_inv": erf_inv_pieces(), **log_pieces(), **turn_pieces()}
+
     out = [
         '"""Coefficients of pieces for each power of the variable, written by fit_polynomials.py."""',
         "",

@@ -194,8 +194,10 @@ DENSE: dict[str, tuple[Callable[[Any], Any], float, float]] = {
     "logistic": (special.expit, np.inf, 2),
     "rsqrt": (lambda x: 1 / np.sqrt(x), np.inf, 2),
     "erf_inv": (special.erfinv, 0.9, 16),
+    "sin": (np.sin, 1e6, 2),
+    "cos": (np.cos, 1e6, 2),
 }
-NEGATIVE = {"exp": 87.0, "exp2": 126.0, "log1p": 1.0, "tanh": np.inf, "logistic": 87.0, "erf_inv": 0.9}
+NEGATIVE = {"exp": 87.0, "exp2": 126.0, "log1p": 1.0, "tanh": np.inf, "logistic": 87.0, "erf_inv": 0.9, "sin": 1e6}
 """How far below 0 the arguments may lie, where they may."""
 
 
@@ -235,5 +237,6 @@ def test_tables_are_what_the_script_writes():
         assert TABLES["sin", kind] == tuple(float(value) for value in script.fit(function, low, high, degree))
     assert set(TABLES) >= {(name, kind) for name, (*_, degrees) in script.TABLES.items() for kind in degrees}
     tables = {"tanh": script.tanh_pieces()[0], "erf_inv": script.erf_inv_pieces(), **script.log_pieces()}
+    tables |= script.turn_pieces()
     for name, rows in tables.items():
         assert np.array_equal(PIECES[name], np.array(rows, np.float32).astype(np.float64)), name

@@ -32,7 +32,8 @@ _DOUBLE: dict[str, Callable[..., Val]] = {
 
 
 _BY_PIECES: dict[str, Callable[..., Val]] = {
-    "tanh": pieces.tanh, "erf_inv": pieces.erf_inv, "log": pieces.log, "log1p": pieces.log1p,
+    "tanh": pieces.tanh, "erf_inv": pieces.erf_inv, "log": pieces.log, "log1p": pieces.log1p, "sin": pieces.sin,
+    "cos": pieces.cos,
 }  # fmt: skip
 """In float32 on targets with AVX-512."""
 

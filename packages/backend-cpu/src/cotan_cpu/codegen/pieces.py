@@ -6,6 +6,8 @@ targets with ``avx512``. The pieces are those between floats whose leading bits 
 
 from __future__ import annotations
 
+import math
+
 from cotan.compiler.piece_tables import PIECES
 from cotan_cpu.codegen import avx512, special
 from cotan_cpu.codegen.builder import Val
@@ -50,6 +52,37 @@ def _log(f: Floats, x: Val, lost: Val | None = None) -> Val:
     square = f.mul(r, r)
     rest = f.fma(square, f.horner(PIECES["log_series"][0], r), rest)
     return f.add(f.fma(e, high, f.pieces("log_highs", piece)), f.add(r, rest))
+
+
+def sin(f: Floats, x: Val) -> Val:
+    """Within 1.5 ulp."""
+    return f.where(f.eq(x, 0.0), x, _turned(f, x, 0, "sin"))
+
+
+def cos(f: Floats, x: Val) -> Val:
+    """Within 1.5 ulp."""
+    return _turned(f, x, 4, "cos")
+
+
+def _turned(f: Floats, x: Val, ahead: int, name: str) -> Val:
+    """The sine of x + ahead pi/8, from that of the next multiple of pi/8, by the theorem of addition.
+
+    Large arguments go to the C library, lane by lane.
+    """
+    nearest = f.fma(x, 8 / math.pi, f.magic)
+    n, d = f.sub(nearest, f.magic), x
+    for part in f.table("pi_half"):
+        d = f.fma(n, -part / 4, d)
+    piece = f.bits(nearest)
+    (sines,), (rests,) = PIECES["sines"], PIECES["sine_rests"]
+    sine, rest = (avx512.looked_up(f.b, (*row[ahead:], *row[:ahead]), piece) for row in (sines, rests))
+    cosine = avx512.looked_up(f.b, (*sines[ahead + 4 :], *sines[: ahead + 4]), piece)
+    square = f.mul(d, d)
+    cube = f.mul(f.mul(d, square), f.horner(PIECES["sine_series"][0], square))
+    less = f.mul(square, f.horner(PIECES["cosine_series"][0], square))
+    # The largest is added last.
+    value = f.add(sine, f.fma(cosine, d, f.fma(sine, less, f.fma(cosine, cube, rest))))
+    return f.rarely(f.gt(f.abs(x), 1e5), value, name, x)
 
 
 def erf_inv(f: Floats, x: Val) -> Val:

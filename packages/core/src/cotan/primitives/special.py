@@ -1,7 +1,7 @@
 """Special functions, elementwise: error functions and their inverse, logarithm of gamma, digamma.
 
-The reference is SciPy where it is installed, the formulas below otherwise; erf_inv is the same approximation everywhere,
-so that normally distributed samples depend on the backend by rounding alone.
+The reference is SciPy where it is installed, the formulas below otherwise; erf_inv is the same approximation
+everywhere, so that normally distributed samples depend on the backend by rounding alone.
 """
 
 from __future__ import annotations
