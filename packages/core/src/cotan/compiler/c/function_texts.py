@@ -34,7 +34,7 @@ POLYNOMIALS: dict[str, tuple[float, ...]] = {
         0.2615224, -0.28886196, 0.09913475, 0.0068968004, -0.012228339, 0.0015633445, 0.0007548099, -0.00021565237,
         -2.0235306e-05, 1.1353527e-05,
     ),
-    "log_series": PIECES["log_series"][0],
+    **{name: PIECES[name][0] for name in ("log_series", "sine_series", "cosine_series")},
     "tanh": (-0.33333063, 0.13314869, -0.0503685),
     "sinh": (0.16666667, 0.00833334, 0.00019838102, 2.8062803e-06),
     "atan": (-0.33333334, 0.19999978, -0.14284152, 0.11071365, -0.08624676, 0.050481386),
@@ -234,15 +234,26 @@ TEXTS = {
 #pragma OPENCL FP_CONTRACT ON
   const @F e = cotan_decay_float@(-cotan_abs_float@(x)), part = e / (e + 1.0f), value = x < 0.0f ? e : (@F)1.0f;
   return value - part * value; }""",
-    # The sine of x + ahead * pi / 2. Products with the first two parts of pi / 2 (Cody and Waite) are exact.
+    # The sine of x + ahead * pi / 2. Products with parts of pi / 2 (Cody and Waite), but the last, are exact.
     "turned": """@F (@F x, int ahead) {
 #pragma OPENCL FP_CONTRACT ON
+@IF16
+  const @F nearest = x * 2.54647909f + 12582912.0f, n = nearest - 12582912.0f;
+  const @F d = ((x - n * 0.39269909262657166f) + n * 1.0927847071684482e-8f) + n * 4.2878112750147047e-16f, z = d * d;
+  const @I piece = as_int@(nearest) + 4 * ahead, next = piece + 4;
+  const @F sine = $sines(d, piece), rest = $sine_rests(d, piece), cosine = $sines(d, next);
+  const @F cube = d * z * $sine_series(z), less = z * $cosine_series(z);
+  return sine + (cosine * d + (sine * less + (cosine * cube + rest)));
+#else
   const @F shifted = x * 0.636619772f + 12582912.0f, n = shifted - 12582912.0f;
-  const @F r = ((x - n * 1.5703125f) - n * 4.837512969970703125e-4f) - n * 7.54978995489188216e-8f, z = r * r;
+  const @F near = ((x - n * 1.5703125f) - n * 4.837512969970703125e-4f) - n * 7.549533620476723e-8f;
+  const @F r = near - n * 2.563344151594519e-12f, z = r * r;
   const @I k = as_int@(shifted) + ahead;
   const @F half_square = z * 0.5f, head = 1.0f - half_square;
   const @F sine = r * z * $sin(z) + r, cosine = head + (((1.0f - head) - half_square) + z * z * $cos(z));
-  return as_float@(as_int@((k << 31) < (@I)0 ? cosine : sine) ^ ((k >> 1) << 31)); }""",
+  return as_float@(as_int@((k << 31) < (@I)0 ? cosine : sine) ^ ((k >> 1) << 31));
+#endif
+}""",
     # One instruction where there is one: 15 lanes that move to the first take as long as half of a sine. 21: not less.
     "far": """int (@F x) {
 @IF16
