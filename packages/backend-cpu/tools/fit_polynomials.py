@@ -236,18 +236,22 @@ def giles(rest: Any) -> Any:
     return value([mpf(float(np.float32(c))) for c in coefficients], variable)
 
 
-def erf_inv_pieces(degree: int = 6) -> Rows:
-    """``giles`` by halves of the octaves of 1 - x*x - 2**-24, from 2**-16 on."""
+def erf_inv_pieces(degree: int = 6) -> dict[str, Rows]:
+    """``giles`` by halves of the octaves of 1 - x*x - 2**-24, from 2**-16 on, the largest coefficient in two parts."""
     rows = [[0.0] * 32 for _ in range(degree + 1)]
+    centres = [0.0] * 32
     for piece in range(32):
         scale, half = mpf(2) ** (piece // 2 - 16), mpf(piece % 2) / 2
 
         def ratio(d: Any, scale: Any = scale, half: Any = half) -> Any:
             return giles(scale * (half + d + mpf("1.25")) + mpf(2) ** -24)
 
-        for row, value in zip(rows, fit(ratio, -0.25, 0.25, degree)):
-            row[(piece + 30) % 32] = float(value)
-    return rows
+        place = (piece + 30) % 32
+        centre, *others = fit(ratio, -0.25, 0.25, degree)
+        centres[place] = float(np.float32(float(centre)))
+        for row, value in zip(rows, [centre - mpf(centres[place]), *others]):
+            row[place] = float(value)
+    return {"erf_inv_centres": [centres], "erf_inv": rows}
 
 
 def log_pieces(degree: int = 3) -> dict[str, Rows]:
@@ -323,7 +327,7 @@ def main() -> None:
 
 def write_pieces() -> None:
     tanh, centres = tanh_pieces()
-    tables = {"tanh": tanh, "tanh_centres": centres, "erf_inv": erf_inv_pieces(), **log_pieces(), **turn_pieces()}
+    tables = {"tanh": tanh, "tanh_centres": centres, **erf_inv_pieces(), **log_pieces(), **turn_pieces()}
 
     out = [
         '"""Coefficients of pieces for each power of the variable, written by fit_polynomials.py."""',

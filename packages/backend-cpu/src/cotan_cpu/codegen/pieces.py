@@ -91,5 +91,6 @@ def erf_inv(f: Floats, x: Val) -> Val:
     rest = f.sub(1.0 - 2.0**-24, f.mul(x, x))
     piece = f.int_op("lshr", f.bits(rest), 22)
     within = f.int_op("or", f.int_op("and", f.bits(rest), 0x3FFFFF), 0x3F800000)
-    value = f.mul(x, f.pieces("erf_inv", piece, f.sub(f.from_bits(within), 1.25)))
+    ratio = f.add(f.pieces("erf_inv_centres", piece), f.pieces("erf_inv", piece, f.sub(f.from_bits(within), 1.25)))
+    value = f.mul(x, ratio)
     return f.seldom(f.invert(f.ge(rest, 2.0**-16)), value, lambda x: special.erf_inv_far(f, x), x)
