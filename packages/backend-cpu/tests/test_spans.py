@@ -90,6 +90,19 @@ def test_which_operand_comes_first_is_kept(entry):
     np.testing.assert_allclose(out, x**0.5, rtol=1e-7)
 
 
+@pytest.mark.parametrize("size", [7, 63, 64, 65, 1003])
+def test_the_result_need_not_be_what_a_kernel_names_last(entry, size):
+    """The kernel of ``complex`` stores one part before it reads the other operand."""
+    x, y = (np.random.default_rng(k).standard_normal(size).astype(np.float32) for k in range(2))
+    made = span(arithmetic.complex_p, ("float32", False), ("float32", False))
+    assert made.dtype == np.complex64
+    raw = np.full(size + 200, -7, np.complex64)
+    made(x, y, raw[100 : 100 + size])
+    np.testing.assert_array_equal(raw[100 : 100 + size], x + 1j * y)
+    assert (raw[:100] == -7).all()
+    assert (raw[100 + size :] == -7).all()
+
+
 def test_an_element_has_one_value_wherever_it_stands():
     x = np.random.default_rng(0).uniform(-5, 5, 1000).astype(np.float32)
     whole = np.asarray(cnp.tanh(x))

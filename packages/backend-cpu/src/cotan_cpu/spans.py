@@ -59,7 +59,7 @@ declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 """
 
-# The builtin takes ndarrays, and counts the elements of the last one, which is the result.
+# The builtin takes ndarrays, and counts the elements of the result.
 _ENTRY = """
 define ptr @cotan_entry(ptr %self, ptr %argv, i64 %argc) {
 entry:
@@ -96,8 +96,8 @@ declare void @Py_IncRef(ptr)
 """
 
 
-def _span_text(sizes: Sequence[int], scalars: Sequence[bool], block: int) -> str:
-    """The function over units, for operands of these bytes an element; the last one is the result."""
+def _span_text(sizes: Sequence[int], scalars: Sequence[bool], result: int, block: int) -> str:
+    """The function over units, for operands of these bytes an element, of which number ``result`` is written."""
     pads, before, after = [], [], []
     for k, (size, scalar) in enumerate(zip(sizes, scalars, strict=True)):
         before += [f"%at{k} = getelementptr ptr, ptr %table, i64 {k}", f"%p{k} = load ptr, ptr %at{k}"]
@@ -110,7 +110,7 @@ def _span_text(sizes: Sequence[int], scalars: Sequence[bool], block: int) -> str
                 f"%rest{k} = getelementptr i8, ptr %p{k}, i64 %skipped{k}",
                 f"%bytes{k} = mul i64 %rest, {size}",
             ]
-            if k + 1 < len(sizes):
+            if k != result:
                 before += [
                     f"call void @llvm.memset.p0.i64(ptr {pad}, i8 0, i64 {block * size}, i1 false)",
                     f"call void @llvm.memcpy.p0.p0.i64(ptr {pad}, ptr %rest{k}, i64 %bytes{k}, i1 false)",
@@ -125,7 +125,7 @@ def _span_text(sizes: Sequence[int], scalars: Sequence[bool], block: int) -> str
 
 
 def _entry_text(order: Sequence[int], block: int) -> str:
-    """The builtin of ndarrays; ``order`` says which of them is operand k of the kernel."""
+    """The builtin of ndarrays, the last of which is the result; ``order`` says which is operand k of the kernel."""
     loads, count = [], len(order)
     for k, place in enumerate(order):
         loads += [
@@ -137,7 +137,7 @@ def _entry_text(order: Sequence[int], block: int) -> str:
             f"store ptr %p{k}, ptr %s{k}",
         ]
     words = {
-        "OPERANDS": count, "WORDS": count + 1, "RESULT": count - 1, "BLOCK": block, "LESS": block - 1,
+        "OPERANDS": count, "WORDS": count + 1, "RESULT": order.index(count - 1), "BLOCK": block, "LESS": block - 1,
         "RANK": driver.RANK_OFFSET, "EXTENTS": driver.EXTENTS_OFFSET,
     }  # fmt: skip
     text = _ENTRY
@@ -147,7 +147,7 @@ def _entry_text(order: Sequence[int], block: int) -> str:
 
 
 class Span:
-    """A primitive for operands of certain types: native code of one kernel, whose last operand is the result.
+    """A primitive for operands of certain types: native code of one kernel.
 
     Attributes:
       dtype: of the result.
@@ -162,11 +162,12 @@ class Span:
     def __init__(self, kernel: Kernel, order: Sequence[int], name: str, types: Sequence[ShapedArray]) -> None:
         code = emit_kernel(kernel, jit.host_target(), "cotan_kernel", endless=True)
         sizes = [aval.dtype.itemsize for aval in types]
-        block = self._block = types[-1].size // code.units
+        result = order.index(len(order) - 1)
+        block = self._block = types[result].size // code.units
         scalars = [not aval.shape for aval in types]
-        text = code.text + _span_text(sizes, scalars, block) + _entry_text(order, block)
+        text = code.text + _span_text(sizes, scalars, result, block) + _entry_text(order, block)
         self.module = jit.load(text, driver.python_symbols(_SYMBOLS))
-        self.dtype = np.dtype(types[-1].dtype)
+        self.dtype = np.dtype(types[result].dtype)
         self._address = self.module.address("cotan_span")
         self._order = order
         self._unit_cost = code.unit_cost

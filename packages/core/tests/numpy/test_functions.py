@@ -500,3 +500,20 @@ def test_powers_of_infinities(dtype):
             found = np.asarray(function(x[:, None], y))
             assert found.dtype == x.dtype
             np.testing.assert_array_equal(found.astype(np.float64), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, cotan.dtypes.bfloat16])
+def test_neighbours_in_half_precision_are_those_of_half_precision(dtype):
+    """Every number of the dtype in order, of which single precision has others in between."""
+    every = np.arange(1 << 16, dtype=np.uint16).view(dtype)
+    with np.errstate(invalid="ignore"):
+        wide = every.astype(np.float64)
+    line = every[np.argsort(wide, kind="stable")][: np.count_nonzero(~np.isnan(wide))]
+    line = np.delete(line, np.flatnonzero((line == 0) & np.signbit(line.astype(np.float32))))
+    for function in (cnp.nextafter, cotan.jit(cnp.nextafter)):
+        up, down = function(line[:-1], line[1:]), function(line[1:], line[:-1])
+        np.testing.assert_array_equal(np.asarray(up).astype(np.float64), line[1:].astype(np.float64))
+        np.testing.assert_array_equal(np.asarray(down).astype(np.float64), line[:-1].astype(np.float64))
+        zeros = function(np.asarray([0.0, -0.0], dtype), np.asarray([-0.0, 0.0], dtype))
+        np.testing.assert_array_equal(np.signbit(np.asarray(zeros).astype(np.float32)), [True, False])
+        assert np.isnan(np.asarray(function(np.asarray(np.nan, dtype), np.asarray(1, dtype))).astype(np.float32))

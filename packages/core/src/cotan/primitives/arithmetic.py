@@ -185,6 +185,26 @@ def _round_element(x: Any, rounding_method: RoundingMethod) -> Any:
     return scalar.select(far, scalar.add(whole, scalar.sign(x)), whole)
 
 
+def _neighbour(x: Any, y: Any) -> Any:
+    found = np.nextafter(x, y)
+    return np.where(np.equal(x, y), y, found) if x.dtype.itemsize == 2 else found  # NumPy's of float16 are x there
+
+
+def _neighbour_element(x: Any, y: Any) -> Any:
+    """The next number, by the bits of half precision: float32, in which that is computed, has others in between."""
+    dtype, half = x.dtype, np.dtype(np.int16)
+    if dtype.itemsize > half.itemsize:
+        return scalar.nextafter(x, y)
+    bits, zero = scalar.bitcast(x, half), scalar.const(0, dtype)
+    one, least = scalar.const(1, half), scalar.const(1 - (1 << 15), half)
+    grows = scalar.eq(scalar.gt(y, x), scalar.gt(x, zero))
+    stepped = scalar.add(bits, scalar.select(grows, one, scalar.const(-1, half)))
+    smallest = scalar.select(scalar.gt(y, zero), one, least)
+    moved = scalar.bitcast(scalar.select(scalar.eq(x, zero), smallest, stepped), dtype)
+    number = scalar.and_(scalar.eq(x, x), scalar.eq(y, y))
+    return scalar.select(number, scalar.select(scalar.eq(x, y), y, moved), scalar.add(x, y))
+
+
 sign_p, sign = unary("sign", NUMBER, reference=_sign, kernel=scalar.sign, does="-1, 0 or 1; x / abs(x) if complex.")
 abs_p, abs = unary(
     "abs", NUMBER, reference=np.abs, kernel=scalar.abs_, jvp=_abs_jvp, jet=_abs_terms, result=real_dtype,
@@ -198,7 +218,7 @@ is_finite_p, is_finite = unary(
     does="Neither infinite nor NaN.",
 )  # fmt: skip
 nextafter_p, _nextafter = binary(
-    "nextafter", FLOAT, reference=np.nextafter, kernel=scalar.nextafter,
+    "nextafter", FLOAT, reference=_neighbour, kernel=_neighbour_element,
     does="The next representable value after x1 in the direction of x2.",
 )  # fmt: skip
 
