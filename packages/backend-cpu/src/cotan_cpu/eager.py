@@ -30,7 +30,7 @@ class Eager:
 
     def __init__(self, table: LoweringTable) -> None:
         self._table = table
-        self._rules: dict[Primitive, tuple[Rule, Any]] = {}
+        self._rules: dict[Primitive, tuple[Rule, Any, frozenset[np.dtype]]] = {}
 
     def __call__(
         self,
@@ -40,9 +40,9 @@ class Eager:
         out_avals: Sequence[ShapedArray],
         device: Any,
     ) -> list[CpuBuffer]:
-        rule, ufunc = self._rules.get(primitive) or self._find(primitive)
+        rule, ufunc, others = self._rules.get(primitive) or self._find(primitive)
         arrays = [buffer.array for buffer in buffers]
-        if ufunc is not None and not params:
+        if ufunc is not None and not params and arrays[-1].dtype not in others:
             if arrays[0].nbytes < SMALLEST and arrays[-1].nbytes < SMALLEST:
                 array = quiet(ufunc, *arrays)
                 return [buffer_of(array if type(array) is np.ndarray else np.asarray(array), device)]
@@ -67,7 +67,7 @@ class Eager:
 
         A rule that prepares nothing for them goes on to its ``usual`` one, which need not be found out again.
         """
-        rule, ufunc = self._rules.get(primitive) or self._find(primitive)
+        rule, ufunc, _ = self._rules.get(primitive) or self._find(primitive)
         prepare = getattr(rule, "prepare", None)
         prepared = None if prepare is None else prepare(*in_avals, **params)
         if prepared is not None:
@@ -100,7 +100,7 @@ class Eager:
         self, primitive: Primitive, in_avals: Sequence[ShapedArray], out_aval: ShapedArray, params: dict[str, Any]
     ) -> Way | None:
         """How quick binds compute: as ``direct``, by what native code can call itself where there is such."""
-        rule, ufunc = self._rules.get(primitive) or self._find(primitive)
+        rule, ufunc, _ = self._rules.get(primitive) or self._find(primitive)
         prepare = getattr(rule, "prepare", None)
         prepared = None if prepare is None else prepare(*in_avals, **params)
         if hasattr(prepared, "operation"):
@@ -123,11 +123,13 @@ class Eager:
             return Way("RULE", _pooled(ufunc, out_aval))
         return loop(ufunc, in_avals, out_aval) or Way("RULE", functools.partial(quiet, ufunc))
 
-    def _find(self, primitive: Primitive) -> tuple[Rule, Any]:
+    def _find(self, primitive: Primitive) -> tuple[Rule, Any, frozenset[np.dtype]]:
+        """A primitive's rule, its ufunc, and the dtypes for which it is not that."""
         rule = self._table.eager.get(primitive)
         if rule is None:
             rule = reference[primitive]
-        found = self._rules[primitive] = (rule, getattr(rule, "ufunc", None))
+        others = getattr(rule, "always", frozenset())
+        found = self._rules[primitive] = (rule, getattr(rule, "ufunc", None), others)
         return found
 
 

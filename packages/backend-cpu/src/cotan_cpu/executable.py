@@ -287,6 +287,25 @@ class CpuExecutable(Executable):
 
         return general_call
 
+    def on_arrays(self) -> Callable[..., Any] | None:
+        """A function of ndarrays that makes the results: one, or a list; None where it needs the host or old memory."""
+        call, new, empty = self._call, self._new, pool.empty
+        all_new = self._results == tuple(("new", slot) for slot in range(len(new)))
+        if self._overwrites or self._source.host_calls or not all_new:
+            return None
+
+        def one(*arrays: np.ndarray) -> np.ndarray:
+            out = empty(*new[0])
+            call(*arrays, out)
+            return out
+
+        def several(*arrays: np.ndarray) -> list[np.ndarray]:
+            made = [empty(*kind) for kind in new]
+            call(*arrays, *made)
+            return made
+
+        return one if len(new) == 1 else several
+
     @property
     def direct(self) -> Callable[..., Any] | None:  # type: ignore[override]
         """See ``Executable``; written at the first use."""

@@ -245,8 +245,10 @@ def _compiled(closed: ClosedJaxpr, name: str) -> Span | None:
     try:
         program = compile_to_program(closed, name=name, local_bytes=LOCAL_BYTES, kernels=kernels)
         numbers = (*program.inputs, *program.outputs)
+        if len(program.steps) != 1:
+            return None
         step = program.steps[0]
-        if len(program.steps) > 1 or not isinstance(step, KernelStep) or sorted(step.buffers) != sorted(numbers):
+        if not isinstance(step, KernelStep) or sorted(step.buffers) != sorted(numbers):
             return None
         types = [program.buffers[number].aval for number in step.buffers]
         return Span(step.kernel, [numbers.index(number) for number in step.buffers], name, types)

@@ -164,7 +164,7 @@ flags: dict[str, Flag] = {
               "is compiled."),
         _flag("compile_repeated", True, _boolean, "Whether random numbers that are drawn outside of jit again and "
               "again, in the same way, are drawn by a program; so are functions of many operations such as take, and "
-              "of large arrays such as var."),
+              "of large arrays such as var, and single operations that have taken long."),
         _flag("threefry_partitionable", True, _boolean, "Whether Threefry numbers the elements of an array one by "
               "one, so that parts of it can be generated independently.", traced=True),
         _flag("default_prng_impl", "threefry2x32", _text, "The generator of keys for which none is named.",

@@ -12,7 +12,7 @@ from cotan.backend import LoweringTable
 
 FAMILIES = (
     "arithmetic", "at_once", "cast", "compare", "conv", "dot", "fft", "incomplete", "lapack", "pooling", "shape",
-    "sort", "special", "transcendental",
+    "sort", "special", "transcendental", "exact",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cotan import dtypes
 from cotan.backend import LoweringTable
 from cotan.ir.primitive import reference
 from cotan.primitives.operands import quiet
@@ -16,6 +17,10 @@ from cotan_cpu.pool import pool
 
 _SHARED_FROM = 1 << 20
 """Bytes from which threads take less time than NumPy's one."""
+# Where native code has other bits than NumPy: by another formula, or, of two zeros, by another choice.
+_COMPLEX = frozenset(map(np.dtype, (np.complex64, np.complex128)))
+_FLOAT16 = frozenset({np.dtype(np.float16)})
+_HALF = _FLOAT16 | {np.dtype(dtypes.bfloat16)}
 
 
 def div(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -38,6 +43,11 @@ def register(table: LoweringTable) -> None:
     """Add the rules of this module."""
     from cotan.primitives import arithmetic as family
 
-    for primitive in (family.add_p, family.add_any_p, family.sub_p, family.mul_p, family.neg_p, family.sqrt_p):
+    for primitive in (family.add_p, family.add_any_p, family.sub_p, family.mul_p, family.neg_p):
         table.rule("eager", primitive)(by_span(primitive, least=_SHARED_FROM, joins=True))
-    table.rule("eager", family.div_p)(by_span(family.div_p, div, _SHARED_FROM, np.divide, joins=True))
+    table.rule("eager", family.sqrt_p)(by_span(family.sqrt_p, least=_SHARED_FROM, joins=True, always=_COMPLEX))
+    table.rule("eager", family.div_p)(by_span(family.div_p, div, _SHARED_FROM, np.divide, joins=True, always=_COMPLEX))
+    table.rule("eager", family.sign_p)(by_span(family.sign_p, least=_SHARED_FROM, always=_COMPLEX))
+    table.rule("eager", family.rsqrt_p)(by_span(family.rsqrt_p, least=_SHARED_FROM, always=_COMPLEX | _HALF))
+    for primitive in (family.max_p, family.min_p, family.clamp_p):
+        table.rule("eager", primitive)(by_span(primitive, least=_SHARED_FROM, always=_FLOAT16))
