@@ -6,11 +6,13 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.linalg
 from repeated_calls import fresh as fresh
 from repeated_calls import programs
 
 import cotan
 import cotan.numpy as cnp
+import cotan.scipy.linalg as linalg
 from cotan.api import repeated
 from cotan.config import config
 
@@ -170,6 +172,66 @@ def test_sums_are_programs_at_once_or_never(name, monkeypatch):
         found = SUMS[name](x)
         assert len(programs()) == 1
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+EQUATIONS = {
+    "solve": lambda a, b: cnp.linalg.solve(a, b),
+    "solve for a vector": lambda a, b: cnp.linalg.solve(a, b[:, 0]),
+    "inv": lambda a, b: cnp.linalg.inv(a),
+    "cholesky": lambda a, b: cnp.linalg.cholesky(a @ a.T.conj()),
+    "scipy's cholesky": lambda a, b: linalg.cholesky(a @ a.T.conj()),
+    "scipy's solve": lambda a, b: linalg.solve(a @ a.T.conj(), b, assume_a="pos"),
+    "solve_triangular": lambda a, b: linalg.solve_triangular(a, b, lower=True),
+    "lu_factor": lambda a, b: linalg.lu_factor(a),
+    "lu_solve": lambda a, b: linalg.lu_solve(linalg.lu_factor(a), b, trans=1),
+    "lu": lambda a, b: linalg.lu(a),
+    "qr": lambda a, b: (cnp.linalg.qr(b), cnp.linalg.qr(b, "r"), linalg.qr(b, pivoting=True)),
+    "svd": lambda a, b: (cnp.linalg.svd(b), cnp.linalg.svdvals(b), linalg.svd(b, compute_uv=False)),
+    "eigh": lambda a, b: (cnp.linalg.eigh(a), cnp.linalg.eigvalsh(a, "U"), linalg.eigh(a + a.T.conj())),
+    "schur": lambda a, b: (linalg.schur(a), linalg.hessenberg(a)),
+    "matrix_rank": lambda a, b: cnp.linalg.matrix_rank(a.at[0].set(a[-1])),
+    "cho_solve": lambda a, b: linalg.cho_solve(linalg.cho_factor(a @ a.T.conj()), b),
+}
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+@pytest.mark.parametrize("extent", [1, 5, 40, 150])
+def test_factors_are_those_of_the_same_library(name, dtype, extent):
+    values = RNG.normal(size=(2, extent, extent)) + 3 * np.eye(extent)
+    a = cnp.asarray((values[0] + (1j * values[1] if dtype == "complex64" else 0)).astype(dtype))
+    b = a[:, : max(extent // 3, 1)] + 1
+    with config.override(compile_repeated=False):
+        wanted = EQUATIONS[name](a, b)
+    for _ in range(4):
+        found = EQUATIONS[name](a, b)
+    assert programs()
+    for x, y in zip(cotan.tree.leaves(found), cotan.tree.leaves(wanted), strict=True):
+        assert (x.dtype, x.shape) == (y.dtype, y.shape)
+        assert bits(x, False) == bits(y, False)
+
+
+@pytest.mark.parametrize("extent", [1, 4, 32])
+@pytest.mark.parametrize(
+    ("function", "wanted"),
+    [
+        (cnp.linalg.det, np.linalg.det),
+        (cnp.linalg.slogdet, np.linalg.slogdet),
+        (cnp.linalg.pinv, np.linalg.pinv),
+        (cnp.linalg.cond, np.linalg.cond),
+        (linalg.expm, scipy.linalg.expm),
+        (linalg.sqrtm, scipy.linalg.sqrtm),
+        (linalg.polar, scipy.linalg.polar),
+    ],
+)
+def test_functions_of_matrices_are_programs_at_once(function, wanted, extent):
+    a = (RNG.normal(size=(extent, extent)) / (4 * extent) + np.eye(extent)).astype(np.float32)
+    for _ in range(3):
+        found = function(cnp.asarray(a))
+        assert [program.__name__ for program in programs()].count(function.__name__) == 1
+    theirs = wanted(a)
+    for x, y in zip(cotan.tree.leaves(found), theirs if isinstance(theirs, tuple) else [theirs], strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-4)
 
 
 def test_calls_that_go_by_values_are_never_compiled():

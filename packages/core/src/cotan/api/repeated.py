@@ -140,8 +140,9 @@ def _run(known: Any, function: Callable[..., Any], args: Sequence[Any], kwargs: 
     return result
 
 
-def _are_large(args: Sequence[Any]) -> bool:
-    return any(type(x) is Array and x.size >= LARGE for x in args)
+def _are_large(args: Sequence[Any], large: int | None) -> bool:
+    least = LARGE if large is None else large
+    return any(type(x) is Array and x.size >= least for x in args)
 
 
 def _program(
@@ -161,7 +162,9 @@ def _program(
     return jit(run)
 
 
-def repeated(*, varying: int = 0, masks: bool = True, adds_up: bool = False) -> Callable[[Function], Function]:
+def repeated(
+    *, varying: int = 0, masks: bool = True, adds_up: bool = False, large: int | None = None
+) -> Callable[[Function], Function]:
     """Makes a function a program where it is called in the same way again and again.
 
     Args:
@@ -169,6 +172,8 @@ def repeated(*, varying: int = 0, masks: bool = True, adds_up: bool = False) -> 
         what is known of a call.
       masks: whether arrays of booleans are operands as others are; if not, calls with them stay as they are.
       adds_up: whether it is a function of arrays that adds their elements up.
+      large: from how many elements of an array on it is a program then; by default ``LARGE``. 0: always, for
+        functions of many operations, of which the first call at once would take as long as compiling.
     """
 
     def decorate(function: Function) -> Function:
@@ -177,7 +182,7 @@ def repeated(*, varying: int = 0, masks: bool = True, adds_up: bool = False) -> 
             if current_trace_variable.get() is not eval_trace:
                 return function(*args, **kwargs)
             flags = config if overriding else Config
-            if not (flags.plain_dispatch and flags.compile_repeated) or (adds_up and not _are_large(args)):
+            if not (flags.plain_dispatch and flags.compile_repeated) or (adds_up and not _are_large(args, large)):
                 return function(*args, **kwargs)
             operands: list[Any] = []
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from cotan import lax
+from cotan.api.repeated import repeated
 from cotan.numpy import manipulation, selection, ufuncs
 from cotan.numpy.linalg.operands import matrix
 from cotan.numpy.manipulation import matrix_transpose
@@ -44,6 +45,7 @@ def adjoint(x: Any) -> Any:
     return ufuncs.conj(matrix_transpose(x))
 
 
+@repeated()
 def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> Any:
     """The lower triangular L with L L**H = a (``upper``: U with U**H U = a), for positive definite a.
 
@@ -101,6 +103,7 @@ def _is_lower(name: str, uplo: str | None) -> bool:
     return uplo != "U"
 
 
+@repeated()
 def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> EighResult:
     """Eigenvalues, rising, and orthonormal eigenvectors (in columns) of symmetric and Hermitian matrices.
 
@@ -122,6 +125,7 @@ def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Eigh
     return EighResult(w, v)
 
 
+@repeated()
 def eigvalsh(a: Any, UPLO: str | None = "L", *, symmetrize_input: bool = True) -> Any:
     """Eigenvalues of symmetric and Hermitian matrices, rising.
 
@@ -134,6 +138,7 @@ def eigvalsh(a: Any, UPLO: str | None = "L", *, symmetrize_input: bool = True) -
     return lax.linalg.eigh(a, lower=lower, symmetrize_input=symmetrize_input)[1]
 
 
+@repeated()
 def qr(a: Any, mode: str = "reduced") -> Any:
     """The factorisation a = Q R, with orthonormal columns of Q and upper triangular R.
 
@@ -160,6 +165,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     return r if mode == "r" else QRResult(q, r)
 
 
+@repeated()
 def svd(
     a: Any,
     full_matrices: bool = True,
@@ -202,6 +208,7 @@ def svd(
     return SVDResult(u, s, manipulation.expand_dims(signs, -1) * adjoint(u))
 
 
+@repeated()
 def svdvals(x: Any, /) -> Any:
     """Singular values of matrices, falling.
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from cotan import lax
 from cotan.api import custom_jvp
+from cotan.api.repeated import repeated
 from cotan.numpy import creation, manipulation, reductions, selection, ufuncs
 from cotan.numpy.linalg.equations import solve
 from cotan.numpy.linalg.operands import matrix
@@ -30,6 +31,7 @@ def _parity(pivots: Any) -> Any:
     return 1 - 2 * odd
 
 
+@repeated(adds_up=True, large=0)
 def det(a: Any) -> Any:
     """Determinants of square matrices.
 
@@ -86,6 +88,7 @@ def _rows(x: Any, permutation: Any) -> Any:
     return selection.take_along_axis(x, permutation[..., None], -2)
 
 
+@repeated(adds_up=True, large=0)
 def slogdet(a: Any, *, method: str | None = None) -> SlogdetResult:
     """Sign and logarithm of the absolute value of determinants, which do not overflow.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from cotan import dtypes, lax
 from cotan.api import custom_jvp
+from cotan.api.repeated import repeated
 from cotan.numpy import creation, manipulation, reductions, selection, ufuncs
 from cotan.numpy.contractions import matmul
 from cotan.numpy.linalg.decompositions import adjoint, svd
@@ -26,6 +27,7 @@ def product(x: Any, y: Any) -> Any:
 # ---- Square equations
 
 
+@repeated()
 def solve(a: Any, b: Any) -> Any:
     """Solve a x = b for square matrices a, by elimination.
 
@@ -73,6 +75,7 @@ def solve_columns(a: Any, b: Any) -> Any:
     return elimination.lu_solve(a, lu, permutation, b)
 
 
+@repeated()
 def inv(a: Any) -> Any:
     """Inverses of square matrices; infinities and NaNs where they are singular.
 
@@ -91,6 +94,7 @@ def inv(a: Any) -> Any:
 # ---- Pseudo-inverses and least squares
 
 
+@repeated(adds_up=True, large=0)
 def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None) -> Any:
     """Pseudo-inverses of matrices, by their singular values.
 
@@ -160,6 +164,7 @@ def _(primals: Any, tangents: Any) -> Any:
     return _pinv_dot(_pinv_hermitian, primals, tangents)
 
 
+@repeated(adds_up=True, large=0)
 def lstsq(a: Any, b: Any, rcond: float | None = None, *, numpy_resid: bool = False) -> tuple[Any, Any, Any, Any]:
     """The x of least norm for which the norm of b - a x is least.
 

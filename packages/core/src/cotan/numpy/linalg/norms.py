@@ -124,6 +124,7 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     return _matrix_norm(x, ord, (x.ndim - 2, x.ndim - 1), keepdims)
 
 
+@repeated(adds_up=True, large=0)
 def cond(x: Any, p: Any = None) -> Any:
     """Condition numbers of matrices: the ratio of extreme singular values, or by a norm of order ``p``.
 
@@ -147,6 +148,7 @@ def cond(x: Any, p: Any = None) -> Any:
     return selection.where(ufuncs.isnan(out) & ~unknown, np.inf, out).astype(out.dtype)
 
 
+@repeated()
 def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False, tol: Any = None) -> Any:
     """How many singular values of matrices are not zero, of the default integer type.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from cotan import lax
 from cotan import numpy as cnp
+from cotan.api.repeated import repeated
 from cotan.numpy.linalg.decompositions import adjoint
 from cotan.numpy.linalg.equations import solve_columns
 from cotan.numpy.linalg.operands import check, inexact, matrix
@@ -34,6 +35,7 @@ def inv(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
     return cnp.linalg.inv(a)
 
 
+@repeated()
 def cholesky(a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Any:
     """The upper triangular U with U**H U = a, or (``lower``) L with L L**H = a, for positive definite a.
 
@@ -61,6 +63,7 @@ def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_fin
     return cholesky(a, lower), lower
 
 
+@repeated()
 def cho_solve(c_and_lower: tuple[Any, bool], b: Any, overwrite_b: bool = False, check_finite: bool = True) -> Any:
     """Solve a x = b by what ``cho_factor`` gave for a.
 
@@ -95,6 +98,7 @@ def _one_stack(*matrices: Any) -> list[Any]:
     return [cnp.broadcast_to(x, (*stack, *x.shape[-2:])) for x in matrices]
 
 
+@repeated()
 def lu(a: Any, permute_l: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Any:
     """The factorisation a = P L U, with ones on the diagonal of L.
 
@@ -119,6 +123,7 @@ def lu(a: Any, permute_l: bool = False, overwrite_a: bool = False, check_finite:
     return p, lower, upper
 
 
+@repeated()
 def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Any, Any]:
     """(lu, pivots) of a, for ``lu_solve``: L and U in one matrix, and the rows that were exchanged.
 
@@ -130,6 +135,7 @@ def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> t
     return packed, pivots
 
 
+@repeated()
 def lu_solve(
     lu_and_piv: tuple[Any, Any], b: Any, trans: int = 0, overwrite_b: bool = False, check_finite: bool = True
 ) -> Any:
@@ -162,6 +168,7 @@ def _apply_lu(packed: Any, permutation: Any, b: Any, trans: int) -> Any:
     return cnp.take_along_axis(z, cnp.argsort(permutation, axis=-1)[..., None], -2)
 
 
+@repeated()
 def solve(
     a: Any,
     b: Any,
@@ -216,6 +223,7 @@ _TRANS = {
 }
 
 
+@repeated()
 def solve_triangular(
     a: Any,
     b: Any,

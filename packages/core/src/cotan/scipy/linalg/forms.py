@@ -8,11 +8,13 @@ import numpy as np
 
 from cotan import dtypes, lax
 from cotan import numpy as cnp
+from cotan.api.repeated import repeated
 from cotan.numpy.linalg.decompositions import adjoint
 from cotan.numpy.linalg.operands import inexact, matrix
 from cotan.scipy.linalg.functions import is_complex, product, to_complex
 
 
+@repeated()
 def svd(
     a: Any,
     full_matrices: bool = True,
@@ -31,6 +33,7 @@ def svd(
     return tuple(out) if compute_uv else out
 
 
+@repeated()
 def eigh(
     a: Any,
     b: Any = None,
@@ -89,6 +92,7 @@ def eigh(
     return w, lax.linalg.triangular_solve(factor, v, left_side=True, transpose_a=True, conjugate_a=conjugated, **flags)
 
 
+@repeated()
 def qr(
     a: Any,
     overwrite_a: bool = False,
@@ -160,6 +164,7 @@ def qr_multiply(
     return (product(q, c), *rest)
 
 
+@repeated()
 def schur(a: Any, output: str = "real") -> tuple[Any, Any]:
     """Schur's form a = Z T Z**H, with orthonormal Z and upper triangular T.
 
@@ -182,6 +187,7 @@ def schur(a: Any, output: str = "real") -> tuple[Any, Any]:
     return t, z
 
 
+@repeated()
 def hessenberg(a: Any, *, calc_q: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Any:
     """Hessenberg's form a = Q H Q**H, with zeros below the first subdiagonal of H.
 
@@ -208,6 +214,7 @@ def hessenberg(a: Any, *, calc_q: bool = False, overwrite_a: bool = False, check
     return h, cnp.where(corner, 1, q).astype(a.dtype)
 
 
+@repeated(adds_up=True, large=0)
 def polar(
     a: Any, side: str = "right", *, method: str = "qdwh", eps: float | None = None, max_iterations: int | None = None
 ) -> tuple[Any, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from cotan import dtypes, lax
 from cotan import numpy as cnp
 from cotan.api import custom_jvp, jvp
+from cotan.api.repeated import repeated
 from cotan.numpy.linalg.decompositions import adjoint
 from cotan.numpy.linalg.operands import inexact, matrix
 
@@ -43,6 +44,7 @@ def to_complex(x: Any) -> Any:
 # ---- The exponential
 
 
+@repeated(adds_up=True, large=0)
 def expm(A: Any, *, upper_triangular: bool = False, max_squarings: int = 16) -> Any:
     """The exponential of square matrices, by a Pade approximant of the scaled matrix, and squaring.
 
@@ -218,6 +220,7 @@ def sylvester_triangular(r: Any, s: Any, c: Any) -> Any:
     return _by_columns(column, cnp.zeros_like(c))
 
 
+@repeated(adds_up=True, large=0)
 def sqrtm(A: Any, blocksize: int = 1) -> Any:
     """The principal square root of a square matrix, complex.
 
