@@ -24,6 +24,10 @@ _TRIALS = 4
 Run = Callable[..., Any]
 
 
+def _may_compile() -> bool:
+    return config.compile_repeated and not config.compiles_nothing
+
+
 class Patient:
     """An operation at given types and parameters, as a function of ndarrays.
 
@@ -50,12 +54,18 @@ class Patient:
         """The native code that it has become."""
         return self._settled if self._settled is self._made else None
 
+    def begin(self) -> None:
+        """Make native code before the first call, and keep it, unless flags forbid that."""
+        if self._settled is None and _may_compile():
+            self._made = self._make()
+            self._settled = self._made or self._usual
+
     def __call__(self, *arrays: np.ndarray) -> Any:
         run = self._settled
         if run is not None:
             return run(*arrays)
         made = self._made
-        if made is None and self._seconds >= PAYS_AFTER and config.compile_repeated and not config.compiles_nothing:
+        if made is None and self._seconds >= PAYS_AFTER and _may_compile():
             made = self._made = self._make()
             if made is None or not self._compares:
                 run = self._settled = made or self._usual

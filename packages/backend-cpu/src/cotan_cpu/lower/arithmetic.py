@@ -47,7 +47,8 @@ def register(table: LoweringTable) -> None:
         table.rule("eager", primitive)(by_span(primitive, least=_SHARED_FROM, joins=True))
     table.rule("eager", family.sqrt_p)(by_span(family.sqrt_p, least=_SHARED_FROM, joins=True, always=_COMPLEX))
     table.rule("eager", family.div_p)(by_span(family.div_p, div, _SHARED_FROM, np.divide, joins=True, always=_COMPLEX))
-    table.rule("eager", family.sign_p)(by_span(family.sign_p, least=_SHARED_FROM, always=_COMPLEX))
+    for primitive in (family.sign_p, family.integer_pow_p):
+        table.rule("eager", primitive)(by_span(primitive, least=_SHARED_FROM, always=_COMPLEX))
     table.rule("eager", family.rsqrt_p)(by_span(family.rsqrt_p, least=_SHARED_FROM, always=_COMPLEX | _HALF))
     for primitive in (family.max_p, family.min_p, family.clamp_p):
         table.rule("eager", primitive)(by_span(primitive, least=_SHARED_FROM, always=_FLOAT16))

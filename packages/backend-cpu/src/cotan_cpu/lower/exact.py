@@ -30,6 +30,9 @@ from cotan_cpu.pool import SMALLEST, pool
 _KEPT = 512
 _LEAST = 1024
 """Elements from which it is for operations that NumPy has no vector loop for."""
+_LARGE = 1 << 18
+"""Elements in half precision from which reductions are programs from the first call on, and never below: their values
+depend on who computes them."""
 HALF = frozenset({np.dtype(np.float16), np.dtype(dtypes.bfloat16)})
 _KNOWN = HALF | frozenset(map(np.dtype, "?bhilBHILfdFD"))
 
@@ -61,11 +64,12 @@ _ELEMENTWISE: dict[Callable[[Dtypes, dict[str, Any]], bool], str] = {
 }
 _OTHERS: dict[Callable[[Dtypes, dict[str, Any]], bool], str] = {
     _any: """transpose rev pad concatenate slice broadcast_in_dim dynamic_slice dynamic_update_slice gather scatter
-        reduce_max reduce_min reduce_and reduce_or reduce_xor argmax argmin cummax cummin top_k reduce_window_max
-        reduce_window_min""",
-    _whole: """reduce_sum reduce_prod cumsum cumprod reduce_window_sum scatter_add scatter_mul scatter_min scatter_max
-        threefry2x32""",
+        reduce_and reduce_or reduce_xor argmax argmin top_k""",
+    # Of floats, the order decides how sums round, and which of two zeros is the largest.
+    _whole: """reduce_sum reduce_prod reduce_max reduce_min cumsum cumprod cummax cummin reduce_window_sum
+        reduce_window_max reduce_window_min scatter_add scatter_mul scatter_min scatter_max threefry2x32""",
 }  # fmt: skip
+_REDUCTIONS = frozenset({"reduce_sum", "reduce_prod", "reduce_max", "reduce_min"})
 
 
 def _spread(arrays: Sequence[np.ndarray]) -> tuple[int, ...]:
@@ -146,12 +150,14 @@ def _rule(
     inner = getattr(usual, "prepare", None)
     other = getattr(usual, "usual", usual)
     of_floats = getattr(usual, "of_floats", None)
+    reduces = primitive.name in _REDUCTIONS
     loops = any(getattr(rule, name, None) is not None for rule in (usual, other) for name in ("ufunc", "folds"))
 
     def found(operands: Sequence[Any], params: dict[str, Any]) -> Patient | None:
         kinds = [np.dtype(x.dtype) for x in operands]
         has_loop = loops or (of_floats is not None and kinds[-1].kind == "f")
-        if not _KNOWN.issuperset(kinds) or not allowed(kinds, params) or not _is_large(operands, has_loop):
+        always = reduces and kinds[0] in HALF and operands[0].size >= _LARGE
+        if not _KNOWN.issuperset(kinds) or not (always or allowed(kinds, params)) or not _is_large(operands, has_loop):
             return None
         values = tuple(params.items())
         if any(isinstance(value, float | complex | np.generic) for value in params.values()):
@@ -161,7 +167,10 @@ def _rule(
             types: Any = tuple((kind, bool(shape) and not x.shape) for kind, x in zip(kinds, operands, strict=True))
             return _elementwise(other, primitive, types, values)
         types = tuple((x.shape, kind) for kind, x in zip(kinds, operands, strict=True))
-        return _other(other, primitive, types, values, native.thread_count(config.num_threads))
+        patient = _other(other, primitive, types, values, native.thread_count(config.num_threads))
+        if always:
+            patient.begin()
+        return patient
 
     def prepare(*operands: Any, **params: Any) -> Callable[..., Any] | None:
         prepared = None if inner is None else inner(*operands, **params)
