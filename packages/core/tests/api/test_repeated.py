@@ -36,6 +36,8 @@ CALLS = {
     "allclose": lambda x, i: cnp.allclose(x, x + 1e-9, equal_nan=True),
     "isclose": lambda x, i: cnp.isclose(x, 1.00001 * x, rtol=1e-5),
     "nan_to_num": lambda x, i: cnp.nan_to_num(x / 0, posinf=3.0),
+    "count_nonzero": lambda x, i: cnp.count_nonzero(x > 0, axis=1),
+    "argsort": lambda x, i: (cnp.argsort(x, axis=0), cnp.argsort(cnp.round(x), axis=None, descending=True)),
     "diag": lambda x, i: cnp.diag(x, -1),
     "diag of a vector": lambda x, i: cnp.diag(x[1], 2),
     "diagonal": lambda x, i: cnp.diagonal(x, 1),

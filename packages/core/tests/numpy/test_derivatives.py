@@ -181,3 +181,12 @@ def test_weak_types_go_through_gradients():
     assert cotan.grad(lambda x: 2 * x)(1.0).weak_type
     assert cotan.grad(lambda x: cnp.maximum(x, 2.0))(2.0).weak_type
     assert not cotan.grad(lambda x: 2 * x)(np.float32(1)).weak_type
+
+
+@pytest.mark.parametrize("divisor", [2.0, -0.5, 0.0, np.inf])
+def test_whole_quotients_have_no_derivative(divisor):
+    """Also by 0, where the quotient is infinite or no number."""
+    x, y = np.float32([1.5, -3.0, 0.0]), np.full(3, divisor, np.float32)
+    for argument in (0, 1):
+        slope = cotan.grad(lambda *args: cnp.sum(cnp.floor_divide(*args)), argument)
+        np.testing.assert_array_equal(np.asarray(slope(x, y)), 0)

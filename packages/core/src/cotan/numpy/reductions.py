@@ -240,6 +240,7 @@ def _truth(a: Any, name: str) -> Any:
     return x if is_bool(x) else lax.ne(x, 0)
 
 
+@repeated()
 def count_nonzero(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """How many elements are not 0."""
     x = _truth(a, "count_nonzero")

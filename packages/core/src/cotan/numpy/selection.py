@@ -421,6 +421,7 @@ def sort(
     return lax.rev(result, (axis,)) if descending else result
 
 
+@repeated()
 def argsort(
     a: Any,
     axis: int | None = -1,

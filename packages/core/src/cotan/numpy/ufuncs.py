@@ -233,7 +233,8 @@ def floor_divide(x1: Any, x2: Any, /) -> Any:
     """The floor of x1 / x2."""
     a, b = numbers("floor_divide", x1, x2)
     if is_inexact(a):
-        # The remainder of a division by 0 is NaN, and not asked for.
+        # The derivative is 0, also where the quotient of a division by 0, whose remainder is NaN, has another.
+        a, b = lax.stop_gradient(a), lax.stop_gradient(b)
         return where_(lax.eq(b, 0), lax.div(a, b), _float_divmod(a, where_(lax.eq(b, 0), 1, b))[0])
     quotient = lax.div(a, b)
     if is_unsigned(a):
