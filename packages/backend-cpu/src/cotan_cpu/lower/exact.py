@@ -69,7 +69,9 @@ _OTHERS: dict[Callable[[Dtypes, dict[str, Any]], bool], str] = {
     _whole: """reduce_sum reduce_prod reduce_max reduce_min cumsum cumprod cummax cummin reduce_window_sum
         reduce_window_max reduce_window_min scatter_add scatter_mul scatter_min scatter_max threefry2x32""",
 }  # fmt: skip
-_REDUCTIONS = frozenset({"reduce_sum", "reduce_prod", "reduce_max", "reduce_min"})
+_REDUCTIONS = frozenset(
+    ["reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "cumsum", "cumprod", "cummax", "cummin"]
+)
 
 
 def _spread(arrays: Sequence[np.ndarray]) -> tuple[int, ...]:
