@@ -189,9 +189,13 @@ def test_python_scalars_give_way_to_the_type_of_the_first_step() -> None:
     assert type_of(lax.scan(lambda c, _: (c * 2, None), 1, length=3)[0]) == "~int32"
 
 
-def test_a_result_is_weak_if_it_is_in_all_branches() -> None:
-    assert type_of(lax.cond(True, lambda: 1.0, lambda: 2.0)) == "~float32"
-    assert type_of(lax.cond(True, lambda: 1.0, lambda: cnp.float32(2))) == "float32"
+@pytest.mark.parametrize("index", [0, 1, 2])
+@pytest.mark.parametrize(("first", "kind"), [(1.0, "~float32"), (np.float32(1), "float32")])
+def test_a_result_is_weak_if_it_is_in_the_first_branch(index: int, first: Any, kind: str) -> None:
+    weak, strong = lambda: 2.0, lambda: cnp.float32(3)
+    for choose in (lax.switch, cotan.jit(lax.switch, static_argnums=1)):
+        assert type_of(choose(index, (lambda: first, weak, strong))) == kind
+    assert type_of(lax.cond(index, strong, lambda: first)) == kind
 
 
 def test_jit_gives_the_same_types() -> None:

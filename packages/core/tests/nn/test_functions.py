@@ -130,6 +130,8 @@ def test_derivatives(name):
         (nn.relu, 0.0, 0.0),
         (nn.relu6, 0.0, 0.0),
         (nn.relu6, 6.0, 0.0),
+        (nn.relu, np.nan, 0.0),
+        (nn.relu6, np.nan, 0.0),
         (nn.elu, 0.0, 1.0),
         (nn.celu, 0.0, 1.0),
         (nn.selu, 0.0, ALPHA * SCALE),

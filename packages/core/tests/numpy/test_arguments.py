@@ -272,7 +272,7 @@ def test_compress_as_a_method_takes_what_the_function_takes():
         (lambda: cnp.nanmax(X, where=X > 0), ValueError, "max: `where` needs an initial value"),
         (lambda: cnp.var(LINE, axis=1, mean=np.ones(2)), TypeError, r"var: `mean` of shape \(2,\) for an array of"),
         (lambda: cnp.cov(SAMPLES, dtype=int), ValueError, "cov: dtype must be floating or complex, got i64"),
-        (lambda: random.choice(random.key(0), 3, (2,), False, np.ones(3), mode="x"), ValueError, "'low' or 'high'"),
+        (lambda: random.choice(random.key(0), 3, (2,), False, np.ones(3), mode="x"), ValueError, "'low', 'high' or"),
         (
             lambda: lax.dynamic_slice(GRID, (1, -1), (1, 2), allow_negative_indices=False),
             ValueError,
@@ -288,3 +288,12 @@ def test_compress_as_a_method_takes_what_the_function_takes():
 def test_what_is_refused(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+@pytest.mark.parametrize(("num", "endpoint"), [(0, True), (0, False), (1, True)])
+@pytest.mark.parametrize("start", [0, np.zeros(2, np.float32)])
+def test_samples_without_a_distance_have_the_step_nan(num, endpoint, start):
+    samples, step = cnp.linspace(start, 1, num, endpoint, retstep=True)
+    assert samples.shape == (num, *np.shape(start))
+    assert (step.shape, step.dtype, step.weak_type) == ((), np.float32, False)
+    assert np.isnan(step)

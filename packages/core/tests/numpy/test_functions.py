@@ -200,6 +200,7 @@ CALLS = [
     ("clip", (F, -0.5, 0.5), {}),
     ("take", (F, np.array([2, 0, -1])), {"axis": 1}),
     ("take", (F, np.array([-1, -9, 9])), {"axis": 1, "mode": "clip"}),
+    ("take", (F, np.array([True, False, True])), {"axis": 1}),
     ("cumsum", (np.float32(2.5),), {"axis": -1}),
     ("cumprod", (2,), {"axis": 0}),
     ("take_along_axis", (F, np.argsort(F, axis=1)), {"axis": 1}),

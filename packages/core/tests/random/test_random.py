@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -9,6 +10,7 @@ import cotan
 import cotan.numpy as cnp
 from cotan import random
 from cotan.primitives.random_bits import threefry2x32
+from cotan.random import sampling
 from cotan.testing.random_vectors import KNOWN_ANSWERS, SAMPLERS, check, ulps, vectors
 
 VECTORS = vectors()
@@ -190,3 +192,21 @@ def test_samplers_of_twice_the_bits_draw_from_one_key():
     np.testing.assert_allclose(
         random.gumbel(key, (4,), mode="high"), [2.5647573, -1.023512, -0.045782436, -1.3121183], rtol=1e-5
     )
+    np.testing.assert_array_equal(
+        random.gumbel(key, (9,), "float16", mode="highest"), random.gumbel(key, (9,), "float16", mode="high")
+    )
+
+
+def test_the_finest_gumbel_draws_64_bits(monkeypatch):
+    key = random.key(3)
+    for words in (
+        np.asarray(random.bits(key, (2, 1000), np.uint32)),
+        np.array([[0, 0, 0, 0, 1, 255, 2**31 - 1, 2**31, 2**32 - 1, 2**32 - 1], [0, 1, 2**31, 2**32 - 1] * 2 + [1, 0]]),
+    ):
+        drawn = [(int(high) << 32) + int(low) for high, low in words.T]
+        # No bit set stands for less than one.
+        u = [n * mpmath.mpf(2) ** -64 if n else mpmath.mpf(2) ** -65 for n in drawn]
+        expected = [float(-mpmath.log(-mpmath.log1p(-x))) for x in u]
+        monkeypatch.setattr(sampling, "bits", lambda *_, words=words: cnp.array(words.astype(np.uint32)))
+        found = sampling.gumbel(key, (len(u),), mode="highest")
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)

@@ -37,15 +37,15 @@ def relu(x: Any) -> Any:
     Array([0., 2.], dtype=float32)
     """
     x = as_array(x, "relu")
-    # A select, unlike max, has derivative 0 at the kink, and passes NaN on.
-    return cnp.where(x <= 0, 0, x)
+    # What is not above 0 has no slope: neither the kink, at which max has a half, nor NaN, which is passed on.
+    return cnp.where(x > 0, x, lax.stop_gradient(cnp.maximum(x, 0)))
 
 
 @repeated()
 def relu6(x: Any) -> Any:
     """min(max(x, 0), 6) as a float, with derivative 0 at 0 and at 6."""
     x = as_array(x, "relu6")
-    return cnp.where(x <= 0, 0, cnp.where(x >= 6, 6.0, x))
+    return cnp.where((x > 0) & (x < 6), x, lax.stop_gradient(cnp.clip(x, 0, 6.0)))
 
 
 def sigmoid(x: Any) -> Any:

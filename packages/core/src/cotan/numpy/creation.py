@@ -341,7 +341,7 @@ def linspace(
     divisor = num - 1 if endpoint else num
     start, stop = manipulation.broadcast_arrays(as_array(start, "linspace"), as_array(stop, "linspace"))
     span = lax.sub(stop, start)
-    step = lax.div(span, np.asarray(divisor, work)) if divisor > 0 else lax.full_like(span, np.nan)
+    step = lax.div(span, np.asarray(divisor, work)) if divisor > 0 else lax.full((), np.nan, work)
     shape = (num, *start.shape)
     spread = tuple(range(1, len(shape)))
     fraction = lax.div(lax.broadcasted_iota(work, shape, 0), np.asarray(max(divisor, 1), work))

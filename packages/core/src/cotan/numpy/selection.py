@@ -285,6 +285,8 @@ def take(
     """
     refuse_out("take", out)
     a, indices = as_array(a, "take"), as_array(indices, "take")
+    if indices.dtype == np.bool_:
+        indices = lax.convert_element_type(indices, np.int32)
     if not dtypes.issubdtype(indices.dtype, np.integer):
         raise TypeError(f"take: indices must be integers, got {indices.dtype}; convert them with .astype(int)")
     if axis is None:

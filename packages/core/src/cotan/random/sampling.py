@@ -213,19 +213,46 @@ def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False, *, o
 
 
 def gumbel(key: Any, shape: Shape = (), dtype: Any = None, mode: str | None = None, *, out_sharding: Any = None) -> Any:
-    """Standard Gumbel: -log(-log(u)); with mode 'high' of twice as many bits as with 'low', which None means."""
+    """Standard Gumbel: -log(-log(u)).
+
+    Args:
+      mode: 'low' (None too) draws u once, 'high' twice, which makes it finer below a half; 'highest' makes both ends as
+        fine as 64 bits can tell, in float32, and is 'high' in others.
+
+    Raises:
+      ValueError: an unknown mode.
+    """
     mode = "low" if mode is None else mode
-    if mode not in ("low", "high"):
-        raise ValueError(f"gumbel: mode must be 'low' or 'high', got {mode!r}")
+    if mode not in ("low", "high", "highest"):
+        raise ValueError(f"gumbel: mode must be 'low', 'high' or 'highest', got {mode!r}")
     dtype = float_dtype(dtype, "gumbel")
     shape = extents(shape, "gumbel")
     tiny = float(dtypes.finfo(dtype).tiny)
-    if mode == "high":
+    if mode == "highest" and dtype == np.float32:
+        return _fine_gumbel(bits(key, (2, *shape), np.uint32))
+    if mode != "low":
         coarse, fine = uniform(key, (2, *shape), dtype)
         # From a half on, a sum could be rounded up to 1.
         drawn = cnp.where(coarse >= 0.5, coarse, coarse + fine * 2.0 ** -int(dtypes.finfo(dtype).nmant) + tiny)
         return -cnp.log(-cnp.log1p(-drawn))
     return -cnp.log(-cnp.log(uniform(key, shape, dtype, minval=tiny, maxval=1.0)))
+
+
+def _fine_gumbel(words: Any) -> Any:
+    """-log(-log(1 - u)) of u = words / 2**64, from u below a half and from 1 - u above."""
+    high, low = words
+    below = (high >> 31) == 0
+    # 1 - u is the negative number of 64 bits: all are turned, and 1 is carried out of the lower word if that was 0.
+    u = _fraction(cnp.where(below, high, ~high + (low == 0)), cnp.where(below, low, ~low + 1))
+    return -cnp.log(-cnp.where(below, cnp.log1p(-u), cnp.log(u)))
+
+
+def _fraction(high: Any, low: Any) -> Any:
+    """(high, low) / 2**64 as float32, rounded towards 0; 2**-65 if both words are 0."""
+    zeros = cnp.where(high == 0, 32 + lax.clz(low), lax.clz(high))
+    leading = cnp.where(high == 0, low << (zeros - 32), (high << zeros) | (low >> (32 - zeros)))
+    digits = (leading >> 8) & ((1 << 23) - 1)
+    return lax.bitcast_convert_type(((126 - zeros) << 23) | digits, np.float32)
 
 
 def categorical(

@@ -92,8 +92,8 @@ def _abstract(index: ShapedArray, *avals: ShapedArray, branches: Branches) -> li
         check_operands(cond_p, [_INDEX, *one.in_avals], [index, *avals])
         if len(one.out_avals) != len(first.out_avals) or not all(map(same_type, one.out_avals, first.out_avals)):
             raise TypeError(f"{where()}: the branches of a cond must give results of the same types")
-    columns = zip(*(one.out_avals for one in branches), strict=True)
-    return [c[0] if all(a.weak_type for a in c) else c[0].strip_weak_type() for c in columns]
+    # Weak types are not compared; those of the first branch are given.
+    return list(first.out_avals)
 
 
 # ---- Forward mode
@@ -390,6 +390,7 @@ def _eager(args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
     branches = params["branches"]
     one = branches[_clamped(lift(index), branches)]
     results = run_closed(one, operands, name=one.jaxpr.name or "cond")
-    # A result is weak only if it is in all branches.
-    strong = [not all(a.weak_type for a in column) for column in zip(*(b.out_avals for b in branches), strict=True)]
-    return [convert_element_type(x, x.dtype) if s and x.weak_type else x for x, s in zip(results, strong, strict=True)]
+    return [
+        x if x.weak_type == aval.weak_type else convert_element_type(x, x.dtype, weak_type=aval.weak_type)
+        for x, aval in zip(results, branches[0].out_avals, strict=True)
+    ]
