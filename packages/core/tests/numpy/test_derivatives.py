@@ -152,6 +152,32 @@ def test_slopes_where_rules_decide(function, point, slope):
         np.testing.assert_allclose(derivative(np.float32(point)), slope, rtol=2e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    "name", ["nansum", "nanprod", "nanmean", "nanvar", "nanstd", "nanmax", "nanmin", "nanmedian", "nanquantile"]
+)
+def test_what_is_missing_has_no_slope_and_changes_none(name):
+    options = {"q": 0.3} if name == "nanquantile" else {}
+    whole = np.array([[np.nan, 1, 2.5, np.nan], [np.nan] * 4, [4, -1, 0.5, 3]])
+    gradient = cotan.grad(lambda x: getattr(cnp, name)(x, axis=1, **options).sum())(whole)
+    for row, found in zip(whole, gradient, strict=True):
+        there = ~np.isnan(row)
+        np.testing.assert_array_equal(found[~there], 0)
+        if there.any():
+            known = cotan.grad(lambda x: getattr(cnp, name[3:])(x, **options))(row[there])
+            np.testing.assert_allclose(found[there], known, rtol=1e-5)
+            if name in ("nansum", "nanprod", "nanmean", "nanvar", "nanstd"):
+                masked = cotan.grad(lambda x, there=there: getattr(cnp, name[3:])(x, where=there))(row)
+                np.testing.assert_allclose(masked, found, rtol=1e-5)
+
+
+@pytest.mark.parametrize("function", [cnp.nanvar, cnp.nanstd])
+def test_too_few_numbers_for_a_variance_give_nan_without_a_slope(function):
+    few = np.array([[np.nan, 1, 2], [4, -1, 3]])
+    value, gradient = cotan.value_and_grad(lambda x: function(x, axis=1, ddof=2)[0])(few)
+    assert np.isnan(value)
+    np.testing.assert_array_equal(gradient, 0)
+
+
 def test_ties_share():
     np.testing.assert_allclose(cotan.grad(cnp.max)(np.array([1.0, 3.0, 3.0])), [0, 0.5, 0.5])
     np.testing.assert_allclose(cotan.grad(lambda x: cnp.sort(x)[0])(np.array([2.0, 1.0, 1.0])), [0, 1, 0])

@@ -479,6 +479,10 @@ def test_power_of_integers_by_arrays(jitted):
             ValueError,
             "nanstd: the dtype must be floating or complex, got int32",
         ),
+        *(
+            (lambda axes=axes: cnp.tensordot(Q, Q, axes), TypeError, "axes must be a number, or a pair of axes or")
+            for axes in (1.0, (1,), "a", [0, 1, 2])
+        ),
         (lambda: cnp.linspace(0, 1, -1), ValueError, "must not be negative"),
         (lambda: cnp.pad(np.ones(3), -1), ValueError, "widths must not be negative"),
         (lambda: cnp.einsum("ij,jk->ik", np.ones((2, 3)), np.ones((2, 3))), ValueError, "einsum"),

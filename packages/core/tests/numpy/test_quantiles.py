@@ -147,3 +147,10 @@ def median_of_rows(rows, weights):
 def test_what_is_refused(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+@pytest.mark.parametrize("method", ["linear", "lower", "higher", "midpoint", "nearest"])
+@pytest.mark.parametrize("name", ["quantile", "nanquantile"])
+def test_beyond_the_ends_lie_the_ends(name, method):
+    x = np.array([3.0, 1.0, 2.0])
+    compare(getattr(cnp, name)(x, np.array([-3, -0.1, 1.1, 9]), method=method), [1, 1, 3, 3])

@@ -81,6 +81,26 @@ def test_moments_of_nothing_have_the_dtype_that_those_of_numbers_have(function, 
         assert np.isnan(np.asarray(found)).all()
 
 
+@pytest.mark.parametrize("function", [np.var, np.std, np.nanvar, np.nanstd])
+@pytest.mark.parametrize("x", [np.array([3, 1, 2]), np.array([3.0, 1.0, 2.5]), np.array([3, 1j, 2])])
+def test_variances_have_the_dtype_that_is_asked_for(function, x):
+    if function in (np.var, np.std) or x.dtype.kind == "c":
+        expected = function(x, dtype=np.complex64)
+    else:  # NumPy's nanvar warns of a cast that it makes itself
+        expected = function(x.astype(np.complex64), dtype=np.complex64)
+    found = getattr(cnp, function.__name__)(x, dtype=np.complex64)
+    assert found.dtype == np.complex64
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    if x.dtype.kind == "c":
+        with pytest.raises(ValueError, match="in float16, of the complex numbers only real parts are left"):
+            getattr(cnp, function.__name__)(x, dtype=np.float16)
+
+
+@pytest.mark.parametrize("function", [cnp.var, cnp.nanvar])
+def test_a_scalar_has_a_variance_for_each_place_of_a_mask(function):
+    np.testing.assert_array_equal(function(2, where=np.array([True, False])), [0, np.nan])
+
+
 def test_arange_of_weak_arrays_counts_in_the_dtype_of_the_others():
     for start, stop, step, wanted in [
         (np.int8(3), cnp.asarray(5), 1, np.int8),

@@ -197,7 +197,10 @@ def tensordot(
             )
         left, right = tuple(range(a.ndim - count, a.ndim)), tuple(range(count))
     else:
-        first, second = map(spread, axes)
+        pair = spread(axes)
+        if len(pair) != 2:
+            raise TypeError(f"tensordot: axes must be a number, or a pair of axes or of lists of axes, got {axes!r}")
+        first, second = map(spread, pair)
         left = tuple(normalize_axis(d, a.ndim, "tensordot") for d in first)
         right = tuple(normalize_axis(d, b.ndim, "tensordot") for d in second)
     if len(left) != len(right) or any(a.shape[m] != b.shape[n] for m, n in zip(left, right, strict=False)):

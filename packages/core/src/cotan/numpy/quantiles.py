@@ -230,16 +230,20 @@ def nanquantile(
 @repeated()
 def _of_known_elements(name: str, a: Any, q: Any, axis: Axis, method: str, keepdims: bool) -> Any:
     rows = _rows(name, a, q, axis, method)
-    known = ufuncs.logical_not(ufuncs.isnan(rows.sorted))
-    count = ufuncs.maximum(reductions.sum(known, axis=-1), 1)
+    known = reductions.sum(ufuncs.logical_not(ufuncs.isnan(rows.sorted)), axis=-1)
+    count = ufuncs.maximum(known, 1)
     position = _position(method, lax.reshape(rows.q, (*rows.q.shape, *(1,) * rows.kept)), count)
     low, high = ufuncs.floor(position), ufuncs.ceil(position)
     wide = manipulation.broadcast_to(rows.sorted, tuple(rows.q.shape) + tuple(rows.sorted.shape))
     lower, upper = (
-        selection.take_along_axis(wide, place.astype(np.int32)[..., None], axis=-1, mode="clip")[..., 0]
+        selection.take_along_axis(
+            wide, ufuncs.clip(place, 0, _like(count - 1, place)).astype(np.int32)[..., None], axis=-1, mode="clip"
+        )[..., 0]
         for place in (low, high)
     )
-    return _finish(rows, _between(method, lower, upper, position - low), keepdims)
+    # A row of NaNs alone gives a constant: no slope is that of its first element.
+    result = selection.where(known > 0, _between(method, lower, upper, position - low), math.nan)
+    return _finish(rows, result, keepdims)
 
 
 def nanpercentile(

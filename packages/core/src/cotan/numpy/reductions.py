@@ -355,15 +355,17 @@ def var(
 def _variance(name: str, a: Any, axis: Axis, dtype: Any, less: float, keepdims: bool, where: Any, mean: Any) -> Any:
     x = as_array(a, name)
     axes, mask = normalize_axes(axis, x.ndim, name), None if where is None else _mask(where, name)
-    target = dtypes.to_inexact_dtype(x.dtype) if dtype is None else user_dtype(dtype, name)
-    if not dtypes.issubdtype(target, np.inexact):
-        raise ValueError(
-            f"{name}: the dtype must be floating or complex, got {target}; convert the result with .astype"
-        )
+    target = _variance_dtype(name, x, dtype)
     wide = np.float32 if np.dtype(target).itemsize == 2 else target
     x = x.astype(wide)
     middle = _mean(name, x, axes, None, True, mask) if mean is None else _known_mean(mean, x, name)
+    if mask is not None and mask.ndim > x.ndim:
+        shape = np.broadcast_shapes(x.shape, mask.shape)
+        x, middle = broadcast_to_shape(x, shape), broadcast_to_shape(middle, shape)
     centred = lax.sub(x, broadcast_to_shape(middle, x.shape))
+    if mask is not None:
+        # What is left out may be NaN, times which no slope is 0.
+        centred = where_(mask, centred, np.zeros((), centred.dtype))
     squares = (
         lax.add(lax.square(lax.real(centred)), lax.square(lax.imag(centred))) if is_complex(x) else lax.square(centred)
     )
@@ -371,11 +373,27 @@ def _variance(name: str, a: Any, axis: Axis, dtype: Any, less: float, keepdims: 
     total = sum(squares, axis=axes, keepdims=keepdims, where=mask)
     if isinstance(count, int):
         divisor = np.asarray(count - less if count > less else np.nan, squares.dtype)
+        result = lax.div(total, divisor)
     else:
         divisor = count.astype(squares.dtype) - less
-        divisor = where_(lax.gt(divisor, 0), divisor, np.nan)
-    result = lax.div(total, divisor)
-    return result if is_complex(x) else result.astype(target)
+        enough = lax.gt(divisor, 0)
+        result = where_(enough, lax.div(total, where_(enough, divisor, 1.0)), np.nan)
+    return result if dtype is None and is_complex(x) else result.astype(target)
+
+
+def _variance_dtype(name: str, x: Any, dtype: Any) -> Any:
+    if dtype is None:
+        return dtypes.to_inexact_dtype(x.dtype)
+    target = user_dtype(dtype, name)
+    if not dtypes.issubdtype(target, np.inexact):
+        raise ValueError(
+            f"{name}: the dtype must be floating or complex, got {target}; convert the result with .astype"
+        )
+    if is_complex(x) and not dtypes.issubdtype(target, np.complexfloating):
+        raise ValueError(
+            f"{name}: in {target}, of the complex numbers only real parts are left; convert the result with .astype"
+        )
+    return target
 
 
 @repeated(adds_up=True)

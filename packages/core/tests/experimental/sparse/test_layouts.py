@@ -205,6 +205,16 @@ def test_traced_index_and_iteration():
     np.testing.assert_array_equal(padded(x, 1)[1].todense(), x[1])
 
 
+def test_rows_end():
+    x = random((3, 4))
+    for row, expected in zip(sparse.BCSR.fromdense(x), x, strict=True):
+        check(row, expected)
+    with pytest.raises(TypeError, match="a value of type BCSR is not a number"):
+        cnp.asarray(sparse.BCSR.fromdense(x))
+    with pytest.raises(NotImplementedError, match="COO does not do indexing"):
+        list(sparse.COO.fromdense(x))
+
+
 def test_windows():
     x = random((5, 4))
     numbers = lax.GatherDimensionNumbers(offset_dims=(1, 2), collapsed_slice_dims=(), start_index_map=(0, 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -240,9 +240,6 @@ class BCOO(JAXSparse):
 
     def __getitem__(self, index: Any) -> Any:
         return self._by_sparsify(lambda x: x[index])
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter([self[i] for i in range(len(self))])
 
     def _by_sparsify(self, fun: Any) -> Any:
         from cotan.experimental.sparse.transform import sparsify

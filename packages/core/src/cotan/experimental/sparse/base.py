@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from cotan.errors import where
@@ -82,6 +82,10 @@ class JAXSparse:
 
     def __getitem__(self, index: Any) -> Any:
         raise _missing(self, "indexing")
+
+    def __iter__(self) -> Iterator[Any]:
+        # Without it Python would count until an index is refused, and none out of bounds is.
+        return iter([self[i] for i in range(len(self))])
 
     def __repr__(self) -> str:
         try:
