@@ -222,6 +222,7 @@ CALLS = [
     ("array_equal", (F, F), {}),
     ("diff", (V,), {}),
     ("diff", (F,), {"n": 2, "axis": 0}),
+    ("interp", (np.array([1.0, 7, -3], np.float32), np.array([1, 2.5, 4], np.float32), W), {"period": -10}),
     ("interp", (np.array([0.0, 1.5, 9.0], np.float32), np.array([1.0, 2.0, 3.0], np.float32), W), {}),
     ("trapezoid", (F,), {"dx": 0.5}),
     ("polyval", (W, V), {}),
@@ -243,6 +244,7 @@ KNOWN_VALUES_ONLY = [
     ("unique", (I,), {}),
     ("unique", (I,), {"return_counts": True, "return_inverse": True}),
     ("bincount", (np.abs(I[0]),), {}),
+    ("bincount", (B[0],), {}),
     ("extract", (B, F), {}),
 ]
 

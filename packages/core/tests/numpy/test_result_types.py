@@ -191,3 +191,16 @@ def test_a_power_by_one_known_integer_is_multiplied_out(exponent):
 def test_a_power_by_integers_has_a_slope_at_0():
     slopes = cotan.grad(lambda x: cnp.sum(x ** cnp.array([0, 1, 2, 3])))(0.0)
     assert float(slopes) == 1.0
+
+
+def test_edges_are_of_the_dtype_of_the_samples():
+    for given, wanted in [(np.int32, np.float32), (np.float16, np.float16)]:
+        counts, edges = cnp.histogram(cnp.array([1, 2], given), bins=np.array([0, 2, 3]))
+        np.testing.assert_array_equal(edges, [0, 2, 3])
+        np.testing.assert_array_equal(counts, [1, 1])
+        assert edges.dtype == wanted
+
+
+def test_what_is_put_together_of_numbers_is_not_weak():
+    for found in (cnp.choose(np.array([1, 0]), [3, 4]), cnp.ravel_multi_index((1, 2), (2, 5))):
+        assert (found.dtype, found.weak_type) == (np.int32, False)

@@ -49,6 +49,9 @@ CALLS = {
     "setdiff1d of nothing": lambda m: m.setdiff1d(A[:0], B),
     "setdiff1d of integers and floats": lambda m: m.setdiff1d(A, F),
     "setxor1d": lambda m: m.setxor1d(A, B),
+    "setxor1d of NaN": lambda m: m.setxor1d(
+        np.array([np.nan, 1, np.nan, 2], np.float32), np.array([2, np.nan], np.float32)
+    ),
     "setxor1d, distinct": lambda m: m.setxor1d(A[2:5], B[:3], assume_unique=True),
     "isin": lambda m: m.isin(A, B),
     "isin, inverted": lambda m: m.isin(M, B, invert=True),
@@ -90,6 +93,8 @@ CALLS = {
     "polyadd": lambda m: m.polyadd(V, S[0]),
     "polysub": lambda m: m.polysub(S[0], V),
     "polymul": lambda m: m.polymul(V, S[0]),
+    "polymul of nothing": lambda m: m.polymul(V[:0], S[0]),
+    "polymul of nothings": lambda m: m.polymul(V[:0], V[:0]),
     "polydiv": lambda m: m.polydiv(V, S[0, :3])[0],
     "poly": lambda m: m.poly(S[0]),
     "poly of nothing": lambda m: m.poly(S[0, :0]),
@@ -142,6 +147,9 @@ WITH_SIZE = {
     "intersect1d": (lambda x: cnp.intersect1d(x, B, size=3, fill_value=-1), [1, 7, -1]),
     "setdiff1d": (lambda x: cnp.setdiff1d(x, B, size=3, fill_value=-1), [0, 3, -1]),
     "setxor1d": (lambda x: cnp.setxor1d(x, B, size=5, fill_value=-1), [0, 2, 3, 9, -1]),
+    "setxor1d, the least": (lambda x: cnp.setxor1d(x[x.shape[0] :], B, size=6), [1, 2, 7, 9, 1, 1]),
+    "setxor1d, none": (lambda x: cnp.setxor1d(x, x, size=2), [0, 0]),
+    "intersect1d, none": (lambda x: cnp.intersect1d(x, -1 - x, size=2), [0, 0]),
     "mask_indices": (lambda x: cnp.mask_indices(2, lambda m, k: m * x[1], size=4)[0], [0, 0, 1, 1]),
 }
 

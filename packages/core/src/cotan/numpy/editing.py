@@ -335,7 +335,8 @@ def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
             raise ValueError(f"{place_of()}: choose: a value is out of range for {last + 1} choices; use mode='clip'")
     else:
         raise ValueError(f"{place_of()}: choose: unknown mode {mode!r}; use 'raise', 'wrap' or 'clip'")
-    return selection.take_along_axis(manipulation.stack(options), index[None], axis=0)[0]
+    chosen = selection.take_along_axis(manipulation.stack(options), index[None], axis=0)[0]
+    return chosen.astype(chosen.dtype)  # an array of numbers is no number: its type is not weak
 
 
 def apply_over_axes(func: Callable[[Any, int], Any], a: Any, axes: int | Sequence[int]) -> Any:

@@ -88,8 +88,8 @@ def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Any:
     a, b = _vectors("polymul", *promote_dtypes_inexact("polymul", a1, a2))
     if trim_leading_zeros and min(a.shape[0], b.shape[0]) > 1:
         a, b = _trimmed(a, "polymul"), _trimmed(b, "polymul")
-    if 0 in (a.shape[0], b.shape[0]):
-        return (b if a.shape[0] == 0 else a)[:0]
+    # No coefficients stand for the polynomial 0.
+    a, b = (x if x.shape[0] else lax.full((1,), 0, x.dtype) for x in (a, b))
     return contractions.convolve(a, b, mode="full")
 
 

@@ -98,6 +98,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
             f"interp: xp and fp must be vectors of one length, got {tuple(xp.shape)} and {tuple(fp.shape)}"
         )
     if period is not None:
+        period = ufuncs.absolute(period)
         x, xp = ufuncs.remainder(x, period), ufuncs.remainder(xp, period)
         xp, fp = lax.sort_key_val(xp, fp)
         xp = manipulation.concatenate([xp[-1:] - period, xp, xp[:1] + period])

@@ -260,7 +260,7 @@ def ravel_multi_index(
                 f"{source_line()}: ravel_multi_index: unknown mode {mode!r}; use 'raise', 'wrap', 'clip' or 'ignore'"
             )
         flat = ufuncs.add(ufuncs.multiply(flat, extent), index)
-    return flat if flat.dtype == kept else flat.astype(kept)
+    return flat.astype(kept)
 
 
 @repeated()
@@ -466,6 +466,8 @@ def bincount(
 ) -> Any:
     """How often each integer occurs (or the sum of the weights); ``length`` fixes the extent, needed under jit."""
     x = as_array(x, "bincount")
+    if x.dtype == np.bool_:
+        x = lax.convert_element_type(x, np.int32)
     if x.ndim != 1 or not dtypes.issubdtype(x.dtype, np.integer):
         wrong = TypeError if x.ndim == 1 else ShapeError
         raise wrong(f"bincount needs a vector of integers, got {x.dtype} of shape {tuple(x.shape)}")

@@ -191,15 +191,19 @@ def union1d(ar1: Any, ar2: Any, *, size: int | None = None, fill_value: Any = No
     return unique(both, size=size, fill_value=fill_value)
 
 
-def _picked(name: str, x: Any, chosen: Any, size: int | None, fill_value: Any, fallback: Any) -> Any:
-    """The chosen elements of the vector ``x``."""
+def _picked(name: str, x: Any, chosen: Any, size: int | None, fill_value: Any, least: bool) -> Any:
+    """The chosen elements of the vector ``x``; missing ones are 0, or the ``least`` of those that are there."""
     found = _count(name, x, chosen) if size is None else size
     (places,) = selection.nonzero(chosen, size=found, fill_value=x.shape[0])
     if not x.shape[0]:
         return lax.full((found,), 0 if fill_value is None else fill_value, x.dtype)
     values = selection.take(x, places, mode="clip")
-    fill = fallback(values) if fill_value is None else as_array(fill_value, name).astype(x.dtype)
-    return selection.where(lax.ge(places, x.shape[0]), fill, values).astype(x.dtype) if found else values
+    missing = lax.ge(places, x.shape[0])
+    if fill_value is not None:
+        fill = as_array(fill_value, name).astype(x.dtype)
+    else:
+        fill = selection.where(missing[:1], 0, values[:1]) if least else 0
+    return selection.where(missing, fill, values).astype(x.dtype) if found else values
 
 
 def intersect1d(
@@ -216,8 +220,8 @@ def intersect1d(
     Args:
       assume_unique: whether no array has a value twice.
       return_indices: whether to give where they are first in each array, too.
-      size: how many values to return, needed while tracing; missing ones are ``fill_value`` (by default the least), and
-        their places lie past the end.
+      size: how many values to return, needed while tracing; missing ones are ``fill_value`` (by default the least, or 0
+        if there is none), and their places lie past the end.
 
     >>> import cotan.numpy as cnp
     >>> cnp.intersect1d(cnp.array([1, 3, 3]), cnp.array([3, 2, 1]), return_indices=True)
@@ -239,7 +243,7 @@ def intersect1d(
         twice = lax.eq(values[1:], values[:-1]) & kept[1:] & kept[:-1]
         chosen = lax.concatenate([twice, lax.full((1,), False)], 0)
     found = _count("intersect1d", both, chosen) if size is None else size
-    result = _picked("intersect1d", values, chosen, found, fill_value, lambda v: v[:1])
+    result = _picked("intersect1d", values, chosen, found, fill_value, least=True)
     if not return_indices:
         return result
     (at,) = selection.nonzero(chosen, size=found, fill_value=past)
@@ -256,7 +260,7 @@ def _first_places(x: Any, distinct: bool) -> Any:
     """Which elements of a vector are the first of their value."""
     if distinct or x.shape[0] == 0:
         return lax.full(x.shape, True)
-    groups = _grouped(x, equal_nan=False)
+    groups = _grouped(x, equal_nan=True)
     return lax.full(x.shape, False).at[groups.order].set(groups.first)
 
 
@@ -279,7 +283,7 @@ def setdiff1d(
         groups = _grouped(a, equal_nan=True)
         a = selection.take(a, groups.order, mode="clip") if a.shape[0] else a
         chosen = lax.bitwise_not(isin(a, b)) & groups.first
-    return _picked("setdiff1d", a, chosen, size, fill_value, lambda v: lax.full((), 0, v.dtype))
+    return _picked("setdiff1d", a, chosen, size, fill_value, least=False)
 
 
 def setxor1d(
@@ -289,7 +293,8 @@ def setxor1d(
 
     Args:
       assume_unique: whether no array has a value twice.
-      size: how many values to return, needed while tracing; missing ones are ``fill_value`` (by default the least).
+      size: how many values to return, needed while tracing; missing ones are ``fill_value`` (by default the least, or 0
+        if there is none).
 
     >>> import cotan.numpy as cnp
     >>> cnp.setxor1d(cnp.array([1, 3]), cnp.array([2, 3]))
@@ -297,12 +302,16 @@ def setxor1d(
     """
     a, b = promote_dtypes("setxor1d", as_array(ar1, "setxor1d"), as_array(ar2, "setxor1d"))
     a, b = manipulation.ravel(a), manipulation.ravel(b)
-    alone = lax.concatenate([lax.bitwise_not(isin(a, b)), lax.bitwise_not(isin(b, a))], 0)
+    # NaN of one array is another than NaN of the other.
+    alone = lax.concatenate(
+        [lax.bitwise_not(isin(x, y)) & _first_places(x, assume_unique) for x, y in ((a, b), (b, a))], 0
+    )
     both = lax.concatenate([a, b], 0)
-    groups = _grouped(both, equal_nan=True)
-    values = selection.take(both, groups.order, mode="clip") if both.shape[0] else both
-    chosen = selection.take(alone, groups.order, mode="clip") & groups.first if both.shape[0] else alone
-    return _picked("setxor1d", values, chosen, size, fill_value, lambda v: v[:1])
+    if not both.shape[0]:
+        return _picked("setxor1d", both, alone, size, fill_value, least=True)
+    order = _grouped(both, equal_nan=True).order
+    values, chosen = (selection.take(x, order, mode="clip") for x in (both, alone))
+    return _picked("setxor1d", values, chosen, size, fill_value, least=True)
 
 
 def isin(
