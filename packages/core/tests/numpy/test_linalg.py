@@ -160,6 +160,7 @@ def test_norms_of_matrices_without_elements(shape: tuple[int, ...], ord: Any) ->
 @pytest.mark.parametrize("p", [None, 2, -2, 1, "fro"])
 def test_a_matrix_of_zeros_has_no_inverse(p: Any) -> None:
     assert cnp.linalg.cond(np.zeros((2, 2)), p) == np.linalg.cond(np.zeros((2, 2)), p) == np.inf
+    assert cnp.linalg.cond(np.zeros((0, 2, 2)), p).shape == np.linalg.cond(np.zeros((0, 2, 2)), p).shape == (0,)
 
 
 def test_qr_in_full_is_the_reduced_one() -> None:

@@ -136,7 +136,7 @@ def cond(x: Any, p: Any = None) -> Any:
     Array(2., dtype=float32)
     """
     x = matrix("cond", x, square=p not in (None, 2, -2))
-    if not x.size:
+    if 0 in x.shape[-2:]:
         raise ValueError(f"cond: matrices without elements have no condition, got shape {tuple(x.shape)}")
     if p in (None, 2, -2):
         s = svdvals(x)
