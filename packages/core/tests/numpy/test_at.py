@@ -75,3 +75,18 @@ def test_elements_that_are_not_named_take_no_part():
 def test_the_gradient_of_nothing_writes_nothing():
     slope = cotan.grad(lambda x: (x[1:1, True] ** 2).sum())(X)
     np.testing.assert_array_equal(slope, np.zeros_like(X))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint32])
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 1e300, -1e10, 300.7, -300.7, 2.7])
+@pytest.mark.parametrize("index", [1, slice(1, 3), np.array([1, 2]), np.array([False, True, True, False])], ids=str)
+@pytest.mark.filterwarnings("ignore:an update of dtype float32 does not fit")
+def test_floats_in_place_of_integers_saturate(dtype, number, index):
+    x = np.arange(4).astype(dtype)
+    limits = np.iinfo(dtype)
+    expected = x.copy()
+    expected[index] = nearest = 0 if np.isnan(number) else int(np.clip(number, limits.min, limits.max))
+    np.testing.assert_array_equal(cnp.asarray(x).at[index].set(number), expected)
+    np.testing.assert_array_equal(cotan.jit(lambda x: x.at[index].set(number))(x), expected)
+    assert int(cnp.take(x, 9, fill_value=number)) == nearest
+    assert int(cnp.asarray(x).at[9].get(mode="fill", fill_value=number)) == nearest

@@ -363,7 +363,9 @@ def _updates(x: Any, values: Any, out: Layout) -> Any:
     if not (isinstance(values, Tracer) or is_array_like(values)):
         values = np.asarray(values)
     if type(values) in PYTHON_SCALARS and isinstance(dtype, np.dtype):
-        values = dtypes.coerce_scalar(values, ".at[]", dtype)
+        # A float meets integers by the conversion below, which saturates; NumPy's wraps around.
+        fits_kind = type(values) in (bool, int) or not dtypes.issubdtype(dtype, np.integer)
+        values = dtypes.coerce_scalar(values, ".at[]", dtype if fits_kind else None)
     aval = get_aval(values)
     if aval.dtype != dtype:
         values = convert_element_type(values, dtype)

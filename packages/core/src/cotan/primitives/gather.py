@@ -116,6 +116,9 @@ def _fill_value(dtype: Any, value: Any) -> Any:
     if np.ndim(value):
         raise TypeError(f"gather: fill_value must be a scalar, got shape {np.shape(value)}")
     value = np.asarray(value).item()
+    if isinstance(value, float) and dtypes.issubdtype(dtype, np.integer):
+        info = dtypes.iinfo(dtype)
+        return 0 if value != value else int(min(max(value, int(info.min)), int(info.max)))
     return math.nan if isinstance(value, float) and value != value else value
 
 
