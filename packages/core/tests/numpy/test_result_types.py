@@ -204,3 +204,28 @@ def test_edges_are_of_the_dtype_of_the_samples():
 def test_what_is_put_together_of_numbers_is_not_weak():
     for found in (cnp.choose(np.array([1, 0]), [3, 4]), cnp.ravel_multi_index((1, 2), (2, 5))):
         assert (found.dtype, found.weak_type) == (np.int32, False)
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ([np.uint8(1), 2], np.uint8),
+        ([np.float16(1), 2.5], np.float16),
+        ([np.float16(1), np.int32(2)], np.float16),
+        ([[np.int8(1), 2], [3, 4]], np.int8),
+        ([np.array([1, 2], np.int8), [3, 4]], np.int8),
+        ([np.uint8(1), 2.5], np.float32),
+        ([np.int8(1), np.uint8(2)], np.int16),
+        ([np.float32(1), np.int64(2)], np.float32),
+        ([np.bool_(True), 2], np.int32),
+    ],
+)
+def test_lists_of_numbers_and_values_have_the_dtype_to_which_they_promote(values, wanted):
+    found = cnp.array(values)
+    assert (found.dtype, found.weak_type) == (wanted, False)
+    np.testing.assert_array_equal(found, np.array(values))
+
+
+def test_a_number_that_does_not_fit_beside_values_is_refused():
+    with pytest.raises(OverflowError, match="300 out of bounds for uint8"):
+        cnp.array([np.uint8(1), 300])

@@ -102,6 +102,8 @@ def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
             target = dtypes.lattice_result_type(*leaves)[0] if asked is None else asked
             return _stack(obj, target)
         values = _nested(obj, asked)
+        if asked is None and _is_mixture(leaves):
+            asked = dtypes.lattice_result_type(*leaves)[0]
         if asked is not None and values.dtype.kind not in "US":
             return lift(_converted(obj, asked))
         if asked is None:
@@ -117,6 +119,16 @@ def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
     if hasattr(obj, "__dlpack__"):
         return lift(_to_numpy(np.from_dlpack(obj), asked))
     return lift(_to_numpy(_nested(obj, asked), asked))
+
+
+def _is_mixture(leaves: list[Any]) -> bool:
+    """Whether NumPy's values stand among numbers, or values of other dtypes: NumPy finds another dtype for these."""
+    found = {getattr(x, "dtype", type(x)) for x in leaves}
+    return (
+        len(found) > 1
+        and any(isinstance(d, np.dtype) and d.kind not in "OUSMm" for d in found)
+        and (all(isinstance(x, (*SCALARS, np.ndarray, np.generic)) for x in leaves))
+    )
 
 
 def _standing(obj: Any) -> Any:
