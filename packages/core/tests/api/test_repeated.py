@@ -81,7 +81,9 @@ CALLS = {
 }
 of_one = "trunc sinc modf"
 of_two = "floor_divide remainder divmod fmod logaddexp logaddexp2 hypot fmax fmin copysign"
-activations = "relu6 log_sigmoid softplus squareplus sparse_plus soft_sign silu mish celu selu hard_tanh hard_sigmoid"
+activations = (
+    "relu relu6 log_sigmoid softplus squareplus sparse_plus soft_sign silu mish celu selu hard_tanh hard_sigmoid"
+)
 special = "gamma logit entr ndtr ndtri log_ndtr boxcox boxcox1p xlogy xlog1py rel_entr kl_div betaln beta poch"
 for name in of_one.split():
     CALLS[name] = lambda x, i, name=name: getattr(cnp, name)(x)

@@ -29,6 +29,7 @@ def identity(x: Any) -> Any:
     return as_array(x, "identity")
 
 
+@repeated()
 def relu(x: Any) -> Any:
     """max(x, 0), with derivative 0 at 0.
 
