@@ -150,6 +150,18 @@ def test_limits(call, expected):
         (lambda x: special.xlogy(x, np.inf), -0.0, np.inf),
         (lambda x: special.xlogy(x, -1.0), 0.0, np.nan),
         (lambda x: special.xlog1py(x, -1.0), -0.0, -np.inf),
+        (lambda y: special.xlogy(0.0, y), 0.0, 0.0),
+        (lambda y: special.xlogy(0.0, y), np.inf, 0.0),
+        (lambda y: special.xlog1py(0.0, y), -1.0, 0.0),
+        (lambda k: special.boxcox(2.0, k), 1e-30, np.log(2) ** 2 / 2),
+        (special.gamma, -1.0, np.nan),
+        (special.gamma, -np.inf, np.nan),
+        (lambda m: special.poch(3.0, m), 0.0, float(mpmath.psi(0, 3))),
+        (lambda m: special.poch(20.0, m), 0.0, float(mpmath.psi(0, 20))),
+        (lambda z: special.poch(20.0, z), -2.0, 1 / (19 * 18) * float(mpmath.psi(0, 18))),
+        (lambda z: special.poch(z, -2.0), 20.0, -37 / (19 * 18) ** 2),
+        (lambda h: special.owens_t(h, 0.5), 0.0, 0.0),
+        (lambda h: special.owens_t(h, np.inf), 1.0, -np.exp(-0.5) / (2 * np.sqrt(2 * np.pi))),
         (lambda x: special.boxcox(x, 0.5), 0.0, np.inf),
         (lambda x: special.boxcox(x, 1.0), 0.0, 1.0),
         (lambda x: special.boxcox(x, 2.0), 0.0, 0.0),
@@ -171,6 +183,40 @@ def test_limits(call, expected):
 )
 def test_slopes(function, point, slope):
     np.testing.assert_allclose(cotan.grad(function)(np.float32(point)), slope, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(cotan.jacfwd(function)(np.float32(point)), slope, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize(("h", "a"), [(6.0, 0.9), (-10.0, 1.5), (3.0, -4.0), (12.0, 0.1)])
+def test_slopes_of_owens_function_in_its_tail(h, a):
+    with cotan.enable_x64(True):
+        along_h, along_a = cotan.grad(special.owens_t, (0, 1))(h, a)
+    exact = (
+        mpmath.exp(-(mpmath.mpf(h) ** 2) / 2) * mpmath.erf(a * h / mpmath.sqrt(2)) / (-2 * mpmath.sqrt(2 * mpmath.pi))
+    )
+    np.testing.assert_allclose(along_h, float(exact), rtol=1e-12)
+    exact = mpmath.exp(-(mpmath.mpf(h) ** 2) * (1 + mpmath.mpf(a) ** 2) / 2) / (2 * mpmath.pi * (1 + a * a))
+    np.testing.assert_allclose(along_a, float(exact), rtol=1e-12)
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_rising_factorials_of_large_numbers(double):
+    calls = [(1e5, 1.0), (1e6, -3.0), (1e10, 0.5), (1e30, 1.0), (50.0, 0.3), (12.0, -1.5), (1e8, 1e-5), (20.0, 0.0)]
+    z, m = (np.array(v, np.float64 if double else np.float32) for v in zip(*calls, strict=True))
+    with cotan.enable_x64(double):
+        found = special.poch(z, m)
+    np.testing.assert_allclose(
+        found, oracle.poch(*(v.astype(np.float64) for v in (z, m))), rtol=1e-13 if double else 5e-6
+    )
+
+
+def test_the_rising_factorial_of_an_infinite_number_of_factors():
+    np.testing.assert_array_equal(special.poch(np.array([2.0, -2.5, 0.5]), -np.inf), np.nan)
+    np.testing.assert_array_equal(special.poch(np.array([np.inf, np.nan]), 0.0), 1)
+
+
+def test_numbers_of_choices_up_to_the_largest_number():
+    n = np.array([120, 127, 130], np.float32)
+    np.testing.assert_allclose(special.comb(n, 65.0), oracle.comb(n.astype(np.float64), 65.0), rtol=2e-5)
 
 
 def test_beta_functions_of_large_arguments():

@@ -118,7 +118,7 @@ def comb(N: Any, k: Any, *, repetition: bool = False) -> Any:
 def _comb(n: Any, k: Any) -> Any:
     valid = (n >= 0) & (k >= 0) & (k <= n)
     a, b = cnp.where(valid, n, 1), cnp.where(valid, k, 0)
-    value = cnp.exp(-log_beta(a - b + 1, b + 1)) / (a + 1)
+    value = cnp.exp(-log_beta(a - b + 1, b + 1) - cnp.log1p(a))
     return cnp.where(valid, value, cnp.where(cnp.isnan(n + k), math.nan, 0))
 
 
@@ -133,7 +133,7 @@ def poch(z: Any, m: Any) -> Any:
     turned = (z <= 0) & cnp.equal(z, cnp.floor(z)) & cnp.equal(m, cnp.floor(m))
     plain, order = cnp.where(turned, 1, z), cnp.where(turned, 0, m)
     sign = sign_of_gamma(plain) * sign_of_gamma(plain + order)
-    value = sign * cnp.exp(lax.lgamma(plain + order) - lax.lgamma(plain))
+    value = sign * cnp.exp(_log_rise(plain, order))
     # A product through 0, or of negative whole numbers: turn it round.
     top = cnp.where(turned, 1 - z, 1)
     bottom = top - cnp.where(turned, m, 0)
@@ -141,7 +141,24 @@ def poch(z: Any, m: Any) -> Any:
     size = cnp.exp(lax.lgamma(top) - lax.lgamma(cnp.where(reached, 1, bottom)))
     even = cnp.equal(cnp.remainder(m, 2), 0)
     product = cnp.where(reached, 0, cnp.where(even, size, -size))
-    return cnp.where(cnp.equal(m, 0), 1, cnp.where(turned, product, value))
+    value = cnp.where(turned, product, cnp.where(cnp.equal(m, -math.inf), math.nan, value))
+    # Elsewhere the formula is 1 there by itself, and has a slope.
+    return cnp.where(cnp.equal(m, 0) & ~cnp.isfinite(z), 1, value)
+
+
+def _log_rise(z: Any, m: Any) -> Any:
+    """log |gamma(z + m) / gamma(z)|; of large z without the digits that both logarithms share."""
+    down = m < 0
+    base, step = cnp.where(down, z + m, z), cnp.where(down, -m, m)
+    far = (base >= 10) & (base < math.inf)
+    little = step < 1e-4
+    a, b = cnp.where(far, base, 10), cnp.where(far & ~little, step, 1)
+    size = lax.lgamma(b) - log_beta(a, b)
+    # By the slope in the middle, whose error is of third order in the step.
+    short = cnp.where(far & little, m, 0) * lax.digamma(a + cnp.where(far & little, step, 0) / 2)
+    near_z, near_m = cnp.where(far, 1, z), cnp.where(far, 0, m)
+    near = lax.lgamma(near_z + near_m) - lax.lgamma(near_z)
+    return cnp.where(far, cnp.where(little, short, cnp.where(down, -size, size)), near)
 
 
 @real_function
@@ -297,7 +314,8 @@ def _box_cox(base: Any, logarithm: Any, lmbda: Any) -> Any:
     """By the logarithm of the base, which counts where the base is not 0."""
     zero = cnp.equal(base, 0)
     lowest = cnp.where(cnp.isnan(lmbda), math.nan, -math.inf)
-    at_zero = cnp.where(lmbda > 0, -1 / cnp.where(lmbda > 0, lmbda, 1), lowest)
+    counts = zero & (lmbda > 0)
+    at_zero = cnp.where(counts, -1 / cnp.where(counts, lmbda, 1), lowest)
     # That of base**lmbda / lmbda.
     slope = cnp.where(lmbda > 1, 0, cnp.where(cnp.equal(lmbda, 1), 1, -lowest)).astype(base.dtype)
     at_zero = at_zero + zero_with_slope(cnp.where(zero, base, 0), lax.stop_gradient(cnp.where(zero, slope, 0)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -92,10 +93,11 @@ def gamma(x: Any) -> Any:
     if dtypes.issubdtype(as_array(x, "gamma").dtype, np.complexfloating):
         return cnp.exp(loggamma(x))
     floor = cnp.floor(x)
-    pole = cnp.logical_and(x < 0, x == floor)
+    # Poles, and minus infinity. By a factor, so that slopes there are NaN in both modes.
+    x = x * cnp.where(cnp.logical_and(x < 0, x == floor), math.nan, 1)
     odd = cnp.remainder(floor, 2) != 0
     negative = cnp.where(x == 0, cnp.signbit(x), cnp.logical_and(x < 0, odd))
-    return cnp.where(pole, math.nan, cnp.where(negative, -1, 1) * cnp.exp(lax.lgamma(x)))
+    return cnp.where(negative, -1, 1) * cnp.exp(lax.lgamma(x))
 
 
 def expit(x: Any) -> Any:
@@ -134,11 +136,13 @@ def log_softmax(x: Any, /, *, axis: int | tuple[int, ...] | None = None) -> Any:
     return _functions.log_softmax(x, axis)
 
 
-def _times(x: Any, factor: Any, known: Any) -> Any:
-    """x * factor, but 0 where x is 0 and the factor is infinite or, though ``known`` is no NaN, undefined."""
-    limit = cnp.logical_and(cnp.equal(x, 0), cnp.logical_not(cnp.logical_or(cnp.isfinite(factor), cnp.isnan(known))))
-    edge = _zero_with_slope(cnp.where(limit, x, 0), lax.stop_gradient(cnp.where(limit, factor, 1)))
-    return cnp.where(limit, edge, x * cnp.where(limit, 0, factor))
+def _times(x: Any, logarithm: Callable[[Any], Any], y: Any) -> Any:
+    """x * logarithm(y), but 0 where x is 0 and the factor is infinite or, though y is no NaN, undefined."""
+    factor = lax.stop_gradient(logarithm(lax.stop_gradient(y)))
+    limit = cnp.logical_and(cnp.equal(x, 0), cnp.logical_not(cnp.logical_or(cnp.isfinite(factor), cnp.isnan(y))))
+    edge = _zero_with_slope(cnp.where(limit, x, 0), cnp.where(limit, factor, 1))
+    # Of y at the limit neither value nor slope counts, which is 0: it is infinite before x makes 0 of it.
+    return cnp.where(limit, edge, x * logarithm(cnp.where(limit, 1, y)))
 
 
 def xlogy(x: Any, y: Any) -> Any:
@@ -149,13 +153,13 @@ def xlogy(x: Any, y: Any) -> Any:
     0.0
     """
     x, y = promote_args_inexact("xlogy", x, y)
-    return _times(x, cnp.log(y), y)
+    return _times(x, cnp.log, y)
 
 
 def xlog1py(x: Any, y: Any) -> Any:
     """x log1p(y), and 0 where x is 0."""
     x, y = promote_args_inexact("xlog1py", x, y)
-    return _times(x, cnp.log1p(y), y)
+    return _times(x, cnp.log1p, y)
 
 
 @_real_function
@@ -166,7 +170,7 @@ def entr(x: Any) -> Any:
 
 @_custom_jvp
 def _entropy(x: Any) -> Any:
-    return -_times(x, cnp.log(x), x)
+    return -_times(x, cnp.log, x)
 
 
 # By itself, the slope at infinity would hold infinity over infinity.
