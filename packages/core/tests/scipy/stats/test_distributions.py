@@ -102,19 +102,88 @@ def test_discrete(name, fn):
         np.testing.assert_allclose(whole, expected, rtol=2e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("scale", [-1.7, 0.0, NAN])
 @pytest.mark.parametrize(("name", "fn"), [call for call in CALLS if CONTINUOUS[call[0]][1]])
-def test_a_negative_scale_gives_no_number(name, fn):
+def test_a_scale_that_is_not_positive_gives_no_number(name, fn, scale):
     parameters, _, points = CONTINUOUS[name]
     x = _points(fn, points)
-    assert np.isnan(getattr(getattr(scipy.stats, name), fn)(x, *parameters, 0.4, -1.7)).all()
-    assert np.isnan(getattr(getattr(stats, name), fn)(x, *parameters, 0.4, -1.7)).all()
+    with np.errstate(all="ignore"):
+        assert np.isnan(getattr(getattr(scipy.stats, name), fn)(x, *parameters, 0.4, scale)).all()
+    assert np.isnan(getattr(getattr(stats, name), fn)(x, *parameters, 0.4, scale)).all()
 
 
-@pytest.mark.parametrize(("a", "b"), [(-1.0, 2.0), (2.0, -0.5), (0.0, 1.0), (NAN, 1.0)])
-def test_a_beta_distribution_needs_positive_parameters(a, b):
-    for x in (-0.5, 0.3, 2.0):
-        assert np.isnan(stats.beta.logpdf(x, a, b))
-        assert np.isnan(scipy.stats.beta.logpdf(x, a, b))
+POSITIVE = [(0.0,), (-1.0,), (NAN,)]
+# Parameters that make no distribution.
+NO_DISTRIBUTION = {
+    "beta": [(-1.0, 2.0), (2.0, -0.5), (0.0, 1.0), (NAN, 1.0)],
+    "chi2": POSITIVE,
+    "gamma": POSITIVE,
+    "gennorm": POSITIVE,
+    "pareto": POSITIVE,
+    "t": POSITIVE,
+    "truncnorm": [(1.0, -1.0), (0.5, 0.5), (NAN, 1.0), (0.0, NAN)],
+    "vonmises": [(-1.0,), (NAN,)],
+    "wrapcauchy": [(-0.1,), (0.0,), (1.0,), (NAN,)],
+    "bernoulli": [(-0.1,), (1.1,), (NAN,)],
+    "betabinom": [(-1.0, 1.0, 1.0), (3.0, 0.0, 1.0), (3.0, 1.0, NAN)],
+    "binom": [(-1.0, 0.5), (3.0, -0.1), (3.0, 1.1), (3.0, NAN)],
+    "geom": [(0.0,), (1.1,), (NAN,)],
+    "nbinom": [(0.0, 0.5), (-1.0, 0.5), (3.0, 0.0), (3.0, 1.1), (3.0, NAN)],
+    "poisson": [(-1.0,), (NAN,)],
+}
+
+
+@pytest.mark.parametrize("name", NO_DISTRIBUTION)
+def test_parameters_that_make_no_distribution_give_no_number(name):
+    points = CONTINUOUS[name][2] if name in CONTINUOUS else np.array([-1.0, 0.0, 0.5, 1.0, INF])
+    for fn in _functions(name):
+        if (name, fn) in SKIPPED:
+            continue
+        for parameters in NO_DISTRIBUTION[name]:
+            x = _points(fn, points)
+            with np.errstate(all="ignore"):
+                assert np.isnan(getattr(getattr(scipy.stats, name), fn)(x, *parameters)).all()
+            assert np.isnan(getattr(getattr(stats, name), fn)(x, *parameters)).all(), (fn, parameters)
+
+
+@pytest.mark.parametrize("name", DISCRETE)
+def test_no_fraction_is_a_count(name):
+    parameters, k = DISCRETE[name][0], np.array([0.5, 1.5, 2.25])
+    np.testing.assert_array_equal(getattr(scipy.stats, name).pmf(k, *parameters), 0)
+    np.testing.assert_array_equal(getattr(stats, name).pmf(k, *parameters), 0)
+    np.testing.assert_array_equal(getattr(stats, name).logpmf(np.array([1, 2]), *parameters, 0.5), -INF)
+
+
+# Where formulas lose their digits, or are 0 times infinity: the call and its arguments.
+AWKWARD = [
+    ("t", "pdf", (2.0, 1e5)),
+    ("t", "pdf", (2.0, 1e30)),
+    ("t", "logpdf", (2.0, INF, 0.5, 1.5)),
+    ("pareto", "cdf", (0.5, INF)),
+    ("pareto", "sf", (1.0, INF)),
+    ("pareto", "sf", (1.5, INF)),
+    ("pareto", "logcdf", (30.0, 6.0)),
+    ("pareto", "ppf", (1e-6, 2.0)),
+    ("truncnorm", "cdf", (1e-6, 0.0, 2.0)),
+    ("truncnorm", "sf", (-1e-6, -2.0, 0.0)),
+    ("truncnorm", "cdf", (-1e-6, -2e-6, 3e-6)),
+    ("cauchy", "ppf", (1e-20,)),
+    ("cauchy", "ppf", (1e-8, 1.0, 2.0)),
+    ("cauchy", "isf", (1e-20,)),
+    ("cauchy", "ppf", (0.75,)),
+    ("cauchy", "ppf", (0.99,)),
+    ("gennorm", "cdf", (-20.0, 1.0)),
+    ("gennorm", "cdf", (-3.0, 2.5)),
+    ("gennorm", "cdf", (0.0, 2.5)),
+]
+
+
+@pytest.mark.parametrize(("name", "fn", "arguments"), AWKWARD)
+def test_awkward_arguments(name, fn, arguments):
+    single = [np.float32(x) for x in arguments]
+    found = getattr(getattr(stats, name), fn)(*single)
+    expected = getattr(getattr(scipy.stats, name), fn)(*map(np.float64, single))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_the_beta_distribution_with_large_parameters():
@@ -156,12 +225,28 @@ def test_derivatives(name, fn):
             np.testing.assert_allclose(np.asarray(ahead[i]), np.asarray(slope), rtol=1e-8, atol=1e-10)
 
 
+# Shapes with which the slope at the end of the support is infinite.
+STEEP = {"beta": (0.5, 0.3), "chi2": (0.7,), "gamma": (0.4,)}
+
+
+@pytest.mark.parametrize("fn", ["pdf", "logpdf", "cdf", "logcdf", "sf", "logsf"])
 @pytest.mark.parametrize("name", OUTSIDE)
-def test_densities_are_flat_outside_of_the_support(name):
-    parameters = CONTINUOUS[name][0]
-    density = getattr(stats, name).pdf
-    slopes = cotan.grad(lambda *a: density(*a), tuple(range(1 + len(parameters))))(OUTSIDE[name], *parameters)
-    np.testing.assert_array_equal(slopes, 0)
+def test_functions_are_flat_outside_of_the_support(name, fn):
+    call = getattr(getattr(stats, name), fn, None)
+    if call is None:
+        assert name == "uniform"
+        return
+    for parameters in (CONTINUOUS[name][0], STEEP.get(name, CONTINUOUS[name][0])):
+        for x in (OUTSIDE[name], -OUTSIDE[name] if name in ("beta", "uniform", "truncnorm") else OUTSIDE[name]):
+            slopes = cotan.grad(lambda *a: call(*a), tuple(range(1 + len(parameters))))(x, *parameters)
+            np.testing.assert_array_equal(slopes, 0, err_msg=f"{fn} {x} {parameters}")
+
+
+@pytest.mark.parametrize("fn", ["cdf", "sf", "logsf"])
+@pytest.mark.parametrize(("name", "parameters", "end"), [("expon", (), 0.0), ("pareto", (1.0,), 1.0)])
+def test_slopes_at_the_end_of_the_support_are_those_of_the_inside(name, parameters, end, fn):
+    slope = cotan.grad(getattr(getattr(stats, name), fn))(end, *parameters)
+    assert slope == (1 if fn == "cdf" else -1)
 
 
 def test_far_tails():

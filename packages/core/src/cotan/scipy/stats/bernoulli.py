@@ -6,7 +6,7 @@ from typing import Any
 
 from cotan import numpy as cnp
 from cotan.scipy.special import xlog1py, xlogy
-from cotan.scipy.stats._arguments import promoted
+from cotan.scipy.stats._arguments import known, promoted
 
 
 def logpmf(k: Any, p: Any, loc: Any = 0) -> Any:
@@ -17,7 +17,7 @@ def logpmf(k: Any, p: Any, loc: Any = 0) -> Any:
     True
     """
     k, p, loc = promoted("bernoulli.logpmf", k, p, loc)
-    k = k - loc
+    k = known(k - loc, (p >= 0) & (p <= 1))
     outside = (k < 0) | (k > cnp.floor(k)) | (k > 1)
     k = cnp.where(outside, 0, k)
     return cnp.where(outside, -cnp.inf, xlogy(k, p) + xlog1py(1 - k, -p))

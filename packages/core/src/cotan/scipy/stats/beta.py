@@ -7,7 +7,13 @@ from typing import Any
 from cotan import lax
 from cotan import numpy as cnp
 from cotan.scipy.special import betaln, xlog1py, xlogy
-from cotan.scipy.stats._arguments import standardized
+from cotan.scipy.stats._arguments import log_inside, standardized
+
+
+def _below(a: Any, b: Any, z: Any) -> Any:
+    """The probability of at most z: flat outside of (0, 1), where slopes at its ends, often infinite, do not count."""
+    outside = (z < 0) | (z > 1)
+    return cnp.where(outside, z > 1, lax.betainc(a, b, cnp.where(outside, 0.5, z)))
 
 
 def logpdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
@@ -21,7 +27,7 @@ def logpdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
     outside = (z < 0) | (z > 1)
     z = cnp.where(outside, 0.5, z)
     inside = xlogy(a - 1, z) + xlog1py(b - 1, -z) - betaln(a, b) - cnp.log(scale)
-    return cnp.where((a > 0) & (b > 0), cnp.where(outside, -cnp.inf, inside), cnp.nan)
+    return cnp.where(outside, -cnp.inf, inside)
 
 
 def pdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
@@ -32,20 +38,22 @@ def pdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
 def cdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The probability of at most x."""
     z, _, a, b = standardized("beta.cdf", x, loc, scale, a, b)
-    return lax.betainc(a, b, cnp.clip(z, 0, 1))
+    return _below(a, b, z)
 
 
 def logcdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The logarithm of the distribution function."""
-    return cnp.log(cdf(x, a, b, loc, scale))
+    z, _, a, b = standardized("beta.logcdf", x, loc, scale, a, b)
+    return log_inside(z < 0, _below(a, b, z))
 
 
 def sf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The probability of more than x."""
     z, _, a, b = standardized("beta.sf", x, loc, scale, a, b)
-    return lax.betainc(b, a, 1 - cnp.clip(z, 0, 1))
+    return _below(b, a, 1 - z)
 
 
 def logsf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The logarithm of the probability of more than x."""
-    return cnp.log(sf(x, a, b, loc, scale))
+    z, _, a, b = standardized("beta.logsf", x, loc, scale, a, b)
+    return log_inside(z > 1, _below(b, a, 1 - z))

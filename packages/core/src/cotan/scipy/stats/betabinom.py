@@ -6,7 +6,7 @@ from typing import Any
 
 from cotan import numpy as cnp
 from cotan.scipy.special import betaln
-from cotan.scipy.stats._arguments import promoted
+from cotan.scipy.stats._arguments import known, promoted
 
 
 def logpmf(k: Any, n: Any, a: Any, b: Any, loc: Any = 0) -> Any:
@@ -17,12 +17,11 @@ def logpmf(k: Any, n: Any, a: Any, b: Any, loc: Any = 0) -> Any:
     True
     """
     k, n, a, b, loc = promoted("betabinom.logpmf", k, n, a, b, loc)
-    k = cnp.floor(k) - loc
-    outside = (k < 0) | (k > n)
+    k = known(k - loc, (n >= 0) & (a > 0) & (b > 0))
+    outside = (k < 0) | (k > n) | (k > cnp.floor(k))
     k = cnp.where(outside, 0, k)
     log = betaln(k + a, n - k + b) - betaln(a, b) - cnp.log(n + 1) - betaln(n - k + 1, k + 1)
-    log = cnp.where(outside, -cnp.inf, log)
-    return cnp.where((n < 0) | (a <= 0) | (b <= 0), cnp.nan, log)
+    return cnp.where(outside, -cnp.inf, log)
 
 
 def pmf(k: Any, n: Any, a: Any, b: Any, loc: Any = 0) -> Any:

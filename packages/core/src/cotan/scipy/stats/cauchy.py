@@ -18,7 +18,12 @@ def _quantile(q: Any) -> Any:
     """The point that a share of q of a standard variable is below; NaN for what is no share."""
     known = cnp.where(q == 0, -cnp.inf, cnp.where(q == 1, cnp.inf, cnp.nan))
     between = (q > 0) & (q < 1)
-    return cnp.where(between, cnp.tan(math.pi * (cnp.where(between, q, 0.5) - 0.5)), known)
+    low, high = between & (q < 0.25), between & (q > 0.75)
+    # Near 0 and 1 by the distance from them, which a difference from 1/2 would round away.
+    tail = cnp.where(low, q, cnp.where(high, 1 - q, 0.25))
+    cotangent = 1 / cnp.tan(math.pi * tail)
+    centre = cnp.tan(math.pi * (cnp.where(between & ~low & ~high, q, 0.5) - 0.5))
+    return cnp.where(between, cnp.where(low, -cotangent, cnp.where(high, cotangent, centre)), known)
 
 
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:

@@ -8,7 +8,13 @@ from typing import Any
 from cotan import lax
 from cotan import numpy as cnp
 from cotan.scipy.special import gammaln, xlogy
-from cotan.scipy.stats._arguments import standardized
+from cotan.scipy.stats._arguments import log_inside, standardized
+
+
+def _below(z: Any, df: Any) -> Any:
+    """The probability of at most z: flat at negative z, where the slope at 0, which may be infinite, does not count."""
+    outside = z < 0
+    return cnp.where(outside, 0, lax.igamma(df / 2, cnp.where(outside, 1, z) / 2))
 
 
 def logpdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
@@ -33,18 +39,20 @@ def pdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
 def cdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The probability of at most x."""
     z, _, df = standardized("chi2.cdf", x, loc, scale, df)
-    return lax.igamma(df / 2, cnp.maximum(z, 0) / 2)
+    return _below(z, df)
 
 
 def logcdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The logarithm of the distribution function."""
-    return cnp.log(cdf(x, df, loc, scale))
+    z, _, df = standardized("chi2.logcdf", x, loc, scale, df)
+    return log_inside(z < 0, _below(z, df))
 
 
 def sf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The probability of more than x."""
     z, _, df = standardized("chi2.sf", x, loc, scale, df)
-    return lax.igammac(df / 2, cnp.maximum(z, 0) / 2)
+    outside = z < 0
+    return cnp.where(outside, 1, lax.igammac(df / 2, cnp.where(outside, 1, z) / 2))
 
 
 def logsf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:

@@ -9,6 +9,11 @@ from cotan.nn.functions import log1mexp
 from cotan.scipy.stats._arguments import placed, standardized
 
 
+def _from_zero(z: Any) -> Any:
+    """z, but 0 where it is negative; at 0 with the slope from above."""
+    return cnp.where(z < 0, 0, z)
+
+
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The logarithm of the density.
 
@@ -28,13 +33,13 @@ def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
 def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The probability of at most x."""
     z, _ = standardized("expon.cdf", x, loc, scale)
-    return cnp.where(z < 0, 0, -cnp.expm1(-cnp.maximum(z, 0)))
+    return -cnp.expm1(-_from_zero(z))
 
 
 def logcdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The logarithm of the distribution function."""
     z, _ = standardized("expon.logcdf", x, loc, scale)
-    return cnp.where(z < 0, -cnp.inf, log1mexp(cnp.maximum(z, 0)))
+    return cnp.where(z < 0, -cnp.inf, log1mexp(_from_zero(z)))
 
 
 def sf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
@@ -45,7 +50,7 @@ def sf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
 def logsf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The logarithm of the probability of more than x."""
     z, _ = standardized("expon.logsf", x, loc, scale)
-    return -cnp.maximum(z, 0)
+    return -_from_zero(z)
 
 
 def ppf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:

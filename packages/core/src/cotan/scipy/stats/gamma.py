@@ -7,7 +7,13 @@ from typing import Any
 from cotan import lax
 from cotan import numpy as cnp
 from cotan.scipy.special import gammaln, xlogy
-from cotan.scipy.stats._arguments import standardized
+from cotan.scipy.stats._arguments import log_inside, standardized
+
+
+def _below(z: Any, a: Any) -> Any:
+    """The probability of at most z: flat at negative z, where the slope at 0, which may be infinite, does not count."""
+    outside = z < 0
+    return cnp.where(outside, 0, lax.igamma(a, cnp.where(outside, 1, z)))
 
 
 def logpdf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Any:
@@ -31,18 +37,20 @@ def pdf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Any:
 def cdf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The probability of at most x."""
     z, _, a = standardized("gamma.cdf", x, loc, scale, a)
-    return lax.igamma(a, cnp.maximum(z, 0))
+    return _below(z, a)
 
 
 def logcdf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The logarithm of the distribution function."""
-    return cnp.log(cdf(x, a, loc, scale))
+    z, _, a = standardized("gamma.logcdf", x, loc, scale, a)
+    return log_inside(z < 0, _below(z, a))
 
 
 def sf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The probability of more than x."""
     z, _, a = standardized("gamma.sf", x, loc, scale, a)
-    return lax.igammac(a, cnp.maximum(z, 0))
+    outside = z < 0
+    return cnp.where(outside, 1, lax.igammac(a, cnp.where(outside, 1, z)))
 
 
 def logsf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Any:

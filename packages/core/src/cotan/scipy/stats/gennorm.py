@@ -7,7 +7,7 @@ from typing import Any
 from cotan import lax
 from cotan import numpy as cnp
 from cotan.scipy.special import gammaln
-from cotan.scipy.stats._arguments import promoted
+from cotan.scipy.stats._arguments import known, promoted
 
 
 def logpdf(x: Any, beta: Any) -> Any:
@@ -18,6 +18,7 @@ def logpdf(x: Any, beta: Any) -> Any:
     True
     """
     x, beta = promoted("gennorm.logpdf", x, beta)
+    beta = known(beta, beta > 0)
     return cnp.log(beta / 2) - gammaln(1 / beta) - cnp.abs(x) ** beta
 
 
@@ -29,4 +30,7 @@ def pdf(x: Any, beta: Any) -> Any:
 def cdf(x: Any, beta: Any) -> Any:
     """The probability of at most x."""
     x, beta = promoted("gennorm.cdf", x, beta)
-    return 0.5 * (1 + cnp.sign(x) * lax.igamma(1 / beta, cnp.abs(x) ** beta))
+    beta = known(beta, beta > 0)
+    # Below 0 by the upper function, which keeps its digits where it is small.
+    share, rest = (of(1 / beta, cnp.abs(x) ** beta) for of in (lax.igamma, lax.igammac))
+    return 0.5 * cnp.where(x < 0, rest, 1 + share)

@@ -6,7 +6,7 @@ from typing import Any
 
 from cotan import numpy as cnp
 from cotan.scipy.special import xlog1py
-from cotan.scipy.stats._arguments import promoted
+from cotan.scipy.stats._arguments import known, promoted
 
 
 def logpmf(k: Any, p: Any, loc: Any = 0) -> Any:
@@ -17,8 +17,9 @@ def logpmf(k: Any, p: Any, loc: Any = 0) -> Any:
     True
     """
     k, p, loc = promoted("geom.logpmf", k, p, loc)
-    k = k - loc
-    return cnp.where(k <= 0, -cnp.inf, xlog1py(k - 1, -p) + cnp.log(p))
+    k = known(k - loc, (p > 0) & (p <= 1))
+    outside = (k <= 0) | (k > cnp.floor(k))
+    return cnp.where(outside, -cnp.inf, xlog1py(cnp.where(outside, 0, k - 1), -p) + cnp.log(p))
 
 
 def pmf(k: Any, p: Any, loc: Any = 0) -> Any:

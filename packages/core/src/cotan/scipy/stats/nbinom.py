@@ -6,7 +6,7 @@ from typing import Any
 
 from cotan import numpy as cnp
 from cotan.scipy.special import gammaln, xlog1py, xlogy
-from cotan.scipy.stats._arguments import promoted
+from cotan.scipy.stats._arguments import known, promoted
 
 
 def logpmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:
@@ -17,8 +17,8 @@ def logpmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:
     True
     """
     k, n, p, loc = promoted("nbinom.logpmf", k, n, p, loc)
-    k = k - loc
-    outside = k < 0
+    k = known(k - loc, (n > 0) & (p > 0) & (p <= 1))
+    outside = (k < 0) | (k > cnp.floor(k))
     k = cnp.where(outside, 0, k)
     ways = gammaln(k + n) - gammaln(n) - gammaln(k + 1)
     return cnp.where(outside, -cnp.inf, ways + xlogy(n, p) + xlog1py(k, -p))

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from cotan import numpy as cnp
+from cotan.nn.functions import log1mexp
 from cotan.scipy.stats._arguments import placed, standardized
+
+
+def _log_above(z: Any, b: Any) -> Any:
+    """The logarithm of the probability of more than z."""
+    z = cnp.where(z < 1, 1, z)
+    # An infinite b times the logarithm of 1 is 0.
+    return cnp.where((z == 1) & cnp.isinf(b), 0, -b) * cnp.log(z)
 
 
 def logpdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
@@ -16,7 +24,7 @@ def logpdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
     True
     """
     z, scale, b = standardized("pareto.logpdf", x, loc, scale, b)
-    return cnp.where(z < 1, -cnp.inf, cnp.log(b) - (b + 1) * cnp.log(cnp.maximum(z, 1)) - cnp.log(scale))
+    return cnp.where(z < 1, -cnp.inf, cnp.log(b) - (b + 1) * cnp.log(cnp.where(z < 1, 1, z)) - cnp.log(scale))
 
 
 def pdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
@@ -27,18 +35,19 @@ def pdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
 def cdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The probability of at most x."""
     z, _, b = standardized("pareto.cdf", x, loc, scale, b)
-    return -cnp.expm1(-b * cnp.log(cnp.maximum(z, 1)))
+    return -cnp.expm1(_log_above(z, b))
 
 
 def logcdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The logarithm of the distribution function."""
-    return cnp.log(cdf(x, b, loc, scale))
+    z, _, b = standardized("pareto.logcdf", x, loc, scale, b)
+    return cnp.where(z < 1, -cnp.inf, log1mexp(cnp.where(z < 1, 1, -_log_above(z, b))))
 
 
 def logsf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The logarithm of the probability of more than x."""
     z, _, b = standardized("pareto.logsf", x, loc, scale, b)
-    return -b * cnp.log(cnp.maximum(z, 1))
+    return _log_above(z, b)
 
 
 def sf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
@@ -49,4 +58,4 @@ def sf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
 def ppf(q: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """The number below which lies a share of q: the inverse of cdf."""
     q, b, loc, scale = placed("pareto.ppf", q, b, loc, scale)
-    return cnp.where((q < 0) | (q > 1), cnp.nan, loc + scale * (1 - q) ** (-1 / b))
+    return cnp.where((q >= 0) & (q <= 1) & (b > 0), loc + scale * cnp.exp(-cnp.log1p(-q) / b), cnp.nan)

@@ -8,7 +8,7 @@ from typing import Any
 from cotan import lax
 from cotan import numpy as cnp
 from cotan.scipy.special import gammaln, xlogy
-from cotan.scipy.stats._arguments import promoted
+from cotan.scipy.stats._arguments import known, promoted
 
 _TERMS = 256
 
@@ -21,7 +21,7 @@ def logpmf(k: Any, mu: Any, loc: Any = 0) -> Any:
     True
     """
     k, mu, loc = promoted("poisson.logpmf", k, mu, loc)
-    k = k - loc
+    k = known(k - loc, mu >= 0)
     outside = (k < 0) | (k > cnp.floor(k))
     k = cnp.where(outside, 0, k)
     return cnp.where(outside, -cnp.inf, xlogy(k, mu) - gammaln(k + 1) - mu)
@@ -35,7 +35,7 @@ def pmf(k: Any, mu: Any, loc: Any = 0) -> Any:
 def cdf(k: Any, mu: Any, loc: Any = 0) -> Any:
     """The probability of at most x."""
     k, mu, loc = promoted("poisson.cdf", k, mu, loc)
-    k = cnp.floor(k - loc)
+    k = known(cnp.floor(k - loc), mu >= 0)
     found = lax.igammac(cnp.where(k == cnp.inf, 0, cnp.maximum(k, 0)) + 1, mu)
     return cnp.where(k < 0, 0, cnp.where(k == cnp.inf, 1, found))
 

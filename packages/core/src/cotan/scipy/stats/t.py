@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from cotan import numpy as cnp
-from cotan.scipy.special import gammaln
+from cotan.scipy.special import betaln
 from cotan.scipy.stats._arguments import standardized
 
 
@@ -18,9 +18,13 @@ def logpdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
     True
     """
     z, scale, df = standardized("t.logpdf", x, loc, scale, df)
-    half = (df + 1) / 2
-    constant = gammaln(half) - gammaln(df / 2) - 0.5 * cnp.log(math.pi * df) - cnp.log(scale)
-    return constant - half * cnp.log1p(cnp.square(z) / df)
+    square = cnp.square(z)
+    finite = df < cnp.inf
+    df = cnp.where(finite, df, 1)
+    # The quotient of two gammas, as a beta function, keeps its digits where both are large.
+    log = -betaln(df / 2, 0.5) - 0.5 * cnp.log(df) - (df + 1) / 2 * cnp.log1p(square / df)
+    normal = -0.5 * square - 0.5 * math.log(2 * math.pi)
+    return cnp.where(finite, log, normal) - cnp.log(scale)
 
 
 def pdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:

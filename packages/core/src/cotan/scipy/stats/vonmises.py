@@ -7,7 +7,7 @@ from typing import Any
 
 from cotan import lax
 from cotan import numpy as cnp
-from cotan.scipy.stats._arguments import promoted
+from cotan.scipy.stats._arguments import known, promoted
 
 
 def logpdf(x: Any, kappa: Any) -> Any:
@@ -18,6 +18,7 @@ def logpdf(x: Any, kappa: Any) -> Any:
     True
     """
     x, kappa = promoted("vonmises.logpdf", x, kappa)
+    x = known(x, kappa >= 0)
     # The Bessel function scaled by exp(-kappa) does not overflow.
     return kappa * (cnp.cos(x) - 1) - cnp.log(2 * math.pi * lax.bessel_i0e(kappa))
 

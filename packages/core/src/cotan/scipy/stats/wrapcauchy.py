@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from cotan import numpy as cnp
-from cotan.scipy.stats._arguments import promoted
+from cotan.scipy.stats._arguments import known, promoted
 
 
 def logpdf(x: Any, c: Any) -> Any:
@@ -17,8 +17,9 @@ def logpdf(x: Any, c: Any) -> Any:
     True
     """
     x, c = promoted("wrapcauchy.logpdf", x, c)
+    x = known(x, (c > 0) & (c < 1))
     log = cnp.log1p(-cnp.square(c)) - cnp.log(2 * math.pi) - cnp.log(1 + cnp.square(c) - 2 * c * cnp.cos(x))
-    return cnp.where((c <= 0) | (c >= 1), cnp.nan, cnp.where((x < 0) | (x > 2 * math.pi), -cnp.inf, log))
+    return cnp.where((x < 0) | (x > 2 * math.pi), -cnp.inf, log)
 
 
 def pdf(x: Any, c: Any) -> Any:
