@@ -297,6 +297,9 @@ def test_multinomial():
     found = stats.multinomial.pmf(x, 6, p.astype(np.float32))
     np.testing.assert_allclose(found, scipy.stats.multinomial.pmf(x, 6, p), rtol=1e-5)
     assert stats.multinomial.logpmf(x, 6, p)[2] == -INF
+    fractions = np.array([[1.5, 1.5, 3.0], [-1.0, 3.0, 4.0]])
+    np.testing.assert_array_equal(scipy.stats.multinomial.pmf(fractions, 6, p), 0)
+    np.testing.assert_array_equal(stats.multinomial.pmf(fractions, 6, p), 0)
 
 
 def test_multivariate_normal():

@@ -19,7 +19,8 @@ def logpmf(x: Any, n: Any, p: Any) -> Any:
     """
     x, n, p = inexact("multinomial.logpmf", x, n, p)
     log = gammaln(n + 1) + cnp.sum(xlogy(x, p) - gammaln(x + 1), -1)
-    return cnp.where(cnp.sum(x, -1) == n, log, -cnp.inf)
+    counts = cnp.all(x == cnp.floor(x), -1)
+    return cnp.where(counts & (cnp.sum(x, -1) == n), log, -cnp.inf)
 
 
 def pmf(x: Any, n: Any, p: Any) -> Any:
