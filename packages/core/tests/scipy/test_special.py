@@ -209,6 +209,12 @@ def test_rising_factorials_of_large_numbers(double):
     )
 
 
+@pytest.mark.parametrize("name", ["betaln", "comb"])
+def test_two_scalars_give_a_scalar_type(name):
+    assert type_of(getattr(special, name)(4.0, 2.0)) == "~float32"
+    assert type_of(getattr(special, name)(4.0, np.float32(2.0))) == "float32"
+
+
 def test_the_rising_factorial_of_an_infinite_number_of_factors():
     np.testing.assert_array_equal(special.poch(np.array([2.0, -2.5, 0.5]), -np.inf), np.nan)
     np.testing.assert_array_equal(special.poch(np.array([np.inf, np.nan]), 0.0), 1)

@@ -163,7 +163,8 @@ def formula(function: Callable[..., Term]) -> Callable[..., Any]:
         shape = max((shape_of(x) for x in arrays), key=len)
         terms = []
         for x in arrays:
-            x = convert_element_type(x, wide)
+            # A conversion would make a strong type of a weak one.
+            x = x if dtype_of(x) == wide else convert_element_type(x, wide)
             terms.append(Term(broadcast_in_dim(x, shape, ()) if shape_of(x) != shape else x))
         out = function(*terms).array
         return convert_element_type(out, dtype) if wide != dtype else out

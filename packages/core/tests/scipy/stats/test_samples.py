@@ -56,6 +56,8 @@ def test_sem(axis, ddof):
     np.testing.assert_allclose(stats.sem(holes, axis, ddof, nan_policy="omit"), expected, rtol=1e-5)
     if axis is not None:
         assert stats.sem(FLOATS, axis, keepdims=True).ndim == 2
+    for policy in ("propagate", "omit"):
+        assert stats.sem(FLOATS, None, nan_policy=policy, keepdims=True).shape == (1, 1)
 
 
 def test_bad_arguments():

@@ -132,6 +132,8 @@ def sem(a: Any, axis: int | None = 0, ddof: int = 1, nan_policy: str = "propagat
     """
     _policy("sem", nan_policy, ("propagate", "omit"))
     x = as_array(a, "sem")
+    if axis is None and keepdims:
+        return cnp.reshape(sem(x, None, ddof, nan_policy), (1,) * x.ndim)
     if axis is None:
         x, axis = cnp.ravel(x), 0
     if nan_policy == "omit":
