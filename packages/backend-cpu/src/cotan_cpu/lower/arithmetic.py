@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from cotan import dtypes
 from cotan.backend import LoweringTable
 from cotan.ir.primitive import reference
 from cotan.primitives.operands import quiet
@@ -20,7 +19,6 @@ _SHARED_FROM = 1 << 20
 # Where native code has other bits than NumPy: by another formula, or, of two zeros, by another choice.
 _COMPLEX = frozenset(map(np.dtype, (np.complex64, np.complex128)))
 _FLOAT16 = frozenset({np.dtype(np.float16)})
-_HALF = _FLOAT16 | {np.dtype(dtypes.bfloat16)}
 
 
 def div(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -49,6 +47,6 @@ def register(table: LoweringTable) -> None:
     table.rule("eager", family.div_p)(by_span(family.div_p, div, _SHARED_FROM, np.divide, joins=True, always=_COMPLEX))
     for primitive in (family.sign_p, family.integer_pow_p):
         table.rule("eager", primitive)(by_span(primitive, least=_SHARED_FROM, always=_COMPLEX))
-    table.rule("eager", family.rsqrt_p)(by_span(family.rsqrt_p, least=_SHARED_FROM, always=_COMPLEX | _HALF))
+    table.rule("eager", family.rsqrt_p)(by_span(family.rsqrt_p))
     for primitive in (family.max_p, family.min_p, family.clamp_p):
         table.rule("eager", primitive)(by_span(primitive, least=_SHARED_FROM, always=_FLOAT16))

@@ -59,11 +59,11 @@ def _cast(operands: Dtypes, params: dict[str, Any]) -> bool:
 _ELEMENTWISE: dict[Callable[[Dtypes, dict[str, Any]], bool], str] = {
     _any: """add add_any sub neg max min eq ne lt le gt ge select_n clamp complex real imag and or xor not shift_left
         shift_right_logical shift_right_arithmetic population_count clz is_finite floor ceil round nextafter""",
-    _real: "mul div rem square sqrt rsqrt integer_pow abs sign reduce_precision",
+    _real: "mul div rem square sqrt integer_pow abs sign reduce_precision",
     _cast: "convert_element_type",
 }
 _OTHERS: dict[Callable[[Dtypes, dict[str, Any]], bool], str] = {
-    _any: """transpose rev pad concatenate slice broadcast_in_dim dynamic_slice dynamic_update_slice gather scatter
+    _any: """transpose rev pad concatenate broadcast_in_dim dynamic_slice dynamic_update_slice gather scatter
         reduce_and reduce_or reduce_xor argmax argmin top_k""",
     # Of floats, the order decides how sums round, and which of two zeros is the largest.
     _whole: """reduce_sum reduce_prod reduce_max reduce_min cumsum cumprod cummax cummin reduce_window_sum
