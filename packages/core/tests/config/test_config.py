@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cotan.config import config, default_device, disable_jit, enable_x64, flags, numpy_rank_promotion
+from cotan.config import Config, config, default_device, disable_jit, enable_x64, flags, numpy_rank_promotion
 
 
 @pytest.fixture
@@ -142,6 +143,36 @@ def test_bad_values(name: str, value: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         config.override(**{name: value})
     assert getattr(config, name) == before
+
+
+def test_names_of_flags_are_text() -> None:
+    for act in (lambda: config.update(3, True), lambda: config.read(None)):  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"test_config.py:\d+.*a flag is named by a text"):
+            act()
+
+
+def _wide() -> Generator[None]:
+    with enable_x64(True):
+        yield
+
+
+def test_blocks_that_end_in_another_order_than_they_began() -> None:
+    block = _wide()
+    next(block)
+    with numpy_rank_promotion("raise"), enable_x64(False):
+        block.close()
+        assert (config.numpy_rank_promotion, config.enable_x64) == ("raise", False)
+    assert not config.enable_x64
+    assert config.numpy_rank_promotion == "allow"
+
+
+def test_a_block_that_another_thread_ends() -> None:
+    block = _wide()
+    next(block)
+    with ThreadPoolExecutor(1) as pool:
+        assert not pool.submit(lambda: (block.close(), config.enable_x64)[1]).result()
+    assert not config.enable_x64
+    assert config.key == Config.key
 
 
 def test_unknown_flags() -> None:
