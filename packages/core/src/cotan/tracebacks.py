@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from cotan.config import config
 from cotan.errors import CotanError, format_frame, is_hidden
+from cotan.misuse import explained
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
@@ -44,8 +45,15 @@ def boundary(function: F, again: Again | None = None) -> F:
             found = None if again is None else again(function, args, kwargs, error)
             if found is not None:
                 return found[0]
-            trim(error)
-            raise
+            said = explained(function, args, kwargs, error)
+            if said is None:
+                trim(error)
+                raise
+            try:
+                raise _in_place_of(error, *said)
+            except Exception as shown:
+                trim(shown)
+                raise
 
     return trims(bounded)  # type: ignore[return-value]
 
@@ -54,6 +62,17 @@ def trims(function: F) -> F:
     """Say of a function that it trims what leaves it."""
     function._trims = True  # type: ignore[attr-defined]
     return function
+
+
+def _in_place_of(error: Exception, kind: type[Exception], text: str) -> Exception:
+    """An error of ``kind``, which is ``error`` itself if that is one, with its traceback and a text of its own."""
+    if type(error) is kind:
+        error.args = (text,)
+        return error
+    found = kind(text).with_traceback(error.__traceback__)
+    found.__dict__.update(error.__dict__)
+    found.__suppress_context__ = True
+    return found
 
 
 def guard(namespace: dict[str, Any], *rooms: str, again: Again | None = None) -> None:
@@ -85,11 +104,18 @@ def guarded(cls: C) -> C:
     return cls
 
 
-def trim(error: BaseException) -> None:
+def trim(error: BaseException, function: Callable[..., Any] | None = None, *args: Any) -> None:
     """Take the system's frames out of the traceback of ``error``, which is being handled, and of those it came of.
 
     The text of an error that the system raised begins with the user's line from now on.
+
+    Args:
+      function, args: what the user called; if Python stopped it, the text says with which arguments.
     """
+    if function is not None and type(error) in (TypeError, ValueError):
+        said = explained(function, args, {}, error)
+        if said is not None:
+            error.args = said[1:]
     if isinstance(error, _PLACED):
         _name_place(error)
     mode = config.traceback_filtering

@@ -127,6 +127,22 @@ def test_normal_moments():
     assert abs(drawn.var() - 1) < 0.03
 
 
+X = np.ones(3, np.float32)
+# Functions of a key whose parameters are needed, and the others.
+ARGUMENTS = {
+    "ball": (2,), "beta": (1.0, 2.0), "binomial": (3, 0.5), "categorical": (X,), "chisquare": (2.0,), "choice": (X,),
+    "dirichlet": (X,), "double_sided_maxwell": (0.0, 1.0), "f": (2.0, 3.0), "gamma": (2.0,),
+    "generalized_normal": (2.0,), "geometric": (0.5,), "loggamma": (2.0,), "multinomial": (3, X),
+    "multivariate_normal": (X, np.eye(3, dtype=np.float32)), "orthogonal": (2,), "pareto": (1.0,), "permutation": (X,),
+    "poisson": (2.0,), "randint": ((), 0, 3), "rayleigh": (1.0,), "t": (2.0,), "triangular": (0.0, 0.5, 1.0),
+    "truncated_normal": (-1.0, 1.0), "wald": (1.0,), "weibull_min": (1.0, 2.0),
+}  # fmt: skip
+OF_A_KEY = [
+    *ARGUMENTS, "bernoulli", "bits", "cauchy", "exponential", "gumbel", "laplace", "logistic", "lognormal", "maxwell",
+    "normal", "rademacher", "uniform",
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
@@ -136,6 +152,23 @@ def test_normal_moments():
             ValueError,
             "takes a single key and got an array of keys",
         ),
+        *[
+            (
+                lambda name=name: getattr(random, name)(7, *ARGUMENTS.get(name, ())),
+                TypeError,
+                f": {name} needs a key as",
+            )
+            for name in OF_A_KEY
+        ],
+        *[
+            (
+                lambda name=name: getattr(random, name)(random.split(random.key(0)), *ARGUMENTS.get(name, ())),
+                ValueError,
+                f"{name} takes a single key .*cotan.random.{name}\\(key",
+            )
+            for name in OF_A_KEY
+        ],
+        (lambda: random.clone("key"), TypeError, "clone needs a key as its first argument"),
         (lambda: random.bits(np.zeros((3, 2), np.uint32)), ValueError, "takes a single key"),
         (lambda: random.bits(np.zeros(2)), TypeError, "got an array of float64"),
         (lambda: random.key_data(7), TypeError, "key_data needs a key as its first argument"),

@@ -240,7 +240,7 @@ from cotan.primitives.transcendental import tanh as tanh
 from cotan.primitives.windows import GatherScatterMode as GatherScatterMode
 from cotan.structural import convert_element_type as convert_element_type
 
-_tracebacks.guard(globals())
+_tracebacks.guard(globals(), "cotan.lax", "cotan.primitives", "cotan.structural")
 
 
 def __getattr__(name: str) -> _Any:

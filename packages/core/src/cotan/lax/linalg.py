@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import operator
 from typing import Any
 
 import numpy as np
@@ -188,7 +189,7 @@ def qdwh(
         x = common.masked(inside, x)
     if not n:
         return x, full((0, 0), 0, aval.dtype), full((), 0, np.int32), full((), True, np.bool_)
-    u, count, done = _polar_factor(x, kind, tiny, 10 if max_iterations is None else int(max_iterations))
+    u, count, done = _polar_factor(x, kind, tiny, 10 if max_iterations is None else operator.index(max_iterations))
     h = common.mm(common.adjoint(u), x)
     return u, common.scale(h + common.adjoint(h), 0.5), count, done
 
@@ -261,7 +262,7 @@ def _by_cholesky(u: Any, a: Any, b: Any, c: Any) -> Any:
     return first * u + second * y
 
 
-_tracebacks.guard(globals())
+_tracebacks.guard(globals(), "cotan.lax.linalg", "cotan.primitives.linalg")
 
 
 def __getattr__(name: str) -> Any:

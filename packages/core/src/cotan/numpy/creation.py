@@ -75,6 +75,7 @@ def array(
     """
     asked = user_dtype(dtype, "array")
     result = _array(object, asked, copy)
+    ndmin = operator.index(ndmin)
     if ndmin > result.ndim:
         result = lax.expand_dims(result, tuple(range(ndmin - result.ndim)))
     return result if device is None else device_put(result, device)

@@ -131,13 +131,17 @@ def tril_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Any, Any]:
     >>> cnp.tril_indices(2)
     (Array([0, 1, 1], dtype=int32), Array([0, 0, 1], dtype=int32))
     """
-    rows, columns = _known(np.tril_indices(operator.index(n), operator.index(k), m))
+    rows, columns = _known(
+        np.tril_indices(operator.index(n), operator.index(k), None if m is None else operator.index(m))
+    )
     return rows, columns
 
 
 def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Any, Any]:
     """The indices of the elements at and above diagonal ``k`` of an n x m matrix."""
-    rows, columns = _known(np.triu_indices(operator.index(n), operator.index(k), m))
+    rows, columns = _known(
+        np.triu_indices(operator.index(n), operator.index(k), None if m is None else operator.index(m))
+    )
     return rows, columns
 
 

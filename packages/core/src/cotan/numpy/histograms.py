@@ -35,7 +35,10 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
         bins = _number_of_bins(a, bins, range, weights)
     (a,) = promote_dtypes_inexact("histogram_bin_edges", a)
     if not isinstance(bins, int | np.integer):
-        return as_array(bins, "histogram_bin_edges").astype(a.dtype)
+        edges = as_array(bins, "histogram_bin_edges")
+        if not edges.ndim:
+            raise TypeError(f"histogram_bin_edges: bins must be an integer, edges or a rule, got {bins!r}")
+        return edges.astype(a.dtype)
     flat = manipulation.ravel(a)
     if range is None:
         low, high = (flat.min(), flat.max()) if flat.size else (0.0, 1.0)

@@ -394,7 +394,7 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     """``m`` turned by 90 degrees ``k`` times, from the first towards the second axis."""
     m = as_array(m, "rot90")
     first, second = normalize_axes(axes, m.ndim, "rot90")
-    k %= 4
+    k = operator.index(k) % 4
     if k == 2:
         return flip(m, (first, second))
     if k == 1:

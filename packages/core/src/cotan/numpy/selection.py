@@ -190,7 +190,7 @@ def unravel_index(indices: Any, shape: int | Sequence[int], order: str = "C") ->
     """
     if order not in ("C", "F"):
         raise ValueError(f"{source_line()}: unravel_index: order must be 'C' or 'F', got {order!r}")
-    extents = (operator.index(shape),) if isinstance(shape, int | np.integer) else tuple(shape)
+    extents = (operator.index(shape),) if isinstance(shape, int | np.integer) else tuple(map(operator.index, shape))
     size = math.prod(extents)
     given = as_array(indices, "unravel_index")
     rest = _not_narrow(given)

@@ -449,6 +449,7 @@ def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     """``a`` rounded half to even, to ``decimals`` places."""
     refuse_out("round", out)
     x = as_array(a, "round")
+    decimals = operator.index(decimals)
     if not is_inexact(x):
         if decimals >= 0:
             return x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -304,9 +305,10 @@ def integer_pow(x: Any, y: int) -> Any:
     >>> lax.integer_pow(np.float32([2, 3]), -1)
     Array([0.5       , 0.33333334], dtype=float32)
     """
+    y = operator.index(y)
     if y < 0 and dtype_of(x) not in INEXACT:
         raise TypeError(f"integer_pow: integers cannot be raised to the negative power {y}; convert them to floats")
-    return integer_pow_p.bind(x, y=int(y))
+    return integer_pow_p.bind(x, y=y)
 
 
 sqrt_p, sqrt = elementary(

@@ -7,6 +7,7 @@ in float32. Layouts are named by ``ConvDimensionNumbers``; rules bring operands 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -179,8 +180,8 @@ def conv_general_dilated(
         lhs_dilation=base,
         rhs_dilation=dilation,
         dimension_numbers=numbers,
-        feature_group_count=int(feature_group_count),
-        batch_group_count=int(batch_group_count),
+        feature_group_count=operator.index(feature_group_count),
+        batch_group_count=operator.index(batch_group_count),
         precision=canonicalize_precision(precision),
         preferred_element_type=(
             None if preferred_element_type is None else dtypes.canonicalize_dtype(preferred_element_type)

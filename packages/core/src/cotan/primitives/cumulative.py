@@ -5,6 +5,7 @@ Parameters: ``axis``, and ``reverse`` to run from the end. Decomposed, by shifts
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -67,9 +68,9 @@ def _cumulative(
 
     def function(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
         try:
-            return primitive.bind(operand, axis=int(axis), reverse=bool(reverse))
+            return primitive.bind(operand, axis=operator.index(axis), reverse=bool(reverse))
         except Exception as error:
-            trim(error)
+            trim(error, function, operand, axis, reverse)
             raise
 
     @tables.abstract(primitive)

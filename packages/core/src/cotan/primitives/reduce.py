@@ -298,7 +298,7 @@ def _arg(
         try:
             return primitive.bind(operand, axes=(axis,), index_dtype=dtypes.canonicalize_dtype(index_dtype))
         except Exception as error:
-            trim(error)
+            trim(error, function, operand, axis, index_dtype)
             raise
 
     function.__name__ = function.__qualname__ = name

@@ -97,7 +97,7 @@ def reducer(
         try:
             return primitive.bind(operand, axes=tuple(sorted(axes)))
         except Exception as error:
-            trim(error)
+            trim(error, function, operand, axes)
             raise
 
     words = f"Takes {accepts.words}; ``axes`` are not negative. ``out_sharding`` changes nothing on one device."

@@ -5,6 +5,7 @@ Decomposed, an element's place is the number of elements that come before it (n*
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -57,7 +58,7 @@ def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: in
     if not operands:
         raise TypeError("sort needs at least one operand, got an empty sequence")
     dimension = axis_of("sort", dimension, len(shape_of(operands[0])))
-    out = sort_p.bind(*operands, dimension=dimension, is_stable=bool(is_stable), num_keys=int(num_keys))
+    out = sort_p.bind(*operands, dimension=dimension, is_stable=bool(is_stable), num_keys=operator.index(num_keys))
     return tuple(out) if isinstance(operand, list | tuple) else out[0]
 
 
@@ -67,6 +68,7 @@ def axis_of(name: str, axis: int, ndim: int) -> int:
     Raises:
       ValueError: it is out of range.
     """
+    axis = operator.index(axis)
     if not -ndim <= axis < ndim:
         raise ValueError(
             f"{name} got axis {axis}, which is out of range for an array of {ndim} axes (-{ndim} to {ndim - 1})"
@@ -309,7 +311,7 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
     (Array([3., 2.], dtype=float32), Array([1, 2], dtype=int32))
     """
     axis = axis_of("top_k", axis, len(shape_of(operand)))
-    values, places = top_k_p.bind(operand, k=int(k), axis=axis)
+    values, places = top_k_p.bind(operand, k=operator.index(k), axis=axis)
     return values, places
 
 

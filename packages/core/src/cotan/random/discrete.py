@@ -13,7 +13,7 @@ from cotan import numpy as cnp
 from cotan.api import jit
 from cotan.numpy.promotion import promote_dtypes_inexact
 from cotan.random.arguments import Shape, common_shape, extents, float_dtype
-from cotan.random.keys import split
+from cotan.random.keys import check_one_key, split
 from cotan.random.sampling import uniform
 
 _FLOAT32 = np.dtype(np.float32)
@@ -92,6 +92,7 @@ def poisson(key: Any, lam: Any, shape: Shape | None = None, dtype: Any = None, *
     >>> cotan.random.poisson(cotan.random.key(0), 4.0, (3,)).dtype
     dtype('int32')
     """
+    check_one_key(key, "poisson")
     dtype = np.dtype(dtypes.default_int() if dtype is None else dtypes.check_user_dtype(dtype, "poisson"))
     shape = common_shape(shape, "poisson", lam)
     return _poisson(key, cnp.broadcast_to(cnp.asarray(lam, _FLOAT32), shape), dtype)
@@ -180,6 +181,7 @@ def binomial(key: Any, n: Any, p: Any, shape: Shape | None = None, dtype: Any = 
     >>> bool(cotan.random.binomial(cotan.random.key(0), 10, 0.5) <= 10)
     True
     """
+    check_one_key(key, "binomial")
     dtype = float_dtype(dtype, "binomial")
     shape = common_shape(shape, "binomial", n, p)
     (p,) = promote_dtypes_inexact("binomial", p)

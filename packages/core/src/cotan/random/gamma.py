@@ -18,7 +18,7 @@ from cotan.api import custom_jvp, jit, vmap
 from cotan.nn.functions import softmax
 from cotan.primitives.composed import composed
 from cotan.random.arguments import Shape, common_shape, extents, float_dtype
-from cotan.random.keys import split
+from cotan.random.keys import check_one_key, split
 from cotan.random.sampling import exponential, normal, rademacher, uniform
 
 _SQUEEZE = 0.0331
@@ -113,6 +113,7 @@ def gamma(key: Any, a: Any, shape: Shape | None = None, dtype: Any = None, *, ou
     >>> cotan.random.gamma(cotan.random.key(0), 2.0, (3,)).shape
     (3,)
     """
+    check_one_key(key, "gamma")
     dtype = float_dtype(dtype, "gamma")
     return random_gamma_p.bind(key, _parameter(a, common_shape(shape, "gamma", a), dtype), log_space=False)
 
@@ -124,6 +125,7 @@ def loggamma(key: Any, a: Any, shape: Shape | None = None, dtype: Any = None, *,
     >>> bool(cotan.random.loggamma(cotan.random.key(0), 1e-4) > -cotan.numpy.inf)
     True
     """
+    check_one_key(key, "loggamma")
     dtype = float_dtype(dtype, "loggamma")
     return random_gamma_p.bind(key, _parameter(a, common_shape(shape, "loggamma", a), dtype), log_space=True)
 

@@ -7,6 +7,8 @@ Knows no distribution, and not how bits are made.
 from __future__ import annotations
 
 import operator
+import sys
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ import numpy as np
 from cotan import dtypes, lax
 from cotan import numpy as cnp
 from cotan.config import config
-from cotan.errors import warn, where
+from cotan.errors import is_hidden, warn, where
 from cotan.primitives.random_bits import random_unwrap, random_wrap
 from cotan.random import rbg, threefry
 
@@ -46,27 +48,43 @@ def generator(key: Any) -> str:
     return str(key.dtype.impl) if is_typed(key) else _implementation(None, "key_impl")
 
 
+def _asked(fun_name: str) -> str:
+    """The function of ``cotan.random`` that the user called: ``fun_name``, or what is made of it."""
+    public = vars(sys.modules["cotan.random"])
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_hidden(frame):
+        if frame.f_globals.get("__package__") == "cotan.random" and frame.f_code.co_name in public:
+            fun_name = frame.f_code.co_name
+        frame = frame.f_back
+    return fun_name
+
+
+def check_one_key(key: Any, fun_name: str) -> None:
+    """Refuse what is not one key.
+
+    Raises:
+      TypeError: not a key. ValueError: several keys at once.
+    """
+    shape = () if is_typed(key) else (_check_raw(key, fun_name),)
+    if key.shape != shape:
+        kind, name = "" if is_typed(key) else f" (uint32[{shape[0]}])", _asked(fun_name)
+        raise ValueError(
+            f"{name} takes a single key{kind} and got an array of keys of shape {key.shape}; "
+            f"map over them: cotan.vmap(lambda key: cotan.random.{name}(key, ...))(keys)"
+        )
+
+
 def key_words(key: Any, fun_name: str) -> tuple[Any, ...]:
     """The uint32 words of one key: two for Threefry, four for the others.
 
     Raises:
       TypeError: not a key. ValueError: several keys at once.
     """
+    check_one_key(key, fun_name)
     if is_typed(key):
-        if key.shape != ():
-            raise ValueError(
-                f"{fun_name} takes a single key and got an array of keys of shape {key.shape}; "
-                f"map over them: cotan.vmap(lambda key: cotan.random.{fun_name}(key, ...))(keys)"
-            )
         data = random_unwrap(key)
     else:
-        count = _check_raw(key, fun_name)
         _legacy(fun_name)
-        if key.shape != (count,):
-            raise ValueError(
-                f"{fun_name} takes a single key (uint32[{count}]) and got shape {key.shape}; "
-                f"map over several: cotan.vmap(lambda key: cotan.random.{fun_name}(key, ...))(keys)"
-            )
         data = key
     return tuple(lax.index_in_dim(data, n, 0, keepdims=False) for n in range(data.shape[0]))
 
@@ -76,12 +94,14 @@ def _check_raw(keys: Any, fun_name: str) -> int:
     shape, dtype = getattr(keys, "shape", None), getattr(keys, "dtype", None)
     if shape is None or dtype != np.uint32:
         got = type(keys).__name__ if shape is None else f"an array of {dtype}"
-        raise TypeError(f"{fun_name} needs a key as its first argument, from cotan.random.key(seed), and got {got}")
+        raise TypeError(
+            f"{_asked(fun_name)} needs a key as its first argument, from cotan.random.key(seed), and got {got}"
+        )
     name = generator(keys)
     if shape[-1:] != (_WORDS[name],):
         raise TypeError(
-            f"{fun_name}: raw keys of the configured generator {name!r} are uint32[..., {_WORDS[name]}], got shape "
-            f"{shape}; keys of another generator must be typed, from cotan.random.key or wrap_key_data(..., impl=...)"
+            f"{_asked(fun_name)}: raw keys of the configured generator {name!r} are uint32[..., {_WORDS[name]}], got "
+            f"shape {shape}; keys of another generator must be typed: cotan.random.key or wrap_key_data(..., impl=...)"
         )
     return _WORDS[name]
 
@@ -227,6 +247,8 @@ def key_dtype(impl_spec: Any = None) -> Any:
 
 def clone(key: Any) -> Any:
     """The same keys, said to be used again on purpose."""
+    if not is_typed(key):
+        _check_raw(key, "clone")
     return key
 
 

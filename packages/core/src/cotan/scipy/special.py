@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -279,9 +280,10 @@ def log_ndtr(x: Any, series_order: int = 3) -> Any:
 def multigammaln(a: Any, d: int) -> Any:
     """log of the multivariate gamma function of dimension ``d``."""
     (a,) = promote_args_inexact("multigammaln", a)
+    d = operator.index(d)
     constant = 0.25 * d * (d - 1) * math.log(math.pi)
     total = lax.lgamma(a) + constant if d else cnp.zeros_like(a)
-    for k in range(1, int(d)):
+    for k in range(1, d):
         total = total + lax.lgamma(a - 0.5 * k)
     return total
 

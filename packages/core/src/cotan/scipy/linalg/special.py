@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -193,6 +194,7 @@ def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Any:
     if scale not in (None, "sqrtn", "n"):
         raise ValueError(f"dft: scale must be None, 'sqrtn' or 'n', got {scale!r}")
     dtype = dtypes.default_complex() if dtype is None else dtypes.check_user_dtype(dtype, "dft")
+    n = operator.index(n)
     turns = np.arange(n)[:, None] * np.arange(n)[None, :] % max(n, 1)
     factor = {None: 1.0, "sqrtn": math.sqrt(max(n, 1)), "n": max(n, 1)}[scale]
     return cnp.asarray((np.exp(-2j * np.pi * turns / max(n, 1)) / factor).astype(dtype))
@@ -294,6 +296,7 @@ def hilbert(n: int) -> Any:
     >>> linalg.hilbert(2)[0]
     Array([1. , 0.5], dtype=float32)
     """
+    n = operator.index(n)
     return _constant(1 / (np.arange(n)[:, None] + np.arange(n)[None, :] + 1))
 
 
