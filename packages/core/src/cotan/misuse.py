@@ -26,7 +26,6 @@ _TOOLS = tuple(os.path.dirname(os.path.abspath(str(one.__file__))) + os.sep for 
 _BECOMES: tuple[tuple[type[Exception], type[Exception]], ...] = (
     (OverflowError, OverflowError),
     (LookupError, ValueError),
-    (AssertionError, ValueError),
     (ZeroDivisionError, ValueError),
     (AttributeError, TypeError),
     (TypeError, TypeError),
@@ -77,8 +76,7 @@ def _accidental(function: Callable[..., Any], error: Exception) -> bool:
     if not entries or not is_hidden(entries[-1].tb_frame):
         return False
     last = entries[-1]
-    by_raise = len(entries) == inner and last.tb_frame.f_code.co_code[last.tb_lasti] in _RAISES
-    return not by_raise or isinstance(error, AssertionError)
+    return len(entries) != inner or last.tb_frame.f_code.co_code[last.tb_lasti] not in _RAISES
 
 
 def _given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:

@@ -56,8 +56,7 @@ def test_the_same_numbers(name, make):
 
 def test_a_few_calls_are_not_compiled(monkeypatch):
     monkeypatch.setattr(repeated, "PAYS_FROM", PAYS_FROM)
-    # However long calls take on a busy machine.
-    monkeypatch.setattr(repeated, "PAYS_AFTER", float("inf"))
+    monkeypatch.setattr(repeated, "PAYS_AFTER", float("inf"))  # on a busy machine few calls take long
     key = random.key(0)
     for _ in range(PAYS_FROM - 1):
         random.uniform(key)
