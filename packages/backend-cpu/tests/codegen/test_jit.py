@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import resource
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,6 +104,23 @@ def test_modules_outlive_each_other_and_threads_may_compile_at_once():
     for thread in threads:
         thread.join()
     assert not failures
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_loaded_module_keeps_its_code_and_little_else():
+    """An engine that made code keeps what it worked out of the processor: 0.7 MB, and as much for every program."""
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    def loaded(n: int) -> jit.Module:
+        return jit.load(f"define i64 @kernel{n}(i64 %x) {{\n %y = add i64 %x, {n}\n ret i64 %y\n}}\n")
+
+    modules = [loaded(n) for n in range(10)]
+    before = resident()
+    modules += [loaded(n) for n in range(10, 50)]
+    assert resident() - before < 40 * 200_000
+    assert all(module.address(f"kernel{n}") for n, module in enumerate(modules))
 
 
 def test_long_chains_need_no_recursion():

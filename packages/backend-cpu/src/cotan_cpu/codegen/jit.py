@@ -51,10 +51,18 @@ def _initialise() -> None:
         llvm.load_library_permanently(libm)
 
 
+@functools.cache
 def _machine(cpu: str, features: str, level: int) -> llvm.TargetMachine:
-    # A new one every time: an engine owns its machine and takes it along when it goes. The code model is that of JITs
-    # (addresses of any size), since sections and libraries may lie far apart.
+    """The one that makes all code: what it has worked out of the processor's instructions is most of a megabyte.
+
+    The code model is that of JITs (addresses of any size), since sections and libraries may lie far apart.
+    """
     return llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=level, jit=True)
+
+
+def _plain_machine() -> llvm.TargetMachine:
+    """One for an engine, which makes no code by it: it owns its machine, and takes it along when it goes."""
+    return llvm.Target.from_default_triple().create_target_machine(opt=0, jit=True)
 
 
 @functools.cache
@@ -97,47 +105,35 @@ class Engine:
             _initialise()
             directory = config.compilation_cache_dir
             if directory is None or not config.enable_compilation_cache:
-                return self._compile(text, symbols or {})[0]
+                return _link(self._compile(text), symbols or {})
             key = object_cache.digest([text, self.target.cpu, self.target.features, str(self.level), *_versions()])
             code = object_cache.read(directory, key)
-            if code is not None:
-                return self._link(code, symbols or {})
-            start = time.perf_counter()
-            module, code = self._compile(text, symbols or {})
-            if time.perf_counter() - start >= config.persistent_cache_min_compile_time_secs:
-                object_cache.write(directory, key, code)
-        return module
+            if code is None:
+                start = time.perf_counter()
+                code = self._compile(text)
+                if time.perf_counter() - start >= config.persistent_cache_min_compile_time_secs:
+                    object_cache.write(directory, key, code)
+            return _link(code, symbols or {})
 
-    def _compile(self, text: str, symbols: Mapping[str, int]) -> tuple[Module, bytes]:
-        """The native code of ``text``, and the object file that it was in."""
+    def _compile(self, text: str) -> bytes:
+        """The object file of ``text``."""
         module = llvm.parse_assembly(unique_declarations(text))
         machine = _machine(self.target.cpu, self.target.features, self.level)
         if INLINED in text:
             _inline(module, machine)
-        engine = llvm.create_mcjit_compiler(module, machine)
-        for name, address in symbols.items():
-            for find in (module.get_function, module.get_global_variable):
-                try:
-                    engine.add_global_mapping(find(name), address)
-                except NameError:
-                    continue
-        objects: list[bytes] = []
-        engine.set_object_cache(lambda module, code: objects.append(bytes(code)))
-        engine.finalize_object()
-        code = b"".join(objects)
-        return Module(engine, len(code)), code
+        return bytes(machine.emit_object(module))
 
-    def _link(self, code: bytes, symbols: Mapping[str, int]) -> Module:
-        """The native code in an object file, which looks symbols up by name: their declarations say nothing more."""
-        file = llvm.ObjectFileRef.from_data(code)
-        declarations = "\n".join(f'declare void @"{name}"()' for name in symbols)
-        module = llvm.parse_assembly(declarations)
-        engine = llvm.create_mcjit_compiler(module, _machine(self.target.cpu, self.target.features, self.level))
-        for name, address in symbols.items():
-            engine.add_global_mapping(module.get_function(name), address)
-        engine.add_object_file(file)
-        engine.finalize_object()
-        return Module(engine, len(code))
+
+def _link(code: bytes, symbols: Mapping[str, int]) -> Module:
+    """The native code in an object file, which looks symbols up by name: their declarations say nothing more."""
+    declarations = "\n".join(f'declare void @"{name}"()' for name in symbols)
+    module = llvm.parse_assembly(declarations)
+    engine = llvm.create_mcjit_compiler(module, _plain_machine())
+    for name, address in symbols.items():
+        engine.add_global_mapping(module.get_function(name), address)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return Module(engine, len(code))
 
 
 def _inline(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
