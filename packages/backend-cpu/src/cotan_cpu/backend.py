@@ -13,6 +13,7 @@ from cotan.backend import Backend, Capabilities, CompileOptions, Device, Executa
 from cotan.backend.calls import Shortcuts
 from cotan.config import config
 from cotan.errors import UnsupportedError, hide_frames
+from cotan.forks import cached_property
 from cotan.ir.avals import ShapedArray
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.primitive import Primitive
@@ -107,7 +108,7 @@ class CpuBackend(Backend):
         self._table = LoweringTable(self.name)
         self._eager: Eager | None = None
 
-    @functools.cached_property
+    @cached_property
     def platform_version(self) -> str:  # type: ignore[override]
         import llvmlite.binding
 

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from cotan.forks import opened_by_fork
 from cotan_cpu import driver
 
 # Byte offsets in the state; what different threads write lies in different cache lines.
@@ -340,7 +341,7 @@ class Runtime:
         self._addresses = {"cotan_parallel_for": self.module.address("cotan_parallel_for")}
         self._libraries: list[object] = []
         self.threads: list[threading.Thread] = []
-        self.lock = threading.RLock()
+        self.lock = opened_by_fork(threading.RLock())
         if self.has_helpers:
             self._helper = driver.function(self.module.address("cotan_helper"), None, "i64")
             self._set_helpers = driver.function(self.module.address("cotan_set_helpers"), None, "i64")
@@ -436,12 +437,11 @@ class Runtime:
     def _after_fork(self) -> None:
         # The child has none of the threads, and a job of the parent may be half done in the copied state.
         self.threads = []
-        self.lock = threading.RLock()
         self._reset()
 
 
 _runtime: Runtime | None = None
-_lock = threading.Lock()
+_lock = opened_by_fork(threading.Lock())
 
 
 def runtime() -> Runtime:

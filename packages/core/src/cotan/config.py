@@ -16,6 +16,7 @@ from typing import Any, Literal
 from cotan import absl_flags
 from cotan.config_flags import ALIASES, TRACED, Flag, flags
 from cotan.errors import where
+from cotan.forks import opened_by_fork
 
 
 def traced_flags() -> tuple[str, ...]:
@@ -54,7 +55,7 @@ def _initial(flag: Flag) -> Any:
         raise ValueError(f"the environment variable {flag.env}={text!r} is not valid: {error}") from None
 
 
-_lock = threading.RLock()
+_lock = opened_by_fork(threading.RLock())
 _keys: dict[tuple[Hashable, ...], tuple[Hashable, ...]] = {}  # interned, so that equal keys are mostly identical
 overriding: dict[int, dict[str, Any]] = {}
 """The attributes of each thread that overrides a flag just now. While it is empty, those of the class hold for all."""

@@ -19,6 +19,7 @@ from cotan import tracebacks as _tracebacks
 from cotan.api.callbacks import io_callback as _io_callback
 from cotan.api.callbacks import pure_callback as _pure_callback
 from cotan.errors import where as _where
+from cotan.forks import opened_by_fork
 from cotan.left_out import missing as _missing
 
 _CAPSULE_NAME = b"cotan._FOREIGN_FUNCTION"
@@ -32,7 +33,7 @@ _Target = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p
 
 # Name -> the function, and what keeps its code alive.
 _targets: dict[str, tuple[Any, Any]] = {}
-_lock = threading.Lock()
+_lock = opened_by_fork(threading.Lock())
 
 
 def include_dir() -> str:

@@ -9,10 +9,11 @@ import threading
 from collections.abc import Callable
 
 from cotan.errors import where as _where
+from cotan.forks import opened_by_fork
 
 Listener = Callable[..., None]
 
-_lock = threading.Lock()
+_lock = opened_by_fork(threading.Lock())
 # Tuples are replaced, never changed, so that they can be walked while others register.
 _listeners: dict[str, tuple[Listener, ...]] = {"event": (), "duration": (), "span": (), "scalar": ()}
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cotan import tracebacks as _tracebacks
 from cotan.config import config as _config
 from cotan.errors import where as _where
+from cotan.forks import opened_by_fork
 from cotan.left_out import missing as _missing
 from cotan.runtime import recorder as _recorder
 from cotan.runtime.memory_profile import memory_profile as _memory_profile
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from cotan.runtime.profile_server import ProfileServer as _ProfileServer
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_lock = threading.Lock()
+_lock = opened_by_fork(threading.Lock())
 _directory: str | None = None
 
 

@@ -20,6 +20,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from cotan.config import config
+from cotan.forks import held_by_fork
 from cotan_cpu.codegen import object_cache
 from cotan_cpu.codegen.target import Target
 
@@ -27,6 +28,8 @@ INLINED = "alwaysinline"
 """The attribute of functions that are put in the place of their calls."""
 _DECLARE = re.compile(r"^\s*(?:declare [^@]*@([\w.$-]+|\"[^\"]*\")\(|(!\d+) = )", re.MULTILINE)
 _lock = threading.RLock()
+# llvmlite's own lock is taken by whoever calls LLVM, as modules do that go while another thread compiles.
+held_by_fork(_lock, llvm.ffi.lib._lock)
 
 
 @functools.cache

@@ -16,11 +16,13 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+from cotan.forks import opened_by_fork
+
 _MAGIC = b"cotan object 1\n"
 _DIGEST = hashlib.sha256().digest_size
 _SUFFIX = ".cotan-object"
 _told: set[str] = set()
-_lock = threading.Lock()
+_lock = opened_by_fork(threading.Lock())
 
 
 def digest(parts: Iterable[str]) -> str:

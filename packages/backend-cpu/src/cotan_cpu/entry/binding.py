@@ -16,6 +16,7 @@ import numpy as np
 
 from cotan.backend.calls import Shortcuts
 from cotan.config import Config, config, overriding
+from cotan.forks import opened_by_fork
 from cotan.ir.avals import ShapedArray
 from cotan.ir.primitive import Primitive
 from cotan.ir.trace import current_trace_variable, eval_trace
@@ -64,7 +65,7 @@ class QuickBinds(Shortcuts):
         self._numbers = numbers
         self._kept_numbers: list[Any] = [None] * layout.NUMBERS
         # A row and what keeps alive what it points to are changed together.
-        self._lock = threading.Lock()
+        self._lock = opened_by_fork(threading.Lock())
         # What a row pointed to outlives it for a while: another thread may be reading the row.
         self._retired: deque[Any] = deque(maxlen=_RETIRED)
         driver.keep_for_ever(self)

@@ -17,6 +17,7 @@ import numpy as np
 from cotan import dtypes
 from cotan.api.flat import Function, check_argument_leaves, check_callable, copy_attributes, lift_leaf
 from cotan.errors import UnexpectedTracerError, a_type, where
+from cotan.forks import cached_property
 from cotan.ir.avals import ShapedArray, get_aval, is_array_like, same_type, shaped, tangent_aval
 from cotan.ir.trace import Tracer
 from cotan.primitives.cast import convert_element_type, stop_gradient
@@ -169,7 +170,7 @@ class RuledFunction:
             return ()
         return tuple(sorted(normalize_argnums(self.nondiff_argnums, n_args, self.subject, "nondiff_argnums")))
 
-    @functools.cached_property
+    @cached_property
     def _signature(self) -> tuple[inspect.Signature | None, int | None]:
         """The signature, and how many positional arguments there are if there are no others."""
         signature = signature_of(self.fun)

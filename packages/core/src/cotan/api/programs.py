@@ -25,6 +25,7 @@ from cotan.api.flat import Function, check_argument_leaves, check_result_leaves,
 from cotan.api.reports import log_miss, log_trace
 from cotan.config import config
 from cotan.errors import where
+from cotan.forks import opened_by_fork
 from cotan.ir.avals import ShapedArray, get_aval, valueless
 from cotan.ir.jaxpr import ClosedJaxpr, Jaxpr
 from cotan.ir.structure import SMALL, intern
@@ -117,7 +118,7 @@ _all_programs: WeakSet[Programs] = WeakSet()
 # The code of functions that were traced: a function object that is not known may still be one made again.
 _traced_code: WeakSet[Any] = WeakSet()
 _of_function: WeakKeyDictionary[Any, dict[Hashable, Programs]] = WeakKeyDictionary()
-_lock = threading.RLock()
+_lock = opened_by_fork(threading.RLock())
 
 
 class _Tables:

@@ -19,6 +19,7 @@ from typing import Any
 from cotan.backend.contract import API_VERSION, Backend, BackendEntry, Probe
 from cotan.config import config
 from cotan.errors import BackendUnavailableError
+from cotan.forks import opened_by_fork
 
 GROUP = "cotan.backends"
 INSTALL = 'no backend is installed: pip install "cotan[cpu]" brings the one for the CPU'
@@ -58,7 +59,7 @@ class Found:
 
 @dataclass
 class _State:
-    lock: threading.RLock = field(default_factory=threading.RLock)
+    lock: threading.RLock = field(default_factory=lambda: opened_by_fork(threading.RLock()))
     found: dict[str, Found] | None = None
     plugins: Any = None
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
+from cotan.forks import opened_by_fork
 from cotan.ir.avals import ShapedArray, get_aval
 from cotan.ir.effects import Effects, no_effects
 from cotan.ir.primitive import Primitive, named_axes
@@ -207,7 +208,7 @@ class ClosedJaxpr:
         self.jaxpr._repr_pretty_(printer, cycle)
 
 
-_lock = threading.Lock()
+_lock = opened_by_fork(threading.Lock())
 _generation = 0
 
 

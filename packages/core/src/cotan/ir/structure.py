@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary, ref
 import numpy as np
 
 from cotan.dtypes.extension import ExtendedDType
+from cotan.forks import opened_by_fork
 from cotan.ir.avals import ShapedArray
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from cotan.ir.primitive import Primitive, program
@@ -83,7 +84,7 @@ def meaning(closed: ClosedJaxpr) -> tuple[Structure, tuple[Any, ...]] | None:
 
 _interned: WeakValueDictionary[Hashable, ClosedJaxpr] = WeakValueDictionary()
 _recent: OrderedDict[ClosedJaxpr, None] = OrderedDict()
-_lock = threading.RLock()
+_lock = opened_by_fork(threading.RLock())
 
 
 def intern(closed: ClosedJaxpr) -> ClosedJaxpr:

@@ -21,6 +21,7 @@ from cotan.api.callbacks import io_callback
 from cotan.api.flat import lift_leaf
 from cotan.api.tracing import ShapeDtypeStruct
 from cotan.errors import where
+from cotan.forks import opened_by_fork
 from cotan.lax.assembly import mulhi
 from cotan.lax.composites import full, index_in_dim, iota
 from cotan.primitives.arithmetic import add, mul
@@ -149,7 +150,7 @@ def _of_state(key: Any, shape: tuple[int, ...], dtype: Any, algorithm: RandomAlg
 _generate = jit(_of_state, static_argnums=(1, 2, 3))
 
 
-_own_lock = threading.Lock()
+_own_lock = opened_by_fork(threading.Lock())
 
 
 @functools.cache

@@ -9,12 +9,13 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from cotan import dtypes
+from cotan.forks import cached_property
 from cotan.ir import scalar
 from cotan.ir.avals import Shape, ShapedArray, get_aval
 from cotan.ir.index import ZERO, Index, const_index

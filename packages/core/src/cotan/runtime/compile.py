@@ -21,6 +21,7 @@ from cotan.backend import Backend, CompileOptions, Device, Executable
 from cotan.backend.calls import Call
 from cotan.config import config
 from cotan.errors import DeletedArrayError, UnsupportedError, log, where
+from cotan.forks import opened_by_fork
 from cotan.ir.control import Control
 from cotan.ir.evaluate import eval_closed
 from cotan.ir.jaxpr import ClosedJaxpr, forget_kept
@@ -125,7 +126,7 @@ class Compiled:
 
     def __init__(self, closed: ClosedJaxpr, donated: tuple[bool, ...], name: str, any_size: bool = False) -> None:
         self._closed = ref(closed)
-        self._lock = threading.Lock()
+        self._lock = opened_by_fork(threading.Lock())
         self._on: dict[Device, _OnDevice] = {}
         # The device met last, and how to run there: one tuple, so that threads never see half of it.
         self._fast: tuple[Any, Any] = (None, None)
@@ -521,7 +522,7 @@ def _one_by_one(closed: ClosedJaxpr, device: Device) -> Callable[[Sequence[Any]]
 
 # ---- The cache
 
-_lock = threading.RLock()
+_lock = opened_by_fork(threading.RLock())
 
 
 def compile_closed(

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from cotan.backend import Backend, Device
 from cotan.backend.calls import Shortcuts
 from cotan.config import config
+from cotan.forks import opened_by_fork
 from cotan.ir.avals import ShapedArray
 from cotan.ir.primitive import Primitive
 from cotan.runtime.array import Array
@@ -34,7 +35,7 @@ class Quick:
         self._left: WeakKeyDictionary[Backend, int] = WeakKeyDictionary()
         self._shortcuts: WeakKeyDictionary[Backend, Shortcuts | None] = WeakKeyDictionary()
         self._owners: dict[Primitive, Shortcuts] = {}
-        self._asking = threading.Lock()
+        self._asking = opened_by_fork(threading.Lock())
 
     def counted(self, run: Callable[..., Any], backend: Backend) -> Callable[..., Any]:
         """``run``, with its calls counted until the backend's shortcuts are asked for."""

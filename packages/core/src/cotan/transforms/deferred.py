@@ -18,6 +18,7 @@ import numpy as np
 
 from cotan import dtypes
 from cotan.config import Config, config, overriding, traced_flags
+from cotan.forks import opened_by_fork
 from cotan.ir.avals import ShapedArray, get_aval, tangent_aval
 from cotan.ir.primitive import Primitive
 from cotan.ir.trace import Trace, Tracer, enter_trace, escaped, eval_trace, leave_trace
@@ -95,7 +96,7 @@ _held = [object()]
 _UNUSED = getrefcount(_held[0])
 """The references to a tracer that nothing but a list holds."""
 _new = object.__new__
-_beginning = Lock()
+_beginning = opened_by_fork(Lock())
 _NOTHING: Any = ()
 _NONE: Any = MappingProxyType({})
 

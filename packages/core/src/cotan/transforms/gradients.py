@@ -17,6 +17,7 @@ import numpy as np
 
 from cotan import dtypes
 from cotan.config import Config, compiles_nothing, config, overriding
+from cotan.forks import opened_by_fork
 from cotan.ir.avals import ShapedArray, get_aval, tangent_aval, tangent_dtype
 from cotan.ir.trace import current_trace, enter_trace, eval_trace, leave_trace, new_trace
 from cotan.structural import Zero
@@ -52,7 +53,7 @@ class _Program:
 
 
 _programs: OrderedDict[tuple[Any, ...], _Program] = OrderedDict()
-_lock = Lock()
+_lock = opened_by_fork(Lock())
 
 
 class _Record:

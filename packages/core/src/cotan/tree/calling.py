@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from cotan.errors import format_frame
+from cotan.forks import cached_property
 from cotan.tree.keys import keystr
 from cotan.tree.treedef import PyTreeDef
 
@@ -97,7 +98,7 @@ class ArgNames(Sequence[str]):
         self._in_tree = in_tree
         self._positions = None if positions is None else tuple(positions)
 
-    @functools.cached_property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of all leaves, in order."""
         n_args = len(self._in_tree.spec[2]) - 2
