@@ -9,7 +9,8 @@ import pytest
 
 import cotan
 import cotan.numpy as cnp
-from cotan import errors
+from cotan import errors, lax
+from cotan.experimental import checkify
 from cotan.ir.trace import trace_state_clean
 
 X = np.ones(3, np.float32)
@@ -207,6 +208,49 @@ CASES = {
     "shapes": (lambda: cotan.jit(lambda x, y: x + y)(X, X[:2]), TypeError, ["add", "(3,), (2,)"]),
     "eval_shape of a text": (lambda: cotan.eval_shape(step, "a", 1), TypeError, ["eval_shape of `step`", "`params`"]),
     "checkpoint of a text": (lambda: cotan.checkpoint(step)("a", 1), TypeError, ["checkpoint of `step`", "`params`"]),
+    "an int returned that is too large": (
+        lambda: cotan.jit(lambda x: 10**30)(1),
+        OverflowError,
+        ["jit of `<lambda>`: its result", str(10**30), "int32"],
+    ),
+    "shape of a type": (lambda: cotan.ShapeDtypeStruct(None, "float32"), TypeError, ["tuple of integers, got None"]),
+    "shape of fractions": (lambda: cotan.ShapeDtypeStruct((1.5,), "float32"), TypeError, ["integers, got (1.5,)"]),
+    "combining to another shape": (
+        lambda: lax.associative_scan(lambda a, b: np.ones((2, 3), np.float32), X),
+        errors.ShapeError,
+        ["associative_scan of `<lambda>`", "f32[1]", "f32[2,3]", "element by element along axis 0"],
+    ),
+    "combining to another size": (
+        lambda: lax.associative_scan(lambda a, b: {"x": a["x"][:0]}, {"x": X}),
+        errors.ShapeError,
+        ["f32[0] at ['x']"],
+    ),
+    "a function for a structure": (
+        lambda: cotan.tree.unflatten(loss, [1]),
+        TypeError,
+        ["tree_unflatten takes a structure", "tree_structure(tree)", "a function"],
+    ),
+    "a tree for a structure": (
+        lambda: cotan.tree.transpose((0, 0), None, ((0, 1), (0, 1))),
+        TypeError,
+        ["tree_transpose takes a structure", "a tuple"],
+    ),
+    "an instance as a node": (
+        lambda: cotan.tree_util.register_pytree_node_class(3),
+        TypeError,
+        ["takes a class with tree_flatten() and tree_unflatten(aux, children)", "an int"],
+    ),
+    "a class that is no node": (
+        lambda: cotan.tree_util.register_pytree_with_keys_class(dict),
+        TypeError,
+        ["tree_flatten_with_keys()", "the class dict, which has not both"],
+    ),
+    "an instance as a dataclass": (
+        lambda: cotan.tree_util.register_dataclass("text", [], []),
+        TypeError,
+        ["register_dataclass takes a class", "a str"],
+    ),
+    "no checks": (lambda: checkify.checkify(step, errors=None), TypeError, ["a set of checks", "got None"]),
     "int too large": (lambda: cotan.jit(lambda x: x)(2**40), OverflowError, [str(2**40)]),
 }
 

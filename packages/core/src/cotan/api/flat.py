@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from cotan import dtypes
 from cotan.errors import a_type, where
 from cotan.ir.avals import get_aval, is_array_like
 from cotan.ir.trace import Tracer
@@ -83,7 +84,10 @@ def check_argument_leaves(api: str, fun: Function, leaves: Sequence[Any], names:
 
 
 def check_result_leaves(api: str, fun: Function, out: Any, leaves: Sequence[Any]) -> None:
-    """Raise TypeError for the first leaf of a result that is not an array, naming it."""
+    """Raise TypeError for the first leaf of a result that is no array, or OverflowError for an int without dtype."""
+    for leaf in leaves:
+        if type(leaf) is int and not -(2**31) <= leaf < 2**31:
+            dtypes.coerce_scalar(leaf, f"{subject(api, fun)}: its result")
     if all(map(is_array_like, leaves)):
         return
     for path, leaf in tree_flatten_with_path(out)[0]:

@@ -42,7 +42,12 @@ class ShapeDtypeStruct:
     def __init__(self, shape: Any, dtype: Any, *, weak_type: bool = False, sharding: Any = None) -> None:
         if dtype is None:
             raise ValueError(f"{where()}: ShapeDtypeStruct: dtype must not be None")
-        self.shape = tuple(int(n) for n in shape)
+        try:
+            self.shape = tuple(map(operator.index, shape))
+        except TypeError:
+            raise TypeError(
+                f"{where()}: ShapeDtypeStruct: the shape must be a tuple of integers, got {shape!r}"
+            ) from None
         self.dtype = dtypes.as_dtype(dtype)
         self.weak_type = bool(weak_type)
         if isinstance(sharding, NamedSharding) and sharding.mesh.empty:

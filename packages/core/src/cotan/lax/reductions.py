@@ -14,7 +14,7 @@ import numpy as np
 from cotan.api.bodies import check_leaves, differences, finish, trace_body
 from cotan.api.flat import check_callable, subject
 from cotan.api.programs import Program
-from cotan.errors import where
+from cotan.errors import ShapeError, where
 from cotan.ir.avals import get_aval, is_array_like, same_type, shaped
 from cotan.ir.primitive import Primitive
 from cotan.ir.trace import Tracer
@@ -245,11 +245,21 @@ def associative_scan(fn: Function, elems: Any, reverse: bool = False, axis: int 
                 f"{subject('associative_scan', fn)}: it must return the structure of its arguments, but they differ:\n"
                 f"{differences('', tree, out_tree)}"
             )
+        for path, given, axis, out in zip(tree.paths(), a, axes, outs, strict=True):
+            _check_combined(subject("associative_scan", fn), keystr(path), get_aval(given), axis, get_aval(out))
         return outs
 
     xs = [rev(x, (a,)) for x, a in zip(leaves, axes, strict=True)] if reverse else leaves
     outs = _prefixes(combine, xs, axes)
     return finish(tree, [rev(x, (a,)) for x, a in zip(outs, axes, strict=True)] if reverse else outs)
+
+
+def _check_combined(name: str, path: str, given: Any, axis: int, out: Any) -> None:
+    if out.ndim != given.ndim or out.shape[axis] != given.shape[axis]:
+        raise ShapeError(
+            f"{name}: of arrays of type {given.short()} it returned {out.short()}{f' at {path}' if path else ''}; it "
+            f"must combine them element by element along axis {axis}"
+        )
 
 
 def _axis(fn: Function, x: Any, axis: int, path: str) -> int:

@@ -38,7 +38,13 @@ def tree_unflatten(treedef: PyTreeDef, leaves: Iterable[Any]) -> Any:
     >>> tree_unflatten(tree_structure((0, [0])), [1, 2])
     (1, [2])
     """
-    return treedef.unflatten(leaves)
+    return _structure("tree_unflatten", treedef).unflatten(leaves)
+
+
+def _structure(name: str, given: Any) -> PyTreeDef:
+    if not isinstance(given, PyTreeDef):
+        raise TypeError(f"{where()}: {name} takes a structure, such as tree_structure(tree) gives, not {a_type(given)}")
+    return given
 
 
 def tree_leaves(tree: Any, is_leaf: IsLeaf | None = None) -> list[Any]:
@@ -149,6 +155,9 @@ def tree_transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, py
     >>> tree_transpose(tree_structure([0, 0]), tree_structure({"a": 0, "b": 0}), [{"a": 1, "b": 2}, {"a": 3, "b": 4}])
     {'a': [1, 3], 'b': [2, 4]}
     """
+    _structure("tree_transpose", outer_treedef)
+    if inner_treedef is not None:
+        _structure("tree_transpose", inner_treedef)
     leaves, treedef = tree_flatten(pytree_to_transpose)
     if inner_treedef is None:
         inner_treedef = tree_structure(outer_treedef.flatten_up_to(pytree_to_transpose)[0])

@@ -11,6 +11,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from cotan.errors import a_type, where
 from cotan.tree.keys import DictKey, FlattenedIndexKey, GetAttrKey, KeyEntry, SequenceKey
 
 C = TypeVar("C", bound=type)
@@ -148,11 +149,20 @@ def register_pytree_node(
     _register(nodetype, Node(flatten_func, unflatten_func, flatten_with_keys_func), "register_pytree_node")
 
 
+def _check_node_class(name: str, cls: Any, flatten: str) -> None:
+    if not isinstance(cls, type) or not (hasattr(cls, flatten) and hasattr(cls, "tree_unflatten")):
+        got = f"the class {cls.__qualname__}, which has not both" if isinstance(cls, type) else a_type(cls)
+        raise TypeError(
+            f"{where()}: {name} takes a class with {flatten}() and tree_unflatten(aux, children), not {got}"
+        )
+
+
 def register_pytree_node_class(cls: C) -> C:
     """Class decorator: register a class that has ``tree_flatten()`` and ``tree_unflatten(aux, children)``.
 
     The second is a class method.
     """
+    _check_node_class("register_pytree_node_class", cls, "tree_flatten")
     _register(cls, Node(lambda x: x.tree_flatten(), cls.tree_unflatten), "register_pytree_node_class")  # type: ignore[attr-defined]
     return cls
 
@@ -185,6 +195,7 @@ def register_pytree_with_keys_class(cls: C) -> C:
 
     Its ``tree_flatten()`` is used where keys are not needed, if it has one.
     """
+    _check_node_class("register_pytree_with_keys_class", cls, "tree_flatten_with_keys")
     flatten = (lambda x: x.tree_flatten()) if hasattr(cls, "tree_flatten") else None
     register_pytree_with_keys(cls, lambda x: x.tree_flatten_with_keys(), cls.tree_unflatten, flatten)  # type: ignore[attr-defined]
     return cls
@@ -202,6 +213,8 @@ def register_static(cls: C) -> C:
 def _dataclass_fields(
     nodetype: type, data_fields: Sequence[str] | None, meta_fields: Sequence[str] | None, drop_fields: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if not isinstance(nodetype, type):
+        raise TypeError(f"{where()}: register_dataclass takes a class, not {a_type(nodetype)}")
     name = nodetype.__qualname__
     if not dataclasses.is_dataclass(nodetype):
         if data_fields is None or meta_fields is None:
