@@ -9,6 +9,7 @@ _TRACED = "the function that is mapped runs once, on traced values, and branches
 _OPTIONS = "results have the type that the function gives them; there are no options `otypes` and `doc`"
 _KIND = "a result has one dtype for all values, as NumPy's from 2.5 on: eigenvalues are complex, though these are real"
 _COUNTS = "counts have the dtype of the weights, which is floating"
+_EDGES = "edges have the floating dtype of the samples, whatever that of those which are given"
 _LATTICE = "an integer and a float promote to that float, however many bits the integer has"
 _HERMITIAN = "the matrix is made Hermitian first, where NumPy takes one triangle of one that is not"
 _ROUNDING = "the matrix is singular: its inverse and its condition number are made of rounding errors"
@@ -24,6 +25,7 @@ REASONS: dict[str, str] = {
     **dict.fromkeys(("vectorize:5", "vectorize:9", "vectorize:23", "vectorize:24"), _OPTIONS),
     **dict.fromkeys(("float_power:12", "pow:15"), _UFUNC),
     **dict.fromkeys(("histogram:1", "histogram:3", "histogram_bin_edges:10", "histogram_bin_edges:13"), _COUNTS),
+    **dict.fromkeys(("histogram:2", "histogram_bin_edges:4"), _EDGES),
     **dict.fromkeys(("promote_types:2", "promote_types:3", "result_type:2"), _LATTICE),
     **(dict.fromkeys(_EIGENVALUES, _KIND) if before(numpy, "2.5") else {}),
     **dict.fromkeys(("linalg.eigh:20", "linalg.eigh:22", "linalg.eigvalsh:10"), _HERMITIAN),

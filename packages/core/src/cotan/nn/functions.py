@@ -46,7 +46,7 @@ def relu(x: Any) -> Any:
 def relu6(x: Any) -> Any:
     """min(max(x, 0), 6) as a float, with derivative 0 at 0 and at 6."""
     x = as_array(x, "relu6")
-    return cnp.where((x > 0) & (x < 6), x, lax.stop_gradient(cnp.clip(x, 0, 6.0)))
+    return cnp.where((x > 0) & (x < 6), x, lax.stop_gradient(cnp.minimum(cnp.maximum(x, 0), 6.0)))
 
 
 def sigmoid(x: Any) -> Any:
