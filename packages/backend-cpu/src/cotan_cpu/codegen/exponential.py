@@ -62,9 +62,9 @@ class _Power:
 
     def __init__(self, f: Floats, x: Val, low: float, sign: int = 0, halvings: int = 0) -> None:
         """``sign``: -1 or 1 where x is known to be at most or at least 0; ``halvings``: how often to halve besides."""
-        self.f, self.halved = f, halvings > 0
+        self.f = f
         if f.avx512:
-            self.magic, self.rest = f.v(f.magic), f.v(2.0**-halvings)
+            self.magic, self.rest = f.v(f.magic), f.v(2.0**-halvings) if halvings else None
             # NaN is kept as well.
             self.kept = f.b.compare("fcmp uge", x, f.v(low)) if sign <= 0 else literal(True, "i1")
             return
@@ -81,7 +81,7 @@ class _Power:
         """y * 2**n, for a y that is not much farther from 1 than 2**-_FAR."""
         f = self.f
         if f.avx512:
-            y = f.mul(y, self.rest) if self.halved else y
+            y = y if self.rest is None else f.mul(y, self.rest)
             return avx512.scaled(f.b, y, f.sub(shifted, self.magic), self.kept)
         return f.mul(f.mul(y, f.power_of_two(shifted)), self.rest)
 

@@ -29,8 +29,6 @@ _DOUBLE: dict[str, Callable[..., Val]] = {
     "cbrt": exponential.cbrt, "lgamma": special.lgamma, "digamma": special.digamma,
 }  # fmt: skip
 """Computed in float64 also for float32."""
-
-
 _BY_PIECES: dict[str, Callable[..., Val]] = {
     "tanh": pieces.tanh, "erf_inv": pieces.erf_inv, "log": pieces.log, "log1p": pieces.log1p, "sin": pieces.sin,
     "cos": pieces.cos,
