@@ -221,11 +221,11 @@ def moved(coefficients: list[Any], centre: Any) -> list[Any]:
     return found
 
 
-def _lucky(near: float) -> float:
-    """Of the 4096 float32 from ``near`` on that whose tanh lies nearest to a float32."""
+def _lucky(near: float, function: Callable[[Any], Any] = np.tanh) -> float:
+    """Of the 4096 float32 from ``near`` on that whose value of ``function`` lies nearest to a float32."""
     first = np.float32(near).view(np.int32)
     candidates = np.arange(first, first + 4096, dtype=np.int32).view(np.float32)
-    exact = np.tanh(candidates.astype(np.float64))
+    exact = function(candidates.astype(np.float64))
     return float(candidates[np.abs(exact.astype(np.float32) - exact).argmin()])
 
 
@@ -237,20 +237,25 @@ def giles(rest: Any) -> Any:
 
 
 def erf_inv_pieces(degree: int = 6) -> dict[str, Rows]:
-    """``giles`` by halves of the octaves of 1 - x*x - 2**-24, from 2**-16 on, the largest coefficient in two parts."""
+    """``giles`` by halves of the octaves of 1 - x*x - 2**-24, from 2**-16 on, and centres as those of tanh."""
     rows = [[0.0] * 32 for _ in range(degree + 1)]
     centres = [0.0] * 32
+
+    def ratio(rest: Any) -> Any:
+        return giles(rest + mpf(2) ** -24)
+
     for piece in range(32):
         scale, half = mpf(2) ** (piece // 2 - 16), mpf(piece % 2) / 2
-
-        def ratio(d: Any, scale: Any = scale, half: Any = half) -> Any:
-            return giles(scale * (half + d + mpf("1.25")) + mpf(2) ** -24)
-
+        low, high = scale * (1 + half), scale * (mpf("1.5") + half)
         place = (piece + 30) % 32
-        centre, *others = fit(ratio, -0.25, 0.25, degree)
-        centres[place] = float(np.float32(float(centre)))
-        for row, value in zip(rows, [centre - mpf(centres[place]), *others]):
-            row[place] = float(value)
+        centre = _lucky(float((low + high) / 2), np.vectorize(lambda rest: float(ratio(mpf(rest)))))
+        centres[place] = centre
+
+        def from_centre(d: Any, centre: float = centre) -> Any:
+            return ratio(d + centre)
+
+        for row, found in zip(rows, fit(from_centre, low - centre, high - centre, degree)):
+            row[place] = float(found)
     return {"erf_inv_centres": [centres], "erf_inv": rows}
 
 

@@ -219,6 +219,16 @@ def test_all_scales_of_float32(name, target):
         assert np.abs(got).max() <= 1
 
 
+@TARGETS
+def test_a_single_argument_next_to_the_end_among_others(target):
+    for place in range(0, 130, 7):
+        x = np.linspace(-0.9, 0.9, 130, dtype=np.float32)
+        x[(place + 1) % 130] = np.nan
+        x[place] = 1 - 2.0**-19
+        found = apply("erf_inv", x, target=target)
+        np.testing.assert_allclose(found, np.copysign(special.erfinv(x.astype(np.float64)), x), rtol=1e-3)
+
+
 def test_tables_are_what_the_script_writes():
     import importlib.util
     from pathlib import Path

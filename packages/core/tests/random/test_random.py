@@ -121,6 +121,26 @@ def test_uniform_moments_and_range():
     assert abs(drawn.var() - 9 / 12) < 0.02
 
 
+RANGES = [
+    (0, 1), (-1, 1), (0.0, 2.0), (-0.0, 4), (1, 3), (-3, 5), (0, 0.001), (5, 1), (1, 1), (0, 2.0**-126), (0, 2.0**-130),
+    (-3e38, 3e38), (np.float32(-0.5), np.float16(0.5)), (0, np.inf), (np.nan, 1), (2**24 + 1, 2**25), (np.int8(-4), 4),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize(("low", "high"), RANGES)
+def test_uniform_of_known_ends_rounds_as_that_of_unknown_ends(low, high, dtype):
+    if dtype is np.float16 and abs(high) > 6e4 and np.isfinite(high):
+        low, high = low / 1e34, high / 1e34
+    numbers = np.asarray(random.uniform(random.key(3), (1000,), dtype))
+    found = np.asarray(random.uniform(random.key(3), (1000,), dtype, low, high))
+    with np.errstate(all="ignore"):
+        first, last = dtype(low), dtype(high)
+        np.testing.assert_array_equal(found, np.maximum(first, numbers * (last - first) + first))
+    unknown = cotan.jit(lambda low, high: random.uniform(random.key(3), (1000,), dtype, low, high))
+    np.testing.assert_array_equal(found, unknown(low, high))
+
+
 def test_normal_moments():
     drawn = np.asarray(random.normal(random.key(0), (100_000,)))
     assert abs(drawn.mean()) < 0.02

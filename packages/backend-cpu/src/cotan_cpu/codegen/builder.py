@@ -85,6 +85,7 @@ class Builder:
         self.scopes = [Scope()]
         self.label = "entry"
         self.declarations: dict[str, str] = {}
+        self._sums: dict[str, tuple[Val, Val]] = {}
         self._count = 0
 
     # Values and instructions.
@@ -142,7 +143,18 @@ class Builder:
     def binary(self, op: str, a: Val, b: Val) -> Val:
         if a.lanes != b.lanes:
             a, b = self.match(a, b)
+        if op == "add" and a.lanes > 1 and a.depth != b.depth:
+            return self._sum_across_scopes(*sorted((a, b), key=lambda value: value.depth))
         return self.emit(f"{op} {a.type} {a.text}, {b.text}", a.kind, a.lanes, max(a.depth, b.depth))
+
+    def _sum_across_scopes(self, outer: Val, inner: Val) -> Val:
+        """Integers outer + inner: what ``inner`` has from outside of its scope is added to ``outer``, outside of it."""
+        if inner.text in self._sums:
+            part, inner = self._sums[inner.text]
+            outer = self.binary("add", part, outer)
+        total = self.emit(f"add {outer.type} {outer.text}, {inner.text}", outer.kind, outer.lanes, inner.depth)
+        self._sums[total.text] = (outer, inner)
+        return total
 
     def compare(self, op: str, a: Val, b: Val) -> Val:
         """``op`` is such as 'icmp slt' or 'fcmp olt'."""

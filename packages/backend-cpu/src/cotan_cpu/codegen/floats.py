@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 
 from cotan.compiler.piece_tables import PIECES
@@ -96,16 +97,24 @@ class Floats:
     def table(self, name: str) -> tuple[float, ...]:
         return TABLES[name, self.kind]
 
-    def pieces(self, name: str, index: Val, x: Val | None = None) -> Val:
+    def pieces(self, name: str, index: Val, x: Val | None = None, side_by_side: bool = False) -> Val:
         """The polynomial in x of those of the table ``name`` that the lowest bits of ``index`` choose; if ``avx512``.
 
-        A table of one row has no powers of x.
+        A table of one row has no powers of x. Of a long chain each step waits for the one before: with ``side_by_side``
+        there are half as many and a product more, the last and largest sum as before.
         """
-        *lower, highest = PIECES[name]
-        result = avx512.looked_up(self.b, highest, index)
-        for numbers in reversed(lower):
-            result = self.fma(result, self.v(x if x is not None else 0.0), avx512.looked_up(self.b, numbers, index))
-        return result
+        first, *rows = [avx512.looked_up(self.b, numbers, index) for numbers in PIECES[name]]
+        if x is None:
+            return first
+        step = x
+        if side_by_side:
+            step = self.mul(x, x)
+            pairs = [self.fma(high, x, low) for low, high in zip(rows[::2], rows[1::2])]
+            rows = [*pairs, *rows[2 * len(pairs) :]]
+        result = rows[-1]
+        for row in reversed(rows[:-1]):
+            result = self.fma(result, step, row)
+        return self.fma(result, x, first)
 
     # Quotients.
 
@@ -265,12 +274,32 @@ class Floats:
 
     def seldom(self, rare: Val, usual: Val, compute: Callable[..., Val], *arguments: Val) -> Val:
         """``usual``, but where ``rare`` holds ``compute(*arguments)``, which is not done if no lane is rare."""
+        return self._where_some(self._some(rare), rare, usual, compute, arguments)
+
+    def seldom_below(self, x: Val, least: float, usual: Val, compute: Callable[..., Val], *arguments: Val) -> Val:
+        """``seldom`` where x is below the positive ``least`` or a negative NaN; one comparison for all registers."""
+        bits, lowest = self.bits(x), self.i(struct.unpack("<i", struct.pack("<f", least))[0])
+        rare, lowest_bits = self.b.compare("icmp slt", bits, lowest), bits
+        while lowest_bits.lanes > 16:
+            half = lowest_bits.lanes // 2
+            halves = [self.b.shuffle(lowest_bits, None, range(start, start + half)) for start in (0, half)]
+            lowest_bits = self.b.intrinsic("smin", *halves)
+        return self._where_some(
+            self._some(self.b.compare("icmp slt", lowest_bits, lowest)), rare, usual, compute, arguments
+        )
+
+    def _some(self, rare: Val) -> Val:
+        """Whether it holds in any lane."""
+        if rare.lanes == 1:
+            return rare
+        reduce = f"llvm.vector.reduce.or.v{rare.lanes}i1"
+        self.b.declare(reduce, "i1", [rare.type])
+        return self.b.emit(f"call i1 @{reduce}({rare.type} {rare.text})", "i1", 1, rare.depth)
+
+    def _where_some(
+        self, some: Val, rare: Val, usual: Val, compute: Callable[..., Val], arguments: Sequence[Val]
+    ) -> Val:
         b = self.b
-        some = rare
-        if rare.lanes > 1:
-            reduce = f"llvm.vector.reduce.or.v{rare.lanes}i1"
-            b.declare(reduce, "i1", [rare.type])
-            some = b.emit(f"call i1 @{reduce}({rare.type} {rare.text})", "i1", 1, rare.depth)
 
         def computed() -> list[Val]:
             # As if made here: what is computed of them stays in the branch.

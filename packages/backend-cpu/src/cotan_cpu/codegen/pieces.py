@@ -90,7 +90,6 @@ def erf_inv(f: Floats, x: Val) -> Val:
     # Less 2**-24, lest it ever be 1: halves of the octaves from 2**-16 up to that.
     rest = f.sub(1.0 - 2.0**-24, f.mul(x, x))
     piece = f.int_op("lshr", f.bits(rest), 22)
-    within = f.int_op("or", f.int_op("and", f.bits(rest), 0x3FFFFF), 0x3F800000)
-    ratio = f.add(f.pieces("erf_inv_centres", piece), f.pieces("erf_inv", piece, f.sub(f.from_bits(within), 1.25)))
-    value = f.mul(x, ratio)
-    return f.seldom(f.invert(f.ge(rest, 2.0**-16)), value, lambda x: special.erf_inv_far(f, x), x)
+    from_centre = f.sub(rest, f.pieces("erf_inv_centres", piece))
+    value = f.mul(x, f.pieces("erf_inv", piece, from_centre, side_by_side=True))
+    return f.seldom_below(rest, 2.0**-16, value, lambda x: special.erf_inv_far(f, x), x)

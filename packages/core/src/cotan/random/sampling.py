@@ -56,21 +56,40 @@ def _uniform(words: Any, shape: tuple[int, ...], dtype: Any, minval: Any, maxval
     raw = random_bits(words, drawn, shape)
     if drawn != width:
         raw = lax.convert_element_type(raw, unsigned)
-    one = np.ones((), dtype).view(unsigned)
     mantissa_bits = lax.shift_right_logical(raw, lax.full(shape, drawn - mantissa, unsigned))
+    known = _known_range(minval, maxval, dtype)
+    one = np.ones((), dtype)
+    scale = known[1] if known is not None and _is_power_of_two(known[1]) else one
+    # From a power of two up to the next one floats have the same leading bits.
     floats = lax.sub(
-        lax.bitcast_convert_type(lax.bitwise_or(mantissa_bits, lax.full(shape, one, unsigned)), dtype),
-        lax.full(shape, 1, dtype),
+        lax.bitcast_convert_type(lax.bitwise_or(mantissa_bits, lax.full(shape, scale.view(unsigned), unsigned)), dtype),
+        lax.full(shape, scale, dtype),
     )
-    if _is_scalar(minval, 0) and _is_scalar(maxval, 1):
-        return floats
-    low = cnp.broadcast_to(cnp.asarray(minval, dtype), shape)
-    high = cnp.broadcast_to(cnp.asarray(maxval, dtype), shape)
-    return lax.max(low, lax.add(lax.mul(floats, lax.sub(high, low)), low))
+    if known is None:
+        low = cnp.broadcast_to(cnp.asarray(minval, dtype), shape)
+        high = cnp.broadcast_to(cnp.asarray(maxval, dtype), shape)
+        return lax.max(low, lax.add(lax.mul(floats, lax.sub(high, low)), low))
+    least, span = known
+    if scale != span:
+        floats = lax.mul(floats, lax.full(shape, span, dtype))
+    return floats if least == 0 else lax.add(floats, lax.full(shape, least, dtype))
 
 
-def _is_scalar(value: Any, expected: float) -> bool:
-    return isinstance(value, int | float) and value == expected
+def _known_range(minval: Any, maxval: Any, dtype: Any) -> tuple[Any, Any] | None:
+    """The least value and the length of a range of known finite ends that has a length."""
+    ends = []
+    for bound in (minval, maxval):
+        if not isinstance(bound, int | float | np.generic) or not math.isfinite(bound):
+            return None
+        with np.errstate(all="ignore"):
+            ends.append(np.asarray(bound).astype(dtype))
+    with np.errstate(all="ignore"):
+        span = np.asarray(ends[1] - ends[0])
+    return (ends[0], span) if 0 < span < np.inf else None
+
+
+def _is_power_of_two(value: Any) -> bool:
+    return math.frexp(value)[0] == 0.5 and value >= dtypes.finfo(value.dtype).smallest_normal
 
 
 def normal(key: Any, shape: Shape = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
