@@ -332,3 +332,12 @@ def test_slopes_where_pieces_meet_or_values_end(function, at, slopes):
 
 def test_the_curvature_of_i0_at_0():
     np.testing.assert_allclose(cotan.grad(cotan.grad(cnp.i0))(0.0), 0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 4e-6), (np.float64, 2e-14)])
+def test_owens_function_over_its_domain(dtype, tolerance):
+    h, a = np.meshgrid([0, 1e-30, 1e-3, 0.1, 0.5, 1, 2, 3, 4, 5, 5.9, 1e3, 1e20], [0.01, 0.3, 0.7, 0.99, 1, 1.5])
+    h, a = h.astype(dtype), a.astype(dtype)
+    with cotan.enable_x64(True):
+        found = np.asarray(special.owens_t(h, a))
+    np.testing.assert_allclose(found, oracle.owens_t(h.astype(np.float64), a), rtol=tolerance, atol=1e-30)

@@ -375,25 +375,25 @@ def wofz(z: Any) -> Any:
     return cnp.where(below, 2 * cnp.exp(-growing * growing) - value, value)
 
 
-_NODES = 40
-
-
 @functools.cache
-def _gauss() -> tuple[list[float], list[float]]:
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+def _gauss(count: int) -> tuple[list[float], list[float]]:
+    nodes, weights = np.polynomial.legendre.leggauss(count)
     return (0.5 + 0.5 * nodes).tolist(), (0.5 * weights).tolist()
 
 
 def _owen(h: Any, a: Any) -> Any:
-    """For h >= 0 and 0 <= a <= 1; where exp(-(h x)**2 / 2) has vanished, nothing is added."""
-    end = cnp.minimum(a, 9 / cnp.maximum(h, 1e-3))
-    half = -0.5 * h * h
+    """For h >= 0 and 0 <= a <= 1; where exp(-(h x)**2 / 2) has vanished, nothing is added.
+
+    What all terms share is a factor, so that none of them is denormal, which is ten times as long.
+    """
+    count, reach = (24, 9) if h.dtype.itemsize > 4 else (12, 6)
+    end = cnp.minimum(a, reach / cnp.maximum(h, 1e-3))
+    way = h * end
+    exponent, slope = -0.5 * way * way, end * end
     total = h * 0
-    for node, weight in zip(*_gauss(), strict=True):
-        x = end * node
-        square = 1 + x * x
-        total = total + weight * cnp.exp(half * square) / square
-    return total * end / (2 * math.pi)
+    for node, weight in zip(*_gauss(count), strict=True):
+        total = total + weight * cnp.exp(exponent * node**2) / (1 + slope * node**2)
+    return total * end * cnp.exp(-0.5 * h * h) / (2 * math.pi)
 
 
 @real_function
