@@ -141,6 +141,43 @@ def test_gamma_functions(dtype, target):
                     assert abs(mpmath.mpf(float(g)) - want) <= tolerance * max(abs(want), 1), (name, v)
 
 
+def hurwitz_zeta(s: Any, q: Any) -> Any:
+    """Terms of negative base apart, which mpmath takes for complex."""
+    total = mpmath.mpf(0)
+    while q < 0:
+        total, q = total + q ** -int(s), q + 1
+    return total + mpmath.zeta(s, q)
+
+
+@TARGETS
+@DTYPES
+def test_zeta(dtype, target):
+    rng = np.random.default_rng(5)
+    s = np.concatenate([1 + 10 ** rng.uniform(-3, 1.5, 2 * COUNT), rng.integers(2, 30, COUNT)]).astype(dtype)
+    q = np.concatenate([10 ** rng.uniform(-3, 4, 2 * COUNT), -rng.uniform(0, 20, COUNT)]).astype(dtype)
+    got = apply("zeta", s, q, target=target)
+    # Its errors are absolute, and the values as small as 1e-130.
+    with mpmath.workdps(180):
+        want = [hurwitz_zeta(mpmath.mpf(float(a)), mpmath.mpf(float(b))) for a, b in zip(s, q)]
+    errors = ulps(got, want)
+    single = dtype == "float32"
+    assert errors[: 2 * COUNT].max() <= (1 if single else 8)
+    assert errors[2 * COUNT :].max() <= (1 if single else 64)
+
+
+@TARGETS
+@DTYPES
+def test_ends_of_zeta(dtype, target):
+    points = np.array([*ENDS, 3, 1.5, 40, 700, -2.5, -7.3, 2.0**52 + 1], dtype)
+    s, q = (part.ravel().copy() for part in np.meshgrid(points, points))
+    with np.errstate(all="ignore"):
+        want = special.zeta(s.astype(np.float64), q.astype(np.float64)).astype(dtype)
+    # For the largest s SciPy divides 0 by 0, or large q are treated apart.
+    above = (s > 1e4) & (q > 1) & (q < np.inf)
+    want = np.where(above, np.where(s == np.inf, np.nan, 0), want).astype(dtype)
+    assert_like(apply("zeta", s, q, target=target), want, "zeta")
+
+
 ENDS = [0.0, -0.0, 1, -1, 2, -2, 0.5, -0.5, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 1e30, -1e30, 1e5, 1e10, -1e17]
 # NaN of either sign whose other bits are set as well.
 STRANGE = {

@@ -302,6 +302,16 @@ def _log_pair(f: Floats, x: Val) -> tuple[Val, Val]:
     return total, f.add(f.fma(e, low, value_low), total_low)
 
 
+def power_of_positive(f: Floats, x: Val, y: Val) -> Val:
+    """x**y for a positive, finite x and a finite y."""
+    high, low = _log_pair(f, x)
+    product, lost = f.two_product(high, y)
+    lost = f.fma(low, y, lost)
+    # Where the result is out of range anyway, the second part may be of no sense.
+    lost = f.where(f.lt(f.abs(product), 8.0 * f.bias), lost, 0.0)
+    return exp_of_pair(f, product, lost)
+
+
 def pow_(f: Floats, x: Val, y: Val) -> Val:
     """In float32 without a fused multiply-add, log and exp are done in float64 and need no second part."""
     x, y = f.b.match(x, y)
@@ -313,12 +323,7 @@ def pow_(f: Floats, x: Val, y: Val) -> Val:
         e, m1 = split(d, normal)
         value = f.b.convert("fptrunc", exp(d, d.mul(log_of(d, e, m1), d.double(y))), "float")
     else:
-        high, low = _log_pair(f, safe)
-        product, lost = f.two_product(high, y)
-        lost = f.fma(low, y, lost)
-        # Where the result is out of range anyway, the second part may be of no sense.
-        lost = f.where(f.lt(f.abs(product), 8.0 * f.bias), lost, 0.0)
-        value = exp_of_pair(f, product, lost)
+        value = power_of_positive(f, safe, y)
     plain = f.both(f.both(f.gt(x, 0.0), f.lt(x, INF)), f.lt(f.abs(y), INF))
     return f.seldom(f.invert(plain), value, functools.partial(_pow_ends, f), x, y, size, value)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cotan_cpu.codegen import exponential, pieces, special, trigonometry
+from cotan_cpu.codegen import exponential, pieces, special, trigonometry, zeta
 from cotan_cpu.codegen.builder import Val
 from cotan_cpu.codegen.floats import Floats
 from cotan_cpu.codegen.scalars import Context, Operation, rem_of_ints
@@ -46,6 +46,18 @@ def _operation(function: Callable[..., Val], natively: Callable[[Context], bool]
     return apply
 
 
+def _by_precision(of_doubles: Callable[..., Val], of_singles: Callable[..., Val]) -> Operation:
+    """Computed in float64, with less effort for float32."""
+
+    def apply(c: Context, dtype: Any, *args: Val) -> Val:
+        f = Floats(c, "double")
+        if args[0].kind == "double":
+            return of_doubles(f, *args)
+        return c.b.convert("fptrunc", of_singles(f, *map(f.double, args)), "float")
+
+    return apply
+
+
 def _by_pieces(quick: Callable[..., Val], otherwise: Operation) -> Operation:
     def apply(c: Context, dtype: Any, x: Val) -> Val:
         if x.kind == "float" and c.target.avx512:
@@ -61,6 +73,7 @@ def _rem(c: Context, dtype: Any, x: Val, y: Val) -> Val:
 
 FUNCTIONS: dict[str, Operation] = {
     "rem": _rem,
+    "zeta": _by_precision(zeta.of_doubles, zeta.of_singles),
     **{name: _operation(function, lambda c: True) for name, function in _NATIVE.items()},
     **{name: _operation(function, lambda c: c.target.fma) for name, function in _NEEDS_FMA.items()},
     **{name: _operation(function, lambda c: False) for name, function in _DOUBLE.items()},

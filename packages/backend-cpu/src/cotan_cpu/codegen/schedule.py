@@ -21,6 +21,7 @@ _WEIGHTS = {
     "exp2": 12, "expm1": 16, "log": 20, "log1p": 22, "sin": 20, "cos": 20, "tan": 68, "asin": 30, "acos": 30,
     "atan": 20, "atan2": 40, "sinh": 22, "cosh": 18, "tanh": 24, "asinh": 100, "acosh": 100, "atanh": 100, "erf": 34,
     "erfc": 50, "erf_inv": 60, "lgamma": 550, "digamma": 450, "cbrt": 90, "logistic": 16, "pow": 70, "nextafter": 10,
+    "zeta": 500,
 }  # fmt: skip
 _CYCLE = 0.3e-9
 _GATHER, _SCATTER = 2.0, 3.0

@@ -1,4 +1,4 @@
-"""Incomplete gamma and beta functions and zeta by SciPy; in programs a step on the host."""
+"""Incomplete gamma and beta functions by SciPy; in programs a step on the host."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def write(writer: Writer, step: LibraryStep) -> None:
 
 def register(table: LoweringTable) -> None:
     """Add the rules of this module."""
-    from cotan.primitives.incomplete import betainc_p, igamma_p, igammac_p, zeta_p
+    from cotan.primitives.incomplete import betainc_p, igamma_p, igammac_p
 
-    for primitive in (igamma_p, igammac_p, betainc_p, zeta_p):
+    for primitive in (igamma_p, igammac_p, betainc_p):
         table.rule("library", primitive)(write)
         table.on_host.add(primitive)

@@ -36,7 +36,7 @@ _WEIGHTS = {
     **dict.fromkeys(("expm1", "log1p", "sin", "cos", "tanh", "erf", "atan", "erfc"), 16.0),
     **dict.fromkeys(("tan", "asin", "acos", "sinh", "cosh", "asinh", "acosh", "atanh", "erf_inv", "atan2"), 24.0),
     **dict.fromkeys(("pow",), 30.0),
-    **dict.fromkeys(("lgamma", "digamma"), 60.0),
+    **dict.fromkeys(("lgamma", "digamma", "zeta"), 60.0),
 }
 
 

@@ -7,7 +7,7 @@ Ops (``dtype`` is the result's, a NumPy dtype):
   const            attr = Python bool/int/float
   index            attr = Index; its value as an integer of ``dtype``
   load             attr = (slot, Index): element of a kernel operand, the index linear (row-major, in elements)
-  add sub mul div rem min max pow atan2 nextafter
+  add sub mul div rem min max pow atan2 nextafter zeta
                    (div of ints truncates; rem has the dividend's sign; min and max propagate NaN)
   neg abs sign floor ceil round (half to even) trunc sqrt rsqrt exp exp2 expm1 log log1p sin cos tan asin acos atan
   sinh cosh tanh asinh acosh atanh erf erfc erf_inv lgamma digamma cbrt logistic is_finite
@@ -243,7 +243,7 @@ sinh, cosh, tanh, asinh, acosh, atanh = map(unary_op, ("sinh", "cosh", "tanh", "
 erf, erfc, erf_inv, lgamma, digamma = map(unary_op, ("erf", "erfc", "erf_inv", "lgamma", "digamma"))
 cbrt, logistic, not_, popcount, clz = map(unary_op, ("cbrt", "logistic", "not", "popcount", "clz"))
 add, sub, mul, div, rem, min_, max_ = map(binary_op, ("add", "sub", "mul", "div", "rem", "min", "max"))
-pow_, atan2, nextafter = map(binary_op, ("pow", "atan2", "nextafter"))
+pow_, atan2, nextafter, zeta = map(binary_op, ("pow", "atan2", "nextafter", "zeta"))
 and_, or_, xor, shl = map(binary_op, ("and", "or", "xor", "shl"))
 shr_logical, shr_arithmetic = map(binary_op, ("shr_logical", "shr_arithmetic"))
 conj = unary_op("conj")
