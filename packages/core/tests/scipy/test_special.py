@@ -158,6 +158,8 @@ def test_limits(call, expected):
         (special.gamma, -np.inf, np.nan),
         (lambda m: special.poch(3.0, m), 0.0, float(mpmath.psi(0, 3))),
         (lambda m: special.poch(20.0, m), 0.0, float(mpmath.psi(0, 20))),
+        (lambda z: special.poch(z, np.float32(1e-6)) * 1e6, 20.0, float(mpmath.psi(1, 20))),
+        (lambda z: special.poch(z, np.float32(1e-3)) * 1e3, 20.0, 0.051422034),
         (lambda z: special.poch(20.0, z), -2.0, 1 / (19 * 18) * float(mpmath.psi(0, 18))),
         (lambda z: special.poch(z, -2.0), 20.0, -37 / (19 * 18) ** 2),
         (lambda h: special.owens_t(h, 0.5), 0.0, 0.0),
@@ -217,6 +219,7 @@ def test_two_scalars_give_a_scalar_type(name):
 
 def test_the_rising_factorial_of_an_infinite_number_of_factors():
     np.testing.assert_array_equal(special.poch(np.array([2.0, -2.5, 0.5]), -np.inf), np.nan)
+    np.testing.assert_array_equal(special.poch(np.array([2.0, 20.0, 0.5]), np.inf), np.inf)
     np.testing.assert_array_equal(special.poch(np.array([np.inf, np.nan]), 0.0), 1)
 
 

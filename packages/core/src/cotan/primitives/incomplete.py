@@ -217,7 +217,21 @@ def _log_beta(a: Term, b: Term) -> Term:
     return where(far, where(two, two_large, one_large), near)
 
 
-log_beta = formula(_log_beta)
+def _log_rise(a: Term, b: Term) -> Term:
+    """log(gamma(a + b) / gamma(a)), for a of 10 and more and b >= 0; small b lose no digits, nor do slopes."""
+    total = a + b
+    u, v = 1 / a, 1 / total
+    near, far = u * u, v * v
+    # The series at ``near``, and its difference to that at ``far``, divided by that of the places.
+    series, slope = constant(LOG_STIRLING[0], a), constant(0, a)
+    for coefficient in LOG_STIRLING[1:]:
+        series, slope = series * near + coefficient, slope * far + series
+    apart = -(b * u * v)
+    rest = apart * (series + v * (u + v) * slope)
+    return rest + ((a - 0.5) * log1p(b * u) + b * (log(total) - 1))
+
+
+log_beta, log_rise = formula(_log_beta), formula(_log_rise)
 
 
 def _beta_front(p: Term, q: Term, y: Term, rest: Term) -> Term:

@@ -11,7 +11,7 @@ import numpy as np
 from cotan import dtypes, lax
 from cotan import numpy as cnp
 from cotan.numpy.promotion import as_array, promote_args_inexact
-from cotan.primitives.incomplete import log_beta
+from cotan.primitives.incomplete import log_beta, log_rise
 from cotan.scipy.elementwise import polynomial, real_function, sign_of_gamma, zero_with_slope
 
 
@@ -133,32 +133,23 @@ def poch(z: Any, m: Any) -> Any:
     turned = (z <= 0) & cnp.equal(z, cnp.floor(z)) & cnp.equal(m, cnp.floor(m))
     plain, order = cnp.where(turned, 1, z), cnp.where(turned, 0, m)
     sign = sign_of_gamma(plain) * sign_of_gamma(plain + order)
-    value = sign * cnp.exp(_log_rise(plain, order))
+    # Of large z without the digits that both logarithms share.
+    down = order < 0
+    base, step = cnp.where(down, plain + order, plain), cnp.where(down, -order, order)
+    far = (base >= 10) & (base < math.inf) & (step < math.inf)
+    large = log_rise(cnp.where(far, base, 10), cnp.where(far, step, 1))
     # A product through 0, or of negative whole numbers: turn it round.
-    top = cnp.where(turned, 1 - z, 1)
-    bottom = top - cnp.where(turned, m, 0)
+    bottom = cnp.where(turned, 1 - z, 1) - cnp.where(turned, m, 0)
     reached = bottom <= 0
-    size = cnp.exp(lax.lgamma(top) - lax.lgamma(cnp.where(reached, 1, bottom)))
+    upper = cnp.where(turned, 1 - z, cnp.where(far, 1, plain + order))
+    lower = cnp.where(turned, cnp.where(reached, 1, bottom), cnp.where(far, 1, plain))
+    near = lax.lgamma(upper) - lax.lgamma(lower)
+    size = cnp.exp(cnp.where(far, cnp.where(down, -large, large), near))
     even = cnp.equal(cnp.remainder(m, 2), 0)
     product = cnp.where(reached, 0, cnp.where(even, size, -size))
-    value = cnp.where(turned, product, cnp.where(cnp.equal(m, -math.inf), math.nan, value))
+    value = cnp.where(turned, product, cnp.where(cnp.equal(m, -math.inf), math.nan, sign * size))
     # Elsewhere the formula is 1 there by itself, and has a slope.
     return cnp.where(cnp.equal(m, 0) & ~cnp.isfinite(z), 1, value)
-
-
-def _log_rise(z: Any, m: Any) -> Any:
-    """log |gamma(z + m) / gamma(z)|; of large z without the digits that both logarithms share."""
-    down = m < 0
-    base, step = cnp.where(down, z + m, z), cnp.where(down, -m, m)
-    far = (base >= 10) & (base < math.inf)
-    little = step < 1e-4
-    a, b = cnp.where(far, base, 10), cnp.where(far & ~little, step, 1)
-    size = lax.lgamma(b) - log_beta(a, b)
-    # By the slope in the middle, whose error is of third order in the step.
-    short = cnp.where(far & little, m, 0) * lax.digamma(a + cnp.where(far & little, step, 0) / 2)
-    near_z, near_m = cnp.where(far, 1, z), cnp.where(far, 0, m)
-    near = lax.lgamma(near_z + near_m) - lax.lgamma(near_z)
-    return cnp.where(far, cnp.where(little, short, cnp.where(down, -size, size)), near)
 
 
 @real_function
