@@ -31,6 +31,8 @@ CASES = {
     "zeta": (incomplete.zeta_p, special.zeta, (1 + spread(1e-3, 60), spread(1e-3, 1e4)), 1e-13, 0),
     "zeta left of 0": (incomplete.zeta_p, special.zeta, (RANDOM.integers(2, 9, 99).astype(float),
                        RANDOM.uniform(-20, 0, 99)), 1e-12, 0),
+    "zeta beside 0": (incomplete.zeta_p, special.zeta, (RANDOM.integers(2, 4, 40).astype(float),
+                      -spread(1e-12, 1e-3, 40)), 1e-13, 0),
 }  # fmt: skip
 
 

@@ -313,7 +313,8 @@ def _zeta(s: Term, q: Term) -> Term:
     shift = terms.ceil(-where(negative, q, 0))
     first = where(negative, q + shift, where(q > 0, q, 1))
     value = _zeta_of_positive(s_in, first)
-    start = where(negative, 1 - first, 1)
+    # The last of them is exact, as 1 - first is not beside 0.
+    start = where(negative, 1 - shift - q, 1)
     below = _zeta_of_positive(s_in, start) - _zeta_of_positive(s_in, where(negative, 1 - q, 1))
     half = s_in * 0.5
     odd = negated(terms.floor(half).same(half))
