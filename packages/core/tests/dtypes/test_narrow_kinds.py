@@ -152,6 +152,70 @@ def test_conversion_from_wider_ones(name, source, stage):
     _same(stage(lambda x: lax.convert_element_type(x, kind))(values), expected.astype(kind))
 
 
+@_QUIET
+@pytest.mark.parametrize("name", ["float16", "bfloat16", *(name for name in _FLOATS if name != "float8_e8m0fnu")])
+def test_conversion_from_float64_rounds_once(name, stage):
+    kind = _kind(name)
+    bits = np.arange(1 << ml_dtypes.finfo(kind).bits, dtype=np.uint8 if kind.itemsize == 1 else np.uint16)
+    values = bits.view(kind).astype(np.float64)
+    values = np.unique(values[np.isfinite(values)])
+    ties = (values[1:] + values[:-1]) / 2  # exact, and a neighbour in float64 is a tie in float32
+    with cotan.enable_x64():
+        convert = stage(lambda x: lax.convert_element_type(x, kind))
+        for x, expected in (
+            (values, values),
+            (np.nextafter(ties, np.inf), values[1:]),
+            (np.nextafter(ties, -np.inf), values[:-1]),
+            (ties, ties.astype(kind)),
+            (ties + 0j, ties.astype(kind)),
+        ):
+            np.testing.assert_array_equal(np.asarray(convert(x)).astype(np.float64), expected.astype(np.float64))
+        edges = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0, 1e300, -1e300, 5e-324, -1e-300])
+        found, expected = np.asarray(convert(edges)), edges.astype(kind)
+        np.testing.assert_array_equal(found.view(np.uint8), expected.view(np.uint8))
+
+
+def _bits(x):
+    """The bits of each element, the lowest first: those that carry information."""
+    raw = np.ascontiguousarray(x)[..., None].view(np.uint8)
+    return np.unpackbits(raw, axis=-1, bitorder="little")[..., : cotan.dtypes.itemsize_bits(x.dtype)]
+
+
+_READ = ["int2", "uint4", "int4", "float4_e2m1fn", "float8_e5m2", "int8", "uint16", "bfloat16", "int32", "float32"]
+
+
+@pytest.mark.parametrize("to", _READ)
+@pytest.mark.parametrize("name", _READ)
+def test_bits_of_narrow_kinds(name, to, stage):
+    have, want = (cotan.dtypes.itemsize_bits(_kind(kind)) for kind in (name, to))
+    raw = np.random.default_rng(0).integers(0, 256, (3, max(want // have, 1), _kind(name).itemsize), dtype=np.uint8)
+    x = raw.view(_kind(name))[..., 0]
+    x = x[:, 0] if have >= want else x
+    found = np.asarray(stage(lambda x: lax.bitcast_convert_type(x, _kind(to)))(x))
+    assert found.dtype == _kind(to)
+    assert found.shape == ((3, have // want) if have > want else (3,))
+    np.testing.assert_array_equal(_bits(found).reshape(3, -1), _bits(x).reshape(3, -1))
+    row = cnp.asarray(x.reshape(1, -1))
+    view = np.asarray(stage(lambda x: x.view(_kind(to)))(row))
+    assert view.shape == (1, 3 * max(have, want) // want)
+    np.testing.assert_array_equal(_bits(view).ravel(), _bits(x).ravel())
+
+
+def test_widths_that_do_not_divide_are_refused():
+    with pytest.raises(ValueError, match="do not divide"):
+        lax.bitcast_convert_type(np.zeros(4, ml_dtypes.float6_e2m3fn), np.uint8)
+
+
+@pytest.mark.parametrize("name", ["float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn"])
+def test_signs_and_exponents_of_the_narrowest(name, stage):
+    x = np.array([-2.0, 1.5, -0.0, 0.0, 1.0]).astype(_kind(name))
+    np.testing.assert_array_equal(stage(cnp.signbit)(x), np.signbit(_wide(x)))
+    fraction, exponent = stage(cnp.frexp)(x)
+    expected = np.frexp(_wide(x))
+    _same(fraction, expected[0].astype(x.dtype))
+    np.testing.assert_array_equal(exponent, expected[1])
+
+
 @pytest.mark.parametrize("name", _ALL)
 def test_products_in_wider_sums(name, stage):
     rows = _every(name, nans=False)[-8:] if name in _INTEGERS else _every(name, nans=False)[:8]

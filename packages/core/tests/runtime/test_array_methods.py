@@ -211,12 +211,37 @@ def test_view_reads_bits():
     np.testing.assert_array_equal(np.asarray(x.view("uint8")), X.view(np.uint8))
     np.testing.assert_array_equal(np.asarray(x.view("uint8").view("float32")), X)
     assert x.view("float32") is x
-    with pytest.raises(TypeError, match="no whole number"):
+    with pytest.raises(ValueError, match="no whole number"):
         cnp.ones(3, "uint8").view("int32")
-    with pytest.raises(TypeError, match="no dimensions"):
+    with pytest.raises(ValueError, match="no dimensions"):
         cnp.ones(()).view("int8")
-    with pytest.raises(TypeError, match="booleans"):
-        cnp.ones(4, bool).view("int8")
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        (np.array([True, False, True, True]), "int8"),
+        (np.array([True, False, True, True]), "int16"),
+        (np.array([1.5 - 2j, 0.25 + 7j], np.complex64), "float32"),
+        (np.array([1.5 - 2j, 0.25 + 7j], np.complex64), "int16"),
+        (np.array([[1.5, -2.0, 0.25, 7.0]], np.float32), "complex64"),
+        (np.array([[1, 2, 3, 4]], np.int16), "complex64"),
+        (np.array(3, np.int32), "uint32"),
+        (np.array(True), "uint8"),
+    ],
+)
+def test_view_reads_bytes_of_bools_and_parts_of_complex_numbers(value, dtype):
+    found = np.asarray(cnp.asarray(value).view(dtype))
+    expected = value.view(dtype)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(cotan.jit(lambda x: x.view(dtype))(value), expected)
+    # Back again; every byte but 0 is true.
+    np.testing.assert_array_equal(cnp.asarray(expected).view(value.dtype), value)
+
+
+def test_view_as_bool():
+    np.testing.assert_array_equal(cnp.asarray([0, 1, 256, -1], "int16").view(bool), [0, 0, 1, 0, 0, 1, 1, 1])
 
 
 def test_containers_protocols():

@@ -18,7 +18,8 @@ def convert_element_type(x: np.ndarray, *, new_dtype: Any, weak_type: bool) -> n
     dtype = x.dtype
     if dtype == new_dtype:
         return x
-    if dtype.kind not in "biuf" or not (new_dtype.kind == "f" or (new_dtype.kind in "iu" and dtype.kind != "f")):
+    to_float = new_dtype.kind == "f" and new_dtype.itemsize > 1  # one of 8 bits is no kind of NumPy's own
+    if dtype.kind not in "biuf" or not (to_float or (new_dtype.kind in "iu" and dtype.kind != "f")):
         return _reference()(x, new_dtype=new_dtype, weak_type=weak_type)  # type: ignore[no-any-return]
     out = pool.empty(x.shape, new_dtype, x.size * new_dtype.itemsize)
     quiet(np.copyto, out, x, "unsafe")

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from cotan.dtypes import bfloat16
-from cotan.ir.scalar import Expr, bitcast, cast, const, make
+from cotan.ir.scalar import BOOL, Expr, bitcast, cast, const, make
 
-FLOAT32 = np.dtype(np.float32)
+FLOAT32, FLOAT64, UINT32 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.uint32)
 HALF = frozenset({np.dtype(np.float16), np.dtype(bfloat16)})
 _AS_IS = frozenset({"load", "bitcast", "reduce", "project"})
 
@@ -32,7 +32,7 @@ def build(op: str, dtype: Any, args: Sequence[Expr], attr: Any) -> Expr:
     if op == "bitcast":
         return bitcast(args[0], dtype)
     if op == "const" and dtype in HALF:
-        return make("cast", dtype, (const(attr, FLOAT32),))
+        return make("cast", dtype, (const(_held(attr, dtype), FLOAT32),))
     if op != "load" and (dtype in HALF or any(a.dtype in HALF for a in args)):
         wide = build(op, FLOAT32 if dtype in HALF else dtype, [widen(a) for a in args], attr)
         return convert(wide, dtype)
@@ -49,15 +49,35 @@ def convert(x: Expr, dtype: Any) -> Expr:
     if x.dtype == dtype:
         return x
     if x.op == "cast" and dtype == FLOAT32 and x.dtype in HALF and x.args[0].op == "const":
-        # A constant that half precision holds exactly.
-        with np.errstate(all="ignore"):
-            value = np.asarray(x.args[0].attr, FLOAT32).astype(x.dtype).astype(FLOAT32)
-        return const(value, FLOAT32)
+        return const(_held(x.args[0].attr, x.dtype), FLOAT32)
     if x.dtype in HALF or dtype in HALF:
         # Only between float32 and half precision is there a direct way.
-        x = make("cast", FLOAT32, (x,)) if x.dtype in HALF else cast(x, FLOAT32)
+        single = _rounded_to_odd if x.dtype == FLOAT64 else _single
+        x = make("cast", FLOAT32, (x,)) if x.dtype in HALF else single(x)
         return x if dtype == FLOAT32 else make("cast", dtype, (x,)) if dtype in HALF else cast(x, dtype)
     return cast(x, dtype)
+
+
+def _held(value: Any, dtype: Any) -> Any:
+    """The float32 value that half precision makes of a constant."""
+    with np.errstate(all="ignore"):
+        return np.asarray(value).astype(dtype).astype(FLOAT32)
+
+
+def _single(x: Expr) -> Expr:
+    return cast(x, FLOAT32)
+
+
+def _rounded_to_odd(x: Expr) -> Expr:
+    """float64 as float32 whose last bit tells whether anything was cut off: rounding that again rounds ``x`` once."""
+    nearest = cast(x, FLOAT32)
+    back, bits = cast(nearest, FLOAT64), bitcast(nearest, UINT32)
+    # One away from 0 comes back by one; then what lies between two neighbours is the one with an odd last bit.
+    further = cast(make("gt", BOOL, (make("abs", FLOAT64, (back,)), make("abs", FLOAT64, (x,)))), UINT32)
+    odd = make("or", UINT32, (make("sub", UINT32, (bits, further)), const(1, UINT32)))
+    inexact = make("ne", BOOL, (back, x))
+    number = make("eq", BOOL, (x, x))
+    return make("select", FLOAT32, (make("and", BOOL, (inexact, number)), bitcast(odd, FLOAT32), nearest))
 
 
 def _simplify(op: str, dtype: Any, args: Sequence[Expr], attr: Any) -> Expr | None:

@@ -286,8 +286,10 @@ def _clip(self: Any, min: Any = None, max: Any = None) -> Any:
 def _view(self: Any, dtype: Any = None, type: None = None) -> Any:
     """The elements' bits read as another dtype; the last axis grows or shrinks if its width differs.
 
+    A bool is a byte, and every byte but 0 is true. Elements of ``int4`` and narrower lie side by side.
+
     Raises:
-      TypeError: the widths do not fit the last axis. NotImplementedError: ``type`` is given.
+      ValueError: the widths do not fit the last axis. NotImplementedError: ``type`` is given.
     """
     if type is not None:
         raise NotImplementedError(f"{where()}: view: arrays are of one class; leave `type` out")
@@ -296,26 +298,48 @@ def _view(self: Any, dtype: Any = None, type: None = None) -> Any:
     target = dtypes.check_user_dtype(dtype, "view")
     if self.dtype == target:
         return self
-    if self.dtype == np.bool_ or target == np.bool_:
-        raise TypeError(f"{where()}: view: booleans have no bits to be read otherwise; use astype")
-    have, want = self.dtype.itemsize, target.itemsize
-    if have == want:
-        return lax.bitcast_convert_type(self, target)
-    if not self.shape:
-        raise TypeError(
-            f"{where()}: view: an array of no dimensions has no axis to change ({have} to {want} bytes); reshape it "
+    have, want = _bits_in_memory(self.dtype), _bits_in_memory(target)
+    if not self.shape and have != want:
+        raise ValueError(
+            f"{where()}: view: an array of no dimensions has no axis to change ({have} to {want} bits); reshape it "
             "first"
         )
-    if have > want:
-        parts = lax.bitcast_convert_type(self, target)
-        return manipulation.reshape(parts, (*self.shape[:-1], self.shape[-1] * (have // want)))
-    ratio = want // have
-    if self.shape[-1] % ratio:
-        raise TypeError(
-            f"{where()}: view: the last axis has {self.shape[-1]} elements of {have} bytes, which are no whole number "
+    if have != want and self.shape[-1] * have % want:
+        raise ValueError(
+            f"{where()}: view: the last axis has {self.shape[-1]} elements of {have} bits, which are no whole number "
             f"of {target.name} elements; cut or pad it, or convert the values with astype"
         )
-    grouped = manipulation.reshape(self, (*self.shape[:-1], self.shape[-1] // ratio, ratio))
+    if not self.shape:
+        return manipulation.reshape(_read_as(manipulation.reshape(self, (1,)), target), ())
+    return _read_as(self, target)
+
+
+def _bits_in_memory(dtype: Any) -> int:
+    return 8 if dtype == np.bool_ else dtypes.itemsize_bits(dtype)
+
+
+def _read_as(x: Any, target: Any) -> Any:
+    """The bits along the last axis, of which there is a whole number of elements."""
+    if x.dtype == target:
+        return x
+    if x.dtype == np.bool_:
+        return _read_as(lax.convert_element_type(x, np.uint8), target)
+    if target == np.bool_:
+        return lax.ne(_read_as(x, np.dtype(np.uint8)), 0)
+    if ufuncs.is_complex(x):
+        pairs = manipulation.stack([lax.real(x), lax.imag(x)], -1)
+        return _read_as(manipulation.reshape(pairs, (*x.shape[:-1], 2 * x.shape[-1])), target)
+    if dtypes.issubdtype(target, np.complexfloating):
+        parts = _read_as(x, dtypes.to_real_dtype(target))
+        return lax.complex(parts[..., ::2], parts[..., 1::2])
+    have, want = dtypes.itemsize_bits(x.dtype), dtypes.itemsize_bits(target)
+    if have == want:
+        return lax.bitcast_convert_type(x, target)
+    if have > want:
+        parts = lax.bitcast_convert_type(x, target)
+        return manipulation.reshape(parts, (*x.shape[:-1], x.shape[-1] * (have // want)))
+    ratio = want // have
+    grouped = manipulation.reshape(x, (*x.shape[:-1], x.shape[-1] // ratio, ratio))
     return lax.bitcast_convert_type(grouped, target)
 
 

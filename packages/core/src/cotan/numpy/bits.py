@@ -27,6 +27,9 @@ def frexp(x: Any, /) -> tuple[Any, Any]:
     (x,) = promote_args_inexact("frexp", x)
     if is_complex(x):
         raise TypeError(f"{where()}: frexp is not defined on complex numbers; take .real or .imag")
+    if dtypes.itemsize_bits(x.dtype) < 8:
+        fraction, exponent = frexp(lax.convert_element_type(x, np.float32))
+        return lax.convert_element_type(fraction, x.dtype), exponent
     info = dtypes.finfo(x.dtype)
     width = np.dtype(x.dtype).itemsize * 8
     word = np.dtype(f"i{width // 8}")
@@ -75,6 +78,8 @@ def ldexp(x1: Any, x2: Any, /) -> Any:
 
 def _power_of_two(n: Any, dtype: Any) -> Any:
     """2**n exactly, for exponents of normal numbers."""
+    if dtypes.itemsize_bits(dtype) < 8:
+        return lax.convert_element_type(_power_of_two(n, np.float32), dtype)
     info = dtypes.finfo(dtype)
     word = np.dtype(f"i{np.dtype(dtype).itemsize}")
     biased = lax.convert_element_type(n + np.int32(1 - int(info.minexp)), word)

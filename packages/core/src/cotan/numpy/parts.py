@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cotan import lax
+from cotan import dtypes, lax
 from cotan.api.repeated import repeated
 from cotan.numpy.elementwise import is_bool, is_complex, is_inexact, is_unsigned, strong, where_
 from cotan.numpy.promotion import as_array, promote_args_inexact, refuse_out
@@ -33,6 +33,8 @@ def signbit(x: Any, /) -> Any:
         return lax.lt(x, 0)
     if is_complex(x):
         raise ValueError("signbit is not defined on complex numbers; take .real or .imag")
+    if dtypes.itemsize_bits(x.dtype) < 8:
+        x = lax.convert_element_type(x, np.float32)
     width = np.dtype(x.dtype).itemsize
     return lax.lt(lax.bitcast_convert_type(x, np.dtype(f"i{width}")), 0)
 

@@ -80,6 +80,14 @@ def _to_integer(x: Any, new_dtype: Any) -> Any:
     return np.where(fits, np.where(fits, x, 0).astype(new_dtype), edge)
 
 
+def _rounded_to_odd(x: Any) -> Any:
+    """float64 as float32 whose last bit tells whether anything was cut off: rounding that again rounds ``x`` once."""
+    nearest = x.astype(np.float32)
+    # One away from 0 comes back by one; then what lies between two neighbours is the one with an odd last bit.
+    bits = nearest.view(np.uint32) - (np.abs(nearest) > np.abs(x))
+    return np.where((nearest == x) | np.isnan(x), nearest, (bits | 1).astype(np.uint32).view(np.float32))
+
+
 def _convert(x: Any, new_dtype: Any) -> Any:
     if x.dtype == new_dtype:
         return x.copy()
@@ -87,6 +95,8 @@ def _convert(x: Any, new_dtype: Any) -> Any:
         x = x != 0 if new_dtype == BOOLEAN else x.real
     if new_dtype in INTEGER and x.dtype in FLOAT:
         return _to_integer(x, new_dtype)
+    if x.dtype == np.float64 and new_dtype in FLOAT and new_dtype.itemsize < 4 and new_dtype != np.float16:
+        x = _rounded_to_odd(x)
     try:
         return x.astype(new_dtype)
     except TypeError:
@@ -115,13 +125,13 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
     """The bits of ``operand`` read as ``new_dtype``.
 
     Args:
-      operand: an array of any dtype but complex and keys.
+      operand: an array of numbers.
       new_dtype: of the same width, or narrower (the result has one more axis, last), or wider (the last axis of the
-        operand must hold just the parts).
+        operand must hold just the parts). The width is that of the values: a byte has two parts of ``int4``.
 
     Raises:
-      TypeError: a dtype is complex, or only one of them is bool.
-      ValueError: the last axis does not hold the parts of ``new_dtype``.
+      TypeError: one dtype is bool or complex, and the other one is not the same.
+      ValueError: the last axis does not hold the parts of ``new_dtype``, or neither width is a multiple of the other.
 
     >>> import numpy as np
     >>> from cotan import lax
@@ -133,19 +143,21 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
 
 @tables.abstract(bitcast_convert_type_p)
 def _(x: ShapedArray, *, new_dtype: Any) -> ShapedArray:
+    if x.dtype == new_dtype:
+        return shaped(x.shape, new_dtype)
     for dtype in (x.dtype, new_dtype):
-        if dtype in COMPLEX or not isinstance(dtype, np.dtype):
-            raise TypeError(f"bitcast_convert_type does not accept dtype {dtype}")
-    if (x.dtype == BOOLEAN) != (new_dtype == BOOLEAN):
-        raise TypeError(f"bitcast_convert_type cannot read {x.dtype} as {new_dtype}")
-    ratio = x.dtype.itemsize / new_dtype.itemsize
+        if dtype in COMPLEX or dtype == BOOLEAN or not isinstance(dtype, np.dtype):
+            raise TypeError(f"bitcast_convert_type does not accept dtype {dtype}; only the bits of numbers are read")
+    have, want = dtypes.itemsize_bits(x.dtype), dtypes.itemsize_bits(new_dtype)
+    if have % want and want % have:
+        raise ValueError(f"bitcast_convert_type: {want} bits of {new_dtype} and {have} of {x.dtype} do not divide")
     shape = x.shape
-    if ratio > 1:
-        shape = (*shape, int(ratio))
-    elif ratio < 1:
-        if not shape or shape[-1] * ratio != 1:
+    if have > want:
+        shape = (*shape, have // want)
+    elif have < want:
+        if not shape or shape[-1] * have != want:
             raise ValueError(
-                f"bitcast_convert_type: the last axis of an array of shape {shape} must have {int(1 / ratio)} elements "
+                f"bitcast_convert_type: the last axis of an array of shape {shape} must have {want // have} elements "
                 f"of {x.dtype} to make one of {new_dtype}"
             )
         shape = shape[:-1]
@@ -164,27 +176,49 @@ def _(axis: Any, args: Sequence[Any], dims: Sequence[int], *, new_dtype: Any) ->
 
 @tables.reference(bitcast_convert_type_p)
 def _(x: Any, *, new_dtype: Any) -> Any:
-    parts = x.dtype.itemsize // new_dtype.itemsize
-    shape = x.shape if parts == 1 else (*x.shape, parts) if parts else x.shape[:-1]
-    return np.array(x, order="C").reshape(-1).view(new_dtype).reshape(shape)
+    if x.dtype == new_dtype:
+        return x.copy()
+    have, want = dtypes.itemsize_bits(x.dtype), dtypes.itemsize_bits(new_dtype)
+    parts = have // want
+    x = np.array(x, order="C")
+    if min(have, want) >= 8 or have == want:
+        shape = x.shape if parts == 1 else (*x.shape, parts) if parts else x.shape[:-1]
+        return x.reshape(-1).view(new_dtype).reshape(shape)
+    # An element of fewer than 8 bits fills a byte, of which only the lowest bits count.
+    if parts:
+        words = x.view(unsigned_of(x.dtype))[..., None] >> _places(parts, want, x.dtype)
+        return (words & ((1 << want) - 1)).astype(np.uint8).view(new_dtype)
+    words = x.view(np.uint8).astype(unsigned_of(new_dtype)) & ((1 << have) - 1)
+    whole = np.bitwise_or.reduce(words << _places(want // have, have, new_dtype), axis=-1)
+    return np.asarray(whole, unsigned_of(new_dtype)).view(new_dtype)
+
+
+def _places(parts: int, bits: int, wide: Any) -> Any:
+    """Where the parts of a word begin, the lowest first, in the unsigned dtype of its storage."""
+    return (np.arange(parts) * bits).astype(unsigned_of(wide))
 
 
 @tables.kernel(bitcast_convert_type_p)
 def _(i: Any, x: scalar.Operand, *, new_dtype: Any) -> Any:
-    if x.dtype.itemsize == new_dtype.itemsize:
+    have, want = dtypes.itemsize_bits(x.dtype), dtypes.itemsize_bits(new_dtype)
+    if have == want:
         return scalar.bitcast(x[i], new_dtype)
-    narrow, wide = sorted((x.dtype, new_dtype), key=lambda dtype: dtype.itemsize)
-    word, bits = unsigned_of(wide), 8 * narrow.itemsize
-    if new_dtype == narrow:
+    narrow, wide = (new_dtype, x.dtype) if have > want else (x.dtype, new_dtype)
+    word, bits = unsigned_of(wide), min(have, want)
+    if have > want:
         place = scalar.cast(scalar.index_value(i[-1]), word)
         shift = scalar.mul(place, scalar.const(bits, word))
         part = scalar.cast(scalar.shr_logical(scalar.bitcast(x[i[:-1]], word), shift), unsigned_of(narrow))
-        return scalar.bitcast(part, new_dtype)
+        return scalar.bitcast(_lowest(part, bits), new_dtype)
     whole = scalar.const(0, word)
     for k in range(x.shape[-1]):
-        part = scalar.cast(scalar.bitcast(x[(*i, const_index(k))], unsigned_of(narrow)), word)
+        part = scalar.cast(_lowest(scalar.bitcast(x[(*i, const_index(k))], unsigned_of(narrow)), bits), word)
         whole = scalar.or_(whole, scalar.shl(part, scalar.const(bits * k, word)))
     return scalar.bitcast(whole, new_dtype)
+
+
+def _lowest(part: Any, bits: int) -> Any:
+    return part if bits >= 8 else scalar.and_(part, scalar.const((1 << bits) - 1, part.dtype))
 
 
 tables.decompose[bitcast_convert_type_p] = BASIC

@@ -258,6 +258,9 @@ def _put(x: Any, hit: Any, axis: int, along: Callable[[Any], Any]) -> Any:
         return complex(_put(real(x), hit, axis, along), _put(imag(x), hit, axis, along))
     if dtype == BOOLEAN:
         return reduce_or(bitwise_and(hit, along(x)), (axis,))
+    if dtypes.itemsize_bits(dtype) < 8:
+        wide = np.dtype(np.float32 if dtype in FLOAT else np.int8)
+        return convert_element_type(_put(convert_element_type(x, wide), hit, axis, along), dtype)
     bits = bitcast_convert_type(x, unsigned_of(dtype))
     found = reduce_or(select(hit, along(bits), 0), (axis,))
     return bitcast_convert_type(found, dtype)
