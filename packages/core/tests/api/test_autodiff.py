@@ -88,6 +88,40 @@ def test_gradient_of_a_constant_is_zero_and_of_a_python_number_too():
     close(cotan.grad(lambda p: p[0] * 1.0)((2.0, cnp.ones(2)))[1], [0, 0])
 
 
+def _repeated(body, init):
+    return lambda x: cotan.lax.scan(body(x), init(x), cnp.arange(1.0, 4.0), reverse=True)[0]
+
+
+# Whether gradients, tangents, and gradients for a strong cotangent have weak types at a weak argument, as in JAX.
+_WEAK = {
+    "a power": (lambda x: x**2.0, (False, False, False)),
+    "a fraction as power": (lambda x: x**0.5, (False, False, False)),
+    "a power in a program": (cotan.jit(lambda x: x**2.0), (False, False, False)),
+    "an exponent": (lambda x: 2.0**x, (True, False, True)),
+    "an integer power": (lambda x: x**2, (True, True, False)),
+    "a slope": (cotan.grad(lambda x: x**2.0), (True, False, True)),
+    "a product": (lambda x: 2 * x, (True, True, False)),
+    "a program": (cotan.jit(lambda x: 2 * x), (True, True, False)),
+    "a branch": (lambda x: cotan.lax.cond(x > 0, lambda y: y * 2, lambda y: y, x), (True, True, False)),
+    "a carry": (_repeated(lambda x: lambda c, a: (c * a, None), lambda x: x), (False, False, False)),
+    "a carry and a constant": (_repeated(lambda x: lambda c, a: (c + a * x, None), lambda x: x), (False, False, False)),
+}
+
+
+@pytest.mark.parametrize("name", _WEAK)
+def test_weak_types_of_derivatives(name):
+    f, expected = _WEAK[name]
+    for x in (cnp.asarray(1.5), cnp.float32(1.5)):
+        weak = x.weak_type
+        tangent = cotan.jvp(f, (x,), (cnp.ones_like(x),))[1]
+        slope = cotan.grad(f)(x)
+        (pulled,) = cotan.vjp(f, x)[1](cnp.ones((), np.float32))
+        found = (slope.weak_type, tangent.weak_type, pulled.weak_type)
+        assert found == (expected if weak else (False, False, False))
+        close(slope, tangent)
+        close(slope, pulled)
+
+
 def test_weak_types_are_kept():
     assert cotan.grad(lambda x: 2 * x)(1.0).weak_type
     assert not cotan.grad(lambda x: 2 * x)(cnp.float32(1)).weak_type

@@ -363,7 +363,7 @@ def _(x: ShapedArray, y: ShapedArray) -> ShapedArray:
 
 def _pow_by_base(t: Any, x: Any, y: Any, z: Any) -> Any:
     if dtype_of(y) not in INTEGER:
-        return mul(t, mul(y, pow(x, sub(y, 1))))
+        return mul(t, mul(y, pow(_strong(x), sub(y, 1))))
     none = eq(y, 0)
     slope = mul(convert_element_type(y, dtype_of(x)), pow(x, sub(select(none, 1, y), 1)))
     return mul(t, select(none, 0, slope))
@@ -372,7 +372,12 @@ def _pow_by_base(t: Any, x: Any, y: Any, z: Any) -> Any:
 def _pow_by_exponent(t: Any, x: Any, y: Any, z: Any) -> Any:
     from cotan.primitives.transcendental import log
 
-    return mul(t, mul(log(select(eq(x, 0), 1, x)), z))
+    return _strong(mul(t, mul(log(select(eq(x, 0), 1, x)), z)))
+
+
+def _strong(x: Any) -> Any:
+    """``x`` without a weak type: as in JAX, a derivative of a power has none, whatever the base has."""
+    return convert_element_type(x, dtype_of(x)) if get_aval(x).weak_type else x
 
 
 define.elementwise_jvp(pow_p, (_pow_by_base, _pow_by_exponent))

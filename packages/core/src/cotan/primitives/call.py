@@ -31,7 +31,7 @@ from cotan.transforms.partial_eval import PartialTrace, partial_eval_jaxpr
 from cotan.transforms.prune import prune_closed
 from cotan.transforms.remat import partial_eval_remat
 from cotan.transforms.stage import replay
-from cotan.transforms.transpose import transpose_jaxpr
+from cotan.transforms.transpose import transpose_jaxpr, weak_types
 
 INLINED = none("its program stands for it: core puts that in its place")
 
@@ -88,14 +88,14 @@ def _call_rules(primitive: Primitive) -> None:
     @tables.transpose(primitive)
     def transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
         linear = tuple(type(x) is UndefinedPrimal for x in args)
-        closed, out_zeros = transpose_jaxpr(params["jaxpr"], linear, tuple(type(ct) is Zero for ct in cts))
+        zeros, given = tuple(type(ct) is Zero for ct in cts), [ct for ct in cts if type(ct) is not Zero]
+        closed, out_zeros = transpose_jaxpr(params["jaxpr"], linear, zeros, weak=weak_types(given))
         known = [x for x in args if type(x) is not UndefinedPrimal]
         if params.get("prevent_cse"):
             known = [optimization_barrier(x) for x in known]
-        results = primitive.bind(*known, *[ct for ct in cts if type(ct) is not Zero], **_transformed(params, closed))
-        back, zeros = iter(results), iter(out_zeros)
+        back, dropped = iter(primitive.bind(*known, *given, **_transformed(params, closed))), iter(out_zeros)
         return [
-            None if type(x) is not UndefinedPrimal else Zero(tangent_aval(x.aval)) if next(zeros) else next(back)
+            None if type(x) is not UndefinedPrimal else Zero(tangent_aval(x.aval)) if next(dropped) else next(back)
             for x in args
         ]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from cotan import dtypes
 from cotan.config import config
-from cotan.ir.avals import ShapedArray, get_aval, same_type, tangent_aval
+from cotan.ir.avals import ShapedArray, get_aval, same_type, shaped, tangent_aval
 from cotan.ir.jaxpr import Atom, ClosedJaxpr, Eqn, Jaxpr, Literal, Var
 from cotan.ir.primitive import transpose
 from cotan.ir.trace import current_trace
@@ -156,12 +156,18 @@ class _Backward:
 _routines = Routines()
 
 
+def weak_types(cts: Sequence[Any]) -> tuple[bool, ...]:
+    """Which of these values have a weak type, as ``transpose_jaxpr`` asks of cotangents."""
+    return tuple(get_aval(ct).weak_type for ct in cts)
+
+
 @weakly_cached
 def transpose_jaxpr(
     closed: ClosedJaxpr,
     linear: tuple[bool, ...],
     ct_zeros: tuple[bool, ...],
     instantiated: bool | tuple[bool, ...] = False,
+    weak: tuple[bool, ...] | None = None,
 ) -> tuple[ClosedJaxpr, tuple[bool, ...]]:
     """The transpose of ``closed`` with respect to its linear arguments.
 
@@ -170,6 +176,7 @@ def transpose_jaxpr(
       ct_zeros: for each result, whether its cotangent is zero.
       instantiated: for each linear argument, whether its cotangent must be an array even if it is zero; one bool stands
         for all.
+      weak: for each result whose cotangent is not zero, whether that has a weak type; as the result has, if None.
 
     Returns:
       A jaxpr from (other arguments, cotangents that are not zero) to the cotangents of the linear arguments that are
@@ -178,6 +185,8 @@ def transpose_jaxpr(
     jaxpr = closed.jaxpr
     other = [a for a, is_linear in zip(closed.in_avals, linear, strict=True) if not is_linear]
     given = [cotangent_aval(a) for a, zero in zip(closed.out_avals, ct_zeros, strict=True) if not zero]
+    if weak is not None:
+        given = [shaped(a.shape, a.dtype, w) for a, w in zip(given, weak, strict=True)]
     out_zeros: tuple[bool, ...] = ()
 
     def fun(*flat: Any) -> list[Any]:

@@ -49,7 +49,7 @@ from cotan.transforms.jvp import jvp_jaxpr, zero_tangent
 from cotan.transforms.partial_eval import PartialTrace, Split, partial_eval_jaxpr
 from cotan.transforms.prune import prune_closed
 from cotan.transforms.stage import replay, stage_closed
-from cotan.transforms.transpose import transpose_jaxpr
+from cotan.transforms.transpose import transpose_jaxpr, weak_types
 
 cond_p = Primitive("cond", multiple_results=True, higher_order=True)
 Branches = tuple[ClosedJaxpr, ...]
@@ -139,10 +139,10 @@ def _jet(primals: Sequence[Any], series: Sequence[Sequence[Any]], *, branches: B
 
 
 @keep_first
-def _transposed(branches: Branches, linear: Mask, ct_zeros: Mask) -> tuple[Branches, Mask]:
+def _transposed(branches: Branches, linear: Mask, ct_zeros: Mask, weak: Mask) -> tuple[Branches, Mask]:
     """The transposed branches, and which linear operands have a cotangent: those that have one in any branch."""
-    moved = reduce(either, (_not(transpose_jaxpr(one, linear, ct_zeros)[1]) for one in branches))
-    return tuple(transpose_jaxpr(one, linear, ct_zeros, moved)[0] for one in branches), moved
+    moved = reduce(either, (_not(transpose_jaxpr(one, linear, ct_zeros, weak=weak)[1]) for one in branches))
+    return tuple(transpose_jaxpr(one, linear, ct_zeros, moved, weak=weak)[0] for one in branches), moved
 
 
 def _not(mask: Sequence[bool]) -> Mask:
@@ -152,8 +152,9 @@ def _not(mask: Sequence[bool]) -> Mask:
 @tables.transpose(cond_p)
 def _transpose(cts: Sequence[Any], index: Any, *args: Any, branches: Branches) -> list[Any]:
     linear = tuple(type(x) is UndefinedPrimal for x in args)
-    changed, moved = _transposed(branches, linear, tuple(type(ct) is Zero for ct in cts))
-    operands = [*others(args, linear), *(ct for ct in cts if type(ct) is not Zero)]
+    given = [ct for ct in cts if type(ct) is not Zero]
+    changed, moved = _transposed(branches, linear, tuple(type(ct) is Zero for ct in cts), weak_types(given))
+    operands = [*others(args, linear), *given]
     back = branch(index, changed, operands) if any(moved) else []
     zeros = [Zero(tangent_aval(x.aval)) for x in others(chosen(args, linear), moved)]
     return [None, *merged(linear, [None] * linear.count(False), merged(moved, zeros, back))]

@@ -46,7 +46,14 @@ from cotan.primitives.shape import concatenate, expand_dims, reshape, squeeze
 from cotan.primitives.slice import slice as slice_of
 from cotan.runtime.compile import run_closed
 from cotan.runtime.dispatch import lift
-from cotan.structural import UndefinedPrimal, Zero, add_tangents, instantiate, zeros_like_aval
+from cotan.structural import (
+    UndefinedPrimal,
+    Zero,
+    add_tangents,
+    convert_element_type,
+    instantiate,
+    zeros_like_aval,
+)
 from cotan.transforms.batch import AxisData, batch_jaxpr, bdim_at_front, moveaxis
 from cotan.transforms.cache import weakly_cached
 from cotan.transforms.effects import predicated
@@ -255,11 +262,16 @@ def _transposed_body(closed: ClosedJaxpr, num_consts: int, num_carry: int, linea
             for a, zero, never in zip(carry_avals, back_zeros, carry_zeros, strict=True)
             if not never
         ]
-        return [*new, *later, *back]
+        return [*new, *map(_as_carried, later, ct_carry), *back]
 
     avals = [*known_consts, *sums, *ct_carry, *ct_ys, *known_xs]
     body = stage_closed(fun, avals, name=closed.jaxpr.name)
     return _Back(body, _not(const_zeros), _not(carry_zeros), _not(xs_zeros))
+
+
+def _as_carried(ct: Any, aval: ShapedArray) -> Any:
+    """A cotangent without a weak type where that of the step before has none."""
+    return convert_element_type(ct, aval.dtype) if get_aval(ct).weak_type and not aval.weak_type else ct
 
 
 def _not(mask: Sequence[bool]) -> Mask:
