@@ -175,6 +175,22 @@ def test_conversion_from_float64_rounds_once(name, stage):
         np.testing.assert_array_equal(found.view(np.uint8), expected.view(np.uint8))
 
 
+@_QUIET
+@pytest.mark.parametrize("bits", [(2, 1), (4, 3), (5, 2), (8, 3), (8, 23)])
+@pytest.mark.parametrize("name", ["bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float4_e2m1fn"])
+def test_reduced_precision(name, bits, stage):
+    kind = _kind(name)
+    x = np.array([1.1, -3.7, 200, 448, 57344, 0.0, -0.0, 1.5, 2.5, 0.01, 2.0**-9, np.inf, np.nan]).astype(kind)
+    expected = np.asarray(lax.reduce_precision(x.astype(np.float32), *bits)).astype(kind)
+    _same(stage(lambda x: lax.reduce_precision(x, *bits))(x), expected)
+
+
+def test_reduced_precision_rounds_to_even():
+    x = np.array([1.0, 1.125, 1.375, -2.25, 3.3e38]).astype(_kind("bfloat16"))
+    expected = np.array([1.0, 1.0, 1.5, -2.0, np.inf]).astype(_kind("bfloat16"))
+    _same(lax.reduce_precision(x, 8, 2), expected)
+
+
 def _bits(x):
     """The bits of each element, the lowest first: those that carry information."""
     raw = np.ascontiguousarray(x)[..., None].view(np.uint8)

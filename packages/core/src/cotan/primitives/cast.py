@@ -283,6 +283,8 @@ reduce_precision_p, _ = unary(
 def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Any:
     """Round a floating array to a format of fewer bits, elementwise; the dtype stays.
 
+    What is narrower than float16, and bfloat16, is rounded as float32, of which it gets what it holds.
+
     Raises:
       ValueError: ``exponent_bits`` < 1 or ``mantissa_bits`` < 0.
 
@@ -297,6 +299,10 @@ def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> An
             f"reduce_precision: exponent_bits must be positive and mantissa_bits not negative, got {exponent_bits} "
             f"and {mantissa_bits}"
         )
+    dtype = get_aval(operand).dtype
+    if dtype in FLOAT and dtype not in _WIDE:
+        wide = convert_element_type(operand, np.float32)
+        return convert_element_type(reduce_precision(wide, exponent_bits, mantissa_bits), dtype)
     return reduce_precision_p.bind(operand, exponent_bits=exponent_bits, mantissa_bits=mantissa_bits)
 
 
