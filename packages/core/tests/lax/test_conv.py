@@ -364,6 +364,17 @@ def test_windows_of_integers_and_bools():
     assert lax.reduce_window(flags, False, lax.max, (2,)).tolist() == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("padding", "size", "expected"),
+    [("SAME", 4, [1, 2, 3, 3, 4]), ("SAME_LOWER", 4, [1, 2, 2, 3, 4]), ("VALID", 4, [1, 2, 3, 3]), ("SAME", 0, [])],
+)
+def test_padding_is_meant_for_the_operand_before_its_dilation(padding, size, expected):
+    # Dilated by 3 the operand is 1 0 0 2 0 0 3 0 0 4; for four elements 'SAME' adds one on one side.
+    x = np.arange(1.0, size + 1, dtype=np.float32)
+    found = lax.reduce_window(x, 0.0, lax.add, (3,), (2,), padding, (3,))
+    np.testing.assert_array_equal(found, np.float32(expected))
+
+
 def test_no_windows():
     assert lax.reduce_window(V, 0.0, lax.add, (7,)).shape == (0,)
     assert lax.reduce_window(V, 1.0, lambda a, b: a * b + 0, (7,)).shape == (0,)

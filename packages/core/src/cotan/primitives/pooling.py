@@ -61,15 +61,12 @@ def window_parameters(
     strides = sliding.per_axis(name, "window_strides", window_strides, rank)
     base = sliding.per_axis(name, "base_dilation", base_dilation, rank)
     dilation = sliding.per_axis(name, "window_dilation", window_dilation, rank)
-    if isinstance(padding, str):
-        extents = [(n - 1) * b + 1 if n else 0 for n, b in zip(shape, base, strict=True)]
-        reach = [(k - 1) * d + 1 if k else 0 for k, d in zip(window, dilation, strict=True)]
-    else:
-        extents, reach = list(shape), list(window)
+    reach = [(k - 1) * d + 1 if k else 0 for k, d in zip(window, dilation, strict=True)]
     return {
         "window_dimensions": window,
         "window_strides": strides,
-        "padding": sliding.pads(name, extents, reach, strides, padding),
+        # As in JAX, 'SAME' is meant for the operand as it is given, not for the dilated one.
+        "padding": sliding.pads(name, list(shape), reach, strides, padding),
         "base_dilation": base,
         "window_dilation": dilation,
     }
