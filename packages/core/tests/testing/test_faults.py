@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import pytest
+from testing.edge_faults import EDGES
 from testing.faults import FAULTS, Fault
 
 from cotan.testing.conformance import run
@@ -17,7 +18,7 @@ def sound(door: str, cases: str) -> tuple[int, dict[str, str]]:
     return len(report.outcomes), report.failures
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", FAULTS + EDGES, ids=lambda fault: fault.name)
 def test_the_kit_is_red(fault: Fault) -> None:
     count, failures = sound(fault.door, fault.cases)
     assert count, f"there are no cases {fault.cases}"
@@ -29,4 +30,5 @@ def test_the_kit_is_red(fault: Fault) -> None:
 
 
 def test_there_are_many_faults() -> None:
-    assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= 50
+    every = FAULTS + EDGES
+    assert len({fault.name for fault in every}) == len(every) >= 90

@@ -207,6 +207,7 @@ def test_the_command(tmp_path, capsys):
     ("arguments", "text"),
     [
         (["--backend", "cpu", "--batch", "0"], "--batch is at least 1"),
+        (["--backend", "cpu", "--patience", "0"], "--patience is a time in seconds"),
         (["--backend", "cpu", "--only", "types", "--summary", "page.md"], "--summary counts all cases"),
         (["--backend", "cpu", "--expected", "nonesuch.toml"], "there is no file nonesuch.toml"),
         ([], "--backend is needed"),
@@ -216,6 +217,36 @@ def test_the_command_says_what_it_cannot_do(capsys, arguments, text):
     with pytest.raises(SystemExit):
         main(arguments)
     assert text in capsys.readouterr().err
+
+
+HANGS = """
+import sys, threading
+from cotan.testing.conformance import run
+from cotan.testing.reference import ReferenceBackend
+
+class Hangs(ReferenceBackend):
+    def apply(self, *args):
+        threading.Event().wait()
+
+run(Hangs(), only="primitives/tanh", patience=0.5)
+"""
+
+
+def test_a_case_that_does_not_end_ends_the_kit():
+    done = subprocess.run([sys.executable, "-c", HANGS], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "FAILED primitives/tanh/" in done.stdout
+    assert "0.5 seconds" in done.stdout
+    assert "in apply" in done.stdout + done.stderr
+
+
+def test_what_the_extra_brings_is_asked_for(monkeypatch, capsys):
+    def lacks(*args, **kwargs):
+        raise ModuleNotFoundError("No module named 'mpmath'", name="mpmath")
+
+    monkeypatch.setattr("cotan.testing.conformance.__main__.run", lacks)
+    assert main(["--backend", "cpu"]) == 2
+    assert "pip install" in capsys.readouterr().err
 
 
 def test_the_sections_of_a_page(tmp_path):

@@ -29,6 +29,7 @@ from cotan.backend import Backend
 from cotan.testing.conformance.cases import LEVELS, Case
 from cotan.testing.conformance.catalogue import all_cases, missing
 from cotan.testing.conformance.expected import Expected, read
+from cotan.testing.conformance.patience import watched
 from cotan.testing.conformance.report import Report
 from cotan.testing.conformance.runner import BATCH, Outcome, Runner
 from cotan.testing.conformance.subject import subject
@@ -50,6 +51,7 @@ def run(
     batch: int = BATCH,
     device: int = 0,
     progress: Callable[[Case, Outcome], None] | None = None,
+    patience: float | None = None,
 ) -> Report:
     """Run the kit on a backend.
 
@@ -61,6 +63,7 @@ def run(
       batch: how many programs are compiled as one.
       device: the number of the device on which it runs.
       progress: called with every case and its outcome.
+      patience: seconds after which a case that has not ended ends the process, and is named; None: wait for ever.
 
     Returns:
       The report; ``report.passed`` says whether all is well.
@@ -73,7 +76,8 @@ def run(
     runner = Runner(tested, chosen(only), batch, known.lists)
     outcomes = {}
     for case in runner.cases:
-        outcomes[case] = known.judge(case, runner.outcome(case))
+        with watched(case.name, patience):
+            outcomes[case] = known.judge(case, runner.outcome(case))
         if progress is not None:
             progress(case, outcomes[case])
     complaints = [f"cases are missing: {text}" for text in missing()]

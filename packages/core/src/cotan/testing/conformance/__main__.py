@@ -10,6 +10,9 @@ from cotan.errors import BackendUnavailableError
 from cotan.testing.conformance import BATCH, LEVELS, Case, Outcome, run
 from cotan.testing.conformance.catalogue import write_manifest
 
+NEEDED = ("mpmath", "scipy")
+"""What the extra ``testing`` brings for the kit."""
+
 
 def main(arguments: list[str]) -> int:
     """Run the command; its exit status is 0 if the backend conforms, 1 if not, 2 for what cannot be run."""
@@ -22,6 +25,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--only", default="", metavar="CASES", help="the beginning of names, or a pattern of them")
     parser.add_argument("--batch", type=int, default=BATCH, help=f"programs that are compiled as one ({BATCH})")
     parser.add_argument("--device", type=int, default=0, help="the number of the device (0)")
+    parser.add_argument(
+        "--patience", type=float, default=600, metavar="SECONDS", help="the longest that a case may take (600)"
+    )
     parser.add_argument("--verbose", action="store_true", help="name every case")
     parser.add_argument("--write-manifest", action="store_true", help="write the list of all cases anew")
     given = parser.parse_args(arguments)
@@ -34,6 +40,8 @@ def main(arguments: list[str]) -> int:
         parser.error("--summary counts all cases: leave out --only")
     if given.batch < 1:
         parser.error("--batch is at least 1")
+    if not given.patience > 0:
+        parser.error("--patience is a time in seconds, more than 0")
     if given.expected is not None and not given.expected.exists():
         parser.error(f"there is no file {given.expected}")
 
@@ -52,7 +60,13 @@ def main(arguments: list[str]) -> int:
             batch=given.batch,
             device=given.device,
             progress=tell,
+            patience=given.patience,
         )
+    except ModuleNotFoundError as error:
+        if error.name not in NEEDED:
+            raise
+        print(f'the kit needs `{error.name}`: pip install "cotan[testing]"', file=sys.stderr)
+        return 2
     except (BackendUnavailableError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -119,6 +119,17 @@ def _(subject: Subject) -> None:
         np.testing.assert_array_equal(np.asarray(total), (X + F(k)).sum(0), f"call {k} of 20")
 
 
+@case("claims/executables/are apart", levels=COMPILED)
+def _(subject: Subject) -> None:
+    """Programs of one name and one kind of arguments, which differ in a number, a table or a parameter."""
+    tables = [np.array([k, 1, 2, 3], F) for k in range(3)]
+    for k, table in enumerate(tables):
+        for axis in (0, 1):
+            f = cotan.jit(lambda x, k=k, table=table, axis=axis: (x * k + table).sum(axis))
+            np.testing.assert_array_equal(np.asarray(f(X)), (X * F(k) + table).sum(axis))
+            np.testing.assert_array_equal(np.asarray(f(X.astype(np.int32))), (X * F(k) + table).sum(axis))
+
+
 @case("claims/executables/what is told of them", levels=COMPILED)
 def _(subject: Subject) -> None:
     compiled = cotan.jit(lambda x: cnp.tanh(x) @ x.T).lower(X).compile()

@@ -11,6 +11,7 @@ import numpy as np
 
 import cotan
 import cotan.numpy as cnp
+from cotan import lax
 from cotan.backend import CompileOptions
 from cotan.errors import DeletedArrayError
 from cotan.runtime.compile import lower_closed
@@ -68,6 +69,36 @@ def _(subject: Subject) -> None:
     _same(z, VALUE.reshape(50, 100))
     if not same.is_deleted():
         _same(same, VALUE)
+
+
+@case("lifetime/deletion/while a program reads it")
+def _(subject: Subject) -> None:
+    """A program that may still run has its arguments until it ends, whoever takes memory in the meantime."""
+    f = cotan.jit(lambda x: lax.fori_loop(0, 300, lambda _, y: cnp.cos(y) * 0.5 + x, x))
+    wanted = np.asarray(f(VALUE))
+    for _ in range(3):
+        x = cotan.device_put(VALUE)
+        y, buffer = f(x), x._buffer
+        x.delete()
+        buffer.delete()
+        del buffer
+        others = [cotan.device_put(VALUE * 0 - k) for k in range(4)]
+        _same(y, wanted)
+        for k, other in enumerate(others):
+            _same(other, VALUE * 0 - k)
+
+
+@case("lifetime/donation/two that change places")
+def _(subject: Subject) -> None:
+    """Each result could take over the argument that the other one still reads."""
+    f = cotan.jit(lambda x, y: (y + 1, x * 2), donate_argnums=(0, 1))
+    x, y = cotan.device_put(VALUE), cotan.device_put(-VALUE)
+    wanted = VALUE, -VALUE
+    for _ in range(5):
+        x, y = f(x, y)
+        wanted = wanted[1] + 1, wanted[0] * 2
+    _same(x, wanted[0])
+    _same(y, wanted[1])
 
 
 @case("lifetime/donation/the argument is gone")
