@@ -241,7 +241,8 @@ class Program:
       inputs, outputs: buffer numbers, parallel to the jaxpr's arguments and results. An output may be an input's
         number (the caller shares the array) or occur twice.
       consts: number -> value of the const buffers (anything ``numpy.asarray`` takes).
-      arena: bytes of workspace that the temps need, without those of loops and branches.
+      arena: bytes of workspace that the temps need, without those of loops and branches, whose temps lie behind it. It
+        and the offsets of temps are multiples of 64.
     """
 
     name: str
