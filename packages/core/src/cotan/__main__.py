@@ -45,7 +45,7 @@ def info() -> str:
         details = [probe.version, _requirements(item.source.split(" ")[0]), *probe.devices]
         lines.extend(f"  {'':<{width}} {detail}" for detail in details if detail)
         if not probe.usable:
-            lines.append(f"  {'':<{width}} because {probe.reason or 'it gave no reason'}")
+            lines.append(f"  {'':<{width}} because {' '.join(probe.reason.split()) or 'it gave no reason'}")
         lines.extend(f"  {'':<{width}} {note}" for note in item.notes)
     try:
         default = registry.default_backend()

@@ -130,6 +130,8 @@ def test_an_unusable_backend_is_passed_over_and_says_why(site):
     [
         ("import a_driver_that_is_absent\n", "cannot be loaded: ModuleNotFoundError"),
         ("raise OSError('bad library')\n", "cannot be loaded: OSError: bad library"),
+        ("import sys\nsys.exit(3)\n", "cannot be loaded: SystemExit: 3"),
+        ("def cotan_backends():\n    return []\n", "it has no hook; mark its function cotan_backends"),
         (
             "from cotan.backend import hookimpl\n@hookimpl\ndef cotan_backends():\n    raise RuntimeError('oh')\n",
             "its hook cotan_backends failed: RuntimeError: oh",
@@ -173,6 +175,16 @@ def test_a_probe_or_an_open_that_raises(site):
         get_backend("b")
 
 
+def test_a_probe_or_an_open_that_gives_something_else(site):
+    site.install("acme-a", good("a").replace("lambda: Probe(", "lambda: None and Probe("))
+    site.install("acme-b", good("b").replace("open=Nothing", "open=lambda: None"))
+    with pytest.raises(BackendUnavailableError, match=r"`a`.*its probe must return a Probe, not NoneType"):
+        get_backend("a")
+    with pytest.raises(BackendUnavailableError, match=r"`b`.*`open` must return a Backend, not NoneType"):
+        get_backend("b")
+    assert "its probe must return a Probe, not NoneType" in info()
+
+
 def test_two_backends_of_one_name_are_an_error_that_names_both(site):
     site.install("acme-one", good("same"))
     site.install("acme-two", good("same"))
@@ -183,6 +195,8 @@ def test_two_backends_of_one_name_are_an_error_that_names_both(site):
     shown = info()
     assert shown.count("because two backends are named `same`: from acme-") == 2
     assert "uninstall one of them" in shown
+    with pytest.raises(BackendUnavailableError, match="installed: same, slow"):
+        get_backend("another")
 
 
 def test_a_name_that_is_another_ones_alias_is_taken_too(site):

@@ -22,6 +22,8 @@ from cotan.errors import BackendUnavailableError
 from cotan.forks import opened_by_fork
 
 GROUP = "cotan.backends"
+FAILURES = (Exception, SystemExit)
+"""What somebody else's module may raise; one that ends the process, as scripts do, must not end ours."""
 INSTALL = 'no backend is installed: pip install "cotan[cpu]" brings the one for the CPU'
 
 
@@ -51,9 +53,12 @@ class Found:
                 self.probed = Probe(False, reason=self.error)
             else:
                 try:
-                    self.probed = self.entry.probe()
-                except Exception as error:
-                    self.probed = Probe(False, reason=f"its probe raised {_describe(error)}")
+                    found = self.entry.probe()
+                except FAILURES as error:
+                    found = Probe(False, reason=f"its probe raised {_describe(error)}")
+                if not isinstance(found, Probe):
+                    found = Probe(False, reason=f"its probe must return a Probe, not {type(found).__name__}")
+                self.probed = found
         return self.probed
 
 
@@ -96,8 +101,10 @@ def _load_plugins() -> tuple[Any, list[tuple[str, str, Any]], list[Found]]:
             module = point.load()
             if manager.get_name(module) is None:
                 manager.register(module, name=source)
+            if not manager.get_hookcallers(module):
+                raise TypeError("it has no hook; mark its function cotan_backends, or cotan_lowerings, by @hookimpl")
             plugins.append((point.name, source, module))
-        except Exception as error:
+        except FAILURES as error:
             broken.append(Found(point.name, source, error=f"its plugin cannot be loaded: {_describe(error)}"))
     return manager, plugins, broken
 
@@ -119,7 +126,7 @@ def _discover() -> dict[str, Found]:
     for point_name, source, _ in plugins:
         try:
             entries = _entries_of(manager, source)
-        except Exception as error:
+        except FAILURES as error:
             broken.append(Found(point_name, source, error=f"its hook cotan_backends failed: {_describe(error)}"))
             continue
         for entry in entries:
@@ -204,7 +211,7 @@ def default_backend() -> Backend:
 
 
 def _unknown(name: str, items: list[Found]) -> str:
-    names = ", ".join(item.name for item in items) or "none"
+    names = ", ".join(dict.fromkeys(item.name for item in items)) or "none"
     if config.backends is not None and name not in config.backends:
         return f"backend `{name}` is excluded by COTAN_BACKENDS={','.join(config.backends)}"
     if not items:
@@ -226,7 +233,9 @@ def _open(item: Found) -> Backend:
             )
         try:
             backend = item.entry.open()
-        except Exception as error:
+            if not isinstance(backend, Backend):
+                raise TypeError(f"`open` must return a Backend, not {type(backend).__name__}")
+        except FAILURES as error:
             raise BackendUnavailableError(
                 f"backend `{item.name}` ({item.source}) could not be opened: {_describe(error)}"
             ) from error
@@ -255,7 +264,7 @@ def _extend(backend: Backend) -> tuple[str, ...]:
             if table is not None:
                 backend.extend(table)
                 notes.append(f"extended by {implementation.plugin_name}: {table}")
-        except Exception as error:
+        except FAILURES as error:
             notes.append(f"rules of {implementation.plugin_name} are not used: {_describe(error)}")
     return tuple(notes)
 
