@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import opcode
 import os
+import re
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
@@ -32,6 +33,8 @@ _BECOMES: tuple[tuple[type[Exception], type[Exception]], ...] = (
     (ValueError, ValueError),
 )
 _LONGEST = 40
+_MISFIT = re.compile(r"\(\) (missing \d|takes |got an unexpected |got multiple |got some )")
+_ANYTHING = "(*args, **kwargs)"
 
 
 def explained(
@@ -47,6 +50,8 @@ def explained(
     caller = None if tb is None else tb.tb_frame.f_back
     if kind is None or caller is None or is_hidden(caller) or not _accidental(function, error):
         return None
+    if isinstance(error, TypeError) and _MISFIT.search(str(error)) and _takes(function) == _ANYTHING:
+        return None  # it is the user's function that the arguments do not fit, and Python names it
     frame = user_frame()
     place = "" if frame is None else format_frame((frame.filename, frame.lineno or 0, frame.name)) + ": "
     said = str(error).removeprefix(place) or type(error).__name__

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gzip
+import itertools
 import json
 import os
 import threading
@@ -59,7 +60,8 @@ def start_trace(
       profiler_options: accepted; there is one level of detail.
 
     Raises:
-      RuntimeError: a recording goes on already. ValueError: a link was asked for.
+      RuntimeError: a recording goes on already. ValueError: a link was asked for. OSError: the directory is not there
+        and cannot be made.
     """
     global _directory, _perfetto
     if create_perfetto_link:
@@ -70,6 +72,7 @@ def start_trace(
     with _lock:
         if _directory is not None:
             raise RuntimeError(f"{_where()}: start_trace: a trace is being recorded already, to {_directory}; stop it")
+        os.makedirs(log_dir, exist_ok=True)  # what cannot be written to is told before anything is recorded
         _directory, _perfetto = os.fspath(log_dir), create_perfetto_trace
         _recorder.take()
         _config.update("record_runs", True)
@@ -91,13 +94,22 @@ def stop_trace() -> None:
         directory, _directory = _directory, None
         _config.update("record_runs", False)
         spans = _recorder.take()
-    folder = os.path.join(directory, "plugins", "profile", time.strftime("%Y_%m_%d_%H_%M_%S"))
-    os.makedirs(folder, exist_ok=True)
+    folder = _new_folder(os.path.join(directory, "plugins", "profile", time.strftime("%Y_%m_%d_%H_%M_%S")))
     names = [f"{os.uname().nodename or 'host'}.trace.json.gz", *(["perfetto_trace.json.gz"] if _perfetto else [])]
     text = json.dumps(_trace_of(spans)).encode()
     for name in names:
         with gzip.open(os.path.join(folder, name), "wb") as file:
             file.write(text)
+
+
+def _new_folder(path: str) -> str:
+    """Make that directory, or one with a number behind its name: several recordings may end in one second."""
+    numbered = itertools.chain([path], (f"{path}_{number}" for number in itertools.count(2)))
+    while True:
+        folder = next(numbered)
+        with contextlib.suppress(FileExistsError):
+            os.makedirs(folder)
+            return folder
 
 
 def _events(spans: list[_recorder.Span]) -> list[dict[str, Any]]:

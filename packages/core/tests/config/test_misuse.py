@@ -141,3 +141,18 @@ def test_a_thread_that_runs_nothing_of_the_users() -> None:
     finally:
         threading.excepthook = hook
     assert "glu(1.0): tuple index out of range" in str(caught[0])
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda f: cotan.explain(f)(), "f() missing 1 required positional argument: 'x'"),
+        (lambda f: cotan.make_jaxpr(f)(1.0, 2.0), "f() takes 1 positional argument but 2 were given"),
+        (lambda f: cotan.jit(f).lower(1.0, y=2.0), "f() got an unexpected keyword argument 'y'"),
+    ],
+)
+def test_arguments_that_do_not_fit_the_users_function(call: Callable[..., Any], text: str) -> None:
+    def f(x: Any) -> Any:
+        return x + 1
+
+    assert str(raised(lambda: call(f))).endswith(text)

@@ -65,3 +65,18 @@ def test_what_is_no_message(data):
 def test_where_nothing_was_recorded(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no profile below .*; record one with cotan\.profiler"):
         ProfileData.from_file(tmp_path)
+
+
+def test_recordings_that_end_in_one_second_are_files_of_their_own(tmp_path):
+    for _ in range(3):
+        with cotan.profiler.trace(tmp_path):
+            pass
+    assert len(list(tmp_path.glob("plugins/profile/*/*.trace.json.gz"))) == 3
+
+
+def test_a_directory_that_cannot_be_made_is_told_before_anything_is_recorded(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        cotan.profiler.start_trace(tmp_path / "file" / "below")
+    with pytest.raises(RuntimeError, match="no trace is being recorded"):
+        cotan.profiler.stop_trace()
