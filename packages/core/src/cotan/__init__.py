@@ -121,6 +121,8 @@ from cotan.version import __version__, __version_info__
 P = PartitionSpec
 
 _tracebacks.guard(globals())
+for _room in (tree, tree_util):  # what is imported from there until now stays fast
+    _tracebacks.guard(vars(_room), "cotan.tree")
 
 # Rooms that are imported when they are first asked for.
 _LATER = frozenset(

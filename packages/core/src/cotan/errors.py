@@ -16,6 +16,8 @@ from contextvars import ContextVar
 from types import FrameType, TracebackType
 from typing import Any
 
+import numpy as np
+
 
 class CotanError(Exception):
     """Base of the exceptions that cotan defines. Each is also one of Python's own kinds (TypeError, ValueError...).
@@ -129,10 +131,12 @@ class UnsupportedError(JaxRuntimeError):
 
 SourceFrame = tuple[str, int, str]
 
-_hidden_prefixes: tuple[str, ...] = (os.path.dirname(os.path.abspath(__file__)) + os.sep,)
-# Helpers of the standard library that stand between a user's line and ours and would say nothing to the user.
+# Helpers of NumPy and the standard library that stand between a user's line and ours would say nothing to the user.
+_hidden_prefixes: tuple[str, ...] = tuple(
+    os.path.dirname(os.path.abspath(file)) + os.sep for file in (__file__, np.__file__)
+)
 _stdlib = os.path.dirname(os.__file__)
-_hidden_files = frozenset(os.path.join(_stdlib, name) for name in ("contextlib.py", "functools.py"))
+_hidden_files = frozenset(os.path.join(_stdlib, name) for name in ("contextlib.py", "enum.py", "functools.py"))
 _is_hidden: dict[str, bool] = {}
 
 

@@ -22,9 +22,10 @@ from cotan.errors import format_frame, is_hidden, user_frame
 
 _RAISES = {opcode.opmap["RAISE_VARARGS"], opcode.opmap["RERAISE"]}
 # Files of what stands between our frame and the operation that failed, and belongs neither to us nor to the user.
-_TOOLS = tuple(os.path.dirname(os.path.abspath(str(one.__file__))) + os.sep for one in (os, np))
+_STANDARD, _NUMPY = (os.path.dirname(os.path.abspath(str(one.__file__))) + os.sep for one in (os, np))
 # What an error is raised as: lookups that fail are ours, and no index or name of the user's.
 _BECOMES: tuple[tuple[type[Exception], type[Exception]], ...] = (
+    (MemoryError, MemoryError),
     (OverflowError, OverflowError),
     (LookupError, ValueError),
     (ZeroDivisionError, ValueError),
@@ -57,11 +58,16 @@ def explained(
     said = str(error).removeprefix(place) or type(error).__name__
     if isinstance(error, KeyError):
         said = f"there is no {said}"
-    name = function.__name__
+    name, takes = function.__name__, inspect.signature(function)
+    if name == "__init__":  # users call the class
+        name, args = type(args[0]).__name__, args[1:]
+        takes = takes.replace(parameters=[*takes.parameters.values()][1:])
+    call = f"{place}{name}({_given(args, kwargs)})"
+    if kind is MemoryError:
+        return kind, f"{call} needs more memory than there is ({said}); ask for fewer elements"
     return kind, (
-        f"{place}{name}({_given(args, kwargs)}): {said}. Compare these arguments with what it takes, "
-        f"{name}{_takes(function)}; if they fit, it is a bug: report it with the traceback that "
-        "COTAN_TRACEBACK_FILTERING=off shows"
+        f"{call}: {said}. Compare these arguments with what it takes, {name}{_bare(takes)}; if they fit, it is a bug: "
+        "report it with the traceback that COTAN_TRACEBACK_FILTERING=off shows"
     )
 
 
@@ -76,12 +82,18 @@ def _accidental(function: Callable[..., Any], error: Exception) -> bool:
     if whole is None and entries and entries[0].tb_frame.f_code is not getattr(function, "__code__", None):
         del entries[0]  # a boundary's: where a call does not fit the signature, Python's text says it all
     inner = len(entries)
-    while entries and entries[-1].tb_frame.f_code.co_filename.startswith(_TOOLS):
+    while entries and _is_tool(entries[-1].tb_frame.f_code.co_filename):
         entries.pop()
     if not entries or not is_hidden(entries[-1].tb_frame):
         return False
     last = entries[-1]
     return len(entries) != inner or last.tb_frame.f_code.co_code[last.tb_lasti] not in _RAISES
+
+
+def _is_tool(file: str) -> bool:
+    """Whether a file is NumPy's or the standard library's, in whose folder other packages may be installed."""
+    standard = file.startswith(_STANDARD) and "-packages" not in file[len(_STANDARD) :]
+    return standard or file.startswith(_NUMPY)
 
 
 def _given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
@@ -104,8 +116,7 @@ def _shown(x: Any) -> str:
     return f"<{type(x).__name__}>"
 
 
-def _takes(function: Callable[..., Any]) -> str:
+def _bare(signature: inspect.Signature) -> str:
     """The parameters, without their types."""
-    signature = inspect.signature(function)
     bare = [one.replace(annotation=inspect.Parameter.empty) for one in signature.parameters.values()]
     return str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))

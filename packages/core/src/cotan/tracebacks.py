@@ -24,7 +24,7 @@ from cotan.misuse import explained
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 Again = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any], Exception], tuple[Any] | None]
-_PLACED = (TypeError, ValueError, IndexError, ArithmeticError, RuntimeError)
+_PLACED = (TypeError, ValueError, IndexError, ArithmeticError, RuntimeError, MemoryError)
 _BEGINS_WITH_PLACE = re.compile(r"\S[^:\n]*:\d+(, in [^:\n]+)?: ")
 _NOTE = "(cotan's own frames are left out of this traceback"
 _HOW = f"{_NOTE}; COTAN_TRACEBACK_FILTERING=off shows them)"

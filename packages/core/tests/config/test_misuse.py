@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import traceback
 from collections.abc import Callable
@@ -13,9 +14,10 @@ import pytest
 
 import cotan
 import cotan.numpy as cnp
-from cotan import lax, nn
+from cotan import dtypes, image, lax, nn, tree, tree_util
 from cotan.config import config
-from cotan.scipy import linalg, special
+from cotan.errors import ShapeError
+from cotan.scipy import linalg, special, stats
 
 ROOM = str(Path(cotan.__file__).parent)
 X = cnp.ones((2, 3))
@@ -65,6 +67,39 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], list[str]]] = {
     "a fraction of bins": (lambda: cnp.histogram_bin_edges(X, 1.7), TypeError, ["bins must be an integer, edges or"]),
     "a fraction of rows": (lambda: linalg.hilbert(1.7), TypeError, ["hilbert(1.7)"]),
     "a fraction of frequencies": (lambda: linalg.dft(1.7), TypeError, ["dft(1.7)"]),
+    "a method": (lambda: X.diagonal(None), TypeError, ["diagonal(f32[2,3], None): ", "diagonal(a, offset=0,"]),
+    "a method of its own": (lambda: round(X, "a"), TypeError, ["round(f32[2,3], 'a'): ", "round(self, ndigits=None)"]),
+    "an exponent": (lambda: X ** cnp.ones(0), ShapeError, ["power got incompatible shapes"]),
+    "an index for item": (
+        lambda: X.item("a"),
+        TypeError,
+        ["item('a') of an array of type f32[2,3]: "],
+    ),
+    "several elements as one": (lambda: X.item(), ValueError, ["item() of an array of type f32[2,3]: "]),
+    "a large index for item": (lambda: X.item(10**30), OverflowError, ["item(1000", "An array of one element"]),
+    "an order of bytes": (lambda: X.tobytes(3), ValueError, ["order must be 'C', 'F', 'A' or 'K', got 3"]),
+    "no device's part": (lambda: X.addressable_data(None), TypeError, ["takes the number of a device, not a NoneType"]),
+    "no dtype": (lambda: X.view(3), TypeError, ["view: 3 is not a dtype"]),
+    "a dtype that is no float": (lambda: cnp.finfo(int), ValueError, ["finfo takes", "not i64; iinfo is for integers"]),
+    "a dtype that is no integer": (lambda: cnp.iinfo(X), ValueError, ["iinfo takes a dtype of integers, not f32"]),
+    "a cast": (lambda: cnp.can_cast(None, "int8"), TypeError, ["can_cast(None, 'int8'): "]),
+    "no dtypes": (lambda: cnp.result_type(), ValueError, ["result_type: at least one"]),
+    "labels of a sum": (lambda: cnp.einsum({"a": 1}), TypeError, ["einsum takes subscripts as text", "KeyError('a')"]),
+    "arrays for labels": (lambda: cnp.einsum_path(X, None), TypeError, ["einsum_path takes subscripts as text"]),
+    "more than fits": (lambda: cnp.zeros(1 << 50), MemoryError, ["zeros(1125899906842624) needs more memory than"]),
+    "no function for leaves": (lambda: tree.map(None, [1]), TypeError, ["tree_map(None, [1]): 'NoneType' object"]),
+    "no question to nodes": (lambda: tree_util.tree_leaves([1], is_leaf=3), TypeError, ["tree_leaves([1], is_leaf=3)"]),
+    "no key path": (lambda: tree_util.keystr(None), TypeError, ["keystr(None): ", "keystr(keys, *, simple=False"]),
+    "no structure": (lambda: tree_util.treedef_children(3), TypeError, ["treedef_children takes a structure"]),
+    "no structure of a leaf": (lambda: tree_util.treedef_is_leaf(3), TypeError, ["treedef_is_leaf takes a structure"]),
+    "no structures": (lambda: tree_util.treedef_tuple([3]), TypeError, ["treedef_tuple takes a structure"]),
+    "a class": (
+        lambda: stats.gaussian_kde(X, bw_method={}),
+        TypeError,
+        ["gaussian_kde(f32[2,3], bw_method={}): ", "gaussian_kde(dataset, bw_method=None, weights=None)"],
+    ),
+    "a class's own refusal": (lambda: lax.Tolerance(), ValueError, ["Tolerance: no result is exact"]),
+    "a division of axes": (lambda: cotan.P({"a": 1}), TypeError, ["PartitionSpec({'a': 1}): unhashable"]),
     "a fraction of dimensions": (lambda: special.multigammaln(3.0, 1.7), TypeError, ["multigammaln(3.0, 1.7)"]),
 }
 
@@ -156,3 +191,27 @@ def test_arguments_that_do_not_fit_the_users_function(call: Callable[..., Any], 
         return x + 1
 
     assert str(raised(lambda: call(f))).endswith(text)
+
+
+@pytest.mark.parametrize("folder", ["site-packages", "dist-packages"])
+def test_what_is_installed_in_the_folder_of_the_standard_library_is_not_of_it(folder: str) -> None:
+    """As in interpreters without a virtual environment: what such a package raises is its own."""
+    source = "def raises(x):\n    raise KeyError('theirs')\n"
+    namespace: dict[str, Any] = {}
+    exec(compile(source, str(Path(os.__file__).parent / folder / "theirs.py"), "exec"), namespace)
+    error = raised(lambda: lax.map(namespace["raises"], X))
+    assert type(error) is KeyError
+    assert error.args == ("theirs",)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: np.array_repr(X, max_line_width=X),
+        lambda: image.resize(X, (3, 3), X),
+        lambda: lax.broadcast_shapes(X),
+        lambda: dtypes.as_dtype("x"),
+    ],
+)
+def test_the_place_is_the_users_whatever_stands_between(call: Callable[[], Any]) -> None:
+    assert str(raised(call)).startswith("test_misuse.py:")

@@ -222,6 +222,7 @@ CALLS = [
     ("array_equal", (F, F), {}),
     ("diff", (V,), {}),
     ("diff", (F,), {"n": 2, "axis": 0}),
+    ("diff", (F,), {"n": 4, "axis": -1}),
     ("interp", (np.array([1.0, 7, -3], np.float32), np.array([1, 2.5, 4], np.float32), W), {"period": -10}),
     ("interp", (np.array([0.0, 1.5, 9.0], np.float32), np.array([1.0, 2.0, 3.0], np.float32), W), {}),
     ("trapezoid", (F,), {"dx": 0.5}),
@@ -524,3 +525,8 @@ def test_neighbours_in_half_precision_are_those_of_half_precision(dtype):
         zeros = function(np.asarray([0.0, -0.0], dtype), np.asarray([-0.0, 0.0], dtype))
         np.testing.assert_array_equal(np.signbit(np.asarray(zeros).astype(np.float32)), [True, False])
         assert np.isnan(np.asarray(function(np.asarray(np.nan, dtype), np.asarray(1, dtype))).astype(np.float32))
+
+
+def test_extents_and_digits_beyond_all_numbers_end_at_once():
+    assert cnp.diff(F, n=10**30).shape == (F.shape[0], 0)
+    np.testing.assert_array_equal(cnp.round(np.array([1, -7]), -(10**30)), [0, 0])

@@ -21,7 +21,7 @@ from cotan.errors import a_type, where
 from cotan.ir.avals import get_aval, tangent_aval
 from cotan.primitives.custom_jvp import BatchedJVP, custom_jvp_fun
 from cotan.structural import Zero, add_tangents, instantiate
-from cotan.tracebacks import guarded
+from cotan.tracebacks import boundary, guarded
 from cotan.transforms.batch import AxisData, Dim
 from cotan.tree import keystr, tree_flatten, tree_flatten_with_path, tree_map
 from cotan.tree.calling import fun_name
@@ -57,6 +57,7 @@ class custom_jvp(RuledFunction):
 
     kind = "custom_jvp"
 
+    @boundary
     def __init__(
         self, fun: Function, nondiff_argnums: Argnums = (), nondiff_argnames: str | Sequence[str] = ()
     ) -> None:

@@ -22,7 +22,7 @@ from cotan.ir.avals import ShapedArray, get_aval, is_array_like, tangent_aval
 from cotan.ir.trace import Tracer
 from cotan.primitives.custom_vjp import BatchedVJP, custom_vjp_fun
 from cotan.structural import Zero
-from cotan.tracebacks import guarded
+from cotan.tracebacks import boundary, guarded
 from cotan.transforms.batch import AxisData, Dim
 from cotan.tree import PyTreeDef, keystr, tree_flatten, tree_flatten_with_path, tree_leaves, tree_structure
 from cotan.tree.calling import fun_name
@@ -61,6 +61,7 @@ class custom_vjp(RuledFunction):
 
     kind = "custom_vjp"
 
+    @boundary
     def __init__(
         self, fun: Function, nondiff_argnums: Argnums = (), nondiff_argnames: str | Sequence[str] = ()
     ) -> None:

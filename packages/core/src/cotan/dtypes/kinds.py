@@ -106,7 +106,9 @@ def as_dtype(d: Any) -> DType:
         try:
             dtype = np.dtype(d)
         except TypeError:
-            raise TypeError(f"{d!r} is not a dtype; give one such as 'float32' or cotan.numpy.float32") from None
+            raise TypeError(
+                f"{errors.where()}: {d!r} is not a dtype; give one such as 'float32' or cotan.numpy.float32"
+            ) from None
     else:
         return as_dtype(d.dtype)
     if dtype in _existing or dtype == float0:
@@ -169,7 +171,8 @@ def check_user_dtype(dtype: Any, fun_name: str) -> DType | None:
     try:
         canonical = canonicalize_dtype(dtype)
     except TypeError as error:
-        raise TypeError(f"{fun_name}: {error}") from None
+        place = f"{errors.where()}: "
+        raise TypeError(f"{place}{fun_name}: {str(error).removeprefix(place)}") from None
     if config.enable_x64 or (isinstance(dtype, type) and dtype in SCALAR_DEFAULTS):
         return canonical
     wanted = as_dtype(dtype)
@@ -260,12 +263,20 @@ def is_extended(dtype: Any) -> bool:
 
 def finfo(dtype: Any) -> Any:
     """The limits of a floating dtype (``bits``, ``eps``, ``max``, ``nmant``...), the narrow ones included."""
-    return ml_dtypes.finfo(as_dtype(dtype))  # type: ignore[no-untyped-call]
+    try:
+        return ml_dtypes.finfo(as_dtype(dtype))  # type: ignore[no-untyped-call]
+    except ValueError:
+        text = f"finfo takes a dtype of floats or of complex numbers, not {short_name(dtype)}; iinfo is for integers"
+        raise ValueError(f"{errors.where()}: {text}") from None
 
 
 def iinfo(int_type: Any) -> Any:
     """The limits of an integer dtype (``bits``, ``min``, ``max``), the narrow ones included."""
-    return _iinfo(as_dtype(int_type))
+    try:
+        return _iinfo(as_dtype(int_type))
+    except ValueError:
+        text = f"iinfo takes a dtype of integers, not {short_name(int_type)}; finfo is for floats"
+        raise ValueError(f"{errors.where()}: {text}") from None
 
 
 _iinfo = lru_cache(ml_dtypes.iinfo)

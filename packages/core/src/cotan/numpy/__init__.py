@@ -265,6 +265,7 @@ from cotan.numpy.setops import unique_all as unique_all
 from cotan.numpy.setops import unique_counts as unique_counts
 from cotan.numpy.setops import unique_inverse as unique_inverse
 from cotan.numpy.setops import unique_values as unique_values
+from cotan.numpy.statistics import can_cast as can_cast
 from cotan.numpy.statistics import corrcoef as corrcoef
 from cotan.numpy.statistics import cov as cov
 from cotan.numpy.statistics import iscomplex as iscomplex
@@ -412,11 +413,10 @@ pi, e, euler_gamma, inf, nan, newaxis = _np.pi, _np.e, _np.euler_gamma, _np.inf,
 
 complex_, csingle, cdouble = complex128, complex64, complex128
 generic, flexible, character, object_ = _np.generic, _np.flexible, _np.character, _np.object_
-can_cast = _np.can_cast
 ComplexWarning = _np.exceptions.ComplexWarning
 __array_api_version__ = "2024.12"
 
-_tracebacks.guard(globals(), again=_seen_only)
+_tracebacks.guard(globals(), "cotan.numpy", "cotan.dtypes", again=_seen_only)
 
 
 def __getattr__(name: str) -> _Any:

@@ -161,9 +161,13 @@ def _round(self: Any, ndigits: int | None = None) -> Any:
 def _power(self: Any, other: Any, modulo: Any = None) -> Any:
     if modulo is not None:
         return NotImplemented
-    if type(other) is int and self.aval.dtype in _FLOATS:
-        return lax.integer_pow(self, other)
-    return ufuncs.power(self, other) if _accepts(other) else NotImplemented
+    try:
+        if type(other) is int and self.aval.dtype in _FLOATS:
+            return lax.integer_pow(self, other)
+        return ufuncs.power(self, other) if _accepts(other) else NotImplemented
+    except Exception as error:
+        trim(error)
+        raise
 
 
 _BINARY: dict[str, tuple[Any, ...]] = {
@@ -197,6 +201,12 @@ _UNARY: dict[str, tuple[Any, ...]] = {
 }
 
 
+def _method(name: str, function: Function) -> Function:
+    """``function`` as a method; ``name`` is that in errors."""
+    function.__name__ = function.__qualname__ = name
+    return boundary(function)
+
+
 def _operators() -> dict[str, Any]:
     found: dict[str, Any] = {
         "__pow__": _power,
@@ -205,7 +215,7 @@ def _operators() -> dict[str, Any]:
         "__iter__": _iterate,
         "__reversed__": _reversed,
         "__contains__": _contains,
-        "__round__": _round,
+        "__round__": _method("round", _round),
         "__getitem__": indexing.getitem,
     }
     for name, how in _BINARY.items():
@@ -224,13 +234,7 @@ def _operators() -> dict[str, Any]:
 def _first_is_self(function: Function) -> Function:
     """A function of ``cotan.numpy`` as a method."""
 
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(self, *args, **kwargs)
-        except Exception as error:
-            trim(error)
-            raise
-
+    method = boundary(function)
     method.__name__ = method.__qualname__ = function.__name__
     method.__doc__ = f"As ``cotan.numpy.{function.__name__}`` of this array."
     return method
@@ -466,7 +470,7 @@ _METHODS: dict[str, Any] = {
 }
 
 
-_METHODS.update({name: boundary(method) for name, method in _METHODS.items() if callable(method)})
+_METHODS.update({name: _method(name, one) for name, one in _METHODS.items() if callable(one)})
 
 
 def _assign(self: Any, index: Any, value: Any) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from cotan import dtypes, lax
 from cotan.api.repeated import repeated
-from cotan.errors import ShapeError
+from cotan.errors import ShapeError, where
 from cotan.ir.trace import Tracer
 from cotan.numpy import manipulation, reductions, ufuncs
 from cotan.numpy.promotion import (
@@ -251,19 +251,13 @@ def einsum(
     >>> cnp.einsum("ij,jk->ik", cnp.ones((2, 3)), cnp.ones((3, 4))).shape
     (2, 4)
     """
-    import opt_einsum
-
     refuse_out("einsum", out)
     if not isinstance(subscripts, str):
         operands = (subscripts, *operands)
         shaped = [as_array(x, "einsum") if hasattr(x, "shape") or np.isscalar(x) else x for x in operands]
     else:
         shaped = [subscripts, *promote_dtypes("einsum", *(as_array(x, "einsum") for x in operands))]
-    path = "optimal" if optimize is True else ("auto" if optimize in (None, False) else optimize)
-    try:
-        arrays, contractions = opt_einsum.contract_path(*shaped, einsum_call=True, use_blas=True, optimize=path)
-    except ValueError as error:
-        raise ValueError(f"einsum: {error}") from None
+    arrays, contractions = _path("einsum", shaped, optimize, einsum_call=True, use_blas=True)
     remaining = [as_array(x, "einsum") for x in promote_dtypes("einsum", *arrays)]
     preferred = None
     if preferred_element_type is not None:
@@ -291,13 +285,25 @@ def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> t
     >>> path
     [(0, 1), (0, 1)]
     """
+    found: tuple[list[tuple[int, ...]], Any] = _path("einsum_path", (subscripts, *operands), optimize)
+    return found
+
+
+def _path(name: str, given: Sequence[Any], optimize: Any, **how: Any) -> tuple[Any, Any]:
+    """What opt_einsum finds for the arguments of a call of ``name``."""
     import opt_einsum
 
-    path = "optimal" if optimize is True else ("auto" if optimize in (None, False) else optimize)
+    path = "optimal" if optimize is True else ("auto" if optimize is None or optimize is False else optimize)
     try:
-        return opt_einsum.contract_path(subscripts, *operands, optimize=path)
+        found: tuple[Any, Any] = opt_einsum.contract_path(*given, optimize=path, **how)
     except ValueError as error:
-        raise ValueError(f"einsum_path: {error}") from None
+        raise ValueError(f"{name}: {error}") from None
+    except (TypeError, LookupError, AttributeError) as error:
+        raise TypeError(
+            f"{where()}: {name} takes subscripts as text, such as 'ij,jk->ik', and then the operands, or after each "
+            f"operand the list of its labels; and `optimize` as opt_einsum does, which says: {error!r}"
+        ) from None
+    return found
 
 
 def _contract(names: list[str], result: str, operands: list[Any], product: Callable[..., Any], preferred: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cotan import dtypes
+from cotan.tracebacks import boundary
 
 _FLOATS = ("eps", "epsneg", "max", "min", "resolution", "smallest_normal", "smallest_subnormal", "tiny")
 _INTS = ("bits", "iexp", "machep", "maxexp", "minexp", "negep", "nexp", "nmant", "precision")
@@ -44,6 +45,7 @@ class finfo:
     bits: int
     nmant: int
 
+    @boundary
     def __init__(self, dtype: Any) -> None:
         found = dtypes.finfo(dtype)
         for name in _FLOATS:

@@ -523,6 +523,7 @@ def array_equiv(a1: Any, a2: Any) -> Any:
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """n-th differences of neighbours along an axis."""
     a = as_array(a, "diff")
+    n = operator.index(n)
     if n < 0:
         raise ValueError(f"diff: the order must not be negative, got {n}")
     axis = normalize_axis(axis, a.ndim, "diff")
@@ -536,7 +537,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     if len(pieces) > 1:
         a = manipulation.concatenate(pieces, axis)
     step = ufuncs.not_equal if a.dtype == np.bool_ else ufuncs.subtract
-    for _ in range(n):
+    for _ in range(min(n, a.shape[axis])):
         extent = a.shape[axis]
         a = step(
             lax.slice_in_dim(a, min(1, extent), extent, axis=axis),

@@ -140,6 +140,15 @@ def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = N
     return reductions.cumprod(_without_nan(a, "nancumprod", 1), axis=axis, dtype=dtype)
 
 
+def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
+    """Whether values of one dtype become another by a rule of NumPy's.
+
+    >>> can_cast("int32", "int64"), can_cast("float64", "float32"), can_cast("float64", "float32", "same_kind")
+    (True, False, True)
+    """
+    return np.can_cast(from_, to, casting)
+
+
 def isscalar(element: Any) -> bool:
     """Whether ``element`` is a number or an array without dimensions."""
     return bool(np.isscalar(element)) or (hasattr(element, "dtype") and getattr(element, "ndim", None) == 0)

@@ -444,6 +444,10 @@ def fmin(x1: Any, x2: Any) -> Any:
     return where_(logical_or(less(a, b), isnan(b)), a, b)
 
 
+_MOST_DIGITS = 20
+"""Of an integer."""
+
+
 @repeated()
 def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     """``a`` rounded half to even, to ``decimals`` places."""
@@ -453,6 +457,8 @@ def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     if not is_inexact(x):
         if decimals >= 0:
             return x
+        if decimals < -_MOST_DIGITS:
+            return lax.full_like(x, 0)
         factor = 10**-decimals
         scaled = lax.round(
             lax.div(lax.convert_element_type(x, np.float32), np.float32(factor)), lax.RoundingMethod.TO_NEAREST_EVEN

@@ -13,7 +13,7 @@ from typing import Any
 from cotan.ir.primitive import Primitive
 from cotan.primitives.define import unary
 from cotan.primitives.operands import Dtypes
-from cotan.tracebacks import trim, trims
+from cotan.tracebacks import boundary, trim, trims
 
 
 class AccuracyMode(enum.Enum):
@@ -36,6 +36,7 @@ class Tolerance:
 
     __slots__ = ("atol", "rtol", "ulps")
 
+    @boundary
     def __init__(self, atol: float = 0.0, rtol: float = 0.0, ulps: int = 0) -> None:
         if min(atol, rtol, ulps) < 0:
             raise ValueError(f"Tolerance: bounds must not be negative, got atol={atol}, rtol={rtol}, ulps={ulps}")

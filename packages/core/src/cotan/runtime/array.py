@@ -15,10 +15,11 @@ import numpy as np
 from cotan import dtypes
 from cotan.backend import Buffer, Device
 from cotan.config import config
-from cotan.errors import DeletedArrayError, where
+from cotan.errors import DeletedArrayError, a_type, where
 from cotan.ir.avals import ShapedArray, aval_of_type
 from cotan.ir.trace import Tracer
 from cotan.runtime.transfers import guarded
+from cotan.tracebacks import boundary, trim
 
 
 class _ArrayType(type):
@@ -133,14 +134,17 @@ class Array(metaclass=_ArrayType):
         """Whether each of its devices holds all of it: always, as there is one."""
         return True
 
+    @boundary
     def addressable_data(self, index: int) -> Array:
         """The part on device number ``index`` of those that hold it, as an Array.
 
         Raises:
           IndexError: there is no such device.
         """
+        if not isinstance(index, int | np.integer):
+            raise TypeError(f"{where()}: addressable_data takes the number of a device, not {a_type(index)}")
         if index not in (0, -1):
-            raise IndexError(f"the array lies on 1 device; there is no part {index}")
+            raise IndexError(f"{where()}: the array lies on 1 device; there is no part {index}")
         return self
 
     @property
@@ -274,7 +278,7 @@ class Array(metaclass=_ArrayType):
         copy: bool | None = None,
     ) -> Any:
         if stream is not None:
-            raise BufferError("arrays in host memory have no streams: call __dlpack__ without one")
+            raise BufferError(f"{where()}: arrays in host memory have no streams: call __dlpack__ without one")
         value = self._value()
         if max_version is None or max_version < (1, 0):
             # Old consumers cannot be told that memory is read-only, so they get memory of their own.
@@ -292,10 +296,22 @@ class Array(metaclass=_ArrayType):
 
     def item(self, *args: int) -> Any:
         """One element as a Python scalar; ``args`` say which, if there are several."""
-        return self._value().item(*args)
+        value = self._value()
+        try:
+            return value.item(*args)
+        except Exception as error:
+            error.args = (
+                f"item({', '.join(map(repr, args))}) of an array of type {self.aval.short()}: {error}. An array of one "
+                "element needs no argument; others take an index for each axis, or one into all elements",
+            )
+            trim(error)
+            raise
 
+    @boundary
     def tobytes(self, order: Any = "C") -> bytes:
         """The elements' bytes."""
+        if not isinstance(order, str | None) or order not in (None, *"CFAKcfak"):
+            raise ValueError(f"{where()}: tobytes: order must be 'C', 'F', 'A' or 'K', got {order!r}")
         return self._value().tobytes(order)
 
     def _scalar(self, what: str) -> np.ndarray[Any, Any]:

@@ -19,6 +19,7 @@ import numpy as np
 from cotan.backend import Device
 from cotan.errors import where
 from cotan.ir.avals import undivided
+from cotan.tracebacks import boundary
 from cotan.tree import tree_map
 
 Index = tuple[slice, ...]
@@ -56,6 +57,7 @@ class PartitionSpec:
     __slots__ = ("__weakref__", "partitions", "reduced", "unreduced")
     UNCONSTRAINED: Any = _Unconstrained()
 
+    @boundary
     def __init__(self, *partitions: Any, unreduced: Any = frozenset(), reduced: Any = frozenset()) -> None:
         seen: list[Hashable] = []
         entries = []

@@ -8,7 +8,7 @@ from typing import Any
 
 from cotan import numpy as cnp
 from cotan.numpy.promotion import as_array, promote_dtypes_inexact
-from cotan.tracebacks import guarded
+from cotan.tracebacks import boundary, guarded
 
 _METHODS = ("linear", "nearest")
 _NAN = float("nan")
@@ -35,6 +35,7 @@ class RegularGridInterpolator:
     Array([ 5., 20.], dtype=float32)
     """
 
+    @boundary
     def __init__(
         self,
         points: Sequence[Any],

@@ -270,12 +270,12 @@ def flatten_one_level_with_keys(tree: Any) -> tuple[list[tuple[Any, Any]], Any]:
 
 def treedef_is_leaf(treedef: PyTreeDef) -> bool:
     """Whether the structure is a single node: a leaf, None or an empty container."""
-    return treedef.num_nodes == 1
+    return _structure("treedef_is_leaf", treedef).num_nodes == 1
 
 
 def treedef_is_strict_leaf(treedef: PyTreeDef) -> bool:
     """Whether the structure is that of a leaf."""
-    return treedef.spec is LEAF
+    return _structure("treedef_is_strict_leaf", treedef).spec is LEAF
 
 
 def treedef_tuple(treedefs: Iterable[PyTreeDef]) -> PyTreeDef:
@@ -284,7 +284,7 @@ def treedef_tuple(treedefs: Iterable[PyTreeDef]) -> PyTreeDef:
     >>> treedef_tuple([tree_structure(1), tree_structure([1])])
     PyTreeDef((*, [*]))
     """
-    return treedef_of((tuple, None, *[treedef.spec for treedef in treedefs]))
+    return treedef_of((tuple, None, *[_structure("treedef_tuple", treedef).spec for treedef in treedefs]))
 
 
 def treedef_children(treedef: PyTreeDef) -> list[PyTreeDef]:
@@ -293,7 +293,7 @@ def treedef_children(treedef: PyTreeDef) -> list[PyTreeDef]:
     >>> treedef_children(tree_structure((1, [2])))
     [PyTreeDef(*), PyTreeDef([*])]
     """
-    return treedef.children()
+    return _structure("treedef_children", treedef).children()
 
 
 def build_tree(treedef: PyTreeDef, xs: Any) -> Any:
@@ -302,7 +302,7 @@ def build_tree(treedef: PyTreeDef, xs: Any) -> Any:
     >>> build_tree(tree_structure({"a": 0, "b": (0, 0)}), [1, [2, 3]])
     {'a': 1, 'b': (2, 3)}
     """
-    if treedef.spec is LEAF:
+    if _structure("build_tree", treedef).spec is LEAF:
         return xs
     children, items = treedef.children(), list(xs)
     if len(children) != len(items):

@@ -13,7 +13,7 @@ from cotan.errors import where
 from cotan.experimental.sparse.base import JAXSparse
 from cotan.experimental.sparse.util import SparseInfo, check_integers, checked_shape
 from cotan.numpy.promotion import as_array
-from cotan.tracebacks import guarded
+from cotan.tracebacks import boundary, guarded
 from cotan.tree import register_pytree_node_class
 
 
@@ -69,6 +69,7 @@ class BCOO(JAXSparse):
 
     indices: Any
 
+    @boundary
     def __init__(
         self, args: tuple[Any, Any], *, shape: Sequence[int], indices_sorted: bool = False, unique_indices: bool = False
     ) -> None:

@@ -25,7 +25,7 @@ from cotan.experimental.sparse.shaping import bcoo_broadcast_in_dim, bcoo_concat
 from cotan.experimental.sparse.util import SparseInfo, check_integers, checked_shape
 from cotan.numpy.promotion import as_array
 from cotan.primitives.composed import composed
-from cotan.tracebacks import guarded
+from cotan.tracebacks import boundary, guarded
 from cotan.tree import register_pytree_node_class
 
 
@@ -89,6 +89,7 @@ class BCSR(JAXSparse):
     indices: Any
     indptr: Any
 
+    @boundary
     def __init__(
         self,
         args: tuple[Any, Any, Any],

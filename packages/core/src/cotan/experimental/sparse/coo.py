@@ -17,7 +17,7 @@ from cotan.experimental.sparse.products import bcoo_dot_general
 from cotan.experimental.sparse.util import check_integers, checked_shape
 from cotan.numpy.promotion import as_array
 from cotan.primitives.composed import composed
-from cotan.tracebacks import guarded
+from cotan.tracebacks import boundary, guarded
 from cotan.tree import register_pytree_node_class
 
 
@@ -51,6 +51,7 @@ class COO(JAXSparse):
     row: Any
     col: Any
 
+    @boundary
     def __init__(
         self,
         args: tuple[Any, Any, Any],

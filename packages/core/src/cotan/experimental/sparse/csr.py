@@ -17,7 +17,7 @@ from cotan.experimental.sparse.coo import as_matrix, check_reversal, checked, fa
 from cotan.experimental.sparse.util import check_integers, checked_shape
 from cotan.numpy.promotion import as_array
 from cotan.primitives.composed import composed
-from cotan.tracebacks import guarded
+from cotan.tracebacks import boundary, guarded
 from cotan.tree import register_pytree_node_class
 
 
@@ -28,6 +28,7 @@ class _Compressed(JAXSparse):
     indptr: Any
     _by_columns = False
 
+    @boundary
     def __init__(self, args: tuple[Any, Any, Any], *, shape: Sequence[int]) -> None:
         name = type(self).__name__
         self.data, self.indices, self.indptr = (as_array(x, name) for x in args)

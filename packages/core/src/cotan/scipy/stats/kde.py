@@ -13,7 +13,7 @@ from cotan.nn.functions import logsumexp
 from cotan.numpy import linalg
 from cotan.numpy.promotion import as_array, promote_dtypes_inexact
 from cotan.scipy.special import ndtr
-from cotan.tracebacks import guarded
+from cotan.tracebacks import boundary, guarded
 from cotan.tree import register_pytree_node
 
 _FIELDS = ("neff", "dataset", "weights", "covariance", "inv_cov")
@@ -45,6 +45,7 @@ class gaussian_kde:
     covariance: Any
     inv_cov: Any
 
+    @boundary
     def __init__(
         self, dataset: Any, bw_method: str | float | Callable[[Any], Any] | None = None, weights: Any = None
     ) -> None:
