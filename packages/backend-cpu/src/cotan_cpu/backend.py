@@ -13,7 +13,7 @@ from cotan.backend import Backend, Capabilities, CompileOptions, Device, Executa
 from cotan.backend.calls import Shortcuts
 from cotan.config import config
 from cotan.errors import UnsupportedError, hide_frames
-from cotan.forks import cached_property
+from cotan.forks import cached_property, importing
 from cotan.ir.avals import ShapedArray
 from cotan.ir.jaxpr import ClosedJaxpr
 from cotan.ir.primitive import Primitive
@@ -121,14 +121,20 @@ class CpuBackend(Backend):
 
     def lowerings(self) -> LoweringTable:
         if self._eager is None:
-            # Filled at first use: the primitives' modules must be complete by then.
-            from cotan_cpu.lower import fill
-
-            table = LoweringTable(self.name)
-            fill(table)
-            self._table = table.merged([self._table])
-            self._eager = Eager(self._table)
+            with importing:
+                self._fill()
         return self._table
+
+    def _fill(self) -> None:
+        if self._eager is not None:
+            return
+        # Filled at first use: the primitives' modules must be complete by then.
+        from cotan_cpu.lower import fill
+
+        table = LoweringTable(self.name)
+        fill(table)
+        self._table = table.merged([self._table])
+        self._eager = Eager(self._table)
 
     def extend(self, table: LoweringTable) -> None:
         self._table = self.lowerings().merged([table])
@@ -137,8 +143,8 @@ class CpuBackend(Backend):
     def compile(self, program: Program | ClosedJaxpr, options: CompileOptions) -> Executable:
         if not isinstance(program, Program):
             raise UnsupportedError(self.name, "jaxprs that are not compiled to a Program first")
-        from cotan_cpu.executable import CpuExecutable
-
+        with importing:
+            from cotan_cpu.executable import CpuExecutable
         device = options.device
         assert isinstance(device, CpuDevice)
         return CpuExecutable(program, device, self.lowerings())
@@ -159,7 +165,8 @@ class CpuBackend(Backend):
         return run(primitive, buffers, params, out_avals, device)
 
     def shortcuts(self, array: type) -> Shortcuts | None:
-        from cotan_cpu.entry.binding import quick_binds
+        with importing:
+            from cotan_cpu.entry.binding import quick_binds
 
         self.lowerings()
         return quick_binds(array, self._way, plain)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from cotan.config import config
+from cotan.forks import importing
 
 _TYPES: dict[str, Any] = {
     "ptr": ctypes.c_void_p,
@@ -86,7 +87,8 @@ def numerics() -> Library:
 
 
 def _openblas() -> Library:
-    import scipy_openblas32
+    with importing:
+        import scipy_openblas32
 
     library = Library("OpenBLAS", scipy_openblas32.dll, "scipy_")
     library.function("openblas_set_num_threads")(1)

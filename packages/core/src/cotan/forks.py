@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -33,19 +34,25 @@ class cached_property(functools.cached_property[T]):
 def held_by_fork(*locks: contextlib.AbstractContextManager[Any]) -> None:
     """Make every fork wait for ``locks``: of what they guard, a half is of no use.
 
-    They are in the order in which others take them, too, and nobody who holds one waits for a lock not among them.
+    Others take them in this order, too, those of earlier calls first, and nobody who holds one waits for a lock not
+    among them.
     """
+    _held.extend(locks)
 
-    def release() -> None:
-        for lock in reversed(locks):
-            lock.__exit__(None, None, None)
 
-    def acquire() -> None:
-        for lock in locks:
-            lock.__enter__()
+_held: list[contextlib.AbstractContextManager[Any]] = []
+_taken: list[contextlib.AbstractContextManager[Any]] = []
 
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=acquire, after_in_parent=release, after_in_child=release)
+
+def _acquire() -> None:
+    for lock in _held:  # while a fork waits for one, whoever holds it may import modules that add others
+        lock.__enter__()
+        _taken.append(lock)
+
+
+def _release() -> None:
+    while _taken:
+        _taken.pop().__exit__(None, None, None)
 
 
 def _open() -> None:
@@ -53,5 +60,10 @@ def _open() -> None:
         lock._at_fork_reinit()
 
 
+importing = threading.RLock()
+"""Is held while modules are loaded that a first use needs: what a child finds half imported is locked for ever."""
+held_by_fork(importing)
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_open)
+    os.register_at_fork(before=_acquire, after_in_parent=_release, after_in_child=_release)

@@ -49,6 +49,30 @@ def test_a_child_compiles_whatever_its_parents_threads_were_doing() -> None:
     assert done.stdout.strip() == str([0] * 12), done.stderr[-3000:]
 
 
+FIRST = """
+import faulthandler, os, sys, threading, time
+import cotan, cotan.numpy as cnp
+
+thread = threading.Thread(target=lambda: cotan.jit(lambda x: cnp.sin(x) * 2)(cnp.ones(10)))
+thread.start()
+time.sleep(float(sys.argv[1]))
+child = os.fork()
+if not child:
+    faulthandler.dump_traceback_later(30, exit=True)
+    found = cotan.jit(cotan.grad(lambda x: cnp.sum(x * x * 3)))(cnp.ones(7))
+    os._exit(float(found[0]) != 6)
+print(os.waitpid(child, 0)[1])
+thread.join()
+"""
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.03, 0.06, 0.1, 0.15, 0.2])
+def test_a_child_of_a_process_whose_thread_loads_a_backend(delay: float) -> None:
+    command = [sys.executable, "-c", FIRST, str(delay)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout.strip() == "0", done.stderr[-3000:]
+
+
 def test_locks_that_another_thread_held_are_open_in_the_child() -> None:
     for lock in (opened_by_fork(threading.Lock()), opened_by_fork(threading.RLock())):
         held, done = threading.Event(), threading.Event()

@@ -13,13 +13,13 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from cotan.backend.contract import API_VERSION, Backend, BackendEntry, Probe
 from cotan.config import config
 from cotan.errors import BackendUnavailableError
-from cotan.forks import opened_by_fork
+from cotan.forks import importing
 
 GROUP = "cotan.backends"
 FAILURES = (Exception, SystemExit)
@@ -49,22 +49,25 @@ class Found:
     def probe(self) -> Probe:
         """What the backend's own cheap look says; a probe that raises counts as unusable."""
         if self.probed is None:
-            if self.entry is None or self.error:
-                self.probed = Probe(False, reason=self.error)
-            else:
-                try:
-                    found = self.entry.probe()
-                except FAILURES as error:
-                    found = Probe(False, reason=f"its probe raised {_describe(error)}")
-                if not isinstance(found, Probe):
-                    found = Probe(False, reason=f"its probe must return a Probe, not {type(found).__name__}")
-                self.probed = found
+            with _state.lock:
+                self.probed = self._looked() if self.probed is None else self.probed
         return self.probed
+
+    def _looked(self) -> Probe:
+        if self.entry is None or self.error:
+            return Probe(False, reason=self.error)
+        try:
+            found = self.entry.probe()
+        except FAILURES as error:
+            return Probe(False, reason=f"its probe raised {_describe(error)}")
+        if not isinstance(found, Probe):
+            return Probe(False, reason=f"its probe must return a Probe, not {type(found).__name__}")
+        return found
 
 
 @dataclass
 class _State:
-    lock: threading.RLock = field(default_factory=lambda: opened_by_fork(threading.RLock()))
+    lock: threading.RLock = importing  # plugins and backends are imported under it
     found: dict[str, Found] | None = None
     plugins: Any = None
 
