@@ -51,7 +51,7 @@ def explained(
     caller = None if tb is None else tb.tb_frame.f_back
     if kind is None or caller is None or is_hidden(caller) or not _accidental(function, error):
         return None
-    if isinstance(error, TypeError) and _MISFIT.search(str(error)) and _takes(function) == _ANYTHING:
+    if isinstance(error, TypeError) and _MISFIT.search(str(error)) and _bare(inspect.signature(function)) == _ANYTHING:
         return None  # it is the user's function that the arguments do not fit, and Python names it
     frame = user_frame()
     place = "" if frame is None else format_frame((frame.filename, frame.lineno or 0, frame.name)) + ": "

@@ -101,6 +101,23 @@ def _reflected(
     return op
 
 
+def _comparison(name: str, sign: str, *how: Any) -> Function:
+    """``self == other`` or ``self != other``: of a container, Python would say that it is another object."""
+    compare = _binary(name, *how)
+
+    def op(self: Any, other: Any) -> Any:
+        found = compare(self, other)
+        if found is NotImplemented and isinstance(other, list | tuple | set | dict):
+            raise TypeError(
+                f"{where()}: {sign} of an array ({self.aval.short()}) and a {type(other).__name__}; make it an array "
+                "by cotan.numpy.asarray"
+            )
+        return found
+
+    op.__name__ = op.__qualname__ = f"__{name}__"
+    return op
+
+
 def _unary(name: str, function: Function, at_once: Function | None = None) -> Function:
     def op(self: Any) -> Any:
         try:
@@ -222,7 +239,8 @@ def _operators() -> dict[str, Any]:
         found[f"__{name}__"] = _binary(name, *how)
         found[f"__r{name}__"] = _reflected(name, *how)
     for name, how in _COMPARISONS.items():
-        found[f"__{name}__"] = _binary(name, *how)
+        sign = {"eq": "==", "ne": "!="}.get(name)
+        found[f"__{name}__"] = _comparison(name, sign, *how) if sign else _binary(name, *how)
     for name, how in _UNARY.items():
         found[f"__{name}__"] = _unary(name, *how)
     return found
