@@ -94,6 +94,7 @@ def test_orthogonal_weights() -> None:
         flat = np.moveaxis(w, axis, -1).reshape(-1, shape[axis]) / 2
         gram = flat.T @ flat if flat.shape[0] >= flat.shape[1] else flat @ flat.T
         np.testing.assert_allclose(gram, np.eye(len(gram)), atol=1e-5)
+    assert initializers.orthogonal(1.0, 0)(key, (0, 3)).shape == (0, 3)
     kernel = np.asarray(initializers.delta_orthogonal()(key, (3, 5, 2, 4)))
     np.testing.assert_allclose(kernel[1, 2] @ kernel[1, 2].T, np.eye(2), atol=1e-5)
     assert np.count_nonzero(kernel) == 8

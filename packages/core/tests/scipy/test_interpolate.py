@@ -25,15 +25,29 @@ def test_values(method, fill):
         found = RegularGridInterpolator(POINTS, VALUES, **arguments)
         np.testing.assert_allclose(found(XI), expected(XI), rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(cotan.jit(found)(XI), expected(XI), rtol=1e-8, atol=1e-10)
-        np.testing.assert_allclose(cotan.vmap(found)(XI), expected(XI), rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(cotan.vmap(found)(XI)[:, 0], expected(XI), rtol=1e-8, atol=1e-10)
         np.testing.assert_allclose(found((XI[:, 0], 0.5)), expected((XI[:, 0], 0.5)), rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(found(XI, "nearest"), expected(XI, "nearest"), rtol=1e-10)
+
+
+@pytest.mark.parametrize("xi", [[0.5, 0.4], [[0.5, 0.4]], [0.5, 0.4, 0.2, 0.6], (0.5, 0.4), (np.array([0.5, 0.4]),)])
+def test_a_vector_holds_points_one_after_the_other(xi):
+    xi = np.array(xi) if isinstance(xi, list) else xi
+    for points, values in [(POINTS, VALUES), (POINTS[:1], VALUES[:, 0, 0])]:
+        if len(points) == 1 and (isinstance(xi, tuple) or xi.ndim != 1):
+            continue
+        with cotan.enable_x64(True):
+            arguments = (points, values, "linear", False)
+            plain = xi[0] if isinstance(xi, tuple) and len(xi) == 1 else xi
+            expected = scipy.interpolate.RegularGridInterpolator(*arguments)(plain)
+            for found in (RegularGridInterpolator(*arguments), cotan.jit(RegularGridInterpolator(*arguments))):
+                np.testing.assert_allclose(found(xi), expected, rtol=1e-10, strict=True)
 
 
 def test_derivatives():
     with cotan.enable_x64(True):
         x = np.array([POINTS[0][1:3].mean(), POINTS[1][1:3].mean()])
-        slope = cotan.jacrev(RegularGridInterpolator(POINTS, VALUES))(x)
+        slope = cotan.jacrev(RegularGridInterpolator(POINTS, VALUES))(x)[0]
         theirs = scipy.interpolate.RegularGridInterpolator(POINTS, VALUES)
         for axis in range(2):
             h = 1e-6 * np.eye(2)[axis]

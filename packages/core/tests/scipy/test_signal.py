@@ -180,6 +180,12 @@ def test_coordinates(order, mode):
             assert np.abs(np.asarray(found) - wanted).max() <= near
 
 
+def test_coordinates_may_be_lists():
+    x, c = array(5, 6), [[[0.5, 2], [3, 9]], [[1, 2.5], [0, 1]]]
+    found = ndimage.map_coordinates(x, c, 1)
+    np.testing.assert_allclose(found, scipy.ndimage.map_coordinates(x, c, order=1, mode="grid-constant"), rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

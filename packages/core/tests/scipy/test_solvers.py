@@ -76,6 +76,8 @@ def test_vq():
         ours, theirs = vq(points, book), scipy.cluster.vq.vq(points, book)
         np.testing.assert_array_equal(ours[0], theirs[0])
         np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-4, atol=1e-6)
+    points, book = np.complex64([[1 + 2j], [3], [-1j]]), np.complex64([[1], [-2j]])
+    assert [x.tolist() for x in vq(points, book)] == [[0, 0, 1], [2, 2, 1]]
 
 
 def test_bad_arguments():

@@ -205,10 +205,8 @@ def orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> In
         if len(shape) < 2:
             raise ValueError(f"orthogonal: weights need two dimensions at least, got shape {tuple(shape)}")
         columns = shape[column_axis]
-        found = random.orthogonal(
-            key, math.prod(shape) // columns, (), dtype or default or dtypes.default_float(), m=columns
-        )
         others = [n for k, n in enumerate(shape) if k != column_axis % len(shape)]
+        found = random.orthogonal(key, math.prod(others), (), dtype or default or dtypes.default_float(), m=columns)
         return scale * cnp.moveaxis(found.reshape(*others, columns), -1, column_axis)
 
     return init

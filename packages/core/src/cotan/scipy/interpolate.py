@@ -63,15 +63,19 @@ class RegularGridInterpolator:
     def __call__(self, xi: Any, method: str | None = None) -> Any:
         """Values at points ``(..., d)``, or at a tuple of d arrays that broadcast.
 
+        A vector holds points one after the other, so that it may have any length if d is 1.
+
         Raises:
           ValueError: another method, or points of another number of dimensions.
         """
         method = self.method if method is None else method
         _check_method(method)
-        if isinstance(xi, tuple):
-            xi = cnp.stack(cnp.broadcast_arrays(*(cnp.asarray(x, self.values.dtype) for x in xi)), -1)
-        xi = cnp.asarray(xi, self.values.dtype)
         d = len(self.grid)
+        if isinstance(xi, tuple) and len(xi) == d:
+            xi = cnp.stack(cnp.broadcast_arrays(*(cnp.asarray(x, self.values.dtype) for x in xi)), -1)
+        else:
+            xi = cnp.asarray(xi, self.values.dtype)
+            xi = cnp.reshape(xi, (-1, d)) if xi.ndim == 1 and xi.size % d == 0 else xi
         if xi.ndim == 0 or xi.shape[-1] != d:
             raise ValueError(f"RegularGridInterpolator: points must be (..., {d}), got shape {xi.shape}")
         batch, rows = xi.shape[:-1], cnp.reshape(xi, (-1, d))

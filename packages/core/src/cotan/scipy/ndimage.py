@@ -60,7 +60,8 @@ def map_coordinates(input: Any, coordinates: Sequence[Any], order: int, mode: st
         raise ValueError(f"map_coordinates: mode must be one of {', '.join(map(repr, _MODES))}, got {mode!r}")
     if order not in (0, 1):
         raise ValueError(f"map_coordinates: order must be 0 or 1, got {order!r}; splines are not supported")
-    places = [as_array(c, "map_coordinates") for c in promote_args_inexact("map_coordinates", *coordinates)]
+    given = [cnp.asarray(c) for c in coordinates]
+    places = [as_array(c, "map_coordinates") for c in promote_args_inexact("map_coordinates", *given)]
     whole = dtypes.issubdtype(x.dtype, np.integer) or x.dtype == np.bool_
     values = x.astype(dtypes.result_type(x.dtype, places[0].dtype)) if whole else x
     terms = []

@@ -34,7 +34,8 @@ def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[Any, Any]:
         obs, codes = obs[:, None], codes[:, None]
     if obs.shape[1] != codes.shape[1]:
         raise ValueError(f"vq: observations have {obs.shape[1]} components, codes {codes.shape[1]}")
-    squares = cnp.sum(cnp.square(obs[:, None] - codes[None]), -1)
+    between = obs[:, None] - codes[None]
+    squares = cnp.sum(cnp.real(between * cnp.conj(between)), -1)
     found = cnp.argmin(squares, -1)
     return found, cnp.sqrt(cnp.take_along_axis(squares, found[:, None], -1)[:, 0])
 
