@@ -297,3 +297,41 @@ def test_samples_without_a_distance_have_the_step_nan(num, endpoint, start):
     assert samples.shape == (num, *np.shape(start))
     assert (step.shape, step.dtype, step.weak_type) == ((), np.float32, False)
     assert np.isnan(step)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, cotan.dtypes.bfloat16])
+@pytest.mark.parametrize(("start", "stop", "num"), [(-2, 3, 11), (0, 1, 3000), (5, -7, 701), (0, 1, 70000)])
+def test_samples_in_half_precision_are_rounded_once(dtype, start, stop, num):
+    found, step = cnp.linspace(np.asarray(start, dtype), np.asarray(stop, dtype), num, retstep=True)
+    assert found.dtype == step.dtype == dtype
+    single = np.linspace(start, stop, num)
+    ulp = float(cnp.finfo(dtype).eps) * np.abs(single) + 1e-6
+    assert (np.abs(np.asarray(found).astype(float) - single) <= 0.51 * ulp).all()
+
+
+@pytest.mark.parametrize("decimals", [-2, 2, 3, 4, 5, 8])
+def test_halves_are_rounded_to_places_whose_power_of_ten_they_do_not_hold(decimals):
+    x = np.array([0, 10, 0.1237, -123.4, 6e4, np.inf, np.nan], np.float16)
+    for function in (cnp.round, cotan.jit(cnp.round, static_argnums=1)):
+        found = function(x, decimals)
+        assert found.dtype == np.float16
+        expected = np.round(x.astype(np.float64), decimals).astype(np.float16)
+        np.testing.assert_allclose(np.asarray(found).astype(float), expected.astype(float), rtol=1e-3)
+
+
+@pytest.mark.parametrize("bins", [np.int64(3), np.array(3), cnp.array(3)])
+def test_a_number_of_bins_may_be_an_array_of_no_dimensions(bins):
+    x = np.array([0.0, 1.0, 1.0, 3.0])
+    np.testing.assert_array_equal(cnp.histogram(x, bins)[0], np.histogram(x, 3)[0])
+    np.testing.assert_array_equal(cnp.histogram2d(x, x, bins)[0], np.histogram2d(x, x, 3)[0])
+    np.testing.assert_array_equal(cnp.histogramdd(x[:, None], bins)[0], np.histogramdd(x[:, None], 3)[0])
+
+
+def test_bins_of_halves_are_those_of_numbers():
+    x = np.array([1.5, -2, 2.5, 0.25, 3, -1], np.float16)
+    np.testing.assert_array_equal(cnp.histogram(x)[0], np.histogram(x)[0])
+
+
+def test_counts_of_negative_integers_alone_stand_at_0():
+    np.testing.assert_array_equal(cnp.bincount(np.array([-1, -3])), [2])
+    assert cnp.bincount(np.zeros(0, np.int32)).shape == (0,)

@@ -86,6 +86,10 @@ def test_printing():
         cnp.set_printoptions(precision=2, suppress=True)
         assert cnp.get_printoptions()["precision"] == 2
         assert str(cnp.asarray([1 / 3, 2.0])) == "[0.33 2.  ]"
+        cnp.set_printoptions(3)
+        with cnp.printoptions(4):
+            assert cnp.get_printoptions()["precision"] == 4
+        assert cnp.get_printoptions()["precision"] == 3
     finally:
         cnp.set_printoptions(**before)
     assert cnp.get_printoptions()["precision"] == before["precision"]

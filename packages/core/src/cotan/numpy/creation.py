@@ -350,7 +350,9 @@ def linspace(
     check_arraylike("linspace", start, stop)
     asked = user_dtype(dtype, "linspace")
     start, stop = promote_dtypes_inexact("linspace", start, stop)
-    work = dtypes.dtype(start)
+    kind = dtypes.dtype(start)
+    work = np.dtype(np.float32) if kind.itemsize < 4 else kind  # half precision holds few of the counts
+    start, stop = (lax.convert_element_type(x, work) for x in (start, stop)) if kind != work else (start, stop)
     divisor = num - 1 if endpoint else num
     start, stop = manipulation.broadcast_arrays(as_array(start, "linspace"), as_array(stop, "linspace"))
     span = lax.sub(stop, start)
@@ -363,10 +365,10 @@ def linspace(
     result = lax.add(lax.mul(first, lax.sub(np.asarray(1, work), fraction)), lax.mul(last, fraction))
     if asked is not None and dtypes.issubdtype(asked, np.integer):
         result = lax.floor(result)
-    result = lax.convert_element_type(result, work if asked is None else asked)
+    result = lax.convert_element_type(result, kind if asked is None else asked)
     axis = normalize_axis(axis, result.ndim, "linspace")
     result = _placed(manipulation.moveaxis(result, 0, axis), device)
-    return (result, step) if retstep else result
+    return (result, lax.convert_element_type(step, kind)) if retstep else result
 
 
 @repeated()

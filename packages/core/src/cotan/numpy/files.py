@@ -110,12 +110,12 @@ def get_printoptions() -> dict[str, Any]:
     return dict(np.get_printoptions())
 
 
-def set_printoptions(**options: Any) -> None:
+def set_printoptions(*args: Any, **options: Any) -> None:
     """Change how arrays are printed, those of NumPy as well."""
-    np.set_printoptions(**options)
+    np.set_printoptions(*args, **options)
 
 
-def printoptions(**options: Any) -> Any:
+def printoptions(*args: Any, **options: Any) -> Any:
     """A context manager that changes how arrays are printed.
 
     >>> import cotan.numpy as cnp
@@ -123,7 +123,7 @@ def printoptions(**options: Any) -> Any:
     ...     print(cnp.array([1.2345]))
     [1.23]
     """
-    return np.printoptions(**options)
+    return np.printoptions(*args, **options)
 
 
 def iterable(y: Any) -> bool:

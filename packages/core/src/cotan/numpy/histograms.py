@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from builtins import range as builtin_range
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +35,8 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     if isinstance(bins, str):
         bins = _number_of_bins(a, bins, range, weights)
     (a,) = promote_dtypes_inexact("histogram_bin_edges", a)
-    if not isinstance(bins, int | np.integer):
+    bins = _known_number(bins)
+    if not isinstance(bins, int):
         edges = as_array(bins, "histogram_bin_edges")
         if not edges.ndim:
             raise TypeError(f"histogram_bin_edges: bins must be an integer, edges or a rule, got {bins!r}")
@@ -47,8 +49,13 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     low, high = (as_array(bound, "histogram_bin_edges").astype(a.dtype) for bound in (low, high))
     equal = low == high
     return creation.linspace(
-        selection.where(equal, low - 0.5, low), selection.where(equal, high + 0.5, high), int(bins) + 1, dtype=a.dtype
+        selection.where(equal, low - 0.5, low), selection.where(equal, high + 0.5, high), bins + 1, dtype=a.dtype
     )
+
+
+def _known_number(bins: Any) -> Any:
+    """A number of bins as Python's, also where it is an array of no dimensions; all else as it is."""
+    return operator.index(bins) if getattr(bins, "shape", None) == () else bins
 
 
 def _number_of_bins(a: Any, rule: str, range: Any, weights: Any) -> int:
@@ -117,7 +124,8 @@ def histogram2d(
         raise ValueError(
             f"{where()}: histogram2d: x and y must be vectors of one length, got {tuple(x.shape)} and {tuple(y.shape)}"
         )
-    if not isinstance(bins, int | np.integer) and len(bins) not in (1, 2):
+    bins = _known_number(bins)
+    if not isinstance(bins, int) and len(bins) not in (1, 2):
         bins = [bins, bins]  # the edges of both axes
     counts, edges = histogramdd(manipulation.stack([x, y], axis=1), bins, range, weights, density)
     return counts, edges[0], edges[1]
@@ -147,7 +155,8 @@ def histogramdd(
         sample = manipulation.stack([as_array(v, "histogramdd") for v in sample], axis=1)
     x = manipulation.atleast_2d(as_array(sample, "histogramdd"))
     number, axes = x.shape
-    each = [bins] * axes if isinstance(bins, int | np.integer) else list(bins)
+    bins = _known_number(bins)
+    each = [bins] * axes if isinstance(bins, int) else list(bins)
     ranges = [None] * axes if range is None else list(range)
     if len(each) == 1:
         each = each * axes

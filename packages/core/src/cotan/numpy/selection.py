@@ -464,7 +464,10 @@ def lexsort(keys: Sequence[Any], axis: int = -1) -> Any:
 def bincount(
     x: Any, weights: Any = None, minlength: int = 0, *, length: int | None = None, out_sharding: Any = None
 ) -> Any:
-    """How often each integer occurs (or the sum of the weights); ``length`` fixes the extent, needed under jit."""
+    """How often each integer occurs (or the sum of the weights); ``length`` fixes the extent, needed under jit.
+
+    Negative integers count as 0.
+    """
     x = as_array(x, "bincount")
     if x.dtype == np.bool_:
         x = lax.convert_element_type(x, np.int32)
@@ -473,7 +476,7 @@ def bincount(
         raise wrong(f"bincount needs a vector of integers, got {x.dtype} of shape {tuple(x.shape)}")
     if length is None:
         known = _concrete(x, "bincount", "Give the number of bins by length=...")
-        length = max(int(known.max()) + 1 if known.size else 0, operator.index(minlength))
+        length = max(max(int(known.max()), 0) + 1 if known.size else 0, operator.index(minlength))
     if weights is None:
         weights = np.asarray(1, dtypes.default_int())
     weights = as_array(weights, "bincount")

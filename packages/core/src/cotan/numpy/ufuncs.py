@@ -469,8 +469,10 @@ def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     even = lax.RoundingMethod.TO_NEAREST_EVEN
     if decimals == 0:
         return lax.round(x, even)
+    # A power of ten that half precision does not hold would make NaN of 0 and infinities of other numbers.
+    wide = lax.convert_element_type(x, np.float32) if x.dtype == np.float16 else x
     factor = 10.0**decimals
-    return lax.div(lax.round(lax.mul(x, factor), even), factor)
+    return lax.convert_element_type(lax.div(lax.round(lax.mul(wide, factor), even), factor), x.dtype)
 
 
 around = round
