@@ -281,3 +281,35 @@ def test_an_integer_of_a_derived_type_must_fit():
 
     with pytest.raises(OverflowError, match="1099511627776 does not fit"):
         cnp.asarray(Large.MANY)
+
+
+@pytest.mark.parametrize(
+    ("values", "number"),
+    [
+        ([2**31], 2**31),
+        ([[1, 2], [3, -(2**31) - 1]], -(2**31) - 1),
+        ((True, 2**40), 2**40),
+        ([np.int64(2**40)], 2**40),
+        ([1, 2**63], 2**63),
+        ([-(2**70), 1], -(2**70)),
+    ],
+)
+def test_integers_of_lists_must_fit(values, number):
+    for function in (cnp.array, cnp.asarray):
+        with pytest.raises(OverflowError, match=f"the Python int {number} does not fit the integer dtype int32"):
+            function(values)
+    with cotan.enable_x64(True):
+        if abs(number) < 2**63:
+            np.testing.assert_array_equal(cnp.array(values), values)
+        else:
+            with pytest.raises(OverflowError, match="does not fit the integer dtype int64"):
+                cnp.array(values)
+
+
+def test_integers_of_lists_that_fit():
+    assert cnp.array([2**31 - 1, -(2**31)]).tolist() == [2**31 - 1, -(2**31)]
+    assert cnp.array([np.uint32(2**32 - 1)]).tolist() == [2**32 - 1]
+    assert cnp.array([2**40, 0.5]).tolist() == [2.0**40, 0.5]
+    assert cnp.array([2**40], float).tolist() == [2.0**40]
+    with pytest.raises(OverflowError, match="300 out of bounds for int8; ask for a wider dtype"):
+        cnp.array([300], "int8")

@@ -103,6 +103,8 @@ def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
             target = dtypes.lattice_result_type(*leaves)[0] if asked is None else asked
             return _stack(obj, target)
         values = _nested(obj, asked)
+        if asked is None:
+            _check_integers(values, leaves)
         if asked is None and _is_mixture(leaves):
             asked = dtypes.lattice_result_type(*leaves)[0]
         if asked is not None and values.dtype.kind not in "US":
@@ -120,6 +122,19 @@ def _array(obj: Any, asked: Any, copy: bool | None) -> Any:
     if hasattr(obj, "__dlpack__"):
         return lift(_to_numpy(np.from_dlpack(obj), asked))
     return lift(_to_numpy(_nested(obj, asked), asked))
+
+
+def _check_integers(values: np.ndarray, leaves: list[Any]) -> None:
+    """Raise where an integer of a list does not fit the default dtype: made narrower, it would be another number."""
+    if values.dtype.kind in "iu":
+        bounds = np.iinfo(dtypes.default_int())
+        if not values.size or (bounds.min <= values.min() and values.max() <= bounds.max):
+            return
+    elif not all(isinstance(leaf, int) for leaf in leaves):  # integers of more than 64 bits are floats for NumPy
+        return
+    for leaf in leaves:
+        if isinstance(leaf, int | np.int64):
+            dtypes.coerce_scalar(int(leaf), "array")
 
 
 def _is_mixture(leaves: list[Any]) -> bool:
@@ -143,7 +158,10 @@ def _nested(obj: Any, asked: Any) -> np.ndarray:
     except ValueError as error:
         raise ValueError(f"{where()}: array: the nested lists are ragged, pad them to one length: {error}") from None
     if values.dtype == object or values.dtype.kind == "M" or (values.dtype.kind in "US" and asked is None):
-        wrong = next((leaf for leaf in _leaves(obj) if not (isinstance(leaf, SCALARS) or is_array_like(leaf))), obj)
+        leaves = _leaves(obj)
+        if leaves and all(isinstance(leaf, int) for leaf in leaves):
+            dtypes.coerce_scalar(max(leaves, key=abs), "array")
+        wrong = next((leaf for leaf in leaves if not (isinstance(leaf, SCALARS) or is_array_like(leaf))), obj)
         raise TypeError(
             f"{where()}: array: a value of type {type(wrong).__name__} is not a number, an array or a nested list of "
             "them"
@@ -153,8 +171,14 @@ def _nested(obj: Any, asked: Any) -> np.ndarray:
 
 def _converted(numbers: Any, dtype: Any) -> np.ndarray:
     """Python's numbers, or lists of them, in ``dtype``: those that it cannot hold are refused by NumPy."""
-    with np.errstate(all="ignore"):
-        return np.array(numbers, dtype)
+    try:
+        with np.errstate(all="ignore"):
+            return np.array(numbers, dtype)
+    except OverflowError as error:
+        raise OverflowError(
+            f"{where()}: array: {error}; ask for a wider dtype, or convert an array of them by astype, which wraps "
+            "around"
+        ) from None
 
 
 def _to_numpy(values: Any, asked: Any) -> np.ndarray:
