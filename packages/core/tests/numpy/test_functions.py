@@ -487,6 +487,7 @@ def test_power_of_integers_by_arrays(jitted):
             for axes in (1.0, (1,), "a", [0, 1, 2])
         ),
         (lambda: cnp.linspace(0, 1, -1), ValueError, "must not be negative"),
+        (lambda: cnp.where(B, I, V, size=3), ValueError, "where: size and fill_value are of the places"),
         (lambda: cnp.pad(np.ones(3), -1), ValueError, "widths must not be negative"),
         (lambda: cnp.einsum("ij,jk->ik", np.ones((2, 3)), np.ones((2, 3))), ValueError, "einsum"),
         (lambda: cotan.jit(lambda x: cnp.nonzero(x))(np.ones(3)), cotan.errors.ConcretizationTypeError, "size="),

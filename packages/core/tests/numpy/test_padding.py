@@ -36,6 +36,13 @@ def test_ramps_of_bools(end):
     )
 
 
+@pytest.mark.parametrize("mode", ["mean", "median", "maximum", "minimum"])
+@pytest.mark.parametrize("width", [1, ((1, 0), (0, 2))])
+def test_statistics_of_bools(mode, width):
+    x = np.array([[True, False, True], [False, False, True]])
+    np.testing.assert_array_equal(cnp.pad(x, width, mode), np.pad(x, width, mode), strict=True)
+
+
 @pytest.mark.parametrize("name", ARRAYS)
 @pytest.mark.parametrize("width", [1, (2, 1), (0, 3), (9, 8)])
 @pytest.mark.parametrize(("mode", "options"), MODES)

@@ -176,7 +176,7 @@ def _statistics(x: Any, axis: int, pair: tuple[int, int], lengths: tuple[Any, An
             raise ValueError(f"{where()}: pad: stat_length must be at least 1, got {length}")
         part = lax.slice_in_dim(x, extent - count if side else 0, extent if side else count, axis=axis)
         value = _STATISTICS[mode](part, axis=axis, keepdims=True)
-        if not dtypes.issubdtype(x.dtype, np.inexact):
+        if dtypes.issubdtype(x.dtype, np.integer):
             value = ufuncs.round(value)
         shape = (*x.shape[:axis], width, *x.shape[axis + 1 :])
         made.append(manipulation.broadcast_to(value.astype(x.dtype), shape))

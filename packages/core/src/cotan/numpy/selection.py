@@ -40,6 +40,10 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None =
         return nonzero(condition, size=size, fill_value=fill_value)
     if x is None or y is None:
         raise ValueError("where: give both x and y, or neither")
+    if size is not None or fill_value is not None:
+        raise ValueError(
+            "where: size and fill_value are of the places of a condition alone; leave them out, or x and y"
+        )
     check_arraylike("where", condition, x, y)
     condition = as_array(condition, "where")
     if condition.dtype != np.bool_:
