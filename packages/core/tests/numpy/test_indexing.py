@@ -15,7 +15,8 @@ from cotan.ir.avals import get_aval
 from cotan.ir.check import check_jaxpr
 from cotan.ir.evaluate import eval_jaxpr
 from cotan.ir.trace import slots
-from cotan.numpy.indexing import IndexUpdateHelper, getitem
+from cotan.numpy.index_update import IndexUpdateHelper
+from cotan.numpy.indexing import getitem
 from cotan.testing.operators.table import eager
 from cotan.transforms.batch import AxisData, batch_flat
 from cotan.transforms.jvp import jvp_flat

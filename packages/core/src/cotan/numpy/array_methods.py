@@ -16,7 +16,17 @@ from cotan import dtypes, lax
 from cotan.config import config
 from cotan.errors import where
 from cotan.ir.trace import Tracer, slots
-from cotan.numpy import contractions, editing, indexing, manipulation, reductions, searching, selection, ufuncs
+from cotan.numpy import (
+    contractions,
+    editing,
+    index_update,
+    indexing,
+    manipulation,
+    reductions,
+    searching,
+    selection,
+    ufuncs,
+)
 from cotan.numpy.promotion import normalize_axis, stands_for_array
 from cotan.runtime.array import Array
 from cotan.runtime.devices import device_put
@@ -483,7 +493,7 @@ _METHODS: dict[str, Any] = {
     "imag": property(lambda self: ufuncs.imag(self), doc="The imaginary part."),
     "flat": property(lambda self: manipulation.ravel(self), doc="All elements in one dimension."),
     "at": property(
-        lambda self: indexing.IndexUpdateHelper(self), doc="Indexed updates: ``x.at[i].set(y)``, ``.add`` ..."
+        lambda self: index_update.IndexUpdateHelper(self), doc="Indexed updates: ``x.at[i].set(y)``, ``.add`` ..."
     ),
 }
 
