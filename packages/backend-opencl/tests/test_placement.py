@@ -29,7 +29,6 @@ y = f(there["a"], 2)
 assert y.device is opencl and there["a"].is_deleted()
 back = cotan.device_put(y, cpu)
 assert back.device is cpu and (back + 1).device is cpu
-np.testing.assert_array_equal(back, x.sum(0) * 2)
 assert (y + cnp.ones(3)).device is opencl, "what is not committed follows"
 with cotan.default_device(opencl):
     assert cnp.ones(3).device is opencl
@@ -40,12 +39,13 @@ for call in (lambda: back + y, lambda: f(back, y)):
         assert "different devices" in str(error), error
     else:
         raise SystemExit("arrays of two backends were mixed")
+print(y.device.platform, back.device.platform, np.asarray(back).tolist())
 """
 
 
 def test_arrays_move_between_backends(device) -> None:
     pytest.importorskip("cotan_cpu")
-    run(_BETWEEN)
+    assert run(_BETWEEN).split(maxsplit=2) == ["opencl", "cpu", "[6.0, 10.0, 14.0]\n"]
 
 
 _ROUND = """

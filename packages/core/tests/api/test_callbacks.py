@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 
 import numpy as np
@@ -286,8 +287,19 @@ def test_several_threads_at_once_get_their_own_results_and_errors():
 
 
 def test_effects_barrier():
-    cotan.effects_barrier()
-    cotan.jit(lambda x: (cotan.effects_barrier(), x)[1])(1.0)
+    """What was called before it has happened after it, on devices that run behind the calls too."""
+    seen = []
+
+    def late(x):
+        time.sleep(0.05)
+        seen.append(float(x))
+
+    f = cotan.jit(lambda x: (cotan.debug.callback(late, x), x)[1])
+    for k in range(3):
+        f(float(k))
+    assert cotan.effects_barrier() is None
+    assert sorted(seen) == [0, 1, 2]
+    assert cotan.jit(lambda x: (cotan.effects_barrier(), x)[1])(1.0) == 1
 
 
 def test_backends_without_a_host_refuse_callbacks_by_name():
