@@ -41,6 +41,7 @@ from cotan.numpy.parts import real as real
 from cotan.numpy.parts import signbit as signbit
 from cotan.numpy.promotion import (
     as_array,
+    broadcast_to_shape,
     check_arraylike,
     lift,
     promote_args,
@@ -512,14 +513,22 @@ def _magnitudes(name: str, x1: Any, x2: Any) -> list[Any]:
 
 @repeated()
 def gcd(x1: Any, x2: Any, *, out: None = None, where: None = None) -> Any:
-    """Greatest common divisor of integers, by Euclid's algorithm with a fixed number of steps."""
+    """Greatest common divisor of integers, by Euclid's algorithm."""
     refuse_out("gcd", out, where)
-    a, b = _magnitudes("gcd", x1, x2)
-    # Fibonacci neighbours need the most steps: 1.44 per bit.
-    for _ in range(int(np.dtype(a.dtype).itemsize * 8 * 1.45) + 1):
-        done = lax.eq(b, 0)
-        a, b = where_(done, a, b), where_(done, 0, lax.rem(a, where_(done, 1, b)))
-    return absolute(a)  # the least integer has no magnitude, and rests of it have its sign
+    shape = np.broadcast_shapes(np.shape(x1), np.shape(x2))
+    a, b = (broadcast_to_shape(x, shape) for x in _magnitudes("gcd", x1, x2))
+
+    def some_left(pair: tuple[Any, Any]) -> Any:
+        return lax.reduce_or(lax.ne(pair[1], 0), tuple(range(len(shape))))
+
+    def divided(pair: tuple[Any, Any]) -> tuple[Any, Any]:
+        larger, smaller = pair
+        done = lax.eq(smaller, 0)
+        rest = lax.rem(larger, where_(done, 1, smaller))
+        return where_(done, larger, smaller), where_(done, 0, rest)
+
+    # The least integer has no magnitude, and rests of it have its sign.
+    return absolute(lax.while_loop(some_left, divided, (a, b))[0])
 
 
 @repeated()
