@@ -143,7 +143,7 @@ class Builder:
     def binary(self, op: str, a: Val, b: Val) -> Val:
         if a.lanes != b.lanes:
             a, b = self.match(a, b)
-        if op == "add" and a.lanes > 1 and a.depth != b.depth:
+        if op == "add" and a.lanes > 1 and a.depth != b.depth and not (a.is_literal or b.is_literal):
             return self._sum_across_scopes(*sorted((a, b), key=lambda value: value.depth))
         return self.emit(f"{op} {a.type} {a.text}, {b.text}", a.kind, a.lanes, max(a.depth, b.depth))
 

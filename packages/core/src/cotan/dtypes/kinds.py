@@ -266,7 +266,7 @@ def finfo(dtype: Any) -> Any:
     try:
         return ml_dtypes.finfo(as_dtype(dtype))  # type: ignore[no-untyped-call]
     except ValueError:
-        text = f"finfo takes a dtype of floats or of complex numbers, not {short_name(dtype)}; iinfo is for integers"
+        text = f"finfo takes a dtype of floats or of complex numbers, not {as_dtype(dtype).name}; iinfo is for integers"
         raise ValueError(f"{errors.where()}: {text}") from None
 
 
@@ -275,7 +275,7 @@ def iinfo(int_type: Any) -> Any:
     try:
         return _iinfo(as_dtype(int_type))
     except ValueError:
-        text = f"iinfo takes a dtype of integers, not {short_name(int_type)}; finfo is for floats"
+        text = f"iinfo takes a dtype of integers, not {as_dtype(int_type).name}; finfo is for floats"
         raise ValueError(f"{errors.where()}: {text}") from None
 
 
