@@ -59,8 +59,8 @@ def _uniform(words: Any, shape: tuple[int, ...], dtype: Any, minval: Any, maxval
     mantissa_bits = lax.shift_right_logical(raw, lax.full(shape, drawn - mantissa, unsigned))
     known = _known_range(minval, maxval, dtype)
     one = np.ones((), dtype)
-    # From a power of two up to the next one floats have the same leading bits. Only from 0 on: with another number added,
-    # XLA would make one step of two.
+    # From a power of two up to the next one floats have the same leading bits. Only for ranges from 0 on: of this
+    # difference and a sum with another number XLA would make one step.
     scale = known[1] if known is not None and known[0] == 0 and _is_power_of_two(known[1]) else one
     floats = lax.sub(
         lax.bitcast_convert_type(lax.bitwise_or(mantissa_bits, lax.full(shape, scale.view(unsigned), unsigned)), dtype),
