@@ -29,3 +29,15 @@ def test_what_two_sums_have_from_outside_of_a_loop_is_added_outside():
         position, with_key = sums_in_a_loop(invariant_first)
         name = position.split()[0]
         assert name not in with_key.split("=")[1], "the second sum waits for the first"
+
+
+def test_a_sum_made_in_a_region_is_added_to_outside_of_it():
+    b = Builder()
+    lanes, key = b.step_vector("i64", 8), b.splat(Val("%key", "i64", 1, 0), 8)
+
+    def body(counter: Val, _: list[Val]) -> list[Val]:
+        [position] = b.region(lambda: [b.binary("add", lanes, b.impure("freeze <8 x i64> %x", "i64", 8))])
+        assert b.binary("add", position, key).depth == b.depth
+        return []
+
+    b.loop(literal(0, "i64"), Val("%n", "i64", 1, 0), 8, (), body)

@@ -149,9 +149,9 @@ class Builder:
 
     def _sum_across_scopes(self, outer: Val, inner: Val) -> Val:
         """Integers outer + inner: what ``inner`` has from outside of its scope is added to ``outer``, outside of it."""
-        if inner.text in self._sums:
-            part, inner = self._sums[inner.text]
-            outer = self.binary("add", part, outer)
+        parts = self._sums.get(inner.text)
+        if parts is not None and parts[1].depth == inner.depth:  # else its scope is closed
+            outer, inner = self.binary("add", parts[0], outer), parts[1]
         total = self.emit(f"add {outer.type} {outer.text}, {inner.text}", outer.kind, outer.lanes, inner.depth)
         self._sums[total.text] = (outer, inner)
         return total
