@@ -141,6 +141,12 @@ def test_uniform_of_known_ends_rounds_as_that_of_unknown_ends(low, high, dtype):
     np.testing.assert_array_equal(found, unknown(low, high))
 
 
+@pytest.mark.parametrize(("low", "high"), [(0, 10**400), (-(10**400), 1)])
+def test_uniform_refuses_ends_that_no_float_holds(low, high):
+    with pytest.raises(OverflowError, match="too large to convert to float; ask for a wider dtype"):
+        random.uniform(random.key(0), (2,), None, low, high)
+
+
 def test_normal_moments():
     drawn = np.asarray(random.normal(random.key(0), (100_000,)))
     assert abs(drawn.mean()) < 0.02

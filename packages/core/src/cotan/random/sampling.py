@@ -80,7 +80,10 @@ def _known_range(minval: Any, maxval: Any, dtype: Any) -> tuple[Any, Any] | None
     """The least value and the length of a range of known finite ends that has a length."""
     ends = []
     for bound in (minval, maxval):
-        if not isinstance(bound, int | float | np.generic) or not math.isfinite(bound):
+        own = isinstance(bound, np.generic) and bound.dtype == dtype
+        if not (own or isinstance(bound, int | float | np.integer | np.floating)):
+            return None
+        if not -1e300 < (bound if isinstance(bound, int) else float(bound)) < 1e300:
             return None
         with np.errstate(all="ignore"):
             ends.append(np.asarray(bound).astype(dtype))
